@@ -1,0 +1,109 @@
+//! Ids of our own: opaque to clients, ordered by creation, and not to be mixed up.
+//!
+//! Must never hold an id that the upstream issued: those stay plain strings.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize, Serializer, de};
+use thiserror::Error;
+use uuid::Uuid;
+
+/// The text was not an id of this kind.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("not a {0} id")]
+pub struct InvalidId(&'static str);
+
+macro_rules! id {
+    ($name:ident, $prefix:literal, $noun:literal) => {
+        #[doc = concat!("Names one ", $noun, ": `", $prefix, "` and the 32 hex digits of a version 7 UUID.")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id, greater than every one this process made before.
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            /// The 16 bytes behind the text.
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+
+            /// The id with these 16 bytes.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0.simple())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let parsed = text
+                    .strip_prefix($prefix)
+                    .filter(|hex| hex.len() == 32)
+                    .and_then(|hex| Uuid::try_parse(hex).ok())
+                    .map(Self);
+                // Only the spelling we issue: "JOB_…" or upper-case hex would not be found in the store.
+                parsed.filter(|id| id.to_string() == text).ok_or(InvalidId($noun))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+id!(JobId, "job_", "job");
+id!(TaskId, "task_", "task");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_survives_its_text() {
+        let id = TaskId::new();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(TaskId::from_bytes(*id.as_bytes()), id);
+    }
+
+    #[test]
+    fn ids_grow() {
+        let ids: Vec<_> = (0..1_000).map(|_| JobId::new()).collect();
+        assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn only_the_issued_spelling_is_an_id() {
+        let id = JobId::new().to_string();
+        let upper = format!("job_{}", id["job_".len()..].to_uppercase());
+        for text in ["", "job_", "job_1", &id[1..], &id.replace("job_", "task_"), &upper] {
+            assert_eq!(text.parse::<JobId>(), Err(InvalidId("job")), "{text}");
+        }
+    }
+}

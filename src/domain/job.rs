@@ -1,0 +1,175 @@
+//! Jobs: what a client submits, and where it stands.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::id::{JobId, TaskId};
+use super::task::TaskState;
+use super::time::Timestamp;
+use super::url::Platform;
+use super::words;
+
+words! {
+    /// Lines of the wanted picture: the values that upstream documents.
+    Quality {
+        /// 360 lines.
+        P360 = "360",
+        /// 480 lines.
+        P480 = "480",
+        /// 720 lines.
+        P720 = "720",
+        /// 1080 lines.
+        P1080 = "1080",
+        /// 1440 lines.
+        P1440 = "1440",
+        /// 2160 lines.
+        P2160 = "2160",
+    }
+}
+
+words! {
+    /// Where the videos are put.
+    Library {
+        /// The account's own library.
+        Private = "private",
+        /// The library that everybody shares, for ever.
+        Public = "public",
+    }
+}
+
+impl Library {
+    /// The quality that upstream documents as its default for this library.
+    pub const fn default_quality(self) -> Quality {
+        match self {
+            Self::Private => Quality::P360,
+            Self::Public => Quality::P720,
+        }
+    }
+}
+
+words! {
+    /// Where a job stands, derived from where its URLs stand.
+    JobState {
+        /// A URL has no outcome yet.
+        Running = "running",
+        /// Every URL is indexed or known.
+        Done = "done",
+        /// Every URL has an outcome, some failed.
+        Partial = "partial",
+        /// No URL is indexed or known.
+        Failed = "failed",
+        /// Every URL was canceled.
+        Canceled = "canceled",
+    }
+}
+
+words! {
+    /// Where one URL of a job or a task stands.
+    UrlState {
+        /// Its task is queued.
+        Waiting = "waiting",
+        /// Its task is submitting, unconfirmed or accepted.
+        Sent = "sent",
+        /// Its task was downloaded.
+        Downloaded = "downloaded",
+        /// A video of it is indexed, and all of its videos have ended.
+        Indexed = "indexed",
+        /// It ended without an indexed video.
+        Failed = "failed",
+        /// An earlier task indexed it: it was not sent again.
+        Known = "known",
+    }
+}
+
+/// The settings that a job's tasks are submitted with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobOptions {
+    /// Folder name in the upstream's account.
+    pub unique_id: Option<String>,
+    /// Folder number in the upstream's account.
+    pub folder_id: Option<i64>,
+    /// Lines of the wanted picture.
+    pub quality: Quality,
+    /// Where the videos are put.
+    pub library: Library,
+    /// The client's own words to find the job by.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How many of a job's URLs stand where; the states add up to `urls`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// URLs after folding.
+    pub urls: i64,
+    /// See [`UrlState::Waiting`].
+    pub waiting: i64,
+    /// See [`UrlState::Sent`].
+    pub sent: i64,
+    /// See [`UrlState::Downloaded`].
+    pub downloaded: i64,
+    /// See [`UrlState::Indexed`].
+    pub indexed: i64,
+    /// See [`UrlState::Failed`].
+    pub failed: i64,
+    /// See [`UrlState::Known`].
+    pub known: i64,
+    /// How many of the failed were canceled; not shown.
+    #[serde(skip)]
+    pub canceled: i64,
+}
+
+impl Progress {
+    /// Counts `by` more URLs in this state.
+    pub fn add(&mut self, state: UrlState, by: i64) {
+        *match state {
+            UrlState::Waiting => &mut self.waiting,
+            UrlState::Sent => &mut self.sent,
+            UrlState::Downloaded => &mut self.downloaded,
+            UrlState::Indexed => &mut self.indexed,
+            UrlState::Failed => &mut self.failed,
+            UrlState::Known => &mut self.known,
+        } += by;
+    }
+}
+
+/// A job as clients see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Job {
+    /// Our id.
+    pub id: JobId,
+    /// Where it stands.
+    pub state: JobState,
+    /// When it was committed.
+    pub created_at: Timestamp,
+    /// When its last URL got its outcome; null again where news reopened it.
+    pub settled_at: Option<Timestamp>,
+    /// The client's own words.
+    pub labels: BTreeMap<String, String>,
+    /// Folder name, as given.
+    pub unique_id: Option<String>,
+    /// Folder number, as given.
+    pub folder_id: Option<i64>,
+    /// Lines of the wanted picture.
+    pub quality: Quality,
+    /// Where the videos are put.
+    pub library: Library,
+    /// Where its URLs stand.
+    pub progress: Progress,
+    /// Its tasks; only where one job is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Vec<JobTask>>,
+}
+
+/// A task in its job's own answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobTask {
+    /// Our id.
+    pub id: TaskId,
+    /// Where it stands.
+    pub state: TaskState,
+    /// The platform of its URLs.
+    pub platform: Platform,
+    /// How many URLs it carries.
+    pub urls: i64,
+}

@@ -1,0 +1,50 @@
+//! Videos: what upstream made of a post.
+
+use serde::Serialize;
+
+use super::id::{JobId, TaskId};
+use super::task::Failure;
+use super::time::Timestamp;
+use super::words;
+
+words! {
+    /// Where a video stands; where facts disagree, the later word in this list holds.
+    VideoState {
+        /// It exists.
+        Indexing = "indexing",
+        /// Upstream could not index it.
+        Failed = "failed",
+        /// It can be used.
+        Indexed = "indexed",
+    }
+}
+
+impl VideoState {
+    /// Whether upstream is done with it.
+    pub const fn is_ended(self) -> bool {
+        !matches!(self, Self::Indexing)
+    }
+}
+
+/// A video as clients see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Video {
+    /// The upstream's id.
+    pub id: String,
+    /// The first task that brought it.
+    pub task_id: TaskId,
+    /// That task's job; none for a task recovered from a callback.
+    pub job_id: Option<JobId>,
+    /// Every task that brought it, oldest first.
+    pub tasks: Vec<TaskId>,
+    /// The post it came from, as submitted; null until a poll named it.
+    pub url: Option<String>,
+    /// Where it stands.
+    pub state: VideoState,
+    /// When it was first heard of.
+    pub first_seen_at: Timestamp,
+    /// When it was first heard to be indexed.
+    pub indexed_at: Option<Timestamp>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+}

@@ -1,0 +1,3 @@
+//! The upstream API.
+
+pub mod wire;

@@ -1,0 +1,266 @@
+//! The upstream's JSON in both directions: what is sent, and a tolerant reading of what comes back.
+//!
+//! Shapes are the documented and captured ones, plus the variants seen in sibling endpoints. Reading
+//! never fails on an extra field, on a number where a string was expected, or on `"null"` as a string.
+//! This module must never do IO and never decide what an answer means for a task.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Path of the submit call for the account's own library.
+pub const SUBMIT_PRIVATE: &str = "/serve/api/v1/scraper_url";
+/// Path of the submit call for the shared public library.
+pub const SUBMIT_PUBLIC: &str = "/serve/api/v1/scraper_url_public";
+/// Path of the poll call that lists a task's videos.
+pub const POLL: &str = "/serve/api/v1/get_video_ids_by_task_id";
+
+/// Most URLs that one submit may carry, `video_urls` and `tiktok_post_urls` together.
+pub const MAX_URLS_PER_TASK: usize = 50;
+
+/// Status of the callback that is sent once per task, when everything was downloaded.
+pub const SUCCEEDED: &str = "SUCCEEDED";
+/// Status of the callback that is sent once per indexed video.
+pub const INDEXING_SUCCEEDED: &str = "INDEXING_SUCCEEDED";
+/// Status of the callback for a task that failed; named by older documentation only.
+pub const FAILED: &str = "FAILED";
+
+/// Body of a submit.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct SubmitBody {
+    /// The post URLs, at most [`MAX_URLS_PER_TASK`], all of one platform.
+    #[serde(default)]
+    pub video_urls: Vec<String>,
+    /// Merged into `video_urls` by the upstream.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiktok_post_urls: Vec<String>,
+    /// Folder name in the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique_id: Option<String>,
+    /// Folder number in the account, the newer form of `unique_id`; can exceed 2^53.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder_id: Option<i64>,
+    /// Where callbacks go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+    /// Lines of the wanted picture, as a string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<String>,
+}
+
+/// The wrapper around every application answer: `{code, msg, data, …}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Envelope {
+    /// The code, brought to four digits whether it came as a string or as an integer.
+    pub code: String,
+    /// The upstream's own words; may be empty.
+    pub msg: String,
+    /// The payload, [`Value::Null`] where there is none.
+    pub data: Value,
+}
+
+impl Envelope {
+    /// Reads an answer; `None` where it is not JSON or carries no code.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let mut value: Value = serde_json::from_slice(body).ok()?;
+        let object = value.as_object_mut()?;
+        let code = normal_code(object.get("code")?)?;
+        let msg = object.get("msg").and_then(text).unwrap_or_default();
+        let data = object.remove("data").unwrap_or(Value::Null);
+        Some(Self { code, msg, data })
+    }
+
+    /// The `taskId` of an accepted submit.
+    pub fn task_id(&self) -> Option<String> {
+        ["taskId", "task_id"].iter().find_map(|name| self.data.get(name).and_then(text))
+    }
+}
+
+/// Whether a body is the gateway's own error, `{timestamp, path, status, error, requestId}`, which
+/// says that the application behind it never saw the request.
+pub fn is_infrastructure_error(body: &[u8]) -> bool {
+    let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
+        return false;
+    };
+    !object.contains_key("code")
+        && ["timestamp", "path", "status", "error"].iter().all(|name| object.contains_key(*name))
+}
+
+/// What a poll says of one video.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListedStatus {
+    /// `PARSE`: indexed.
+    Indexed,
+    /// `FAIL`, `FAILED`, `PARSE_ERROR`, `ERROR`.
+    Failed,
+    /// `UNPARSE`, none at all, or a word that nobody knows: not terminal.
+    Indexing,
+}
+
+/// One video in a poll's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedVideo {
+    /// The upstream's id, `VI…` or `PI-…`.
+    pub id: String,
+    /// The submitted URL that this video came from, where the answer names it.
+    pub url: Option<String>,
+    /// Where it stands.
+    pub status: ListedStatus,
+}
+
+/// Reads the `data` of a poll's answer, in the captured or in the older shape; `None` where it is neither.
+pub fn parse_listing(data: &Value) -> Option<Vec<ListedVideo>> {
+    if let Some(videos) = data.get("videos").and_then(Value::as_array) {
+        return Some(videos.iter().filter_map(listed_video).collect());
+    }
+    let ids = data.get("video_ids")?.as_array()?;
+    Some(
+        ids.iter()
+            .filter_map(text)
+            .map(|id| ListedVideo { id, url: None, status: ListedStatus::Indexing })
+            .collect(),
+    )
+}
+
+fn listed_video(video: &Value) -> Option<ListedVideo> {
+    let field = |names: &[&str]| names.iter().find_map(|name| video.get(name).and_then(text));
+    Some(ListedVideo {
+        id: field(&VIDEO_ID_NAMES)?,
+        url: field(&["video_url", "videoUrl"]),
+        status: match field(&STATUS_NAMES).as_deref() {
+            Some("PARSE") => ListedStatus::Indexed,
+            Some("FAIL" | "FAILED" | "PARSE_ERROR" | "ERROR") => ListedStatus::Failed,
+            _ => ListedStatus::Indexing,
+        },
+    })
+}
+
+const TASK_ID_NAMES: [&str; 2] = ["taskId", "task_id"];
+const VIDEO_ID_NAMES: [&str; 4] = ["videoId", "video_id", "videoNo", "video_no"];
+const STATUS_NAMES: [&str; 2] = ["status", "videoStatus"];
+
+/// What could be read from a callback's body; every field may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notice {
+    /// The upstream's task id.
+    pub task_id: Option<String>,
+    /// The upstream's video id.
+    pub video_id: Option<String>,
+    /// The status, exactly as sent.
+    pub status: Option<String>,
+    /// The upstream's own words.
+    pub message: Option<String>,
+}
+
+impl Notice {
+    /// Reads a callback's body. Anything can be in it: what can't be read is `None`.
+    pub fn parse(body: &[u8]) -> Self {
+        let Ok(value) = serde_json::from_slice::<Value>(body) else {
+            return Self::default();
+        };
+        let field = |names: &[&str]| {
+            [Some(&value), value.get("data")]
+                .into_iter()
+                .flatten()
+                .find_map(|place| names.iter().find_map(|name| place.get(name).and_then(text)))
+        };
+        Self {
+            task_id: field(&TASK_ID_NAMES),
+            video_id: field(&VIDEO_ID_NAMES),
+            status: field(&STATUS_NAMES),
+            message: field(&["message", "msg"]),
+        }
+    }
+}
+
+/// A callback's body as the upstream documents it, for those who send one.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NoticeBody {
+    /// Only on [`INDEXING_SUCCEEDED`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_id: Option<String>,
+    /// Words for people.
+    pub message: String,
+    /// The upstream's task id.
+    pub task_id: String,
+    /// One of the statuses above.
+    pub status: String,
+}
+
+/// A string, or a number as a string; `null`, `"null"`, blank text and text with a NUL are nothing.
+///
+/// A NUL can't be part of an id or a status that the upstream issued, and SQLite's JSON functions
+/// would cut the text there.
+fn text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    (!text.is_empty() && text != "null" && !text.contains('\0')).then_some(text)
+}
+
+/// `429` and `"0429"` are the same code: an integer loses its leading zeros.
+fn normal_code(value: &Value) -> Option<String> {
+    text(value).map(|code| format!("{code:0>4}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integer_codes_get_their_leading_zeros_back() {
+        for (body, code) in [
+            (r#"{"code":0}"#, "0000"),
+            (r#"{"code":429}"#, "0429"),
+            (r#"{"code":"0402"}"#, "0402"),
+            (r#"{"code":9009}"#, "9009"),
+        ] {
+            let envelope = Envelope::parse(body.as_bytes()).expect(body);
+            assert_eq!(envelope.code, code);
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_code_is_no_envelope() {
+        for body in ["", "<html>", "[]", r#"{"code":null}"#, r#"{"status":503}"#] {
+            assert_eq!(Envelope::parse(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn only_the_gateways_error_is_infrastructure() {
+        let gateway =
+            r#"{"timestamp":"t","path":"/","status":503,"error":"Service Unavailable","requestId":"r"}"#;
+        assert!(is_infrastructure_error(gateway.as_bytes()));
+        for body in ["<html>", "{}", r#"{"code":"0000"}"#, r#"{"status":503,"error":"x"}"#] {
+            assert!(!is_infrastructure_error(body.as_bytes()), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_notice_is_read_from_every_known_shape() {
+        let expected = Notice {
+            task_id: Some("t1".into()),
+            video_id: Some("VI1".into()),
+            status: Some("PARSE".into()),
+            message: None,
+        };
+        for body in [
+            r#"{"taskId":"t1","videoId":"VI1","status":"PARSE"}"#,
+            r#"{"task_id":"t1","videoNo":"VI1","videoStatus":"PARSE","extra":[{}]}"#,
+            r#"{"data":{"taskId":"t1","video_no":"VI1","status":"PARSE"}}"#,
+        ] {
+            assert_eq!(Notice::parse(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_notice_from_rubbish_is_empty() {
+        let deep = "[".repeat(100_000);
+        for body in [&b""[..], b"\xff\xfe", b"null", b"7", b"{\"status\":\"a\\u0000b\"}", deep.as_bytes()] {
+            assert_eq!(Notice::parse(body), Notice::default());
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! One test binary: the real server, a real SQLite file and the simulator, as conversations.
