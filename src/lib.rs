@@ -3,7 +3,11 @@
 //! | floor | modules |
 //! |---|---|
 //! | 0 | [`domain`] |
-//! | 2 | [`upstream`] |
+//! | 1 | [`clock`], [`config`] |
+//! | 2 | [`upstream`], [`store`] |
 
+pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod store;
 pub mod upstream;

@@ -1,3 +1,149 @@
-//! The upstream API.
+//! The upstream API: a thin client that turns each answer, and each lack of one, into a type.
+//!
+//! Must never retry: whoever calls decides, because a second submit may be charged a second time.
 
+mod answer;
+mod budget;
 pub mod wire;
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+
+pub use answer::{PollAnswer, Refusal, SubmitAnswer};
+pub use budget::{Budget, Kind};
+use wire::SubmitBody;
+
+/// Most bytes of an answer that are read.
+const ANSWER_CAP: usize = 1024 * 1024;
+
+/// Why no client can be made.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// The base URL can't be used.
+    #[error("upstream.base_url: `{0}` is not an http or https URL")]
+    BaseUrl(String),
+    /// The key can't stand in a header.
+    #[error("upstream.api_key: it has characters that no HTTP header can carry")]
+    ApiKey,
+    /// TLS could not be set up.
+    #[error("no HTTPS client can be made: {0}")]
+    Tls(reqwest::Error),
+}
+
+/// Speaks to one upstream with one key. `Debug` shows no key.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    client: Client,
+    base: Url,
+    key: HeaderValue,
+    timeout: Duration,
+}
+
+impl Upstream {
+    /// A client for the upstream at `base_url`; no request takes longer than `timeout`.
+    ///
+    /// # Errors
+    /// [`ClientError`] names the setting that is wrong.
+    pub fn new(base_url: &str, key: &SecretString, timeout: Duration) -> Result<Self, ClientError> {
+        let base = Url::parse(base_url.trim_end_matches('/'))
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .ok_or_else(|| ClientError::BaseUrl(base_url.to_owned()))?;
+        let mut key = HeaderValue::from_str(key.expose_secret().trim()).map_err(|_| ClientError::ApiKey)?;
+        key.set_sensitive(true);
+        let mut builder = Client::builder()
+            .user_agent(concat!("scrapehook/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(10).min(timeout))
+            .timeout(timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            // A kept connection that the other side just closed looks like a submit of unknown fate.
+            .pool_max_idle_per_host(0);
+        if base.host_str().is_some_and(is_loopback) {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(ClientError::Tls)?;
+        Ok(Self { client, base, key, timeout })
+    }
+
+    /// Sends a submit, once.
+    pub async fn submit(&self, body: &SubmitBody, public: bool) -> SubmitAnswer {
+        let path = if public { wire::SUBMIT_PUBLIC } else { wire::SUBMIT_PRIVATE };
+        match self.request(Method::POST, path).json(body).send().await {
+            Ok(response) => match Received::read(response).await {
+                Ok(received) => answer::to_submit(&received),
+                Err(reason) => SubmitAnswer::Unknown(Refusal::new("no_answer", reason)),
+            },
+            Err(error) if error.is_connect() => {
+                SubmitAnswer::Retry(Refusal::new("no_connection", self.words(error)), None)
+            }
+            Err(error) => SubmitAnswer::Unknown(Refusal::new("no_answer", self.words(error))),
+        }
+    }
+
+    /// Asks which videos a task has.
+    pub async fn poll(&self, task_id: &str, unique_id: Option<&str>) -> PollAnswer {
+        let mut request = self.request(Method::GET, wire::POLL).query(&[("task_id", task_id)]);
+        if let Some(unique_id) = unique_id {
+            request = request.query(&[("unique_id", unique_id)]);
+        }
+        match request.send().await {
+            Ok(response) => match Received::read(response).await {
+                Ok(received) => answer::to_poll(&received),
+                Err(reason) => PollAnswer::Unanswered(Refusal::new("no_answer", reason)),
+            },
+            Err(error) => PollAnswer::Unanswered(Refusal::new("no_answer", self.words(error))),
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        self.client.request(method, url).header(AUTHORIZATION, self.key.clone())
+    }
+
+    fn words(&self, error: reqwest::Error) -> String {
+        if error.is_timeout() {
+            return format!("no answer within {:?}", self.timeout);
+        }
+        let error = error.without_url();
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("{error}{cause}")
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// An answer, read whole.
+pub(crate) struct Received {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Received {
+    async fn read(mut response: Response) -> Result<Self, String> {
+        let status = response.status().as_u16();
+        let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let mut body = BytesMut::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER_CAP => {
+                    return Err(format!("HTTP {status} with more than {ANSWER_CAP} bytes"));
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break,
+                Err(_) => return Err(format!("HTTP {status}, cut off while it was read")),
+            }
+        }
+        Ok(Self { status, retry_after: seconds.map(Duration::from_secs), body: body.into() })
+    }
+}

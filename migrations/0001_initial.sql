@@ -1,0 +1,195 @@
+-- The data of scrapehook.
+--
+-- Times are milliseconds since the Unix epoch, UTC. Ids of ours are text (`job_…`, `task_…`), ordered by
+-- creation. Facts are set once and never taken back; every `state` is derived from them by
+-- `src/domain/state.rs` and stored in the same commit.
+
+-- What belongs to the file as a whole: the upstream it is bound to, the generated callback secret.
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A job: what a client submitted. The counts say where its URLs stand and add up to `urls`.
+CREATE TABLE jobs (
+    id         TEXT PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    created_by TEXT,                      -- name of the API key; NULL where none was required
+    settled_at INTEGER,
+    state      TEXT NOT NULL,
+    labels     TEXT NOT NULL,             -- JSON object of strings
+    unique_id  TEXT,                      -- as the client gave it
+    folder_id  INTEGER,                   -- as the client gave it
+    quality    TEXT NOT NULL,
+    library    TEXT NOT NULL,
+    urls       INTEGER NOT NULL,
+    waiting    INTEGER NOT NULL,
+    sent       INTEGER NOT NULL DEFAULT 0,
+    downloaded INTEGER NOT NULL DEFAULT 0,
+    indexed    INTEGER NOT NULL DEFAULT 0,
+    failed     INTEGER NOT NULL DEFAULT 0,
+    known      INTEGER NOT NULL DEFAULT 0,
+    canceled   INTEGER NOT NULL DEFAULT 0 -- how many of the failed were canceled
+) STRICT, WITHOUT ROWID;
+
+-- A task: one upstream request, at most 50 URLs of one platform.
+CREATE TABLE tasks (
+    id                 TEXT PRIMARY KEY,
+    job_id             TEXT REFERENCES jobs (id), -- NULL: recovered from a callback of a task we don't know
+    platform           TEXT,                      -- NULL likewise
+    created_at         INTEGER NOT NULL,
+    state              TEXT NOT NULL,
+    upstream_id        TEXT,                      -- their taskId; not unique: upstream may fold two submits
+    upstream_id_source TEXT,                      -- the answer to the submit overrules a callback's body
+    accepted_at        INTEGER,
+    downloaded_at      INTEGER,
+    settled_at         INTEGER,
+    retry_of           TEXT REFERENCES tasks (id),
+    replaced_by        TEXT REFERENCES tasks (id),
+    error_code         TEXT,
+    error_message      TEXT,
+    next_attempt_at    INTEGER NOT NULL,          -- not sent before; matters while queued
+    news_at            INTEGER NOT NULL,          -- when the last new fact arrived
+    polled_at          INTEGER,                   -- when the last answered poll was asked
+    next_poll_at       INTEGER,                   -- NULL: nothing to ask
+    refused_polls      INTEGER NOT NULL DEFAULT 0, -- in a row
+    unrecognized       INTEGER NOT NULL DEFAULT 0  -- callbacks that nobody understood, kept or only counted
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX tasks_by_job ON tasks (job_id, id);
+CREATE INDEX tasks_by_upstream_id ON tasks (upstream_id) WHERE upstream_id IS NOT NULL;
+CREATE INDEX tasks_by_state ON tasks (state, id);
+CREATE INDEX tasks_to_poll ON tasks (next_poll_at) WHERE next_poll_at IS NOT NULL;
+
+-- The URLs of a task, as the user gave them.
+CREATE TABLE task_urls (
+    task_id       TEXT NOT NULL REFERENCES tasks (id),
+    position      INTEGER NOT NULL,
+    url           TEXT NOT NULL,
+    canonical     TEXT NOT NULL, -- for comparing only
+    state         TEXT NOT NULL,
+    error_code    TEXT,
+    error_message TEXT,
+    PRIMARY KEY (task_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX task_urls_by_canonical ON task_urls (canonical);
+
+-- The URLs of a job, each following the task URL that carries it.
+CREATE TABLE job_urls (
+    job_id        TEXT NOT NULL REFERENCES jobs (id),
+    position      INTEGER NOT NULL,
+    url           TEXT NOT NULL,
+    task_id       TEXT NOT NULL,
+    task_position INTEGER NOT NULL,
+    PRIMARY KEY (job_id, position),
+    FOREIGN KEY (task_id, task_position) REFERENCES task_urls (task_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX job_urls_by_task ON job_urls (task_id, task_position);
+
+-- Every submit, written before it is sent. A row without an outcome is on its way, or was when the
+-- process died: at the next start it becomes `unknown`, because it may have been charged.
+CREATE TABLE submits (
+    task_id    TEXT NOT NULL REFERENCES tasks (id),
+    attempt    INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at   INTEGER,
+    outcome    TEXT,
+    code       TEXT,
+    message    TEXT,
+    PRIMARY KEY (task_id, attempt)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX submits_open ON submits (task_id) WHERE outcome IS NULL;
+CREATE INDEX submits_by_start ON submits (started_at);
+
+-- What callbacks and polls said, once for a task, a kind and a video ('' where it is about the task).
+CREATE TABLE facts (
+    task_id  TEXT NOT NULL REFERENCES tasks (id),
+    kind     TEXT NOT NULL,
+    video_id TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    source   TEXT NOT NULL,
+    code     TEXT,
+    message  TEXT,
+    PRIMARY KEY (task_id, kind, video_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX facts_by_video ON facts (video_id, task_id) WHERE video_id <> '';
+
+-- A poll named this URL of the task for this video.
+CREATE TABLE listings (
+    task_id  TEXT NOT NULL,
+    video_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (task_id, video_id, position),
+    FOREIGN KEY (task_id, position) REFERENCES task_urls (task_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX listings_by_url ON listings (task_id, position);
+
+-- The upstream's videos, folded from the facts of every task that brought them.
+CREATE TABLE videos (
+    number        INTEGER PRIMARY KEY,            -- order of first sight
+    id            TEXT NOT NULL UNIQUE,
+    task_id       TEXT NOT NULL REFERENCES tasks (id), -- the first that brought it
+    url           TEXT,                           -- as a poll named it first
+    state         TEXT NOT NULL,
+    first_seen_at INTEGER NOT NULL,
+    indexed_at    INTEGER,
+    error_code    TEXT,
+    error_message TEXT
+) STRICT;
+
+CREATE INDEX videos_by_state ON videos (state, number);
+
+-- Bodies that arrived with a good token, raw, once each.
+CREATE TABLE callbacks (
+    id                INTEGER PRIMARY KEY,
+    task_id           TEXT NOT NULL REFERENCES tasks (id),
+    body_hash         BLOB NOT NULL, -- SHA-256
+    body              BLOB NOT NULL,
+    first_received_at INTEGER NOT NULL,
+    last_received_at  INTEGER NOT NULL,
+    deliveries        INTEGER NOT NULL,
+    understood        TEXT,          -- the kind of fact it stated
+    UNIQUE (task_id, body_hash)
+) STRICT;
+
+-- Hints: bodies that arrived without a good token. Bounded; the oldest go first.
+CREATE TABLE quarantine (
+    id                INTEGER PRIMARY KEY AUTOINCREMENT,
+    upstream_id       TEXT,          -- the taskId it claims
+    body_hash         BLOB NOT NULL UNIQUE,
+    body              BLOB NOT NULL,
+    first_received_at INTEGER NOT NULL,
+    last_received_at  INTEGER NOT NULL,
+    deliveries        INTEGER NOT NULL
+) STRICT;
+
+-- Everything that changed, in the order of its commit. AUTOINCREMENT: no `seq` is ever used twice.
+CREATE TABLE events (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind        TEXT NOT NULL,
+    source      TEXT NOT NULL,
+    job_id      TEXT,
+    task_id     TEXT,
+    upstream_id TEXT,
+    video_id    TEXT,
+    at          INTEGER NOT NULL,
+    message     TEXT
+) STRICT;
+
+CREATE INDEX events_by_job ON events (job_id, seq) WHERE job_id IS NOT NULL;
+CREATE INDEX events_by_task ON events (task_id, seq) WHERE task_id IS NOT NULL;
+
+-- Why nothing is sent: to anybody (`scope` = 'all') or to one platform.
+CREATE TABLE pauses (
+    scope    TEXT PRIMARY KEY,
+    code     TEXT NOT NULL,
+    message  TEXT NOT NULL,
+    since    INTEGER NOT NULL,
+    probe_at INTEGER NOT NULL, -- when one queued task is tried
+    probes   INTEGER NOT NULL  -- how many were tried in vain
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,109 @@
+//! One transaction's worth of operations: facts first, then the states that follow, then the events.
+
+use std::collections::BTreeMap;
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::events::{self, NewEvent};
+use super::facts::{self, NewFact};
+use super::op::Op;
+use super::{Policy, callbacks, jobs, pauses, polls, quarantine, settle, submits};
+use crate::domain::event::Source;
+use crate::domain::id::TaskId;
+use crate::domain::time::Timestamp;
+
+/// A task that something happened to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Touch {
+    /// When it happened.
+    pub(super) at: Timestamp,
+    /// Where it came from.
+    pub(super) source: Source,
+    /// Whether the task should be polled soon.
+    pub(super) wants_poll: bool,
+}
+
+/// What the operations of a batch have gathered for its end.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) facts: Vec<NewFact>,
+    pub(super) touched: BTreeMap<TaskId, Touch>,
+    pub(super) events: Vec<NewEvent>,
+}
+
+impl Changes {
+    /// Notes that a task has to be derived anew.
+    pub(super) fn touch(&mut self, task: TaskId, at: Timestamp, source: Source) {
+        self.touched.entry(task).or_insert(Touch { at, source, wants_poll: false });
+    }
+
+    /// Notes that a task has to be derived anew and polled soon.
+    pub(super) fn want_poll(&mut self, task: TaskId, at: Timestamp, source: Source) {
+        self.touched.entry(task).or_insert(Touch { at, source, wants_poll: true }).wants_poll = true;
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(super) struct Applied {
+    /// For each operation, whether it took effect.
+    pub(super) effects: Vec<bool>,
+    /// The `seq` of the last event, if there was one.
+    pub(super) last_seq: Option<i64>,
+}
+
+/// Applies the operations inside the caller's transaction.
+pub(super) async fn apply(
+    connection: &mut SqliteConnection,
+    ops: &[&Op],
+    policy: Policy,
+) -> Result<Applied, sqlx::Error> {
+    let mut changes = Changes::default();
+    let mut effects = Vec::with_capacity(ops.len());
+    let mut received = Vec::new();
+    for op in ops {
+        if let Op::Callback(callback) = op {
+            received.push(callback);
+        }
+        effects.push(apply_one(connection, op, policy, &mut changes).await?);
+    }
+    callbacks::keep(connection, &received, &mut changes).await?;
+    facts::set(connection, &mut changes).await?;
+    settle::touched(connection, policy, &mut changes).await?;
+    let last_seq = events::append(connection, &changes.events).await?;
+    Ok(Applied { effects, last_seq })
+}
+
+async fn apply_one(
+    connection: &mut SqliteConnection,
+    op: &Op,
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    match op {
+        // Kept together at the end of the batch, one statement a table.
+        Op::Callback(_) => Ok(true),
+        Op::Hint(hint) => quarantine::keep(connection, hint).await.map(|()| true),
+        Op::CreateJob(job) => jobs::create(connection, job, changes).await.map(|()| true),
+        Op::BeginSubmit { task, at } => submits::begin(connection, *task, *at, changes).await,
+        Op::EndSubmit { task, at, end } => {
+            submits::end(connection, *task, *at, end, changes).await.map(|()| true)
+        }
+        Op::CloseOpenSubmits { at } => submits::close_open(connection, *at, changes).await.map(|()| true),
+        Op::RecordPoll { task, asked_at, at, end } => {
+            polls::record(connection, policy, *task, (*asked_at, *at), end, changes).await.map(|()| true)
+        }
+        Op::Pause { pause, source, at } => pauses::set(connection, pause, *source, *at, changes).await,
+        Op::Resume { scope, source, at } => pauses::lift(connection, scope, *source, *at, changes).await,
+        Op::Prove { at } => {
+            sqlx::query(
+                "INSERT INTO meta (key, value) VALUES ('proved_at', ?1)
+                 ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            )
+            .bind(at.as_millis().to_string())
+            .execute(connection)
+            .await?;
+            Ok(true)
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Callbacks with a good token: kept raw, once each, with a count of their deliveries.
+
+use serde_json::json;
+use sqlx::FromRow;
+use sqlx::sqlite::SqliteConnection;
+
+use super::batch::Changes;
+use super::events::NewEvent;
+use super::facts::NewFact;
+use super::op::ReceivedCallback;
+use super::{ReadError, Store};
+use crate::domain::callback::Callback;
+use crate::domain::event::{EventKind, Source};
+use crate::domain::id::TaskId;
+use crate::domain::time::Timestamp;
+
+/// Most bodies of a task that nobody understands; more are only counted.
+const UNRECOGNIZED: i64 = 1_000;
+
+/// Keeps a batch of callbacks, and notes what they state.
+pub(super) async fn keep(
+    connection: &mut SqliteConnection,
+    received: &[&ReceivedCallback],
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    if received.is_empty() {
+        return Ok(());
+    }
+    recover_tasks(connection, received, changes).await?;
+    adopt(connection, received, changes).await?;
+    let (understood, unrecognized): (Vec<_>, Vec<_>) =
+        received.iter().copied().partition(|callback| callback.meaning.is_some());
+    insert(connection, &understood).await?;
+    for callback in &understood {
+        if let Some(meaning) = &callback.meaning {
+            changes.facts.push(NewFact {
+                task: callback.task,
+                kind: meaning.kind(),
+                video: meaning.video_id().unwrap_or_default().to_owned(),
+                at: callback.at,
+                source: Source::Callback,
+                failure: meaning.failure().cloned(),
+            });
+        }
+    }
+    for callback in unrecognized {
+        keep_unrecognized(connection, callback, changes).await?;
+    }
+    Ok(())
+}
+
+/// A good token whose task is not in the store was issued before this file was restored from a backup.
+async fn recover_tasks(
+    connection: &mut SqliteConnection,
+    received: &[&ReceivedCallback],
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let tasks: Vec<_> =
+        received.iter().map(|callback| json!([callback.task, callback.at.as_millis()])).collect();
+    let recovered: Vec<(String, i64)> = sqlx::query_as(
+        "INSERT INTO tasks (id, created_at, state, next_attempt_at, news_at)
+         SELECT value->>0, value->>1, 'unconfirmed', value->>1, value->>1 FROM json_each(?1)
+         WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.id = value->>0)
+         ON CONFLICT DO NOTHING
+         RETURNING id, created_at",
+    )
+    .bind(json!(tasks).to_string())
+    .fetch_all(&mut *connection)
+    .await?;
+    for (id, at) in recovered {
+        let Ok(task) = id.parse() else { continue };
+        // It was sent by us, or nobody could call back: what became of the submit is not known.
+        sqlx::query(
+            "INSERT INTO submits (task_id, attempt, started_at, ended_at, outcome, code, message)
+             VALUES (?1, 1, ?2, ?2, 'unknown', 'recovered', 'known only from its callbacks')",
+        )
+        .bind(&id)
+        .bind(at)
+        .execute(&mut *connection)
+        .await?;
+        changes.touch(task, Timestamp::from_millis(at), Source::Callback);
+    }
+    Ok(())
+}
+
+/// The body's `taskId` is adopted if none is known and no other task holds it.
+async fn adopt(
+    connection: &mut SqliteConnection,
+    received: &[&ReceivedCallback],
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let named: Vec<_> = received
+        .iter()
+        .filter_map(|callback| Some(json!([callback.task, callback.upstream_id.as_ref()?])))
+        .collect();
+    let adopted: Vec<String> = sqlx::query_scalar(
+        "UPDATE tasks SET upstream_id = named.upstream_id, upstream_id_source = 'callback'
+         FROM (SELECT value->>0 AS id, min(value->>1) AS upstream_id FROM json_each(?1) GROUP BY 1) AS named
+         WHERE tasks.id = named.id AND tasks.upstream_id IS NULL
+           AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.upstream_id = named.upstream_id)
+         RETURNING tasks.id",
+    )
+    .bind(json!(named).to_string())
+    .fetch_all(connection)
+    .await?;
+    for id in adopted {
+        let Ok(task) = id.parse() else { continue };
+        let at = received.iter().find(|callback| callback.task == task).map(|callback| callback.at);
+        if let Some(at) = at {
+            changes.touch(task, at, Source::Callback);
+        }
+    }
+    Ok(())
+}
+
+/// Inserts bodies, or counts one more delivery; returns the hashes (lower-case hex) of those that are new.
+async fn insert(
+    connection: &mut SqliteConnection,
+    received: &[&ReceivedCallback],
+) -> Result<Vec<String>, sqlx::Error> {
+    if received.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<_> = received
+        .iter()
+        .map(|callback| {
+            json!([
+                callback.task,
+                hex(&callback.body_hash),
+                hex(&callback.body),
+                callback.at.as_millis(),
+                callback.meaning.as_ref().map(|meaning| meaning.kind()),
+            ])
+        })
+        .collect();
+    // Bodies travel as hex: any byte can be in them, and JSON holds text alone.
+    let written: Vec<(String, i64)> = sqlx::query_as(
+        "INSERT INTO callbacks
+           (task_id, body_hash, body, first_received_at, last_received_at, deliveries, understood)
+         SELECT value->>0, unhex(value->>1), unhex(value->>2), value->>3, value->>3, 1, value->>4
+         FROM json_each(?1) WHERE true
+         ON CONFLICT (task_id, body_hash) DO UPDATE SET
+           deliveries = deliveries + 1,
+           last_received_at = max(last_received_at, excluded.last_received_at)
+         RETURNING lower(hex(body_hash)), deliveries",
+    )
+    .bind(json!(rows).to_string())
+    .fetch_all(connection)
+    .await?;
+    Ok(written.into_iter().filter(|(_, deliveries)| *deliveries == 1).map(|(hash, _)| hash).collect())
+}
+
+async fn keep_unrecognized(
+    connection: &mut SqliteConnection,
+    callback: &ReceivedCallback,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let room: bool = sqlx::query_scalar(
+        "SELECT unrecognized < ?3 OR EXISTS (
+           SELECT 1 FROM callbacks WHERE task_id = tasks.id AND body_hash = ?2)
+         FROM tasks WHERE id = ?1",
+    )
+    .bind(callback.task.to_string())
+    .bind(&callback.body_hash[..])
+    .bind(UNRECOGNIZED)
+    .fetch_one(&mut *connection)
+    .await?;
+    let is_new = !room || !insert(connection, &[callback]).await?.is_empty();
+    if !is_new {
+        return Ok(());
+    }
+    sqlx::query("UPDATE tasks SET unrecognized = unrecognized + 1 WHERE id = ?1")
+        .bind(callback.task.to_string())
+        .execute(connection)
+        .await?;
+    changes.want_poll(callback.task, callback.at, Source::Callback);
+    if room {
+        changes.events.push(NewEvent {
+            task: Some(callback.task),
+            ..NewEvent::new(EventKind::CallbackUnrecognized, Source::Callback, callback.at)
+        });
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// Which callbacks of a task are asked for, newest first.
+#[derive(Clone, Copy, Debug)]
+pub struct CallbackPage {
+    /// The task.
+    pub task: TaskId,
+    /// Only those before this one.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    body: Vec<u8>,
+    first_received_at: i64,
+    last_received_at: i64,
+    deliveries: i64,
+    understood: Option<String>,
+}
+
+impl Store {
+    /// A task's callbacks, newest first.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn callbacks(&self, page: CallbackPage) -> Result<Vec<Callback>, ReadError> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT id, body, first_received_at, last_received_at, deliveries, understood FROM callbacks
+             WHERE task_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
+        )
+        .bind(page.task.to_string())
+        .bind(page.before.unwrap_or(i64::MAX))
+        .bind(page.limit)
+        .fetch_all(&self.readers)
+        .await?;
+        let callback = |row: Row| Callback {
+            id: row.id,
+            task_id: page.task,
+            first_received_at: Timestamp::from_millis(row.first_received_at),
+            last_received_at: Timestamp::from_millis(row.last_received_at),
+            deliveries: row.deliveries,
+            understood: row.understood,
+            body: String::from_utf8_lossy(&row.body).into_owned(),
+        };
+        Ok(rows.into_iter().map(callback).collect())
+    }
+}

@@ -1,0 +1,141 @@
+//! The event log: append-only, in the order of commits.
+
+use serde_json::json;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{FromRow, QueryBuilder};
+
+use super::{ReadError, Store};
+use crate::domain::event::{Event, EventKind, Source};
+use crate::domain::id::{JobId, TaskId};
+use crate::domain::time::Timestamp;
+
+/// An event that waits for its commit; job and `taskId` are filled in from its task.
+#[derive(Clone, Debug)]
+pub(super) struct NewEvent {
+    pub(super) kind: EventKind,
+    pub(super) source: Source,
+    pub(super) job: Option<JobId>,
+    pub(super) task: Option<TaskId>,
+    pub(super) video: Option<String>,
+    pub(super) at: Timestamp,
+    pub(super) message: Option<String>,
+}
+
+impl NewEvent {
+    /// An event about nothing in particular.
+    pub(super) fn new(kind: EventKind, source: Source, at: Timestamp) -> Self {
+        Self { kind, source, job: None, task: None, video: None, at, message: None }
+    }
+}
+
+/// Appends events in their order; returns the last `seq`.
+pub(super) async fn append(
+    connection: &mut SqliteConnection,
+    events: &[NewEvent],
+) -> Result<Option<i64>, sqlx::Error> {
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let rows: Vec<_> = events
+        .iter()
+        .map(|event| {
+            json!([
+                event.kind,
+                event.source,
+                event.job,
+                event.task,
+                event.video,
+                event.at.as_millis(),
+                event.message
+            ])
+        })
+        .collect();
+    let done = sqlx::query(
+        "INSERT INTO events (kind, source, job_id, task_id, upstream_id, video_id, at, message)
+         SELECT value->>0, value->>1, coalesce(value->>2, tasks.job_id), value->>3, tasks.upstream_id,
+                value->>4, value->>5, value->>6
+         FROM json_each(?1) LEFT JOIN tasks ON tasks.id = value->>3
+         ORDER BY json_each.key",
+    )
+    .bind(json!(rows).to_string())
+    .execute(connection)
+    .await?;
+    Ok(Some(done.last_insert_rowid()))
+}
+
+/// Which events are asked for, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Only those after this `seq`.
+    pub after: i64,
+    /// Only those about this job.
+    pub job: Option<JobId>,
+    /// Only those about this task.
+    pub task: Option<TaskId>,
+    /// Only those of this kind.
+    pub kind: Option<EventKind>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+#[derive(FromRow)]
+struct Row {
+    seq: i64,
+    kind: String,
+    source: String,
+    job_id: Option<String>,
+    task_id: Option<String>,
+    upstream_id: Option<String>,
+    video_id: Option<String>,
+    at: i64,
+    message: Option<String>,
+}
+
+impl Store {
+    /// Events in the order of their commits.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, ReadError> {
+        let mut query = QueryBuilder::new(
+            "SELECT seq, kind, source, job_id, task_id, upstream_id, video_id, at, message
+             FROM events WHERE seq > ",
+        );
+        query.push_bind(filter.after);
+        if let Some(job) = filter.job {
+            query.push(" AND job_id = ").push_bind(job.to_string());
+        }
+        if let Some(task) = filter.task {
+            query.push(" AND task_id = ").push_bind(task.to_string());
+        }
+        if let Some(kind) = filter.kind {
+            query.push(" AND kind = ").push_bind(kind.as_str());
+        }
+        query.push(" ORDER BY seq LIMIT ").push_bind(filter.limit);
+        let rows: Vec<Row> = query.build_query_as().fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().filter_map(event).collect())
+    }
+
+    /// The `seq` of the newest event, zero where there is none.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn last_seq(&self) -> Result<i64, ReadError> {
+        let seq = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM events");
+        Ok(seq.fetch_one(&self.readers).await?)
+    }
+}
+
+fn event(row: Row) -> Option<Event> {
+    Some(Event {
+        seq: row.seq,
+        kind: row.kind.parse().ok()?,
+        source: row.source.parse().ok()?,
+        job_id: row.job_id.and_then(|id| id.parse().ok()),
+        task_id: row.task_id.and_then(|id| id.parse().ok()),
+        upstream_id: row.upstream_id,
+        video_id: row.video_id,
+        at: Timestamp::from_millis(row.at),
+        message: row.message,
+    })
+}

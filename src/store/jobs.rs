@@ -1,0 +1,307 @@
+//! Jobs: taken with their whole plan in one commit, then following their URLs.
+
+use serde_json::json;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{FromRow, QueryBuilder};
+
+use super::batch::Changes;
+use super::events::NewEvent;
+use super::op::NewJob;
+use super::settle::UrlChange;
+use super::{ReadError, Store};
+use crate::domain::event::{EventKind, Source};
+use crate::domain::id::{JobId, TaskId};
+use crate::domain::job::{Job, JobState, JobTask, Progress, UrlState};
+use crate::domain::state::job_state;
+use crate::domain::task::{Failure, JobUrl};
+use crate::domain::time::Timestamp;
+use crate::domain::url::Platform;
+
+/// Takes a job: its tasks, their URLs, and which task URL each of its own URLs follows.
+pub(super) async fn create(
+    connection: &mut SqliteConnection,
+    job: &NewJob,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let at = job.at.as_millis();
+    let mut tasks = Vec::new();
+    let mut urls = Vec::new();
+    changes.events.push(NewEvent {
+        job: Some(job.id),
+        ..NewEvent::new(EventKind::JobCreated, Source::Operator, job.at)
+    });
+    for planned in &job.tasks {
+        let task = TaskId::new();
+        tasks.push(json!([task, planned.platform]));
+        for (position, url) in planned.urls.iter().enumerate() {
+            urls.push(json!([task, position, url.given, url.canonical, urls.len()]));
+        }
+        changes.events.push(NewEvent {
+            task: Some(task),
+            ..NewEvent::new(EventKind::TaskQueued, Source::Operator, job.at)
+        });
+    }
+    sqlx::query(
+        "INSERT INTO jobs (id, created_at, created_by, state, labels, unique_id, folder_id, quality, library,
+           urls, waiting)
+         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+    )
+    .bind(job.id.to_string())
+    .bind(at)
+    .bind(&job.created_by)
+    .bind(json!(job.options.labels).to_string())
+    .bind(&job.options.unique_id)
+    .bind(job.options.folder_id)
+    .bind(job.options.quality.as_str())
+    .bind(job.options.library.as_str())
+    .bind(i64::try_from(urls.len()).unwrap_or(i64::MAX))
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "INSERT INTO tasks (id, job_id, platform, created_at, state, next_attempt_at, news_at)
+         SELECT value->>0, ?2, value->>1, ?3, 'queued', ?3, ?3 FROM json_each(?1)",
+    )
+    .bind(json!(tasks).to_string())
+    .bind(job.id.to_string())
+    .bind(at)
+    .execute(&mut *connection)
+    .await?;
+    let urls = json!(urls).to_string();
+    sqlx::query(
+        "INSERT INTO task_urls (task_id, position, url, canonical, state)
+         SELECT value->>0, value->>1, value->>2, value->>3, 'waiting' FROM json_each(?1)",
+    )
+    .bind(&urls)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "INSERT INTO job_urls (job_id, position, url, task_id, task_position)
+         SELECT ?2, value->>4, value->>2, value->>0, value->>1 FROM json_each(?1)",
+    )
+    .bind(&urls)
+    .bind(job.id.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Carries URL changes on to every job that follows those URLs.
+pub(super) async fn follow(
+    connection: &mut SqliteConnection,
+    urls: &[UrlChange],
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    if urls.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<JobRow> = sqlx::query_as(
+        "UPDATE jobs SET
+           waiting = waiting + d.waiting, sent = sent + d.sent, downloaded = downloaded + d.downloaded,
+           indexed = indexed + d.indexed, failed = failed + d.failed, canceled = canceled + d.canceled
+         FROM (
+           SELECT job_id,
+             sum((c.value->>3 = 'waiting') - (c.value->>2 = 'waiting')) AS waiting,
+             sum((c.value->>3 = 'sent') - (c.value->>2 = 'sent')) AS sent,
+             sum((c.value->>3 = 'downloaded') - (c.value->>2 = 'downloaded')) AS downloaded,
+             sum((c.value->>3 = 'indexed') - (c.value->>2 = 'indexed')) AS indexed,
+             sum((c.value->>3 = 'failed') - (c.value->>2 = 'failed')) AS failed,
+             sum(c.value->>4) AS canceled
+           FROM json_each(?1) AS c
+           JOIN job_urls ON job_urls.task_id = c.value->>0 AND job_urls.task_position = c.value->>1
+           GROUP BY job_id) AS d
+         WHERE jobs.id = d.job_id
+         RETURNING *",
+    )
+    .bind(json!(urls).to_string())
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in rows {
+        let progress = row.progress();
+        let new = job_state(&progress);
+        let Ok(id) = row.id.parse::<JobId>() else { continue };
+        if row.state == new.as_str() {
+            continue;
+        }
+        let latest = urls.iter().filter_map(|(task, ..)| changes.touched.get(task)).max_by_key(|t| t.at);
+        let Some(touch) = latest.copied() else { continue };
+        let settled_at = (new != JobState::Running).then_some(touch.at.as_millis());
+        sqlx::query("UPDATE jobs SET state = ?2, settled_at = ?3 WHERE id = ?1")
+            .bind(&row.id)
+            .bind(new.as_str())
+            .bind(settled_at)
+            .execute(&mut *connection)
+            .await?;
+        if settled_at.is_some() {
+            changes.events.push(NewEvent {
+                job: Some(id),
+                message: Some(new.to_string()),
+                ..NewEvent::new(EventKind::JobSettled, touch.source, touch.at)
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Which jobs are asked for, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct JobFilter {
+    /// Only those in this state.
+    pub state: Option<JobState>,
+    /// Only those with this label.
+    pub label: Option<(String, String)>,
+    /// Only those before this one.
+    pub before: Option<JobId>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+#[derive(FromRow)]
+struct JobRow {
+    id: String,
+    created_at: i64,
+    settled_at: Option<i64>,
+    state: String,
+    labels: String,
+    unique_id: Option<String>,
+    folder_id: Option<i64>,
+    quality: String,
+    library: String,
+    urls: i64,
+    waiting: i64,
+    sent: i64,
+    downloaded: i64,
+    indexed: i64,
+    failed: i64,
+    known: i64,
+    canceled: i64,
+}
+
+impl JobRow {
+    fn progress(&self) -> Progress {
+        Progress {
+            urls: self.urls,
+            waiting: self.waiting,
+            sent: self.sent,
+            downloaded: self.downloaded,
+            indexed: self.indexed,
+            failed: self.failed,
+            known: self.known,
+            canceled: self.canceled,
+        }
+    }
+
+    fn job(self) -> Option<Job> {
+        Some(Job {
+            id: self.id.parse().ok()?,
+            state: self.state.parse().ok()?,
+            created_at: Timestamp::from_millis(self.created_at),
+            settled_at: self.settled_at.map(Timestamp::from_millis),
+            labels: serde_json::from_str(&self.labels).ok()?,
+            progress: self.progress(),
+            unique_id: self.unique_id,
+            folder_id: self.folder_id,
+            quality: self.quality.parse().ok()?,
+            library: self.library.parse().ok()?,
+            tasks: None,
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct UrlRow {
+    position: i64,
+    url: String,
+    state: String,
+    task_id: String,
+    video_ids: String,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+
+impl Store {
+    /// Jobs, newest first.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>, ReadError> {
+        let mut query = QueryBuilder::new("SELECT * FROM jobs WHERE true");
+        if let Some(before) = filter.before {
+            query.push(" AND id < ").push_bind(before.to_string());
+        }
+        if let Some(state) = filter.state {
+            query.push(" AND state = ").push_bind(state.as_str());
+        }
+        if let Some((key, value)) = &filter.label {
+            query.push(" AND EXISTS (SELECT 1 FROM json_each(labels) AS label WHERE label.key = ");
+            query.push_bind(key.as_str()).push(" AND label.value = ").push_bind(value.as_str()).push(")");
+        }
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(filter.limit);
+        let rows: Vec<JobRow> = query.build_query_as().fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().filter_map(JobRow::job).collect())
+    }
+
+    /// One job with its tasks.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn job(&self, id: JobId) -> Result<Option<Job>, ReadError> {
+        let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ?1")
+            .bind(id.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        let Some(mut job) = row.and_then(JobRow::job) else { return Ok(None) };
+        let tasks: Vec<(String, String, Option<String>, i64)> = sqlx::query_as(
+            "SELECT id, state, platform, (SELECT count(*) FROM task_urls WHERE task_id = tasks.id)
+             FROM tasks WHERE job_id = ?1 ORDER BY id",
+        )
+        .bind(id.to_string())
+        .fetch_all(&self.readers)
+        .await?;
+        let task = |(id, state, platform, urls): (String, String, Option<String>, i64)| {
+            let platform = Platform::from_stored(platform.unwrap_or_default());
+            Some(JobTask { id: id.parse().ok()?, state: state.parse().ok()?, platform, urls })
+        };
+        job.tasks = Some(tasks.into_iter().filter_map(task).collect());
+        Ok(Some(job))
+    }
+
+    /// A job's URLs in the order of its plan, from a position on, each with its position.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn job_urls(
+        &self,
+        job: JobId,
+        state: Option<UrlState>,
+        from: i64,
+        limit: i64,
+    ) -> Result<Vec<(i64, JobUrl)>, ReadError> {
+        let rows: Vec<UrlRow> = sqlx::query_as(
+            "SELECT job_urls.position, job_urls.url, task_urls.state, job_urls.task_id,
+               error_code, error_message,
+               (SELECT json_group_array(video_id) FROM listings
+                  WHERE listings.task_id = job_urls.task_id AND listings.position = task_position) AS video_ids
+             FROM job_urls JOIN task_urls
+               ON task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
+             WHERE job_id = ?1 AND job_urls.position >= ?2 AND (?3 IS NULL OR task_urls.state = ?3)
+             ORDER BY job_urls.position LIMIT ?4",
+        )
+        .bind(job.to_string())
+        .bind(from)
+        .bind(state.map(UrlState::as_str))
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        let url = |row: UrlRow| {
+            let url = JobUrl {
+                url: row.url,
+                state: row.state.parse().ok()?,
+                task_id: row.task_id.parse().ok(),
+                video_ids: serde_json::from_str(&row.video_ids).ok()?,
+                error: row.error_code.zip(row.error_message).map(|(code, message)| Failure { code, message }),
+            };
+            Some((row.position, url))
+        };
+        Ok(rows.into_iter().filter_map(url).collect())
+    }
+}

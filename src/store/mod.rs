@@ -1,0 +1,186 @@
+//! The store: all SQL, one SQLite file, one writer, a pool of readers.
+//!
+//! What is written goes through [`Writer`], which commits in groups; a call returns once its operation is
+//! on disk. What is read goes through connections that can't write. Must never know of HTTP or upstream.
+
+mod batch;
+mod callbacks;
+mod events;
+mod facts;
+mod jobs;
+mod lock;
+mod op;
+mod open;
+mod pauses;
+mod polls;
+mod quarantine;
+mod settle;
+mod submits;
+mod tasks;
+mod videos;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::SqlitePool;
+use thiserror::Error;
+use tokio::sync::watch;
+
+pub use callbacks::CallbackPage;
+pub use events::EventFilter;
+pub use jobs::JobFilter;
+pub use op::{NewJob, NewPause, PollEnd, PolledVideo, ReceivedCallback, ReceivedHint, SubmitEnd};
+pub use open::OpenError;
+pub use pauses::Pause;
+pub use polls::DuePoll;
+pub use submits::QueuedTask;
+pub use tasks::TaskFilter;
+pub use videos::VideoFilter;
+pub use writer::{WriteError, Writer};
+
+use crate::domain::event::Source;
+use crate::domain::id::TaskId;
+use crate::domain::time::Timestamp;
+
+/// What the store has to know of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// How long a task may be silent before it is polled.
+    pub poll_after: Duration,
+}
+
+/// A reading failed; the cause is for the log, never for a client.
+#[derive(Debug, Error)]
+#[error("the database can't be read: {0}")]
+pub struct ReadError(#[from] sqlx::Error);
+
+/// A handle to the open store; clones share it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    readers: SqlitePool,
+    queues: writer::Queues,
+    seq: watch::Receiver<i64>,
+    callback_secret: Arc<str>,
+}
+
+impl Store {
+    /// Opens the file at `path`, creating and migrating it; the caller runs the [`Writer`].
+    ///
+    /// # Errors
+    /// [`OpenError`] says why the file can't be used; a file that is refused is left as it was.
+    pub async fn open(
+        path: &Path,
+        upstream: &str,
+        accept_change: bool,
+        policy: Policy,
+    ) -> Result<(Self, Writer), OpenError> {
+        let lock = lock::InstanceLock::take(path)?;
+        let opened = open::open(path, upstream, accept_change).await?;
+        let (queues, writer, seq) = writer::new(opened.writer, lock, policy);
+        let callback_secret = opened.callback_secret.into();
+        Ok((Self { readers: opened.readers, queues, seq, callback_secret }, writer))
+    }
+
+    /// The secret that this file generated for callback tokens.
+    pub fn callback_secret(&self) -> &str {
+        &self.callback_secret
+    }
+
+    /// The `seq` of the last committed event; changes after every commit that made one.
+    pub fn committed(&self) -> watch::Receiver<i64> {
+        self.seq.clone()
+    }
+
+    /// Keeps a callback with a good token, and what it states.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
+    pub async fn receive_callback(&self, callback: ReceivedCallback) -> Result<(), WriteError> {
+        self.queues.fact(op::Op::Callback(callback)).await.map(|_| ())
+    }
+
+    /// Keeps a callback without a good token in the quarantine.
+    ///
+    /// # Errors
+    /// [`WriteError`], soon where strangers send much.
+    pub async fn receive_hint(&self, hint: ReceivedHint) -> Result<(), WriteError> {
+        self.queues.hint(op::Op::Hint(hint)).await.map(|_| ())
+    }
+
+    /// Takes a job with its plan.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
+    pub async fn create_job(&self, job: NewJob) -> Result<(), WriteError> {
+        self.queues.wait(op::Op::CreateJob(job)).await.map(|_| ())
+    }
+
+    /// Writes down that a task is about to be sent; `false` where it is no longer queued.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then it must not be sent.
+    pub async fn begin_submit(&self, task: TaskId, at: Timestamp) -> Result<bool, WriteError> {
+        self.queues.wait(op::Op::BeginSubmit { task, at }).await
+    }
+
+    /// Writes down how a submit ended.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the submit stays open, and counts as unknown from the next start on.
+    pub async fn end_submit(&self, task: TaskId, at: Timestamp, end: SubmitEnd) -> Result<(), WriteError> {
+        self.queues.wait(op::Op::EndSubmit { task, at, end }).await.map(|_| ())
+    }
+
+    /// Turns submits that were on their way when the process died into unknown ones.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then nothing may be sent.
+    pub async fn close_open_submits(&self, at: Timestamp) -> Result<(), WriteError> {
+        self.queues.wait(op::Op::CloseOpenSubmits { at }).await.map(|_| ())
+    }
+
+    /// Writes down what a poll that was asked at `asked_at` brought.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then the task will be polled again.
+    pub async fn record_poll(
+        &self,
+        task: TaskId,
+        asked_at: Timestamp,
+        at: Timestamp,
+        end: PollEnd,
+    ) -> Result<(), WriteError> {
+        self.queues.wait(op::Op::RecordPoll { task, asked_at, at, end }).await.map(|_| ())
+    }
+
+    /// Stops sending, or moves the next probe of a scope that is stopped already.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn pause(&self, pause: NewPause, source: Source, at: Timestamp) -> Result<(), WriteError> {
+        self.queues.wait(op::Op::Pause { pause, source, at }).await.map(|_| ())
+    }
+
+    /// Lets a scope be sent to again.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn resume(&self, scope: String, source: Source, at: Timestamp) -> Result<(), WriteError> {
+        self.queues.wait(op::Op::Resume { scope, source, at }).await.map(|_| ())
+    }
+
+    /// Commits something of no meaning, to prove that commits work.
+    ///
+    /// # Errors
+    /// [`WriteError`]: they don't.
+    pub async fn prove(&self, at: Timestamp) -> Result<(), WriteError> {
+        self.queues.fact(op::Op::Prove { at }).await.map(|_| ())
+    }
+
+    /// Takes nothing more; what was taken is still committed, then [`Writer::run`] returns.
+    pub fn close(&self) {
+        self.queues.close();
+    }
+}

@@ -1,0 +1,225 @@
+//! Opening the file: is it ours, is it bound to this upstream, can it be written, is SQLite sound.
+//!
+//! A file that is refused is left as it was.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection};
+use thiserror::Error;
+
+/// Marks a file as ours: "shok" in ASCII.
+const APPLICATION_ID: i64 = 0x7368_6f6b;
+
+/// The first SQLite without the bug that can lose data in WAL mode.
+const OLDEST_SQLITE: i64 = 3_051_003;
+
+const READERS: u32 = 4;
+
+/// Why the database can't be opened; each is a line for the operator.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Another instance holds the lock.
+    #[error("store.path: {path} is in use by another instance of scrapehook")]
+    InUse {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The file or its folder can't be written.
+    #[error("store.path: can't write {path}: {source}")]
+    Unwritable {
+        /// The file in question.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is not an SQLite file, or one of another program.
+    #[error("store.path: {path} is not a scrapehook database; it was left as it is")]
+    Foreign {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// It was written by a newer version.
+    #[error("store.path: {path} was written by a newer version of scrapehook; it was left as it is")]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// It was used with another upstream before.
+    #[error(
+        "upstream.base_url: {path} belongs to {bound}, not to {asked}; if that is meant, start once with \
+         --accept-upstream-change"
+    )]
+    OtherUpstream {
+        /// The database file.
+        path: PathBuf,
+        /// The upstream it is bound to.
+        bound: String,
+        /// The upstream it was opened for.
+        asked: String,
+    },
+    /// The SQLite in this binary is too old.
+    #[error("this binary was built with an SQLite that can lose data (3.51.3 is needed)")]
+    OldSqlite,
+    /// Anything else.
+    #[error("store.path: {path}: {source}")]
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// No randomness for the callback secret.
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// The open file: the one write connection, the readers, and what the file remembers.
+pub(super) struct Opened {
+    pub(super) writer: SqliteConnection,
+    pub(super) readers: SqlitePool,
+    pub(super) callback_secret: String,
+}
+
+/// Opens, checks, migrates and binds the file.
+pub(super) async fn open(path: &Path, upstream: &str, accept_change: bool) -> Result<Opened, OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
+        inspect(path).await?;
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .disable_statement_logging();
+    let mut writer = options.connect().await.map_err(|error| unopenable(path, error))?;
+
+    let version: i64 = sqlx::query_scalar(
+        "SELECT (v->>0) * 1000000 + (v->>1) * 1000 + (v->>2)
+         FROM (SELECT '[' || replace(sqlite_version(), '.', ',') || ']' AS v)",
+    )
+    .fetch_one(&mut writer)
+    .await
+    .map_err(sqlite)?;
+    if version < OLDEST_SQLITE {
+        return Err(OpenError::OldSqlite);
+    }
+
+    match sqlx::migrate!("./migrations").run(&mut writer).await {
+        Ok(()) => {}
+        Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
+            return Err(OpenError::Newer { path: path.to_owned() });
+        }
+        Err(MigrateError::Execute(source)) => return Err(unopenable(path, source)),
+        Err(error) => return Err(sqlite(sqlx::Error::Migrate(Box::new(error)))),
+    }
+    sqlx::query("PRAGMA application_id = 0x73686f6b").execute(&mut writer).await.map_err(sqlite)?;
+
+    bind(&mut writer, path, upstream, accept_change).await?;
+    let callback_secret = remembered_secret(&mut writer, path).await?;
+
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(options.pragma("query_only", "ON"))
+        .await
+        .map_err(sqlite)?;
+    Ok(Opened { writer, readers, callback_secret })
+}
+
+/// Looks at an existing file without changing a byte of it.
+async fn inspect(path: &Path) -> Result<(), OpenError> {
+    let foreign = || OpenError::Foreign { path: path.to_owned() };
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
+    let mut connection = options.connect().await.map_err(|error| unopenable(path, error))?;
+    let id: i64 = sqlx::query_scalar("PRAGMA application_id")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(|error| unopenable(path, error))?;
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(|error| unopenable(path, error))?;
+    let closed = connection.close().await;
+    if id != APPLICATION_ID && (id != 0 || tables > 0) {
+        return Err(foreign());
+    }
+    closed.map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
+}
+
+fn unopenable(path: &Path, error: sqlx::Error) -> OpenError {
+    let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+    let primary = code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff);
+    match primary {
+        // SQLITE_NOTADB, SQLITE_CORRUPT
+        Some(26 | 11) => OpenError::Foreign { path: path.to_owned() },
+        // SQLITE_READONLY, SQLITE_CANTOPEN
+        Some(8 | 14) => OpenError::Unwritable {
+            path: path.to_owned(),
+            source: io::Error::new(io::ErrorKind::PermissionDenied, error.to_string()),
+        },
+        _ => OpenError::Sqlite { path: path.to_owned(), source: error },
+    }
+}
+
+async fn bind(
+    writer: &mut SqliteConnection,
+    path: &Path,
+    upstream: &str,
+    accept_change: bool,
+) -> Result<(), OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let bound: Option<String> = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'upstream'")
+        .fetch_optional(&mut *writer)
+        .await
+        .map_err(sqlite)?;
+    match bound {
+        Some(bound) if bound == upstream => return Ok(()),
+        Some(bound) if !accept_change => {
+            return Err(OpenError::OtherUpstream {
+                path: path.to_owned(),
+                bound,
+                asked: upstream.to_owned(),
+            });
+        }
+        _ => {}
+    }
+    sqlx::query(
+        "INSERT INTO meta (key, value) VALUES ('upstream', ?1)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    )
+    .bind(upstream)
+    .execute(writer)
+    .await
+    .map_err(sqlite)?;
+    Ok(())
+}
+
+async fn remembered_secret(writer: &mut SqliteConnection, path: &Path) -> Result<String, OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let mut fresh = [0_u8; 32];
+    getrandom::fill(&mut fresh).map_err(OpenError::Random)?;
+    sqlx::query("INSERT INTO meta (key, value) VALUES ('callback_secret', ?1) ON CONFLICT (key) DO NOTHING")
+        .bind(URL_SAFE_NO_PAD.encode(fresh))
+        .execute(&mut *writer)
+        .await
+        .map_err(sqlite)?;
+    sqlx::query_scalar("SELECT value FROM meta WHERE key = 'callback_secret'")
+        .fetch_one(writer)
+        .await
+        .map_err(sqlite)
+}

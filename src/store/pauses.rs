@@ -1,0 +1,114 @@
+//! Pauses: why nothing is sent, to anybody or to one platform. They outlive a restart.
+
+use sqlx::FromRow;
+use sqlx::sqlite::SqliteConnection;
+
+use super::batch::Changes;
+use super::events::NewEvent;
+use super::op::NewPause;
+use super::{ReadError, Store};
+use crate::domain::event::{EventKind, Source};
+use crate::domain::time::Timestamp;
+
+/// Sets a pause; where its scope is paused already, a probe failed, and only the next one is moved.
+pub(super) async fn set(
+    connection: &mut SqliteConnection,
+    pause: &NewPause,
+    source: Source,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    let probes: i64 = sqlx::query_scalar(
+        "INSERT INTO pauses (scope, code, message, since, probe_at, probes) VALUES (?1, ?2, ?3, ?4, ?5, 0)
+         ON CONFLICT (scope) DO UPDATE SET code = excluded.code, message = excluded.message,
+           probe_at = excluded.probe_at, probes = probes + 1
+         RETURNING probes",
+    )
+    .bind(&pause.scope)
+    .bind(&pause.failure.code)
+    .bind(&pause.failure.message)
+    .bind(at.as_millis())
+    .bind(pause.probe_at.as_millis())
+    .fetch_one(connection)
+    .await?;
+    if probes == 0 {
+        changes.events.push(NewEvent {
+            message: Some(format!("{}: {}: {}", pause.scope, pause.failure.code, pause.failure.message)),
+            ..NewEvent::new(EventKind::SendingPaused, source, at)
+        });
+    }
+    Ok(probes == 0)
+}
+
+/// Lifts a pause; `false` where there was none.
+pub(super) async fn lift(
+    connection: &mut SqliteConnection,
+    scope: &str,
+    source: Source,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    let lifted = sqlx::query("DELETE FROM pauses WHERE scope = ?1").bind(scope).execute(connection).await?;
+    if lifted.rows_affected() == 0 {
+        return Ok(false);
+    }
+    changes.events.push(NewEvent {
+        message: Some(scope.to_owned()),
+        ..NewEvent::new(EventKind::SendingResumed, source, at)
+    });
+    Ok(true)
+}
+
+/// A pause in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// `all`, or the one platform that is stopped.
+    pub scope: String,
+    /// The upstream's code, or a word of ours.
+    pub code: String,
+    /// Words for people.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When one queued task is tried.
+    pub probe_at: Timestamp,
+    /// How many were tried in vain.
+    pub probes: u32,
+}
+
+impl Pause {
+    /// The scope of a pause that stops everything.
+    pub const ALL: &'static str = "all";
+}
+
+#[derive(FromRow)]
+struct Row {
+    scope: String,
+    code: String,
+    message: String,
+    since: i64,
+    probe_at: i64,
+    probes: u32,
+}
+
+impl Store {
+    /// The pauses in force.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn pauses(&self) -> Result<Vec<Pause>, ReadError> {
+        let rows: Vec<Row> =
+            sqlx::query_as("SELECT scope, code, message, since, probe_at, probes FROM pauses ORDER BY scope")
+                .fetch_all(&self.readers)
+                .await?;
+        let pause = |row: Row| Pause {
+            scope: row.scope,
+            code: row.code,
+            message: row.message,
+            since: Timestamp::from_millis(row.since),
+            probe_at: Timestamp::from_millis(row.probe_at),
+            probes: row.probes,
+        };
+        Ok(rows.into_iter().map(pause).collect())
+    }
+}

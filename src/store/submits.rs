@@ -1,0 +1,201 @@
+//! Submits: every one written before it is sent, and what became of it.
+
+use sqlx::FromRow;
+use sqlx::sqlite::SqliteConnection;
+
+use super::batch::Changes;
+use super::op::SubmitEnd;
+use super::{ReadError, Store};
+use crate::domain::event::Source;
+use crate::domain::id::TaskId;
+use crate::domain::job::{Library, Quality};
+use crate::domain::task::{Failure, SubmitOutcome, UpstreamIdSource};
+use crate::domain::time::Timestamp;
+use crate::domain::url::Platform;
+
+/// Writes the row of a submit that is about to be sent; `false` where the task is no longer queued.
+pub(super) async fn begin(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    let begun = sqlx::query(
+        "INSERT INTO submits (task_id, attempt, started_at)
+         SELECT id, 1 + (SELECT count(*) FROM submits WHERE task_id = tasks.id), ?2
+         FROM tasks WHERE id = ?1 AND state = 'queued'",
+    )
+    .bind(task.to_string())
+    .bind(at.as_millis())
+    .execute(connection)
+    .await?;
+    let took_effect = begun.rows_affected() == 1;
+    if took_effect {
+        changes.touch(task, at, Source::Submit);
+    }
+    Ok(took_effect)
+}
+
+/// Closes the open submit of a task.
+pub(super) async fn end(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+    at: Timestamp,
+    end: &SubmitEnd,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let (outcome, failure) = match end {
+        SubmitEnd::Accepted(_) => (SubmitOutcome::Accepted, None),
+        SubmitEnd::Deferred(failure, _) => (SubmitOutcome::Deferred, Some(failure)),
+        SubmitEnd::Rejected(failure) => (SubmitOutcome::Rejected, Some(failure)),
+        SubmitEnd::Unknown(failure) => (SubmitOutcome::Unknown, Some(failure)),
+    };
+    close(&mut *connection, task, at, outcome, failure).await?;
+    match end {
+        SubmitEnd::Accepted(upstream_id) => {
+            sqlx::query("UPDATE tasks SET upstream_id = ?2, upstream_id_source = ?3 WHERE id = ?1")
+                .bind(task.to_string())
+                .bind(upstream_id)
+                .bind(UpstreamIdSource::Submit.as_str())
+                .execute(connection)
+                .await?;
+        }
+        SubmitEnd::Deferred(_, wait) => {
+            sqlx::query("UPDATE tasks SET next_attempt_at = ?2 WHERE id = ?1")
+                .bind(task.to_string())
+                .bind(at.after(*wait).as_millis())
+                .execute(connection)
+                .await?;
+        }
+        SubmitEnd::Rejected(_) | SubmitEnd::Unknown(_) => {}
+    }
+    changes.touch(task, at, Source::Submit);
+    Ok(())
+}
+
+/// Nobody is left to hear the answers to these: they may have been charged.
+pub(super) async fn close_open(
+    connection: &mut SqliteConnection,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let open: Vec<String> = sqlx::query_scalar("SELECT task_id FROM submits WHERE outcome IS NULL")
+        .fetch_all(&mut *connection)
+        .await?;
+    let failure = Failure::new(
+        "interrupted",
+        "the service stopped before the answer came: upstream may have charged for it",
+    );
+    for task in open.iter().filter_map(|id| id.parse().ok()) {
+        close(&mut *connection, task, at, SubmitOutcome::Unknown, Some(&failure)).await?;
+        changes.touch(task, at, Source::Clock);
+    }
+    Ok(())
+}
+
+async fn close(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+    at: Timestamp,
+    outcome: SubmitOutcome,
+    failure: Option<&Failure>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE submits SET ended_at = ?2, outcome = ?3, code = ?4, message = ?5
+         WHERE task_id = ?1 AND outcome IS NULL",
+    )
+    .bind(task.to_string())
+    .bind(at.as_millis())
+    .bind(outcome.as_str())
+    .bind(failure.map(|failure| &failure.code))
+    .bind(failure.map(|failure| &failure.message))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A task whose turn it is, with all that its submit needs.
+#[derive(Clone, Debug)]
+pub struct QueuedTask {
+    /// Our id.
+    pub id: TaskId,
+    /// The platform of its URLs.
+    pub platform: Platform,
+    /// How many submits it had.
+    pub attempts: u32,
+    /// The earliest time of its next submit.
+    pub due: Timestamp,
+    /// Folder name.
+    pub unique_id: Option<String>,
+    /// Folder number.
+    pub folder_id: Option<i64>,
+    /// Lines of the wanted picture.
+    pub quality: Quality,
+    /// Where the videos are put.
+    pub library: Library,
+    /// Its URLs as the user gave them.
+    pub urls: Vec<String>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: String,
+    platform: String,
+    attempts: u32,
+    next_attempt_at: i64,
+    unique_id: Option<String>,
+    folder_id: Option<i64>,
+    quality: String,
+    library: String,
+    urls: String,
+}
+
+impl Store {
+    /// The queued task whose turn comes first, due or not, leaving out these platforms.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn next_queued(&self, without: &[String]) -> Result<Option<QueuedTask>, ReadError> {
+        let row: Option<Row> = sqlx::query_as(
+            "SELECT tasks.id, platform, next_attempt_at, unique_id, folder_id, quality, library,
+               (SELECT count(*) FROM submits WHERE task_id = tasks.id) AS attempts,
+               (SELECT json_group_array(url) FROM
+                  (SELECT url FROM task_urls WHERE task_id = tasks.id ORDER BY position)) AS urls
+             FROM tasks JOIN jobs ON jobs.id = tasks.job_id
+             WHERE tasks.state = 'queued' AND platform NOT IN (SELECT value FROM json_each(?1))
+             ORDER BY next_attempt_at, tasks.id LIMIT 1",
+        )
+        .bind(serde_json::json!(without).to_string())
+        .fetch_optional(&self.readers)
+        .await?;
+        Ok(row.and_then(queued))
+    }
+
+    /// How many of the last submits in a row ended with nobody knowing whether they arrived, at most two.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn unknown_in_a_row(&self) -> Result<usize, ReadError> {
+        let outcomes: Vec<Option<String>> = sqlx::query_scalar(
+            "SELECT outcome FROM submits WHERE code IS NOT 'recovered' ORDER BY started_at DESC LIMIT 2",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        let unknown = SubmitOutcome::Unknown.as_str();
+        Ok(outcomes.iter().take_while(|outcome| outcome.as_deref() == Some(unknown)).count())
+    }
+}
+
+fn queued(row: Row) -> Option<QueuedTask> {
+    Some(QueuedTask {
+        id: row.id.parse().ok()?,
+        platform: Platform::from_stored(row.platform),
+        attempts: row.attempts,
+        due: Timestamp::from_millis(row.next_attempt_at),
+        unique_id: row.unique_id,
+        folder_id: row.folder_id,
+        quality: row.quality.parse().ok()?,
+        library: row.library.parse().ok()?,
+        urls: serde_json::from_str(&row.urls).ok()?,
+    })
+}

@@ -1,0 +1,158 @@
+//! Tasks, as they are read.
+
+use sqlx::{FromRow, QueryBuilder};
+
+use super::{ReadError, Store, videos};
+use crate::domain::id::{JobId, TaskId};
+use crate::domain::task::{Failure, Task, TaskState, TaskUrl};
+use crate::domain::time::Timestamp;
+use crate::domain::url::Platform;
+
+/// Which tasks are asked for, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct TaskFilter {
+    /// Only those in this state.
+    pub state: Option<TaskState>,
+    /// Only those of this job.
+    pub job: Option<JobId>,
+    /// Only those of this platform.
+    pub platform: Option<String>,
+    /// Only those that carry the post with this canonical URL.
+    pub canonical: Option<String>,
+    /// Only those before this one.
+    pub before: Option<TaskId>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: String,
+    job_id: Option<String>,
+    upstream_id: Option<String>,
+    state: String,
+    platform: Option<String>,
+    created_at: i64,
+    accepted_at: Option<i64>,
+    downloaded_at: Option<i64>,
+    settled_at: Option<i64>,
+    retry_of: Option<String>,
+    replaced_by: Option<String>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+
+#[derive(FromRow)]
+struct UrlRow {
+    url: String,
+    state: String,
+    error_code: Option<String>,
+    error_message: Option<String>,
+    video_ids: String,
+}
+
+impl Store {
+    /// Tasks, newest first.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn tasks(&self, filter: &TaskFilter) -> Result<Vec<Task>, ReadError> {
+        let mut query = QueryBuilder::new("SELECT * FROM tasks WHERE true");
+        if let Some(before) = filter.before {
+            query.push(" AND id < ").push_bind(before.to_string());
+        }
+        if let Some(state) = filter.state {
+            query.push(" AND state = ").push_bind(state.as_str());
+        }
+        if let Some(job) = filter.job {
+            // By the URLs, not by the plan: a job may follow URLs of another job's task.
+            query.push(" AND id IN (SELECT task_id FROM job_urls WHERE job_id = ");
+            query.push_bind(job.to_string()).push(")");
+        }
+        if let Some(platform) = &filter.platform {
+            query.push(" AND platform = ").push_bind(platform.as_str());
+        }
+        if let Some(canonical) = &filter.canonical {
+            query.push(" AND id IN (SELECT task_id FROM task_urls WHERE canonical = ");
+            query.push_bind(canonical.as_str()).push(")");
+        }
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(filter.limit);
+        let rows: Vec<Row> = query.build_query_as().fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().filter_map(task).collect())
+    }
+
+    /// The task with this id, ours or upstream's; the newest where upstream gave one id to several.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn find_task(&self, id: &str) -> Result<Option<TaskId>, ReadError> {
+        let found: Option<String> = if id.parse::<TaskId>().is_ok() {
+            sqlx::query_scalar("SELECT id FROM tasks WHERE id = ?1")
+                .bind(id)
+                .fetch_optional(&self.readers)
+                .await?
+        } else {
+            sqlx::query_scalar("SELECT id FROM tasks WHERE upstream_id = ?1 ORDER BY id DESC LIMIT 1")
+                .bind(id)
+                .fetch_optional(&self.readers)
+                .await?
+        };
+        Ok(found.and_then(|id| id.parse().ok()))
+    }
+
+    /// One task with its URLs and videos.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn task(&self, id: TaskId) -> Result<Option<Task>, ReadError> {
+        let row: Option<Row> = sqlx::query_as("SELECT * FROM tasks WHERE id = ?1")
+            .bind(id.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        let Some(mut task) = row.and_then(task) else { return Ok(None) };
+        let rows: Vec<UrlRow> = sqlx::query_as(
+            "SELECT url, state, error_code, error_message,
+               (SELECT json_group_array(video_id) FROM listings
+                  WHERE listings.task_id = task_urls.task_id
+                    AND listings.position = task_urls.position) AS video_ids
+             FROM task_urls WHERE task_id = ?1 ORDER BY position",
+        )
+        .bind(id.to_string())
+        .fetch_all(&self.readers)
+        .await?;
+        let url = |row: UrlRow| {
+            Some(TaskUrl {
+                url: row.url,
+                state: row.state.parse().ok()?,
+                video_ids: serde_json::from_str(&row.video_ids).ok()?,
+                error: failure(row.error_code, row.error_message),
+            })
+        };
+        task.urls = Some(rows.into_iter().filter_map(url).collect());
+        task.videos = Some(videos::of_task(&self.readers, id).await?);
+        Ok(Some(task))
+    }
+}
+
+fn failure(code: Option<String>, message: Option<String>) -> Option<Failure> {
+    code.map(|code| Failure { code, message: message.unwrap_or_default() })
+}
+
+fn task(row: Row) -> Option<Task> {
+    Some(Task {
+        id: row.id.parse().ok()?,
+        job_id: row.job_id.and_then(|id| id.parse().ok()),
+        upstream_id: row.upstream_id,
+        state: row.state.parse().ok()?,
+        platform: row.platform.map(Platform::from_stored),
+        created_at: Timestamp::from_millis(row.created_at),
+        accepted_at: row.accepted_at.map(Timestamp::from_millis),
+        downloaded_at: row.downloaded_at.map(Timestamp::from_millis),
+        settled_at: row.settled_at.map(Timestamp::from_millis),
+        retry_of: row.retry_of.and_then(|id| id.parse().ok()),
+        replaced_by: row.replaced_by.and_then(|id| id.parse().ok()),
+        error: failure(row.error_code, row.error_message),
+        urls: None,
+        videos: None,
+    })
+}

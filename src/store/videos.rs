@@ -1,0 +1,220 @@
+//! Videos: folded from the facts of every task that brought them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::json;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{FromRow, QueryBuilder};
+
+use super::batch::Changes;
+use super::events::NewEvent;
+use super::{ReadError, Store};
+use crate::domain::event::{EventKind, Source};
+use crate::domain::id::{JobId, TaskId};
+use crate::domain::task::Failure;
+use crate::domain::time::Timestamp;
+use crate::domain::video::{Video, VideoState};
+
+/// The strongest new fact about a video in a batch.
+#[derive(Clone, Debug)]
+pub(super) struct VideoNews {
+    pub(super) task: TaskId,
+    pub(super) at: Timestamp,
+    pub(super) source: Source,
+    pub(super) state: VideoState,
+    pub(super) failure: Option<Failure>,
+}
+
+/// Folds news into the videos; returns those whose state changed.
+pub(super) async fn fold(
+    connection: &mut SqliteConnection,
+    news: BTreeMap<String, VideoNews>,
+    changes: &mut Changes,
+) -> Result<BTreeSet<String>, sqlx::Error> {
+    if news.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let ids: Vec<&String> = news.keys().collect();
+    let known: HashMap<String, String> =
+        sqlx::query_as("SELECT id, state FROM videos WHERE id IN (SELECT value FROM json_each(?1))")
+            .bind(json!(ids).to_string())
+            .fetch_all(&mut *connection)
+            .await?
+            .into_iter()
+            .collect();
+    let mut rows = Vec::new();
+    let mut changed = BTreeSet::new();
+    for (id, news) in news {
+        let before = known.get(&id).and_then(|state| state.parse::<VideoState>().ok());
+        if before.is_some_and(|before| before >= news.state) {
+            continue;
+        }
+        rows.push(json!([
+            id,
+            news.task,
+            news.state,
+            news.at.as_millis(),
+            (news.state == VideoState::Indexed).then(|| news.at.as_millis()),
+            news.failure.as_ref().map(|failure| &failure.code),
+            news.failure.as_ref().map(|failure| &failure.message),
+        ]));
+        let kind = match news.state {
+            VideoState::Indexing => EventKind::VideoIndexing,
+            VideoState::Failed => EventKind::VideoFailed,
+            VideoState::Indexed => EventKind::VideoIndexed,
+        };
+        changes.events.push(NewEvent {
+            task: Some(news.task),
+            video: Some(id.clone()),
+            message: news.failure.map(|failure| failure.message),
+            ..NewEvent::new(kind, news.source, news.at)
+        });
+        changed.insert(id);
+    }
+    // The states were compared above, in the one place that knows their order.
+    sqlx::query(
+        "INSERT INTO videos (id, task_id, state, first_seen_at, indexed_at, error_code, error_message)
+         SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6
+         FROM json_each(?1) WHERE true
+         ON CONFLICT (id) DO UPDATE SET
+           state = excluded.state, indexed_at = excluded.indexed_at,
+           error_code = excluded.error_code, error_message = excluded.error_message",
+    )
+    .bind(json!(rows).to_string())
+    .execute(connection)
+    .await?;
+    Ok(changed)
+}
+
+/// Notes every task that shares one of these videos.
+pub(super) async fn touch_tasks(
+    connection: &mut SqliteConnection,
+    videos: &BTreeSet<String>,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let Some((at, source)) = changes.touched.values().map(|touch| (touch.at, touch.source)).next() else {
+        return Ok(());
+    };
+    let sharers: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT task_id FROM facts
+         WHERE video_id IN (SELECT value FROM json_each(?1)) AND video_id <> ''",
+    )
+    .bind(json!(videos).to_string())
+    .fetch_all(connection)
+    .await?;
+    for task in sharers.iter().filter_map(|id| id.parse().ok()) {
+        changes.touch(task, at, source);
+    }
+    Ok(())
+}
+
+/// Which videos are asked for, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct VideoFilter {
+    /// Only those in this state.
+    pub state: Option<VideoState>,
+    /// Only those that this task brought.
+    pub task: Option<TaskId>,
+    /// Only those that a task of this job brought.
+    pub job: Option<JobId>,
+    /// Only those of the post with this canonical URL.
+    pub canonical: Option<String>,
+    /// Only those before this place.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+#[derive(FromRow)]
+struct Row {
+    number: i64,
+    id: String,
+    task_id: String,
+    job_id: Option<String>,
+    tasks: String,
+    url: Option<String>,
+    state: String,
+    first_seen_at: i64,
+    indexed_at: Option<i64>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+
+const SELECT: &str =
+    "SELECT number, videos.id, videos.task_id, tasks.job_id, url, videos.state, first_seen_at,
+    indexed_at, videos.error_code, videos.error_message,
+    (SELECT json_group_array(task_id) FROM (
+       SELECT DISTINCT task_id FROM facts
+       WHERE facts.video_id = videos.id AND facts.video_id <> '' ORDER BY task_id)) AS tasks
+    FROM videos JOIN tasks ON tasks.id = videos.task_id WHERE ";
+
+impl Store {
+    /// Videos, newest first, each with its place for the cursor.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn videos(&self, filter: &VideoFilter) -> Result<Vec<(i64, Video)>, ReadError> {
+        let mut query = QueryBuilder::new(SELECT);
+        query.push("number < ").push_bind(filter.before.unwrap_or(i64::MAX));
+        if let Some(state) = filter.state {
+            query.push(" AND videos.state = ").push_bind(state.as_str());
+        }
+        if let Some(task) = filter.task {
+            query.push(" AND videos.id IN (SELECT video_id FROM facts WHERE video_id <> '' AND task_id = ");
+            query.push_bind(task.to_string()).push(")");
+        }
+        if let Some(job) = filter.job {
+            query.push(
+                " AND videos.id IN (SELECT video_id FROM facts WHERE video_id <> '' AND task_id IN
+                   (SELECT task_id FROM job_urls WHERE job_id = ",
+            );
+            query.push_bind(job.to_string()).push("))");
+        }
+        if let Some(canonical) = &filter.canonical {
+            query.push(
+                " AND videos.id IN (SELECT video_id FROM task_urls JOIN listings USING (task_id, position)
+                   WHERE canonical = ",
+            );
+            query.push_bind(canonical.as_str()).push(")");
+        }
+        query.push(" ORDER BY number DESC LIMIT ").push_bind(filter.limit);
+        let rows: Vec<Row> = query.build_query_as().fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().filter_map(video).collect())
+    }
+
+    /// One video.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn video(&self, id: &str) -> Result<Option<Video>, ReadError> {
+        let mut query = QueryBuilder::new(SELECT);
+        query.push("videos.id = ").push_bind(id);
+        let row: Option<Row> = query.build_query_as().fetch_optional(&self.readers).await?;
+        Ok(row.and_then(video).map(|(_, video)| video))
+    }
+}
+
+/// The videos of one task, oldest first.
+pub(super) async fn of_task(readers: &SqlitePool, task: TaskId) -> Result<Vec<Video>, sqlx::Error> {
+    let mut query = QueryBuilder::new(SELECT);
+    query.push("videos.id IN (SELECT video_id FROM facts WHERE video_id <> '' AND task_id = ");
+    query.push_bind(task.to_string()).push(") ORDER BY number");
+    let rows: Vec<Row> = query.build_query_as().fetch_all(readers).await?;
+    Ok(rows.into_iter().filter_map(video).map(|(_, video)| video).collect())
+}
+
+fn video(row: Row) -> Option<(i64, Video)> {
+    let tasks: Vec<String> = serde_json::from_str(&row.tasks).ok()?;
+    let video = Video {
+        id: row.id,
+        task_id: row.task_id.parse().ok()?,
+        job_id: row.job_id.and_then(|id| id.parse().ok()),
+        tasks: tasks.iter().filter_map(|id| id.parse().ok()).collect(),
+        url: row.url,
+        state: row.state.parse().ok()?,
+        first_seen_at: Timestamp::from_millis(row.first_seen_at),
+        indexed_at: row.indexed_at.map(Timestamp::from_millis),
+        error: row.error_code.zip(row.error_message).map(|(code, message)| Failure { code, message }),
+    };
+    Some((row.number, video))
+}

@@ -1,0 +1,189 @@
+//! The group-commit writer: one task owns the one write connection.
+//!
+//! It takes the first operation, begins at once, drains what else is waiting, applies it in one
+//! transaction, commits, and only then answers. It never waits to fill a batch. Hints have a small queue
+//! of their own that is served after everything else, so a stranger can't starve a sender.
+
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::lock::InstanceLock;
+use super::op::Op;
+use super::{Policy, batch};
+
+/// Most operations that one commit carries.
+const BATCH: usize = 256;
+/// Most operations that wait for their commit; one more callback hears "busy".
+const QUEUE: usize = 8_192;
+/// Most hints that wait for their commit.
+const HINT_QUEUE: usize = 64;
+
+/// Why an operation is not on disk.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum WriteError {
+    /// Too much is waiting.
+    #[error("too much is waiting to be written")]
+    Busy,
+    /// The commit failed; the writer has logged why.
+    #[error("the database can't be written")]
+    Failed,
+    /// The service is stopping.
+    #[error("the service is stopping")]
+    Stopped,
+}
+
+#[derive(Debug)]
+struct Message {
+    op: Op,
+    /// Hears whether the operation took effect, after the commit.
+    reply: oneshot::Sender<Result<bool, WriteError>>,
+}
+
+/// The way to the writer.
+#[derive(Clone, Debug)]
+pub(super) struct Queues {
+    facts: mpsc::Sender<Message>,
+    hints: mpsc::Sender<Message>,
+    stop: CancellationToken,
+}
+
+impl Queues {
+    /// Asks for a fact to be written; busy at once where the queue is full.
+    pub(super) async fn fact(&self, op: Op) -> Result<bool, WriteError> {
+        Self::ask(&self.facts, op).await
+    }
+
+    /// Asks for a hint to be written; busy at once where their queue is full.
+    pub(super) async fn hint(&self, op: Op) -> Result<bool, WriteError> {
+        Self::ask(&self.hints, op).await
+    }
+
+    /// Asks for an operation to be written, waiting for a place in the queue.
+    pub(super) async fn wait(&self, op: Op) -> Result<bool, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.facts.send(Message { op, reply }).await.map_err(|_| WriteError::Stopped)?;
+        answer.await.unwrap_or(Err(WriteError::Stopped))
+    }
+
+    async fn ask(queue: &mpsc::Sender<Message>, op: Op) -> Result<bool, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        queue.try_send(Message { op, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => WriteError::Busy,
+            mpsc::error::TrySendError::Closed(_) => WriteError::Stopped,
+        })?;
+        answer.await.unwrap_or(Err(WriteError::Stopped))
+    }
+
+    pub(super) fn close(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// Owns the write connection; does nothing until it is [`run`](Self::run).
+#[derive(Debug)]
+pub struct Writer {
+    connection: SqliteConnection,
+    facts: mpsc::Receiver<Message>,
+    hints: mpsc::Receiver<Message>,
+    stop: CancellationToken,
+    seq: watch::Sender<i64>,
+    policy: Policy,
+    _lock: InstanceLock,
+}
+
+pub(super) fn new(
+    connection: SqliteConnection,
+    lock: InstanceLock,
+    policy: Policy,
+) -> (Queues, Writer, watch::Receiver<i64>) {
+    let (facts, facts_in) = mpsc::channel(QUEUE);
+    let (hints, hints_in) = mpsc::channel(HINT_QUEUE);
+    let (seq, committed) = watch::channel(0);
+    let stop = CancellationToken::new();
+    let queues = Queues { facts, hints, stop: stop.clone() };
+    let writer = Writer { connection, facts: facts_in, hints: hints_in, stop, seq, policy, _lock: lock };
+    (queues, writer, committed)
+}
+
+impl Writer {
+    /// Writes until [`Store::close`](super::Store::close), then what is still waiting, then closes the file.
+    pub async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let first = tokio::select! {
+                biased;
+                message = self.facts.recv() => message,
+                message = self.hints.recv() => message,
+                () = self.stop.cancelled(), if !self.facts.is_closed() => {
+                    // What was sent before is still received; what comes after hears "stopped".
+                    self.facts.close();
+                    self.hints.close();
+                    continue;
+                }
+            };
+            batch.extend(first);
+            while batch.len() < BATCH {
+                match self.facts.try_recv().or_else(|_| self.hints.try_recv()) {
+                    Ok(message) => batch.push(message),
+                    Err(_) => break,
+                }
+            }
+            if batch.is_empty() {
+                break;
+            }
+            self.write(&mut batch).await;
+        }
+        if let Err(error) = self.connection.close().await {
+            tracing::warn!(%error, "the database was not closed cleanly");
+        }
+    }
+
+    async fn write(&mut self, messages: &mut Vec<Message>) {
+        let ops: Vec<&Op> = messages.iter().map(|message| &message.op).collect();
+        let results = match self.commit(&ops).await {
+            Ok(effects) => effects.into_iter().map(Ok).collect(),
+            // One bad operation must not fail its neighbours: each gets a transaction of its own.
+            Err(error) if ops.len() > 1 && !is_about_the_file(&error) => {
+                tracing::warn!(%error, operations = ops.len(), "a batch failed and is written one by one");
+                let mut results = Vec::with_capacity(ops.len());
+                for op in &ops {
+                    results.push(self.commit(&[*op]).await.map(|effects| effects == [true]).map_err(failed));
+                }
+                results
+            }
+            Err(error) => {
+                let failure = failed(error);
+                vec![Err(failure); ops.len()]
+            }
+        };
+        for (message, result) in messages.drain(..).zip(results) {
+            // A caller that left is of no concern: its operation is on disk all the same.
+            let _ = message.reply.send(result);
+        }
+    }
+
+    async fn commit(&mut self, ops: &[&Op]) -> Result<Vec<bool>, sqlx::Error> {
+        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        let applied = batch::apply(&mut transaction, ops, self.policy).await?;
+        transaction.commit().await?;
+        if let Some(seq) = applied.last_seq {
+            self.seq.send_replace(seq);
+        }
+        Ok(applied.effects)
+    }
+}
+
+fn failed(error: sqlx::Error) -> WriteError {
+    tracing::error!(%error, "a commit failed");
+    WriteError::Failed
+}
+
+/// Whether the whole file is in trouble (busy, out of memory, read-only, I/O, corrupt, full), not one row.
+fn is_about_the_file(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return true };
+    let code = error.code().and_then(|code| code.parse::<i32>().ok());
+    !matches!(code.map(|code| code & 0xff), Some(1 | 18 | 19 | 20))
+}

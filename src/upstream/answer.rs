@@ -1,0 +1,182 @@
+//! What an answer means: the code decides, HTTP where there is none, and doubt is an answer of its own.
+//!
+//! Source of the codes: the upstream's public documentation.
+
+use std::time::Duration;
+
+use super::Received;
+use super::wire::{Envelope, ListedVideo, is_infrastructure_error, parse_listing};
+
+/// Why upstream did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Upstream's code, `http_<status>` where there is none, or a word of ours.
+    pub code: String,
+    /// Words for people.
+    pub message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
+}
+
+/// What became of a submit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubmitAnswer {
+    /// Taken, under this `taskId`.
+    Accepted(String),
+    /// Refused for good.
+    Final(Refusal),
+    /// Certainly not taken; it may be sent again, after this long where upstream says so.
+    Retry(Refusal, Option<Duration>),
+    /// Certainly not taken, and nothing will be until somebody mends the account.
+    Account(Refusal),
+    /// Nobody knows whether it arrived: it may have been charged.
+    Unknown(Refusal),
+}
+
+/// What became of a poll.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PollAnswer {
+    /// The task's videos so far.
+    Listed(Vec<ListedVideo>),
+    /// Upstream says that it can't say.
+    Refused(Refusal),
+    /// Too many requests; wait this long where upstream says so.
+    Limited(Option<Duration>),
+    /// No answer of use.
+    Unanswered(Refusal),
+}
+
+enum Class {
+    Success,
+    Final,
+    Limited,
+    Account,
+    Doubt,
+}
+
+fn class_of_code(code: &str) -> Class {
+    match code {
+        "0000" => Class::Success,
+        "0001" | "0003" | "0409" => Class::Final,
+        "0429" => Class::Limited,
+        "0401" | "0402" | "0403" | "9009" => Class::Account,
+        _ => Class::Doubt,
+    }
+}
+
+fn class_of_status(received: &Received) -> Class {
+    match received.status {
+        429 => Class::Limited,
+        503 if is_infrastructure_error(&received.body) => Class::Limited,
+        401..=404 => Class::Account,
+        _ => Class::Doubt,
+    }
+}
+
+fn classify(received: &Received) -> (Class, Option<Envelope>, Refusal) {
+    let Some(envelope) = Envelope::parse(&received.body) else {
+        let refusal = Refusal::new(
+            format!("http_{}", received.status),
+            format!("HTTP {} without a code that can be read", received.status),
+        );
+        return (class_of_status(received), None, refusal);
+    };
+    let class = match class_of_code(&envelope.code) {
+        // A server that broke down may have charged before, whatever code it could still say.
+        Class::Final if received.status >= 500 => Class::Doubt,
+        class => class,
+    };
+    let refusal = Refusal::new(envelope.code.clone(), envelope.msg.clone());
+    (class, Some(envelope), refusal)
+}
+
+pub(super) fn to_submit(received: &Received) -> SubmitAnswer {
+    let (class, envelope, refusal) = classify(received);
+    match class {
+        Class::Success => match envelope.and_then(|envelope| envelope.task_id()) {
+            Some(task_id) => SubmitAnswer::Accepted(task_id),
+            None => SubmitAnswer::Unknown(Refusal::new(refusal.code, "accepted without a taskId")),
+        },
+        Class::Final => SubmitAnswer::Final(refusal),
+        Class::Limited => SubmitAnswer::Retry(refusal, received.retry_after),
+        Class::Account => SubmitAnswer::Account(refusal),
+        Class::Doubt => SubmitAnswer::Unknown(refusal),
+    }
+}
+
+pub(super) fn to_poll(received: &Received) -> PollAnswer {
+    let (class, envelope, refusal) = classify(received);
+    match class {
+        Class::Success => match envelope.and_then(|envelope| parse_listing(&envelope.data)) {
+            Some(videos) => PollAnswer::Listed(videos),
+            None => PollAnswer::Unanswered(Refusal::new(refusal.code, "a list that can't be read")),
+        },
+        Class::Final => PollAnswer::Refused(refusal),
+        Class::Limited if received.status != 503 => PollAnswer::Limited(received.retry_after),
+        Class::Limited | Class::Account | Class::Doubt => PollAnswer::Unanswered(refusal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GATEWAY: &str = r#"{"timestamp":"t","path":"/","status":0,"error":"e","requestId":"r"}"#;
+
+    fn submit(status: u16, body: &str) -> &'static str {
+        let received = Received { status, retry_after: None, body: body.as_bytes().to_vec() };
+        match to_submit(&received) {
+            SubmitAnswer::Accepted(_) => "accepted",
+            SubmitAnswer::Final(_) => "final",
+            SubmitAnswer::Retry(..) => "retry",
+            SubmitAnswer::Account(_) => "account",
+            SubmitAnswer::Unknown(_) => "unknown",
+        }
+    }
+
+    #[test]
+    fn the_documented_success_is_accepted() {
+        let body = r#"{"code":"0000","msg":"success","data":{"taskId":"31b0fccb-d6f9-4135-922d-1e8828499812"},"success":true,"failed":false}"#;
+        let received = Received { status: 200, retry_after: None, body: body.into() };
+        let id = "31b0fccb-d6f9-4135-922d-1e8828499812".to_owned();
+        assert_eq!(to_submit(&received), SubmitAnswer::Accepted(id));
+    }
+
+    #[test]
+    fn every_row_of_the_table_of_outcomes_holds() {
+        for (status, body, expected) in [
+            (200, r#"{"code":0,"data":{"taskId":"t"}}"#, "accepted"),
+            (200, r#"{"code":"0000","data":{}}"#, "unknown"),
+            (200, r#"{"code":"0000","data":null}"#, "unknown"),
+            (200, r#"{"code":"0001"}"#, "final"),
+            (400, r#"{"code":3}"#, "final"),
+            (200, r#"{"code":409}"#, "final"),
+            (500, r#"{"code":"0001"}"#, "unknown"),
+            (200, r#"{"code":429}"#, "retry"),
+            (429, "", "retry"),
+            (503, GATEWAY, "retry"),
+            (503, "<html>", "unknown"),
+            (200, r#"{"code":"0401"}"#, "account"),
+            (200, r#"{"code":402}"#, "account"),
+            (200, r#"{"code":"0403"}"#, "account"),
+            (200, r#"{"code":9009}"#, "account"),
+            (401, "", "account"),
+            (402, "", "account"),
+            (403, "<html>", "account"),
+            (404, GATEWAY, "account"),
+            (200, "<html>", "unknown"),
+            (200, r#"{"code":"0000","data":{"taskId":"t"#, "unknown"),
+            (200, r#"{"code":"1234"}"#, "unknown"),
+            (302, "", "unknown"),
+            (500, GATEWAY, "unknown"),
+            (502, "<html>", "unknown"),
+            (504, "", "unknown"),
+        ] {
+            assert_eq!(submit(status, body), expected, "{status} {body}");
+        }
+    }
+}
