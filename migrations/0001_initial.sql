@@ -128,13 +128,13 @@ CREATE TABLE listings (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX listings_by_url ON listings (task_id, position);
+CREATE INDEX listings_by_video ON listings (video_id, task_id, position);
 
 -- The upstream's videos, folded from the facts of every task that brought them.
 CREATE TABLE videos (
     number        INTEGER PRIMARY KEY,            -- order of first sight
     id            TEXT NOT NULL UNIQUE,
     task_id       TEXT NOT NULL REFERENCES tasks (id), -- the first that brought it
-    url           TEXT,                           -- as a poll named it first
     state         TEXT NOT NULL,
     first_seen_at INTEGER NOT NULL,
     indexed_at    INTEGER,

@@ -1,13 +1,29 @@
 //! scrapehook stands between people who have videos scraped and a metered API that calls back.
 //!
+//! A callback's way has three stops: `http/callback.rs` (limit, token, tolerant parse), `store/writer.rs`
+//! (raw body, fact and derived state in the next commit), and the answer, which leaves after the commit.
+//!
+//! Imports go down only:
+//!
 //! | floor | modules |
 //! |---|---|
 //! | 0 | [`domain`] |
-//! | 1 | [`clock`], [`config`] |
+//! | 1 | [`clock`], [`config`], [`telemetry`] |
 //! | 2 | [`upstream`], [`store`] |
+//! | 3 | [`http`], [`workers`] |
+//! | 4 | [`app`] |
+//! | 5 | [`cli`] |
+//!
+//! The [`simulator`] stands beside the house and sees [`upstream::wire`] alone.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod http;
+pub mod simulator;
 pub mod store;
+pub mod telemetry;
 pub mod upstream;
+pub mod workers;

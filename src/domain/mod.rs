@@ -11,6 +11,7 @@ pub mod retry;
 pub mod state;
 pub mod task;
 pub mod time;
+pub mod token;
 pub mod url;
 pub mod video;
 

@@ -96,8 +96,8 @@ pub(super) async fn follow(
     }
     let rows: Vec<JobRow> = sqlx::query_as(
         "UPDATE jobs SET
-           waiting = waiting + d.waiting, sent = sent + d.sent, downloaded = downloaded + d.downloaded,
-           indexed = indexed + d.indexed, failed = failed + d.failed, canceled = canceled + d.canceled
+           waiting = jobs.waiting + d.waiting, sent = jobs.sent + d.sent, downloaded = jobs.downloaded + d.downloaded,
+           indexed = jobs.indexed + d.indexed, failed = jobs.failed + d.failed, canceled = jobs.canceled + d.canceled
          FROM (
            SELECT job_id,
              sum((c.value->>3 = 'waiting') - (c.value->>2 = 'waiting')) AS waiting,

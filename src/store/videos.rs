@@ -140,9 +140,10 @@ struct Row {
     error_message: Option<String>,
 }
 
-const SELECT: &str =
-    "SELECT number, videos.id, videos.task_id, tasks.job_id, url, videos.state, first_seen_at,
+const SELECT: &str = "SELECT number, videos.id, videos.task_id, tasks.job_id, videos.state, first_seen_at,
     indexed_at, videos.error_code, videos.error_message,
+    (SELECT task_urls.url FROM listings JOIN task_urls USING (task_id, position)
+       WHERE listings.video_id = videos.id ORDER BY task_id, position LIMIT 1) AS url,
     (SELECT json_group_array(task_id) FROM (
        SELECT DISTINCT task_id FROM facts
        WHERE facts.video_id = videos.id AND facts.video_id <> '' ORDER BY task_id)) AS tasks

@@ -1,0 +1,164 @@
+//! The service as a value: bind, join, stop. All wiring, and the order of stopping.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use secrecy::ExposeSecret;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::config::{Config, ConfigError};
+use crate::domain::token::TokenKeys;
+use crate::http::{self, ConnectionLimits};
+use crate::store::{OpenError, Policy, Store};
+use crate::upstream::{Budget, ClientError, Upstream};
+use crate::workers::{self, CallbackUrls, Dispatcher, Reconciler};
+
+/// How long stopping may take: an answer that upstream still owes us is waited for.
+const STOP_DEADLINE: Duration = Duration::from_secs(90);
+
+/// Why the service can't start; each is a line that names the setting.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database can't be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// No client for the upstream can be made.
+    #[error(transparent)]
+    Upstream(#[from] ClientError),
+    /// The address can't be listened on.
+    #[error("server.listen: can't listen on {address}: {source}")]
+    Listen {
+        /// The address as configured.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database can be opened, but not written.
+    #[error("store.path: the database can't be written")]
+    Write(#[from] crate::store::WriteError),
+}
+
+/// A running service.
+#[derive(Debug)]
+pub struct App {
+    address: SocketAddr,
+    store: Store,
+    stop: CancellationToken,
+    tasks: JoinSet<&'static str>,
+    writer: JoinHandle<()>,
+}
+
+impl App {
+    /// Starts everything; requests are answered from now on.
+    ///
+    /// # Errors
+    /// [`StartError`] names the setting that stands in the way.
+    pub async fn bind(config: &Config, accept_upstream_change: bool) -> Result<Self, StartError> {
+        config.check_for_serving()?;
+        let upstream =
+            Upstream::new(&config.upstream.base_url, &config.upstream.api_key, config.upstream.timeout)?;
+        let listen = |source| StartError::Listen { address: config.server.listen, source };
+        let listener = TcpListener::bind(config.server.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let poll_after = config.poll_after()?;
+        let base = config.upstream.base_url.trim_end_matches('/');
+        let policy = Policy { poll_after };
+        let (store, writer) = Store::open(&config.store.path, base, accept_upstream_change, policy).await?;
+        let writer = tokio::spawn(writer.run());
+        store.close_open_submits(clock::now()).await?;
+
+        let secrets = &config.callback.secret.0;
+        let tokens = Arc::new(if secrets.is_empty() {
+            TokenKeys::new([store.callback_secret()])
+        } else {
+            TokenKeys::new(secrets.iter().map(ExposeSecret::expose_secret))
+        });
+        let stop = CancellationToken::new();
+        let budget = Arc::new(Budget::new(config.dispatch.min_interval));
+        let callback_urls = CallbackUrls::new(config.server.public_url.as_deref(), tokens.clone());
+        if config.server.public_url.is_none() {
+            tracing::warn!("server.public_url is not set: no callbacks will come, tasks are polled instead");
+        }
+        let dispatcher = Dispatcher::new(
+            store.clone(),
+            upstream.clone(),
+            budget.clone(),
+            callback_urls,
+            config.dispatch.probe_after,
+            stop.clone(),
+        );
+        let reconciler = Reconciler::new(store.clone(), upstream, budget, poll_after, stop.clone());
+        let router = http::routes(config, store.clone(), tokens);
+        let limits = ConnectionLimits {
+            header_timeout: config.server.header_timeout,
+            connections: config.server.max_connections,
+        };
+
+        let mut tasks = JoinSet::new();
+        let (listener_stop, dispatcher_stop, reconciler_stop) = (stop.clone(), stop.clone(), stop.clone());
+        tasks.spawn(async move {
+            http::serve(listener, router, limits, listener_stop).await;
+            "listener"
+        });
+        let dispatcher_store = store.clone();
+        tasks.spawn(async move {
+            workers::run(dispatcher, dispatcher_store, dispatcher_stop).await;
+            "dispatcher"
+        });
+        let reconciler_store = store.clone();
+        tasks.spawn(async move {
+            workers::run(reconciler, reconciler_store, reconciler_stop).await;
+            "reconciler"
+        });
+        Ok(Self { address, store, stop, tasks, writer })
+    }
+
+    /// Where it listens: the port is the real one, also where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops the service when canceled.
+    pub fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Waits for the stop, then stops: listener and workers finish what they began, the writer is last.
+    ///
+    /// # Errors
+    /// A part died before the stop, or did not end within the deadline.
+    pub async fn join(mut self) -> anyhow::Result<()> {
+        let died = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            ended = self.tasks.join_next() => Some(ended),
+            ended = &mut self.writer => {
+                self.stop.cancel();
+                bail!("the writer died: {ended:?}");
+            }
+        };
+        self.stop.cancel();
+        let all = async {
+            while self.tasks.join_next().await.transpose()?.is_some() {}
+            self.store.close();
+            self.writer.await
+        };
+        tokio::time::timeout(STOP_DEADLINE, all)
+            .await
+            .context("the service did not stop in time")?
+            .context("a part of the service died")?;
+        match died {
+            None => Ok(()),
+            Some(ended) => bail!("a part of the service ended by itself: {ended:?}"),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `check-config`: reads the configuration as `serve` would, and says what is in force.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::Config;
+
+/// Arguments of `check-config`.
+#[derive(Args, Debug)]
+pub struct CheckConfig {
+    /// Configuration file; see config.example.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Checks, and prints what matters most, secrets left out.
+///
+/// # Errors
+/// A setting is wrong: one line that names it.
+pub fn run(args: &CheckConfig) -> anyhow::Result<()> {
+    let config = Config::load(args.config.as_deref())?;
+    config.check_for_serving()?;
+    let public = config.server.public_url.as_deref().unwrap_or("none: tasks are polled instead");
+    let keys: Vec<_> =
+        config.auth.api_keys.0.iter().map(|key| format!("{} ({})", key.name, key.role)).collect();
+    anstream::println!("The configuration is good.");
+    anstream::println!("  server.listen      {}", config.server.listen);
+    anstream::println!("  server.public_url  {public}");
+    anstream::println!(
+        "  auth.api_keys      {}",
+        if keys.is_empty() { "none: this machine alone may ask".to_owned() } else { keys.join(", ") }
+    );
+    anstream::println!("  store.path         {}", config.store.path.display());
+    anstream::println!("  upstream.base_url  {}", config.upstream.base_url);
+    anstream::println!("  upstream.api_key   set");
+    anstream::println!("  reconcile.after    {:?}", config.poll_after()?);
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! `demo`: the simulator, the service and one job in one process, on a database that is thrown away.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::simulator::{Settings, Simulator};
+use crate::telemetry;
+
+/// Arguments of `demo`.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// End when the job is done instead of staying up
+    #[arg(long)]
+    exit: bool,
+}
+
+const KEY: &str = "simulator";
+/// Between two looks at the job.
+const LOOK: Duration = Duration::from_millis(150);
+/// The simulator is done in seconds: longer than this, something is broken.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Shows the way of one job from its URLs to its indexed videos.
+///
+/// # Errors
+/// A part could not start, or the job did not end with every video indexed.
+pub async fn run(args: Demo) -> anyhow::Result<()> {
+    telemetry::start("error");
+    let folder = Folder::create()?;
+    let simulator = Simulator::bind(Settings {
+        api_key: KEY.to_owned(),
+        download_delay: Duration::from_millis(1_500),
+        index_delay: Duration::from_secs(4),
+        ..Settings::default()
+    })
+    .await?;
+    let app = App::bind(&settings(&folder, &simulator.url()).await?, false).await?;
+    let base = format!("http://{}", app.address());
+    let stop = app.stop_token();
+    let service = tokio::spawn(app.join());
+
+    let shown = show(&base, &simulator.url()).await;
+    if shown.is_ok() && !args.exit {
+        anstream::println!("\nStill serving on {base}. Ctrl-C ends it; the database is thrown away.");
+        tokio::signal::ctrl_c().await?;
+    }
+    stop.cancel();
+    service.await??;
+    simulator.shutdown().await;
+    shown
+}
+
+/// A folder for the database that goes when the demo goes.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn create() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("scrapehook-demo-{}", uuid::Uuid::now_v7().simple()));
+        std::fs::create_dir(&path).with_context(|| format!("can't make {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn settings(folder: &Folder, upstream: &str) -> anyhow::Result<Config> {
+    // A port that is free now: the callback URL must be known before the service is bound to it.
+    let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let set = |key: &str, value: String| (format!("SCRAPEHOOK_{key}"), value);
+    Ok(Config::load_with(
+        None,
+        vec![
+            set("SERVER__LISTEN", address.to_string()),
+            set("SERVER__PUBLIC_URL", format!("http://{address}")),
+            set("STORE__PATH", folder.0.join("demo.db").display().to_string()),
+            set("UPSTREAM__BASE_URL", upstream.to_owned()),
+            set("UPSTREAM__API_KEY", KEY.to_owned()),
+            set("DISPATCH__MIN_INTERVAL", "200ms".to_owned()),
+        ],
+    )?)
+}
+
+fn post_urls() -> Vec<String> {
+    let tiktok = (0..8).map(|n| format!("https://www.tiktok.com/@chef/video/73012345678901234{n:02}"));
+    let youtube = (0..6).map(|n| format!("https://www.youtube.com/watch?v=o9vgXOH4ET{n}"));
+    let instagram = (0..6).map(|n| format!("https://www.instagram.com/p/CxYz12AbC{n}/"));
+    tiktok.chain(youtube).chain(instagram).collect()
+}
+
+async fn show(base: &str, upstream: &str) -> anyhow::Result<()> {
+    let client = Client::builder().no_proxy().build()?;
+    let urls = post_urls();
+    anstream::println!("Simulated upstream on {upstream}, scrapehook on {base}.");
+    anstream::println!("One job: {} post URLs of TikTok, YouTube and Instagram.\n", urls.len());
+    let job = client.post(format!("{base}/v1/jobs")).json(&json!({ "video_urls": urls })).send().await?;
+    let job: Value = job.error_for_status()?.json().await?;
+    let id = job["id"].as_str().context("the job has no id")?;
+    let job = tokio::time::timeout(DEADLINE, follow(&client, base, id))
+        .await
+        .context("the job did not end in time")??;
+
+    let videos: Value =
+        client.get(format!("{base}/v1/videos?job={id}&limit=500")).send().await?.json().await?;
+    let videos = videos["items"].as_array().cloned().unwrap_or_default();
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["URL", "video id", "state"]);
+    for video in &videos {
+        let text = |name: &str| video[name].as_str().unwrap_or("-").to_owned();
+        table.add_row([text("url"), text("id"), text("state")]);
+    }
+    anstream::println!("{table}");
+    if let Some(video) = videos.first() {
+        let text = |name: &str| video[name].as_str().unwrap_or_default();
+        anstream::println!("\nLook them up:");
+        anstream::println!("  curl {base}/v1/jobs/{id}");
+        anstream::println!("  curl {base}/v1/videos/{}", text("id"));
+        anstream::println!("  curl -G {base}/v1/videos --data-urlencode 'url={}'", text("url"));
+        anstream::println!("  curl '{base}/v1/events?limit=20'");
+    }
+    let all_indexed = videos.iter().all(|video| video["state"] == "indexed");
+    if job["state"] != "done" || videos.len() < urls.len() || !all_indexed {
+        bail!("the job ended as `{}`", job["state"].as_str().unwrap_or("?"));
+    }
+    Ok(())
+}
+
+/// Draws the job's progress until it has ended.
+async fn follow(client: &Client, base: &str, id: &str) -> anyhow::Result<Value> {
+    let style = ProgressStyle::with_template("{prefix:>12} {bar:40} {pos}/{len}")?;
+    let bars = indicatif::MultiProgress::new();
+    let bar = |name: &'static str| {
+        let bar = bars.add(ProgressBar::new(0));
+        bar.set_style(style.clone());
+        bar.set_prefix(name);
+        (name, bar)
+    };
+    let stages = [bar("sent"), bar("downloaded"), bar("indexed")];
+    loop {
+        let job = client.get(format!("{base}/v1/jobs/{id}")).send().await?.error_for_status()?;
+        let job: Value = job.json().await?;
+        let count = |name: &str| job["progress"][name].as_u64().unwrap_or(0);
+        // A stage counts what has got past it as well.
+        let mut passed = count("indexed") + count("failed");
+        for (name, bar) in stages.iter().rev() {
+            if *name != "indexed" {
+                passed += count(name);
+            }
+            bar.set_length(count("urls"));
+            bar.set_position(if *name == "indexed" { count("indexed") } else { passed });
+        }
+        if job["state"] != "running" {
+            for (_, bar) in &stages {
+                bar.finish();
+            }
+            return Ok(job);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,49 @@
+//! `serve`: the service, until a signal.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::telemetry;
+
+/// Arguments of `serve`.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Configuration file; see config.example.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Use the database with another upstream than before
+    #[arg(long)]
+    accept_upstream_change: bool,
+}
+
+/// Serves until the first signal, then stops in order; a second signal ends it at once, as a failure.
+///
+/// # Errors
+/// A setting is wrong (exit 2), or a part of the service died (exit 1).
+pub async fn run(args: Serve) -> anyhow::Result<()> {
+    telemetry::start("info");
+    let config = Config::load(args.config.as_deref())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let app = App::bind(&config, args.accept_upstream_change).await?;
+    tracing::info!(address = %app.address(), store = %config.store.path.display(), "serving");
+    let stop = app.stop_token();
+    let mut joined = std::pin::pin!(app.join());
+    tokio::select! {
+        ended = &mut joined => return ended,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping; a second signal stops at once");
+    stop.cancel();
+    tokio::select! {
+        ended = &mut joined => ended,
+        _ = interrupt.recv() => bail!("stopped at once by a second signal"),
+        _ = terminate.recv() => bail!("stopped at once by a second signal"),
+    }
+}

@@ -1,0 +1,51 @@
+//! `POST /callback`: limit, token, tolerant parse, and an answer that leaves after the commit.
+//!
+//! Must never look anything up before the queue, and never answer 200 without a commit. Answers nothing but
+//! 200, 202, 413 and 503: senders give up on other 4xx.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::Context;
+use super::body::{self, Unread};
+use super::error::{Code, Problem};
+use crate::clock;
+use crate::domain::callback::Meaning;
+use crate::store::{ReceivedCallback, ReceivedHint};
+use crate::upstream::wire::Notice;
+
+/// Keeps what arrives: as a callback where the path ends in a good token, else as a hint.
+pub(super) async fn receive_callback(
+    State(context): State<Context>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, stream) = request.into_parts();
+    // The raw path: a good token needs no decoding, and a path that can't be decoded is still a hint.
+    let token = parts.uri.path().strip_prefix("/callback/").unwrap_or_default();
+    let task = context.tokens.verify(token);
+    let limits = &context.limits;
+    let body = body::read(&parts.headers, stream, limits.callback_body, limits.body_timeout).await.map_err(
+        |unread| match unread {
+            Unread::TooLarge => {
+                Problem::new(Code::TooLarge, format!("At most {} bytes are taken.", limits.callback_body))
+            }
+            Unread::Late | Unread::Cut => Problem::new(Code::Unavailable, "The body did not arrive whole."),
+        },
+    )?;
+    let at = clock::now();
+    let body_hash = Sha256::digest(&body).into();
+    let notice = Notice::parse(&body);
+    let Some(task) = task else {
+        context.store.receive_hint(ReceivedHint { at, body, body_hash, upstream_id: notice.task_id }).await?;
+        return Ok((StatusCode::ACCEPTED, Json(json!({ "kept": "hint" }))).into_response());
+    };
+    let meaning =
+        Meaning::read(notice.status.as_deref(), notice.video_id.as_deref(), notice.message.as_deref());
+    let callback = ReceivedCallback { task, at, body, body_hash, meaning, upstream_id: notice.task_id };
+    context.store.receive_callback(callback).await?;
+    Ok(Json(json!({ "kept": "callback" })).into_response())
+}

@@ -1,0 +1,199 @@
+//! Errors as clients see them: RFC 9457 problems. The only place that maps anything to an HTTP status.
+//!
+//! Must never show what went wrong inside: that goes to the log, once.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::store::{ReadError, WriteError};
+
+/// What a client did wrong, or what we can't do; codes are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    BadRequest,
+    BadJson,
+    BadQuery,
+    BadCursor,
+    CursorAhead,
+    IdempotencyUnsupported,
+    Unauthorized,
+    Forbidden,
+    CrossSite,
+    NotFound,
+    MethodNotAllowed,
+    Timeout,
+    TooLarge,
+    UnsupportedMediaType,
+    Invalid,
+    Internal,
+    Unavailable,
+}
+
+impl Code {
+    const fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", "The request can't be read"),
+            Self::BadJson => (StatusCode::BAD_REQUEST, "bad_json", "The body is not JSON"),
+            Self::BadQuery => (StatusCode::BAD_REQUEST, "bad_query", "A query parameter is wrong"),
+            Self::BadCursor => (StatusCode::BAD_REQUEST, "bad_cursor", "The cursor is not one of ours"),
+            Self::CursorAhead => (StatusCode::BAD_REQUEST, "cursor_ahead", "The cursor lies in the future"),
+            Self::IdempotencyUnsupported => {
+                (StatusCode::BAD_REQUEST, "idempotency_unsupported", "Idempotency-Key is not supported yet")
+            }
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "An API key is needed"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "This API key may only read"),
+            Self::CrossSite => {
+                (StatusCode::FORBIDDEN, "cross_site", "Without API keys only this machine may ask")
+            }
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is no such thing"),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route has no such method")
+            }
+            Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout", "The body took too long"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "This content type is not taken",
+            ),
+            Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The body has faults"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now"),
+        }
+    }
+
+    /// For an answer that the framework made.
+    const fn of_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            408 => Self::Timeout,
+            413 => Self::TooLarge,
+            415 => Self::UnsupportedMediaType,
+            503 => Self::Unavailable,
+            400..=499 => Self::BadRequest,
+            _ => Self::Internal,
+        }
+    }
+}
+
+/// One fault of a body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Fault {
+    /// JSON pointer to what is wrong.
+    pub(super) pointer: String,
+    /// What is wrong with it.
+    pub(super) detail: String,
+}
+
+/// An error on its way to a client.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    code: Code,
+    detail: String,
+    faults: Vec<Fault>,
+}
+
+impl Problem {
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), faults: Vec::new() }
+    }
+
+    pub(super) fn faults(faults: Vec<Fault>) -> Self {
+        let detail = match faults.len() {
+            1 => "One fault was found; nothing was stored.".to_owned(),
+            count => format!("{count} faults were found; nothing was stored."),
+        };
+        Self { code: Code::Invalid, detail, faults }
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::new(Code::NotFound, format!("There is no such {what}."))
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        tracing::error!(%error, "a read failed");
+        Self::new(Code::Unavailable, "The database can't be read at the moment.")
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        Self::new(
+            Code::Unavailable,
+            match error {
+                WriteError::Busy => "Too much is waiting to be written; nothing was stored.",
+                WriteError::Failed => "The database can't be written at the moment.",
+                WriteError::Stopped => "The service is stopping.",
+            },
+        )
+    }
+}
+
+impl IntoResponse for Problem {
+    /// The status and the problem itself; [`render`] makes the body, once the request's id is known.
+    fn into_response(self) -> Response {
+        let mut response = self.code.parts().0.into_response();
+        match self.code {
+            Code::Unauthorized => {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Code::Unavailable => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            // The rest of the body is not read: the connection can't be used again.
+            Code::TooLarge | Code::Timeout => {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+    errors: &'a [Fault],
+}
+
+/// Gives an error its body, also one that the framework made.
+pub(super) fn render(mut response: Response, request_id: &str) -> Response {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let problem = response.extensions_mut().remove::<Problem>().unwrap_or_else(|| {
+        let code = Code::of_status(status);
+        Problem::new(code, format!("{}.", code.parts().2))
+    });
+    let (_, code, title) = problem.code.parts();
+    let body = Json(Body {
+        r#type: "about:blank",
+        title,
+        status: status.as_u16(),
+        detail: &problem.detail,
+        code,
+        request_id,
+        errors: &problem.faults,
+    });
+    let mut rendered = (status, body).into_response();
+    for (name, value) in response.headers() {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            rendered.headers_mut().insert(name, value.clone());
+        }
+    }
+    let kind = HeaderValue::from_static("application/problem+json");
+    rendered.headers_mut().insert(header::CONTENT_TYPE, kind);
+    rendered
+}

@@ -1,0 +1,175 @@
+//! The body of `POST /v1/jobs`: read in one pass that names every fault.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::error::{Fault, Problem};
+use crate::domain::job::{JobOptions, Library, Quality};
+use crate::domain::url::PostUrl;
+
+/// Most labels of a job.
+const LABELS: usize = 32;
+/// Most characters of a label's key or value, and of `unique_id`.
+const TEXT_CHARS: usize = 256;
+
+/// A job as asked for, without faults.
+#[derive(Debug)]
+pub(super) struct AskedJob {
+    pub(super) urls: Vec<PostUrl>,
+    pub(super) options: JobOptions,
+}
+
+struct Reader {
+    faults: Vec<Fault>,
+}
+
+/// Reads a job of at most `most_urls` URLs.
+pub(super) fn read(body: Value, most_urls: usize) -> Result<AskedJob, Problem> {
+    let mut reader = Reader { faults: Vec::new() };
+    let Value::Object(mut fields) = body else {
+        reader.fault("", "an object is expected");
+        return Err(Problem::faults(reader.faults));
+    };
+    let urls = reader.urls(&mut fields, most_urls);
+    let library = reader.library(&mut fields);
+    let options = JobOptions {
+        unique_id: reader.unique_id(&mut fields),
+        folder_id: reader.folder_id(&mut fields),
+        quality: reader.quality(&mut fields, library),
+        library,
+        labels: reader.labels(&mut fields),
+    };
+    if options.unique_id.is_some() && options.folder_id.is_some() {
+        reader.fault("/folder_id", "give either unique_id or folder_id");
+    }
+    for name in fields.keys() {
+        reader.fault(&format!("/{}", escape(name)), "unknown field");
+    }
+    if reader.faults.is_empty() {
+        Ok(AskedJob { urls, options })
+    } else {
+        Err(Problem::faults(reader.faults))
+    }
+}
+
+impl Reader {
+    fn fault(&mut self, pointer: &str, detail: impl Into<String>) {
+        self.faults.push(Fault { pointer: pointer.to_owned(), detail: detail.into() });
+    }
+
+    fn urls(&mut self, fields: &mut Map<String, Value>, most: usize) -> Vec<PostUrl> {
+        let mut urls = Vec::new();
+        let mut count = 0;
+        for name in ["video_urls", "tiktok_post_urls"] {
+            let list = match fields.remove(name) {
+                None | Some(Value::Null) => continue,
+                Some(Value::Array(list)) => list,
+                Some(_) => {
+                    self.fault(&format!("/{name}"), "a list of URLs is expected");
+                    count += 1;
+                    continue;
+                }
+            };
+            count += list.len();
+            if count > most {
+                self.fault(&format!("/{name}"), format!("at most {most} URLs make a job"));
+                continue;
+            }
+            for (place, url) in list.iter().enumerate() {
+                match url.as_str().map(PostUrl::parse) {
+                    Some(Ok(url)) => urls.push(url),
+                    Some(Err(error)) => self.fault(&format!("/{name}/{place}"), error.to_string()),
+                    None => self.fault(&format!("/{name}/{place}"), "a string is expected"),
+                }
+            }
+        }
+        if count == 0 {
+            self.fault("/video_urls", "at least one URL is needed");
+        }
+        urls
+    }
+
+    fn library(&mut self, fields: &mut Map<String, Value>) -> Library {
+        match fields.remove("library") {
+            None | Some(Value::Null) => Library::Private,
+            Some(value) => value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+                self.fault("/library", "`private` or `public` is expected");
+                Library::Private
+            }),
+        }
+    }
+
+    fn unique_id(&mut self, fields: &mut Map<String, Value>) -> Option<String> {
+        let value = fields.remove("unique_id").filter(|value| !value.is_null())?;
+        match value.as_str() {
+            Some(text) if text.trim().is_empty() => self.fault("/unique_id", "must not be empty"),
+            Some(text) if text.chars().count() > TEXT_CHARS => {
+                self.fault("/unique_id", format!("longer than {TEXT_CHARS} characters"));
+            }
+            Some(text) if text.contains(char::is_control) => {
+                self.fault("/unique_id", "control characters are not taken");
+            }
+            Some(text) => return Some(text.to_owned()),
+            None => self.fault("/unique_id", "a string is expected"),
+        }
+        None
+    }
+
+    fn folder_id(&mut self, fields: &mut Map<String, Value>) -> Option<i64> {
+        let value = fields.remove("folder_id").filter(|value| !value.is_null())?;
+        let folder = value.as_i64();
+        if folder.is_none() {
+            self.fault("/folder_id", "an integer of 64 bits is expected");
+        }
+        folder
+    }
+
+    fn quality(&mut self, fields: &mut Map<String, Value>, library: Library) -> Quality {
+        match fields.remove("quality") {
+            None | Some(Value::Null) => library.default_quality(),
+            Some(value) => value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+                let known: Vec<_> = Quality::ALL.iter().map(|quality| format!("\"{quality}\"")).collect();
+                self.fault("/quality", format!("one of {} is expected", known.join(", ")));
+                library.default_quality()
+            }),
+        }
+    }
+
+    fn labels(&mut self, fields: &mut Map<String, Value>) -> BTreeMap<String, String> {
+        let mut labels = BTreeMap::new();
+        let given = match fields.remove("labels") {
+            None | Some(Value::Null) => return labels,
+            Some(Value::Object(given)) => given,
+            Some(_) => {
+                self.fault("/labels", "an object of strings is expected");
+                return labels;
+            }
+        };
+        if given.len() > LABELS {
+            self.fault("/labels", format!("at most {LABELS} labels are taken"));
+            return labels;
+        }
+        for (key, value) in given {
+            let pointer = format!("/labels/{}", escape(&key));
+            let fits = |text: &str| text.chars().count() <= TEXT_CHARS && !text.contains('\0');
+            match value {
+                Value::String(value) if !key.is_empty() && fits(&key) && fits(&value) => {
+                    labels.insert(key, value);
+                }
+                Value::String(_) => self.fault(
+                    &pointer,
+                    format!("key and value are text of at most {TEXT_CHARS} characters, the key not empty"),
+                ),
+                _ => self.fault(&pointer, "a string is expected"),
+            }
+        }
+        labels
+    }
+}
+
+/// A key inside a JSON pointer (RFC 6901); cut where somebody sends a very long one.
+fn escape(key: &str) -> String {
+    let key: String = key.chars().take(TEXT_CHARS).collect();
+    key.replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,195 @@
+//! The accept loop: a deadline for every head, a cap on connections, and a clean stop.
+//!
+//! At the cap the longest silent connection makes room: strangers who hold connections open can't keep
+//! senders out.
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How much a stranger may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For the head of a request, and between two requests.
+    pub header_timeout: Duration,
+    /// Connections at a time.
+    pub connections: usize,
+}
+
+/// Serves until `stop`, then ends idle connections at once and others after their answer.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+    let open = Arc::new(Open::default());
+    let tasks = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let _ = stream.set_nodelay(true);
+                let place = open.enter(limits.connections);
+                tasks.spawn(talk(stream, router.clone(), limits, place, stop.clone()));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                // Out of file descriptors: the longest silent connection gives one back.
+                tracing::warn!(%error, "a connection could not be accepted");
+                open.evict();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    tasks.close();
+    tasks.wait().await;
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+async fn talk(stream: TcpStream, router: Router, limits: Limits, place: Place, stop: CancellationToken) {
+    let io = TokioIo::new(Watched { stream, seen: place.connection.clone() });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+    let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            // Errors here are the client's: cut off, too slow, not HTTP.
+            _ = connection.as_mut() => return,
+            () = place.connection.evicted.cancelled() => return,
+            () = stop.cancelled(), if !is_stopping => {
+                is_stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// The connections that are open.
+#[derive(Debug, Default)]
+struct Open {
+    next: AtomicU64,
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    start: Instant,
+    /// Milliseconds from `start` to when the last byte went through.
+    silent_since: AtomicU64,
+    evicted: CancellationToken,
+}
+
+impl Connection {
+    fn touch(&self) {
+        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.silent_since.store(millis, Ordering::Relaxed);
+    }
+
+    fn last_byte(&self) -> Instant {
+        self.start + Duration::from_millis(self.silent_since.load(Ordering::Relaxed))
+    }
+}
+
+impl Open {
+    fn enter(self: &Arc<Self>, cap: usize) -> Place {
+        if self.lock().len() >= cap {
+            self.evict();
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let connection = Arc::new(Connection {
+            start: Instant::now(),
+            silent_since: AtomicU64::new(0),
+            evicted: CancellationToken::new(),
+        });
+        self.lock().insert(number, connection.clone());
+        Place { open: self.clone(), number, connection }
+    }
+
+    fn evict(&self) {
+        let mut connections = self.lock();
+        let silent = connections.iter().min_by_key(|(_, connection)| connection.last_byte());
+        if let Some(number) = silent.map(|(number, _)| *number)
+            && let Some(connection) = connections.remove(&number)
+        {
+            connection.evicted.cancel();
+        }
+    }
+
+    // Only whole inserts and removes happen under it.
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Place {
+    open: Arc<Open>,
+    number: u64,
+    connection: Arc<Connection>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.lock().remove(&self.number);
+    }
+}
+
+/// A stream that notes when a byte went through.
+struct Watched {
+    stream: TcpStream,
+    seen: Arc<Connection>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_ready() {
+            self.seen.touch();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if written.is_ready() {
+            self.seen.touch();
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,103 @@
+//! Query parameters: unknown ones are errors, pages are cut by cursors that count nothing.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::{Code, Problem};
+use crate::domain::url::PostUrl;
+
+/// The query, read into `T`; `T` denies unknown fields.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Query(params) = Query::try_from_uri(&parts.uri).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            Problem::new(Code::BadQuery, if cause.is_empty() { error.to_string() } else { cause })
+        })?;
+        Ok(Self(params))
+    }
+}
+
+/// A filter's value as one of the contract's words.
+pub(super) fn word<T: FromStr>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|_| Problem::new(Code::BadQuery, format!("{name}: `{text}` is not possible here")))
+    };
+    value.map(parse).transpose()
+}
+
+/// The canonical form of a `url` filter, whatever its spelling.
+pub(super) fn canonical(url: Option<&str>) -> Result<Option<String>, Problem> {
+    let parse = |text| {
+        let url =
+            PostUrl::parse(text).map_err(|error| Problem::new(Code::BadQuery, format!("url: {error}")))?;
+        Ok(url.canonical)
+    };
+    url.map(parse).transpose()
+}
+
+const LIMIT: i64 = 50;
+const MOST: i64 = 500;
+
+/// How many items a page has.
+pub(super) fn limit(asked: Option<&str>) -> Result<i64, Problem> {
+    let Some(asked) = asked else { return Ok(LIMIT) };
+    match asked.parse() {
+        Ok(limit) if (1..=MOST).contains(&limit) => Ok(limit),
+        _ => Err(Problem::new(Code::BadQuery, format!("limit: a number from 1 to {MOST} is expected"))),
+    }
+}
+
+/// A place in a list, as clients carry it; the list's name keeps cursors of other lists out.
+pub(super) fn cursor(list: &str, place: impl ToString) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{list} {}", place.to_string()))
+}
+
+/// The place that a cursor of this list names.
+pub(super) fn place<T: FromStr>(list: &str, cursor: Option<&str>) -> Result<Option<T>, Problem> {
+    let Some(cursor) = cursor else { return Ok(None) };
+    let text = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let place = text.as_deref().and_then(|text| text.strip_prefix(list)?.strip_prefix(' ')?.parse().ok());
+    match place {
+        Some(place) => Ok(Some(place)),
+        None => Err(Problem::new(Code::BadCursor, "after: use `next` of an answer from this same list.")),
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Serialize)]
+pub(super) struct Page<T> {
+    items: Vec<T>,
+    next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// Cuts the page from `found`, which was asked for with one item more than `limit`.
+    pub(super) fn cut(mut found: Vec<T>, limit: i64, cursor: impl Fn(&T) -> String) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(cursor);
+        Self { items: found, next }
+    }
+
+    /// The same page with its items turned into something else.
+    pub(super) fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(turn).collect(), next: self.next }
+    }
+
+    /// A page that always says where to go on.
+    pub(super) fn feed(items: Vec<T>, next: String) -> Self {
+        Self { items, next: Some(next) }
+    }
+}

@@ -1,0 +1,263 @@
+//! The account as the fake upstream keeps it: credits, tasks, videos and what happened so far.
+//!
+//! Every decision about a request falls here, in one step under one lock. Must never wait or do IO.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::time::{Duration, Instant};
+
+use crate::upstream::wire::SubmitBody;
+
+use super::answers::Refusal;
+use super::faults::Dice;
+use super::narration::{Line, origin};
+use super::order::{self, Library, Order, Place};
+use super::plan::{Callback, KnownIds, ListedVideo, Plan, Video};
+use super::platform::YOUTUBE;
+use super::records::{SentCallback, Submitted};
+use super::settings::Settings;
+
+/// Everything that changes while a simulator runs.
+#[derive(Debug)]
+pub(super) struct Account {
+    /// How the simulator behaves; its faults, credits and points change.
+    pub(super) settings: Settings,
+    /// What happened, for inspection.
+    pub(super) submits: Vec<Submitted>,
+    /// How often each URL was paid for.
+    pub(super) charged: BTreeMap<String, u32>,
+    /// How many polls came in.
+    pub(super) polls: u64,
+    /// How many requests the infrastructure answered itself.
+    pub(super) infrastructure_errors: u64,
+    /// The callbacks that were sent.
+    pub(super) callbacks_sent: Vec<SentCallback>,
+    submit_rng: StdRng,
+    poll_rng: StdRng,
+    admitted_at: Option<Instant>,
+    known: KnownIds,
+    tasks: HashMap<String, Task>,
+    videos: HashMap<String, Video>,
+}
+
+#[derive(Debug)]
+struct Task {
+    place: Place,
+    videos: Vec<Video>,
+}
+
+/// What a request gets, and how late.
+#[derive(Debug)]
+pub(super) struct Verdict<T> {
+    /// The answer's content.
+    pub(super) outcome: Result<T, Refusal>,
+    /// How long the answer is held back.
+    pub(super) delay: Duration,
+}
+
+/// A task that was accepted and charged.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// The task's id.
+    pub(super) task_id: String,
+    /// Where its callbacks go.
+    pub(super) callback_url: Option<String>,
+    /// Callbacks that must be answered before the submit is.
+    pub(super) early: Vec<Callback>,
+    /// The other callbacks.
+    pub(super) later: Vec<Callback>,
+    /// Whether the connection is closed instead of an answer.
+    pub(super) cut: bool,
+}
+
+impl Account {
+    /// An account to which nothing happened yet.
+    pub(super) fn new(settings: Settings) -> Self {
+        let mut root = StdRng::seed_from_u64(settings.seed);
+        Self {
+            // Two streams, so that the number of polls can't move the luck of submits.
+            submit_rng: StdRng::from_rng(&mut root),
+            poll_rng: StdRng::from_rng(&mut root),
+            settings,
+            submits: Vec::new(),
+            charged: BTreeMap::new(),
+            polls: 0,
+            infrastructure_errors: 0,
+            callbacks_sent: Vec::new(),
+            admitted_at: None,
+            known: KnownIds::new(),
+            tasks: HashMap::new(),
+            videos: HashMap::new(),
+        }
+    }
+
+    /// Tells whoever listens.
+    pub(super) fn tell(&self, line: Line) {
+        if let Some(listener) = &self.settings.narrate {
+            // A listener that went away misses nothing that it wants.
+            let _ = listener.send(line);
+        }
+    }
+
+    /// Decides a submit, and accepts and charges it where nothing speaks against that.
+    pub(super) fn submit(
+        &mut self,
+        library: Library,
+        key: Option<&str>,
+        body: &[u8],
+        now: Instant,
+    ) -> Verdict<Accepted> {
+        let mut dice = Dice::fork(&mut self.submit_rng);
+        let body = order::read(body);
+        let outcome = self.decide_submit(&mut dice, library, key, &body, now);
+        self.submits.push(Submitted {
+            task_id: outcome.as_ref().ok().map(|accepted| accepted.task_id.clone()),
+            public: library == Library::Public,
+            body: body.unwrap_or_default(),
+            code: outcome.as_ref().map_or_else(Refusal::code, |_| "0000").to_owned(),
+        });
+        self.conclude("submit", dice, outcome)
+    }
+
+    fn decide_submit(
+        &mut self,
+        dice: &mut Dice,
+        library: Library,
+        key: Option<&str>,
+        body: &Result<SubmitBody, Refusal>,
+        now: Instant,
+    ) -> Result<Accepted, Refusal> {
+        self.admit(dice, "submit", key, now)?;
+        if dice.fault("no-credits", self.settings.faults.no_credits, "submit") {
+            return Err(short_of_credits());
+        }
+        let order = Order::check(library, body.as_ref().map_err(Clone::clone)?)?;
+        self.charge(&order)?;
+
+        let plan = Plan::draw(dice, &order, &self.settings, &mut self.known, now);
+        let cut = dice.fault("cut", self.settings.faults.cut, &plan.task_id);
+        self.tell(Line::Accepted {
+            task_id: plan.task_id.clone(),
+            urls: order.urls.len(),
+            platform: order.platform,
+            quality: order.quality,
+            callback_origin: order.callback_url.as_deref().map(origin),
+        });
+        for video in &plan.videos {
+            self.videos.insert(video.id.clone(), video.clone());
+        }
+        self.tasks.insert(plan.task_id.clone(), Task { place: order.place, videos: plan.videos });
+        Ok(Accepted {
+            task_id: plan.task_id,
+            callback_url: order.callback_url,
+            early: plan.early,
+            later: plan.later,
+            cut,
+        })
+    }
+
+    /// Lists a task's downloaded videos.
+    pub(super) fn poll(
+        &mut self,
+        key: Option<&str>,
+        task_id: &str,
+        unique_id: Option<&str>,
+        now: Instant,
+    ) -> Verdict<Vec<ListedVideo>> {
+        self.polls += 1;
+        let mut dice = Dice::fork(&mut self.poll_rng);
+        let outcome = self.admit(&mut dice, "poll", key, now).and_then(|()| {
+            let task = self
+                .tasks
+                .get(task_id)
+                .filter(|task| unique_id.is_none_or(|name| task.place.admits(name)))
+                .ok_or_else(|| Refusal::application("0001", "The task does not exist."))?;
+            Ok(task.videos.iter().filter_map(|video| video.listed(now)).collect::<Vec<_>>())
+        });
+        if let Ok(videos) = &outcome {
+            self.tell(Line::Polled { task_id: task_id.to_owned(), videos: videos.len() });
+        }
+        self.conclude("poll", dice, outcome)
+    }
+
+    /// Lists videos by their ids, leaving out unknown ones.
+    pub(super) fn list(
+        &mut self,
+        key: Option<&str>,
+        ids: Option<&[String]>,
+        now: Instant,
+    ) -> Verdict<Vec<ListedVideo>> {
+        let mut dice = Dice::fork(&mut self.poll_rng);
+        let outcome = self.admit(&mut dice, "list", key, now).and_then(|()| {
+            let ids = ids.ok_or_else(|| Refusal::application("0003", "video_nos must be a list of ids."))?;
+            Ok(ids.iter().filter_map(|id| self.videos.get(id)?.listed(now)).collect())
+        });
+        self.conclude("list", dice, outcome)
+    }
+
+    /// What every request must pass: the key, the rate limit, and the faults that hit any request.
+    fn admit(
+        &mut self,
+        dice: &mut Dice,
+        request: &'static str,
+        key: Option<&str>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        if key != Some(self.settings.api_key.as_str()) {
+            return Err(Refusal::application("0401", "The API key is invalid or absent."));
+        }
+        // A refused request doesn't move the limit: else whoever asks too often would never get in.
+        if self.admitted_at.is_some_and(|last| now.duration_since(last) < self.settings.min_interval) {
+            return Err(over_the_limit());
+        }
+        self.admitted_at = Some(now);
+        let faults = &self.settings.faults;
+        if dice.fault("rate-limited", faults.rate_limited, request) {
+            return Err(over_the_limit());
+        }
+        if dice.fault("unavailable", faults.unavailable, request) {
+            return Err(Refusal::Unavailable);
+        }
+        Ok(())
+    }
+
+    /// Takes the price of an order, or nothing at all.
+    fn charge(&mut self, order: &Order) -> Result<(), Refusal> {
+        let price = order.urls.len() as u64;
+        let in_points = if order.platform == YOUTUBE { price } else { 0 };
+        let settings = &mut self.settings;
+        let short = |stock: Option<u64>, price: u64| stock.is_some_and(|stock| stock < price);
+        if short(settings.credits, price) || short(settings.points, in_points) {
+            return Err(short_of_credits());
+        }
+        settings.credits = settings.credits.map(|credits| credits - price);
+        settings.points = settings.points.map(|points| points - in_points);
+        for url in &order.urls {
+            *self.charged.entry(url.clone()).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    /// Tells of a decision, and draws whether its answer is slow.
+    fn conclude<T>(&self, request: &'static str, mut dice: Dice, outcome: Result<T, Refusal>) -> Verdict<T> {
+        let faults = &self.settings.faults;
+        let is_slow = dice.fault("slow", faults.slow, request);
+        for (fault, on) in dice.applied {
+            self.tell(Line::Fault { fault, on });
+        }
+        if let Err(refusal) = &outcome {
+            self.tell(Line::Refused { request, code: refusal.code(), msg: refusal.msg().to_owned() });
+        }
+        Verdict { outcome, delay: if is_slow { faults.slow_by } else { Duration::ZERO } }
+    }
+}
+
+fn over_the_limit() -> Refusal {
+    Refusal::application("0429", "Request has exceeded the limit.")
+}
+
+fn short_of_credits() -> Refusal {
+    Refusal::application("0402", "not enough points")
+}

@@ -1,0 +1,79 @@
+//! Sends a task's callbacks, each when it is due. Must never send one again because it failed.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Client;
+use reqwest::redirect::Policy;
+use tokio::sync::oneshot;
+use tokio::time::sleep_until;
+
+use super::Shared;
+use super::account::Accepted;
+use super::narration::{Line, origin};
+use super::plan::Callback;
+use super::records::SentCallback;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The client that all callbacks go through; no proxy, since receivers are mostly local.
+pub(super) fn client() -> io::Result<Client> {
+    Client::builder().no_proxy().redirect(Policy::none()).timeout(TIMEOUT).build().map_err(io::Error::other)
+}
+
+/// Sets a task's callbacks on their way, and returns when the early ones have been answered.
+///
+/// All of it runs apart from the request: a client that hangs up must not keep callbacks from coming.
+pub(super) async fn dispatch(shared: &Arc<Shared>, accepted: &mut Accepted) {
+    let Some(callback_url) = accepted.callback_url.clone() else {
+        return;
+    };
+    let early = std::mem::take(&mut accepted.early);
+    let later = std::mem::take(&mut accepted.later);
+    let (early_are_answered, answered) = oneshot::channel::<()>();
+    let courier = {
+        let shared = Arc::clone(shared);
+        async move {
+            for callback in early {
+                send(&shared, &callback_url, callback).await;
+            }
+            drop(early_are_answered);
+            for callback in later {
+                sleep_until(callback.at).await;
+                send(&shared, &callback_url, callback).await;
+            }
+        }
+    };
+    let stop = shared.stop.clone();
+    shared.tracker.spawn(async move { stop.run_until_cancelled(courier).await });
+    // The sender is only ever dropped, so the error is the signal.
+    let _ = answered.await;
+}
+
+async fn send(shared: &Shared, callback_url: &str, callback: Callback) {
+    let answer = match shared.client.post(callback_url).json(&callback.body).send().await {
+        Ok(response) => Ok(response.status().as_u16()),
+        // The error's own words would show the URL, and the token in it.
+        Err(error) if error.is_timeout() => Err("timed out"),
+        Err(error) if error.is_connect() => Err("no connection"),
+        Err(error) if error.is_builder() => Err("the URL is no HTTP URL"),
+        Err(_) => Err("no answer"),
+    };
+    let body = callback.body;
+    shared.change(|account| {
+        account.tell(Line::Callback {
+            task_id: body.task_id.clone(),
+            status: body.status.clone(),
+            video_id: body.video_id.clone(),
+            origin: origin(callback_url),
+            answer,
+        });
+        account.callbacks_sent.push(SentCallback {
+            task_id: body.task_id.clone(),
+            status: body.status.clone(),
+            body,
+            answer: answer.ok(),
+        });
+    });
+}

@@ -1,0 +1,97 @@
+//! What can go wrong, and the dice that decide whether it does.
+//!
+//! Must never draw from anything but the seed.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// What goes wrong, each a probability from 0 to 1; none by default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Faults {
+    /// A task is downloaded at once, and its `SUCCEEDED` callback is answered before the submit is.
+    pub early_callback: f64,
+    /// A callback is sent twice.
+    pub duplicate: f64,
+    /// A task's callbacks are held back to the last one and sent in shuffled order.
+    pub reorder: f64,
+    /// A callback is never sent.
+    pub lose: f64,
+    /// A task downloads nothing, and a `FAILED` callback is sent.
+    pub fail_task: f64,
+    /// A video ends as `FAIL` in the list, without a callback.
+    pub fail_video: f64,
+    /// A URL never gets a video.
+    pub no_video: f64,
+    /// A URL yields two videos.
+    pub second_video: f64,
+    /// A request is answered with 0429.
+    pub rate_limited: f64,
+    /// A submit is answered with 0402.
+    pub no_credits: f64,
+    /// A request is answered by the infrastructure, with HTTP 503.
+    pub unavailable: f64,
+    /// A submit is accepted and charged, then its connection is closed without an answer.
+    pub cut: f64,
+    /// An answer comes late, by `slow_by`.
+    pub slow: f64,
+    /// How late a slow answer comes.
+    pub slow_by: Duration,
+    /// Polls are answered in the older shape, which doesn't name the videos' URLs.
+    pub poll_without_urls: bool,
+    /// Codes are integers, without their leading zeros.
+    pub integer_codes: bool,
+}
+
+impl Faults {
+    /// The faults with a probability above 0, by name.
+    pub fn active(&self) -> Vec<(&'static str, f64)> {
+        let mut active = vec![
+            ("early-callback", self.early_callback),
+            ("duplicate", self.duplicate),
+            ("reorder", self.reorder),
+            ("lose", self.lose),
+            ("fail-task", self.fail_task),
+            ("fail-video", self.fail_video),
+            ("no-video", self.no_video),
+            ("second-video", self.second_video),
+            ("rate-limited", self.rate_limited),
+            ("no-credits", self.no_credits),
+            ("unavailable", self.unavailable),
+            ("cut", self.cut),
+            ("slow", self.slow),
+            ("poll-without-urls", f64::from(self.poll_without_urls)),
+            ("integer-codes", f64::from(self.integer_codes)),
+        ];
+        active.retain(|(_, probability)| *probability > 0.0);
+        active
+    }
+}
+
+/// One request's own randomness, and the faults that it brought about.
+#[derive(Debug)]
+pub(super) struct Dice {
+    /// For everything that is random and no fault.
+    pub(super) rng: StdRng,
+    /// Each fault that happened, with what it happened to.
+    pub(super) applied: Vec<(&'static str, String)>,
+}
+
+impl Dice {
+    /// Forks the dice of one request, so that what one request draws can't move the next one's luck.
+    pub(super) fn fork(rng: &mut StdRng) -> Self {
+        Self { rng: StdRng::from_rng(rng), applied: Vec::new() }
+    }
+
+    /// Whether a fault happens.
+    ///
+    /// Draws where the answer is certain too: otherwise a fault switched on would change all others.
+    pub(super) fn fault(&mut self, name: &'static str, probability: f64, on: &str) -> bool {
+        let happens = self.rng.random::<f64>() < probability;
+        if happens {
+            self.applied.push((name, on.to_owned()));
+        }
+        happens
+    }
+}

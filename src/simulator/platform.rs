@@ -1,0 +1,48 @@
+//! Which platform a post URL belongs to. Must never refuse a host that it doesn't know.
+
+use url::Url;
+
+const PLATFORMS: [(&str, &[&str]); 4] = [
+    ("tiktok", &["tiktok.com"]),
+    (YOUTUBE, &["youtube.com", "youtu.be"]),
+    ("instagram", &["instagram.com"]),
+    ("x", &["x.com", "twitter.com"]),
+];
+
+/// The platform whose URLs cost points.
+pub(super) const YOUTUBE: &str = "youtube";
+
+/// The platform of a URL, an unknown host being its own; `None` where the URL has no host.
+pub(super) fn platform(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    let known = PLATFORMS.iter().find(|(_, domains)| domains.iter().any(|domain| is_within(host, domain)));
+    Some(known.map_or(host, |(name, _)| name).to_owned())
+}
+
+/// A suffix alone is not enough: `netflix.com` ends in `x.com`.
+fn is_within(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_told_apart_at_the_dot() {
+        for (url, name) in [
+            ("https://vm.tiktok.com/1", "tiktok"),
+            ("https://www.TikTok.com/@u/video/1", "tiktok"),
+            ("https://youtu.be/1", "youtube"),
+            ("https://m.youtube.com/watch?v=1", "youtube"),
+            ("https://twitter.com/u/status/1", "x"),
+            ("https://netflix.com/1", "netflix.com"),
+            ("https://nottiktok.com/1", "nottiktok.com"),
+            ("https://tiktok.com.evil.example/1", "tiktok.com.evil.example"),
+        ] {
+            assert_eq!(platform(url).as_deref(), Some(name), "{url}");
+        }
+        assert_eq!(platform("tiktok.com/1"), None);
+    }
+}

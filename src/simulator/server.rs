@@ -1,0 +1,59 @@
+//! The accept loop: one future a connection, which a handler can end without an answer.
+//!
+//! A loop of its own because no ordinary server lets a handler close its connection. Must never
+//! outlive the stop signal.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+/// How long to wait after a failed accept; out of file descriptors, the next would fail at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Lets a handler close the connection that its request came on.
+#[derive(Clone, Debug)]
+pub(super) struct HangUp(CancellationToken);
+
+impl HangUp {
+    /// Closes the connection, whatever is under way on it.
+    pub(super) fn now(&self) {
+        self.0.cancel();
+    }
+}
+
+/// Accepts connections until the stop signal.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+) {
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, _)) => {
+                tracker.spawn(serve_connection(stream, router.clone(), stop.child_token()));
+            }
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, router: Router, hang_up: CancellationToken) {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(HangUp(hang_up.clone()));
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // A connection that breaks is the client's affair.
+    let _ = hang_up.run_until_cancelled(connection).await;
+}

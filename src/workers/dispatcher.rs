@@ -1,0 +1,236 @@
+//! The dispatcher: sends queued tasks, one at a time, each written down before it is sent.
+//!
+//! One submit is on its way at most, so a crash leaves one of unknown fate at most. Must never send a task
+//! again whose last submit may have arrived.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Step, StepError, Worker};
+use crate::domain::event::Source;
+use crate::domain::id::TaskId;
+use crate::domain::job::Library;
+use crate::domain::retry::{PROBE_MOST, SUBMIT_FIRST, SUBMIT_MOST, backoff};
+use crate::domain::task::Failure;
+use crate::domain::time::Timestamp;
+use crate::domain::token::TokenKeys;
+use crate::domain::url::Platform;
+use crate::store::{NewPause, Pause, QueuedTask, Store, SubmitEnd, WriteError};
+use crate::upstream::wire::SubmitBody;
+use crate::upstream::{Budget, Kind, Refusal, SubmitAnswer, Upstream};
+
+/// So many submits of unknown fate in a row stop sending.
+const UNKNOWN_IN_A_ROW: usize = 2;
+/// Between two tries to write down how a submit ended.
+const REWRITE_AFTER: Duration = Duration::from_secs(1);
+/// Upstream's code for short credits; on YouTube it may mean that platform's points alone.
+const CREDITS_SHORT: [&str; 2] = ["0402", "http_402"];
+
+/// Makes the callback URL of a task; makes none without a public URL.
+#[derive(Clone, Debug)]
+pub struct CallbackUrls {
+    base: Option<String>,
+    tokens: Arc<TokenKeys>,
+}
+
+impl CallbackUrls {
+    /// URLs below `public_url`, with these tokens.
+    pub fn new(public_url: Option<&str>, tokens: Arc<TokenKeys>) -> Self {
+        Self { base: public_url.map(|url| url.trim_end_matches('/').to_owned()), tokens }
+    }
+
+    fn of(&self, task: TaskId) -> Option<String> {
+        Some(format!("{}/callback/{}", self.base.as_ref()?, self.tokens.issue(task)?))
+    }
+}
+
+/// Owns sending.
+#[derive(Debug)]
+pub struct Dispatcher {
+    store: Store,
+    upstream: Upstream,
+    budget: Arc<Budget>,
+    callback_urls: CallbackUrls,
+    probe_after: Duration,
+    stop: CancellationToken,
+    /// Submits in a row that were certainly not taken.
+    deferred: u32,
+    hold_until: Option<Timestamp>,
+}
+
+impl Dispatcher {
+    /// A dispatcher that probes a paused account after `probe_after`, and waits for its turn until `stop`.
+    pub fn new(
+        store: Store,
+        upstream: Upstream,
+        budget: Arc<Budget>,
+        callback_urls: CallbackUrls,
+        probe_after: Duration,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { store, upstream, budget, callback_urls, probe_after, stop, deferred: 0, hold_until: None }
+    }
+
+    async fn send(&mut self, task: &QueuedTask, pauses: &[Pause], now: Timestamp) -> Result<Step, StepError> {
+        let started = Instant::now();
+        let at = || now.after(started.elapsed());
+        tokio::select! {
+            () = self.budget.turn(Kind::Submit) => {}
+            () = self.stop.cancelled() => return Ok(Step::Idle),
+        }
+        if !self.store.begin_submit(task.id, at()).await? {
+            return Ok(Step::Worked);
+        }
+        let body = SubmitBody {
+            video_urls: task.urls.clone(),
+            tiktok_post_urls: Vec::new(),
+            unique_id: task.unique_id.clone(),
+            folder_id: task.folder_id,
+            callback_url: self.callback_urls.of(task.id),
+            quality: Some(task.quality.to_string()),
+        };
+        let answer = self.upstream.submit(&body, task.library == Library::Public).await;
+        self.write_down(task, answer, pauses, at()).await
+    }
+
+    async fn write_down(
+        &mut self,
+        task: &QueuedTask,
+        answer: SubmitAnswer,
+        pauses: &[Pause],
+        at: Timestamp,
+    ) -> Result<Step, StepError> {
+        if !matches!(answer, SubmitAnswer::Retry(..)) {
+            self.deferred = 0;
+            self.hold_until = None;
+        }
+        match answer {
+            SubmitAnswer::Accepted(upstream_id) => {
+                tracing::info!(task = %task.id, upstream_id, urls = task.urls.len(), "submitted");
+                self.budget.went_well();
+                self.end(task.id, at, SubmitEnd::Accepted(upstream_id)).await?;
+                self.resume(pauses, at, |pause| {
+                    pause.scope == Pause::ALL || pause.scope == task.platform.as_str()
+                })
+                .await?;
+            }
+            SubmitAnswer::Final(refusal) => {
+                tracing::warn!(task = %task.id, code = refusal.code, message = refusal.message, "refused");
+                self.budget.went_well();
+                self.end(task.id, at, SubmitEnd::Rejected(failure(refusal))).await?;
+                // It answers again; what it thinks of the account is not known.
+                self.resume(pauses, at, |pause| pause.code == UNCONFIRMED).await?;
+            }
+            SubmitAnswer::Retry(refusal, retry_after) => {
+                self.deferred = self.deferred.saturating_add(1);
+                let wait =
+                    backoff(self.deferred, SUBMIT_FIRST, SUBMIT_MOST).max(retry_after.unwrap_or_default());
+                tracing::warn!(task = %task.id, code = refusal.code, message = refusal.message, ?wait, "not taken");
+                if refusal.code == "0429" || refusal.code == "http_429" {
+                    self.budget.too_fast(retry_after);
+                }
+                self.hold_until = Some(at.after(wait));
+                self.end(task.id, at, SubmitEnd::Deferred(failure(refusal), wait)).await?;
+            }
+            SubmitAnswer::Account(refusal) => {
+                let is_points = CREDITS_SHORT.contains(&refusal.code.as_str())
+                    && task.platform.as_str() == Platform::YOUTUBE;
+                let scope = if is_points { Platform::YOUTUBE } else { Pause::ALL };
+                tracing::error!(
+                    scope,
+                    code = refusal.code,
+                    message = refusal.message,
+                    "the account is stopped"
+                );
+                let failure = failure(refusal);
+                self.end(task.id, at, SubmitEnd::Deferred(failure.clone(), Duration::ZERO)).await?;
+                self.pause(scope, failure, pauses, at).await?;
+            }
+            SubmitAnswer::Unknown(refusal) => {
+                tracing::error!(
+                    task = %task.id, code = refusal.code, message = refusal.message, urls = task.urls.len(),
+                    "nobody knows whether this submit arrived: it may have been charged, and is not sent again"
+                );
+                let message = format!("{}; upstream may have charged for it", refusal.message);
+                self.end(task.id, at, SubmitEnd::Unknown(Failure::new(refusal.code, message))).await?;
+                let is_probe = pauses.iter().any(|pause| pause.scope == Pause::ALL);
+                if is_probe || self.store.unknown_in_a_row().await? >= UNKNOWN_IN_A_ROW {
+                    let failure = Failure::new(UNCONFIRMED, "two submits in a row have no answer");
+                    self.pause(Pause::ALL, failure, pauses, at).await?;
+                }
+            }
+        }
+        Ok(Step::Worked)
+    }
+
+    /// The answer is worth more than our time: it is tried until it is on disk, or we are told to stop.
+    async fn end(&self, task: TaskId, at: Timestamp, end: SubmitEnd) -> Result<(), WriteError> {
+        loop {
+            match self.store.end_submit(task, at, end.clone()).await {
+                Err(WriteError::Failed | WriteError::Busy) if !self.stop.is_cancelled() => {
+                    tokio::select! {
+                        () = self.stop.cancelled() => {}
+                        () = tokio::time::sleep(REWRITE_AFTER) => {}
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn pause(
+        &self,
+        scope: &str,
+        failure: Failure,
+        pauses: &[Pause],
+        at: Timestamp,
+    ) -> Result<(), WriteError> {
+        let probes = pauses.iter().find(|pause| pause.scope == scope).map_or(1, |pause| pause.probes + 2);
+        let probe_at = at.after(backoff(probes, self.probe_after, PROBE_MOST));
+        let pause = NewPause { scope: scope.to_owned(), failure, probe_at };
+        self.store.pause(pause, Source::Submit, at).await
+    }
+
+    async fn resume(
+        &self,
+        pauses: &[Pause],
+        at: Timestamp,
+        which: impl Fn(&Pause) -> bool,
+    ) -> Result<(), WriteError> {
+        for pause in pauses.iter().filter(|pause| which(pause)) {
+            tracing::info!(scope = pause.scope, "sending goes on");
+            self.store.resume(pause.scope.clone(), Source::Submit, at).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The code of a pause after submits of unknown fate.
+const UNCONFIRMED: &str = "unconfirmed";
+
+fn failure(refusal: Refusal) -> Failure {
+    Failure::new(refusal.code, refusal.message)
+}
+
+impl Worker for Dispatcher {
+    /// Sends the task whose turn it is, unless sending is paused or held; a paused account is probed with one.
+    async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
+        if let Some(until) = self.hold_until.filter(|until| *until > now) {
+            return Ok(Step::WaitUntil(until));
+        }
+        let pauses = self.store.pauses().await?;
+        let paused: Vec<&Pause> = pauses.iter().filter(|pause| pause.probe_at > now).collect();
+        if let Some(all) = paused.iter().find(|pause| pause.scope == Pause::ALL) {
+            return Ok(Step::WaitUntil(all.probe_at));
+        }
+        let platforms: Vec<String> = paused.iter().map(|pause| pause.scope.clone()).collect();
+        let first_probe = paused.iter().map(|pause| pause.probe_at).min();
+        match self.store.next_queued(&platforms).await? {
+            Some(task) if task.due <= now => self.send(&task, &pauses, now).await,
+            Some(task) => Ok(Step::WaitUntil(first_probe.map_or(task.due, |probe| probe.min(task.due)))),
+            None => Ok(first_probe.map_or(Step::Idle, Step::WaitUntil)),
+        }
+    }
+}
