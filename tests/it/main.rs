@@ -3,4 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(missing_docs, reason = "the names of tests are facts")]
 
+mod architecture;
+mod conversations;
 mod simulator;
+mod support;

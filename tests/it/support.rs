@@ -1,0 +1,162 @@
+//! The real service on a free port, a real SQLite file in a folder of its own, and the simulator.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use scrapehook::app::App;
+use scrapehook::config::Config;
+use scrapehook::simulator::{Settings, Simulator};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Longest wait for a fact; far beyond what a slow machine needs.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const UPSTREAM_KEY: &str = "upstream-key-that-must-not-show";
+
+/// A service that is not running yet.
+pub struct Setup {
+    folder: TempDir,
+    upstream: String,
+    address: std::net::SocketAddr,
+    with_callbacks: bool,
+    settings: Vec<(String, String)>,
+}
+
+impl Setup {
+    pub async fn new(upstream: &str) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            upstream: upstream.to_owned(),
+            address,
+            with_callbacks: true,
+            settings: Vec::new(),
+        }
+    }
+
+    /// Without a public URL: polling alone.
+    pub fn polling_only(mut self) -> Self {
+        self.with_callbacks = false;
+        self.set("RECONCILE__AFTER", "50ms")
+    }
+
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((format!("SCRAPEHOOK_{key}"), value.to_owned()));
+        self
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("scrapehook.db")
+    }
+
+    pub fn config(&self) -> Config {
+        let mut environment = vec![
+            ("SCRAPEHOOK_SERVER__LISTEN".to_owned(), self.address.to_string()),
+            ("SCRAPEHOOK_STORE__PATH".to_owned(), self.database().display().to_string()),
+            ("SCRAPEHOOK_UPSTREAM__BASE_URL".to_owned(), self.upstream.clone()),
+            ("SCRAPEHOOK_UPSTREAM__API_KEY".to_owned(), UPSTREAM_KEY.to_owned()),
+            ("SCRAPEHOOK_DISPATCH__MIN_INTERVAL".to_owned(), "1ms".to_owned()),
+        ];
+        if self.with_callbacks {
+            environment
+                .push(("SCRAPEHOOK_SERVER__PUBLIC_URL".to_owned(), format!("http://{}", self.address)));
+        }
+        environment.extend(self.settings.clone());
+        Config::load_with(None, environment).unwrap()
+    }
+
+    pub async fn start(self) -> Service {
+        let app = App::bind(&self.config(), false).await.unwrap();
+        let base = format!("http://{}", app.address());
+        let stop = app.stop_token();
+        let running = tokio::spawn(app.join());
+        let client = Client::builder().no_proxy().build().unwrap();
+        Service { setup: self, base, stop, running, client }
+    }
+}
+
+/// A running service, as a client sees it.
+pub struct Service {
+    pub setup: Setup,
+    pub base: String,
+    pub client: Client,
+    stop: CancellationToken,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Service {
+    /// Stops in order, and gives back what it needs to be started again on the same file.
+    pub async fn stop(self) -> Setup {
+        self.stop.cancel();
+        tokio::time::timeout(DEADLINE, self.running).await.expect("stops in time").unwrap().unwrap();
+        self.setup
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.request(Method::GET, path).send().await.unwrap();
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        body
+    }
+
+    pub async fn items(&self, path: &str) -> Vec<Value> {
+        self.get(path).await["items"].as_array().unwrap().clone()
+    }
+
+    pub async fn submit(&self, urls: &[String]) -> String {
+        let answer =
+            self.request(Method::POST, "/v1/jobs").json(&json!({ "video_urls": urls })).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        let job: Value = answer.json().await.unwrap();
+        job["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn post_callback(&self, path: &str, body: impl Into<reqwest::Body>) -> StatusCode {
+        self.request(Method::POST, path).body(body).send().await.unwrap().status()
+    }
+
+    /// Asks until the answer at `path` is as wanted; each question waits for the next commit's events.
+    pub async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let ask = async {
+            loop {
+                let body = self.get(path).await;
+                if wanted(&body) {
+                    return body;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        match tokio::time::timeout(DEADLINE, ask).await {
+            Ok(body) => body,
+            Err(_) => panic!("{path} never came to that: {}", self.get(path).await),
+        }
+    }
+
+    pub async fn until_settled(&self, job: &str) -> Value {
+        self.until(&format!("/v1/jobs/{job}"), |job| job["state"] != "running").await
+    }
+}
+
+pub async fn simulator(settings: Settings) -> Simulator {
+    Simulator::bind(Settings { api_key: UPSTREAM_KEY.to_owned(), seed: 7, ..settings }).await.unwrap()
+}
+
+/// `count` posts of three platforms, mixed.
+pub fn mixed_urls(count: usize) -> Vec<String> {
+    (0..count)
+        .map(|n| match n % 3 {
+            0 => format!("https://www.tiktok.com/@user/video/73000000000{n:08}"),
+            1 => format!("https://www.youtube.com/watch?v=video{n:06}"),
+            _ => format!("https://www.instagram.com/p/Post{n:06}/"),
+        })
+        .collect()
+}
