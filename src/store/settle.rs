@@ -1,6 +1,8 @@
 //! The end of a batch: loads the tasks it touched, derives their states, stores what changed, and carries
 //! it on to the jobs that follow their URLs.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::FromRow;
@@ -30,6 +32,7 @@ struct Row {
     submit: Option<String>,
     facts: String,
     videos: String,
+    listings: String,
     urls: String,
 }
 
@@ -38,7 +41,9 @@ struct Submit(Option<String>, Option<String>, Option<String>);
 #[derive(Deserialize)]
 struct Fact(String, Option<String>, Option<String>);
 #[derive(Deserialize)]
-struct VideoRow(String, Option<String>, Option<String>, Vec<usize>);
+struct VideoRow(String, String, Option<String>, Option<String>);
+#[derive(Deserialize)]
+struct Listing(String, usize);
 #[derive(Deserialize)]
 struct UrlRow(String, Option<String>);
 
@@ -78,11 +83,11 @@ async fn load(connection: &mut SqliteConnection, ids: &str) -> Result<Vec<Row>, 
               WHERE task_id = tasks.id ORDER BY attempt DESC LIMIT 1) AS submit,
            (SELECT json_group_array(json_array(kind, code, message)) FROM facts
               WHERE task_id = tasks.id AND video_id = '') AS facts,
-           (SELECT json_group_array(json_array(videos.state, error_code, error_message,
-              (SELECT json_group_array(position) FROM listings
-                 WHERE listings.task_id = tasks.id AND listings.video_id = videos.id)))
-              FROM videos WHERE videos.id IN (SELECT video_id FROM facts
-                 WHERE facts.task_id = tasks.id AND facts.video_id <> '')) AS videos,
+           (SELECT json_group_array(json_array(videos.id, videos.state, error_code, error_message))
+              FROM (SELECT DISTINCT video_id FROM facts WHERE facts.task_id = tasks.id AND video_id <> '')
+              CROSS JOIN videos ON videos.id = video_id) AS videos,
+           (SELECT json_group_array(json_array(video_id, position)) FROM listings
+              WHERE listings.task_id = tasks.id) AS listings,
            (SELECT json_group_array(json_array(state, error_code)) FROM
               (SELECT task_urls.state, task_urls.error_code FROM task_urls
                  WHERE task_id = tasks.id ORDER BY position)) AS urls
@@ -130,7 +135,12 @@ fn read(row: &Row) -> Option<(TaskFacts, Vec<OldUrl>)> {
             FactKind::VideoSeen | FactKind::VideoIndexed | FactKind::VideoFailed => {}
         }
     }
-    for VideoRow(state, code, message, urls) in videos {
+    let mut joined: HashMap<String, Vec<usize>> = HashMap::new();
+    for Listing(video, position) in serde_json::from_str::<Vec<Listing>>(&row.listings).ok()? {
+        joined.entry(video).or_default().push(position);
+    }
+    for VideoRow(id, state, code, message) in videos {
+        let urls = joined.remove(&id).unwrap_or_default();
         task.videos.push(VideoFacts { state: state.parse().ok()?, failure: failure(code, message), urls });
     }
     let urls = urls.into_iter().map(|UrlRow(state, code)| Some((state.parse().ok()?, code)));

@@ -1,0 +1,109 @@
+//! How fast callbacks are committed, beside an empty handler, in one run.
+//!
+//! `cargo bench --bench callback_rate` (needs `wrk`): 64 connections, every callback a new fact of one of
+//! many tasks, each answered after its commit. Prints the rates of alternating rounds and their ratio.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that fails may panic")]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::post;
+use scrapehook::app::App;
+use scrapehook::config::Config;
+use scrapehook::simulator::{Settings, Simulator};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+const TASKS: usize = 400;
+const ROUNDS: usize = 3;
+const ROUND: &str = "5s";
+
+#[tokio::main]
+async fn main() {
+    if Command::new("wrk").arg("-v").output().is_err() {
+        eprintln!("wrk is needed for this measurement");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let simulator =
+        Simulator::bind(Settings { download_delay: Duration::from_secs(3_600), ..Settings::default() })
+            .await
+            .unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let database = folder.path().join("bench.db");
+    let settings = [
+        ("SERVER__LISTEN", address.to_string()),
+        ("SERVER__PUBLIC_URL", format!("http://{address}")),
+        ("STORE__PATH", database.display().to_string()),
+        ("UPSTREAM__BASE_URL", simulator.url()),
+        ("UPSTREAM__API_KEY", "simulator".to_owned()),
+        ("DISPATCH__MIN_INTERVAL", "1ms".to_owned()),
+        ("RECONCILE__AFTER", "1h".to_owned()),
+    ];
+    let settings = settings.map(|(key, value)| (format!("SCRAPEHOOK_{key}"), value)).to_vec();
+    let app = App::bind(&Config::load_with(None, settings).unwrap(), false).await.unwrap();
+    let stop = app.stop_token();
+    let service = tokio::spawn(app.join());
+
+    // Every unknown host is a platform, and so a task, of its own.
+    let urls: Vec<_> = (0..TASKS).map(|n| format!("https://host{n}.example/post")).collect();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let job = client.post(format!("http://{address}/v1/jobs")).json(&json!({ "video_urls": urls }));
+    job.send().await.unwrap().error_for_status().unwrap();
+    simulator.until(|simulator| simulator.submits().len() >= TASKS).await;
+    let paths: Vec<String> = simulator
+        .submits()
+        .into_iter()
+        .filter_map(|submit| Some(submit.body.callback_url?.split_off(format!("http://{address}").len())))
+        .collect();
+
+    let empty = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ceiling = empty.local_addr().unwrap();
+    let router = Router::new().fallback(post(|| async {}));
+    let empty = tokio::spawn(async move { axum::serve(empty, router).await });
+
+    let script = folder.path().join("callbacks.lua");
+    let mut ratios = Vec::new();
+    for round in 0..ROUNDS {
+        std::fs::write(&script, lua(&paths, round)).unwrap();
+        let handler = wrk(&script, &format!("http://{ceiling}")).await;
+        let callbacks = wrk(&script, &format!("http://{address}")).await;
+        ratios.push(callbacks / handler);
+        println!(
+            "empty handler {handler:>8.0}/s   callbacks {callbacks:>8.0}/s   {:.2}",
+            callbacks / handler
+        );
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("median ratio {:.2}", ratios[ROUNDS / 2]);
+    empty.abort();
+    stop.cancel();
+    service.await.unwrap().unwrap();
+    simulator.shutdown().await;
+}
+
+/// Each request states that a video nobody has heard of is indexed.
+fn lua(paths: &[String], round: usize) -> String {
+    let paths: Vec<_> = paths.iter().map(|path| format!("{path:?}")).collect();
+    format!(
+        "local paths = {{ {} }}\nlocal n = 0\n\
+         request = function()\n  n = n + 1\n  local path = paths[n % #paths + 1]\n  \
+         local body = '{{ \"videoId\": \"VI{round}' .. n .. '\", \"message\": \"Video indexing succeed\", \
+         \"taskId\": \"t\", \"status\": \"INDEXING_SUCCEEDED\" }}'\n  \
+         return wrk.format('POST', path, {{ ['Content-Type'] = 'application/json' }}, body)\nend\n",
+        paths.join(", ")
+    )
+}
+
+async fn wrk(script: &Path, url: &str) -> f64 {
+    let mut command = Command::new("wrk");
+    command.args(["-t1", "-c64", "-d", ROUND, "-s"]).arg(script).arg(url);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!text.contains("Non-2xx"), "{text}");
+    let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).expect("wrk prints a rate");
+    rate.trim().parse().unwrap()
+}
