@@ -183,7 +183,13 @@ fn failed(error: sqlx::Error) -> WriteError {
 
 /// Whether the whole file is in trouble (busy, out of memory, read-only, I/O, corrupt, full), not one row.
 fn is_about_the_file(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(error) = error else { return true };
-    let code = error.code().and_then(|code| code.parse::<i32>().ok());
-    !matches!(code.map(|code| code & 0xff), Some(1 | 18 | 19 | 20))
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().and_then(|code| code.parse::<i32>().ok());
+            // SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH
+            !matches!(code.map(|code| code & 0xff), Some(1 | 18 | 19 | 20))
+        }
+        sqlx::Error::RowNotFound | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => false,
+        _ => true,
+    }
 }

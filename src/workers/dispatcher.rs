@@ -111,10 +111,7 @@ impl Dispatcher {
                 tracing::info!(task = %task.id, upstream_id, urls = task.urls.len(), "submitted");
                 self.budget.went_well();
                 self.end(task.id, at, SubmitEnd::Accepted(upstream_id)).await?;
-                self.resume(pauses, at, |pause| {
-                    pause.scope == Pause::ALL || pause.scope == task.platform.as_str()
-                })
-                .await?;
+                self.resume(pauses, at, |pause| concerns(pause, task)).await?;
             }
             SubmitAnswer::Final(refusal) => {
                 tracing::warn!(task = %task.id, code = refusal.code, message = refusal.message, "refused");
@@ -122,6 +119,11 @@ impl Dispatcher {
                 self.end(task.id, at, SubmitEnd::Rejected(failure(refusal))).await?;
                 // It answers again; what it thinks of the account is not known.
                 self.resume(pauses, at, |pause| pause.code == UNCONFIRMED).await?;
+                for pause in pauses.iter().filter(|pause| pause.code != UNCONFIRMED && concerns(pause, task))
+                {
+                    let failure = Failure::new(pause.code.clone(), pause.message.clone());
+                    self.pause(&pause.scope, failure, pauses, at).await?;
+                }
             }
             SubmitAnswer::Retry(refusal, retry_after) => {
                 self.deferred = self.deferred.saturating_add(1);
@@ -209,6 +211,10 @@ impl Dispatcher {
 
 /// The code of a pause after submits of unknown fate.
 const UNCONFIRMED: &str = "unconfirmed";
+
+fn concerns(pause: &Pause, task: &QueuedTask) -> bool {
+    pause.scope == Pause::ALL || pause.scope == task.platform.as_str()
+}
 
 fn failure(refusal: Refusal) -> Failure {
     Failure::new(refusal.code, refusal.message)

@@ -5,5 +5,7 @@
 
 mod architecture;
 mod conversations;
+mod fixtures;
+mod recompute;
 mod simulator;
 mod support;

@@ -13,8 +13,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::recompute::assert_states_follow_from_facts;
+
 /// Longest wait for a fact; far beyond what a slow machine needs.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+/// A delay that no test lives to see the end of.
+pub const NEVER: Duration = Duration::from_secs(86_400);
 pub const UPSTREAM_KEY: &str = "upstream-key-that-must-not-show";
 
 /// A service that is not running yet.
@@ -89,10 +93,11 @@ pub struct Service {
 }
 
 impl Service {
-    /// Stops in order, and gives back what it needs to be started again on the same file.
+    /// Stops in order, checks the file, and gives back what it needs to be started again on the same file.
     pub async fn stop(self) -> Setup {
         self.stop.cancel();
         tokio::time::timeout(DEADLINE, self.running).await.expect("stops in time").unwrap().unwrap();
+        assert_states_follow_from_facts(&self.setup.database()).await;
         self.setup
     }
 

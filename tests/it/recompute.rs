@@ -1,0 +1,142 @@
+//! Every stored state equals the one recomputed from the facts, read here in another way than the store does.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use scrapehook::domain::job::{Progress, UrlState};
+use scrapehook::domain::state::{Submission, TaskFacts, VideoFacts, derive, job_state};
+use scrapehook::domain::task::Failure;
+use scrapehook::domain::video::VideoState;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+
+/// Checks the file of a service that has stopped.
+pub async fn assert_states_follow_from_facts(database: &Path) {
+    let mut file = SqliteConnectOptions::new().filename(database).connect().await.unwrap();
+    let tasks: Vec<(String, String, Option<String>)> =
+        sqlx::query_as("SELECT id, state, upstream_id FROM tasks").fetch_all(&mut file).await.unwrap();
+    for (task, state, upstream_id) in tasks {
+        let derived = derive(&facts(&mut file, &task, upstream_id.is_some()).await);
+        assert_eq!(derived.state.as_str(), state, "{task}");
+        let urls: Vec<(String,)> =
+            sqlx::query_as("SELECT state FROM task_urls WHERE task_id = ?1 ORDER BY position")
+                .bind(&task)
+                .fetch_all(&mut file)
+                .await
+                .unwrap();
+        let recomputed: Vec<_> = derived.urls.iter().map(|(state, _)| (state.to_string(),)).collect();
+        assert_eq!(recomputed, urls, "{task}");
+    }
+    assert_videos(&mut file).await;
+    assert_jobs(&mut file).await;
+    file.close().await.unwrap();
+}
+
+async fn facts(file: &mut SqliteConnection, task: &str, has_upstream_id: bool) -> TaskFacts {
+    let (urls,): (i64,) = sqlx::query_as("SELECT count(*) FROM task_urls WHERE task_id = ?1")
+        .bind(task)
+        .fetch_one(&mut *file)
+        .await
+        .unwrap();
+    let submits: Vec<(Option<String>, Option<String>)> =
+        sqlx::query_as("SELECT outcome, code FROM submits WHERE task_id = ?1 ORDER BY attempt")
+            .bind(task)
+            .fetch_all(&mut *file)
+            .await
+            .unwrap();
+    let submission = match submits.last() {
+        None => Submission::Unsent,
+        Some((None, _)) => Submission::InFlight,
+        Some((Some(outcome), code)) => Submission::Ended(
+            outcome.parse().unwrap(),
+            code.as_ref().map(|code| Failure::new(code.clone(), "")),
+        ),
+    };
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT kind, video_id FROM facts WHERE task_id = ?1")
+        .bind(task)
+        .fetch_all(&mut *file)
+        .await
+        .unwrap();
+    let has = |kind: &str| rows.iter().any(|(stored, _)| stored == kind);
+    let mut videos: BTreeMap<&str, VideoFacts> = BTreeMap::new();
+    for (_, video) in rows.iter().filter(|(_, video)| !video.is_empty()) {
+        let positions: Vec<(i64,)> =
+            sqlx::query_as("SELECT position FROM listings WHERE task_id = ?1 AND video_id = ?2")
+                .bind(task)
+                .bind(video)
+                .fetch_all(&mut *file)
+                .await
+                .unwrap();
+        let urls = positions.into_iter().map(|(position,)| usize::try_from(position).unwrap()).collect();
+        let state = folded(file, video).await;
+        videos.insert(video, VideoFacts { state, failure: None, urls });
+    }
+    TaskFacts {
+        urls: usize::try_from(urls).unwrap(),
+        submission,
+        has_upstream_id,
+        succeeded: has("succeeded"),
+        failed: has("failed").then(|| Failure::new("task_failed", "")),
+        canceled: has("canceled"),
+        unnamed: has("unnamed"),
+        videos: videos.into_values().collect(),
+    }
+}
+
+/// A video's state from every task's facts about it.
+async fn folded(file: &mut SqliteConnection, video: &str) -> VideoState {
+    let kinds: Vec<(String,)> = sqlx::query_as("SELECT kind FROM facts WHERE video_id = ?1")
+        .bind(video)
+        .fetch_all(file)
+        .await
+        .unwrap();
+    let has = |kind: &str| kinds.iter().any(|(stored,)| stored == kind);
+    if has("video_indexed") {
+        VideoState::Indexed
+    } else if has("video_failed") {
+        VideoState::Failed
+    } else {
+        VideoState::Indexing
+    }
+}
+
+async fn assert_videos(file: &mut SqliteConnection) {
+    let videos: Vec<(String, String)> =
+        sqlx::query_as("SELECT id, state FROM videos").fetch_all(&mut *file).await.unwrap();
+    for (video, state) in videos {
+        assert_eq!(folded(file, &video).await.as_str(), state, "{video}");
+    }
+}
+
+async fn assert_jobs(file: &mut SqliteConnection) {
+    type Counts = (i64, i64, i64, i64, i64, i64, i64, i64);
+    let jobs: Vec<(String, String)> =
+        sqlx::query_as("SELECT id, state FROM jobs").fetch_all(&mut *file).await.unwrap();
+    for (job, state) in jobs {
+        let urls: Vec<(String, Option<String>)> = sqlx::query_as(
+            "SELECT task_urls.state, error_code FROM job_urls JOIN task_urls
+               ON task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
+             WHERE job_id = ?1",
+        )
+        .bind(&job)
+        .fetch_all(&mut *file)
+        .await
+        .unwrap();
+        let mut progress = Progress::default();
+        for (state, code) in urls {
+            progress.urls += 1;
+            progress.add(state.parse::<UrlState>().unwrap(), 1);
+            progress.canceled += i64::from(code.as_deref() == Some("canceled"));
+        }
+        let stored: Counts = sqlx::query_as(
+            "SELECT urls, waiting, sent, downloaded, indexed, failed, known, canceled FROM jobs WHERE id = ?1",
+        )
+        .bind(&job)
+        .fetch_one(&mut *file)
+        .await
+        .unwrap();
+        let Progress { urls, waiting, sent, downloaded, indexed, failed, known, canceled } = progress;
+        assert_eq!(stored, (urls, waiting, sent, downloaded, indexed, failed, known, canceled), "{job}");
+        assert_eq!(job_state(&progress).as_str(), state, "{job}");
+    }
+}
