@@ -1,47 +1,10 @@
 //! One transaction's worth of operations: facts first, then the states that follow, then the events.
 
-use std::collections::BTreeMap;
-
 use sqlx::sqlite::SqliteConnection;
 
-use super::events::{self, NewEvent};
-use super::facts::{self, NewFact};
+use super::changes::Changes;
 use super::op::Op;
-use super::{Policy, callbacks, jobs, pauses, polls, quarantine, settle, submits};
-use crate::domain::event::Source;
-use crate::domain::id::TaskId;
-use crate::domain::time::Timestamp;
-
-/// A task that something happened to.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Touch {
-    /// When it happened.
-    pub(super) at: Timestamp,
-    /// Where it came from.
-    pub(super) source: Source,
-    /// Whether the task should be polled soon.
-    pub(super) wants_poll: bool,
-}
-
-/// What the operations of a batch have gathered for its end.
-#[derive(Debug, Default)]
-pub(super) struct Changes {
-    pub(super) facts: Vec<NewFact>,
-    pub(super) touched: BTreeMap<TaskId, Touch>,
-    pub(super) events: Vec<NewEvent>,
-}
-
-impl Changes {
-    /// Notes that a task has to be derived anew.
-    pub(super) fn touch(&mut self, task: TaskId, at: Timestamp, source: Source) {
-        self.touched.entry(task).or_insert(Touch { at, source, wants_poll: false });
-    }
-
-    /// Notes that a task has to be derived anew and polled soon.
-    pub(super) fn want_poll(&mut self, task: TaskId, at: Timestamp, source: Source) {
-        self.touched.entry(task).or_insert(Touch { at, source, wants_poll: true }).wants_poll = true;
-    }
-}
+use super::{Policy, callbacks, events, facts, jobs, pauses, polls, quarantine, settle, submits};
 
 /// What became of a batch.
 #[derive(Debug)]

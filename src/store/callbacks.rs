@@ -4,9 +4,7 @@ use serde_json::json;
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
-use super::batch::Changes;
-use super::events::NewEvent;
-use super::facts::NewFact;
+use super::changes::{Changes, NewEvent, NewFact};
 use super::op::ReceivedCallback;
 use super::{ReadError, Store};
 use crate::domain::callback::Callback;

@@ -4,29 +4,11 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{FromRow, QueryBuilder};
 
+use super::changes::NewEvent;
 use super::{ReadError, Store};
-use crate::domain::event::{Event, EventKind, Source};
+use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::time::Timestamp;
-
-/// An event that waits for its commit; job and `taskId` are filled in from its task.
-#[derive(Clone, Debug)]
-pub(super) struct NewEvent {
-    pub(super) kind: EventKind,
-    pub(super) source: Source,
-    pub(super) job: Option<JobId>,
-    pub(super) task: Option<TaskId>,
-    pub(super) video: Option<String>,
-    pub(super) at: Timestamp,
-    pub(super) message: Option<String>,
-}
-
-impl NewEvent {
-    /// An event about nothing in particular.
-    pub(super) fn new(kind: EventKind, source: Source, at: Timestamp) -> Self {
-        Self { kind, source, job: None, task: None, video: None, at, message: None }
-    }
-}
 
 /// Appends events in their order; returns the last `seq`.
 pub(super) async fn append(

@@ -6,25 +6,12 @@ use serde_json::json;
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
-use super::batch::Changes;
+use super::changes::{Changes, NewFact};
 use super::videos::{self, VideoNews};
-use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::task::{FactKind, Failure};
 use crate::domain::time::Timestamp;
 use crate::domain::video::VideoState;
-
-/// A fact that waits for its commit.
-#[derive(Clone, Debug)]
-pub(super) struct NewFact {
-    pub(super) task: TaskId,
-    pub(super) kind: FactKind,
-    /// Empty where it is about the task.
-    pub(super) video: String,
-    pub(super) at: Timestamp,
-    pub(super) source: Source,
-    pub(super) failure: Option<Failure>,
-}
 
 #[derive(FromRow)]
 struct Row {

@@ -4,10 +4,8 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{FromRow, QueryBuilder};
 
-use super::batch::Changes;
-use super::events::NewEvent;
+use super::changes::{Changes, NewEvent, UrlChange};
 use super::op::NewJob;
-use super::settle::UrlChange;
 use super::{ReadError, Store};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};

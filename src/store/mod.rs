@@ -5,6 +5,7 @@
 
 mod batch;
 mod callbacks;
+mod changes;
 mod events;
 mod facts;
 mod jobs;

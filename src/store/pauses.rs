@@ -3,8 +3,7 @@
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
-use super::batch::Changes;
-use super::events::NewEvent;
+use super::changes::{Changes, NewEvent};
 use super::op::NewPause;
 use super::{ReadError, Store};
 use crate::domain::event::{EventKind, Source};

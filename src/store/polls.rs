@@ -6,8 +6,7 @@ use serde_json::json;
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
-use super::batch::Changes;
-use super::facts::NewFact;
+use super::changes::{Changes, NewFact};
 use super::op::{PollEnd, PolledVideo};
 use super::{Policy, ReadError, Store};
 use crate::domain::event::Source;

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
-use super::batch::{Changes, Touch};
-use super::events::NewEvent;
+use super::changes::{Changes, NewEvent, Touch, UrlChange};
 use super::{Policy, jobs};
 use crate::domain::event::EventKind;
 use crate::domain::id::TaskId;
@@ -150,9 +149,6 @@ fn read(row: &Row) -> Option<(TaskFacts, Vec<OldUrl>)> {
 fn failure(code: Option<String>, message: Option<String>) -> Option<Failure> {
     code.map(|code| Failure { code, message: message.unwrap_or_default() })
 }
-
-/// A URL's change: task, position, old state, new state, change of "canceled", code, message.
-pub(super) type UrlChange = (TaskId, usize, UrlState, UrlState, i64, Option<String>, Option<String>);
 
 fn url_changes(task: TaskId, old: &[OldUrl], derived: &Derived, out: &mut Vec<UrlChange>) {
     for (position, ((old, old_code), (new, failure))) in old.iter().zip(&derived.urls).enumerate() {

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
-use super::batch::Changes;
+use super::changes::Changes;
 use super::op::SubmitEnd;
 use super::{ReadError, Store};
 use crate::domain::event::Source;

@@ -6,8 +6,7 @@ use serde_json::json;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{FromRow, QueryBuilder};
 
-use super::batch::Changes;
-use super::events::NewEvent;
+use super::changes::{Changes, NewEvent};
 use super::{ReadError, Store};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};

@@ -1,0 +1,74 @@
+//! What the operations of a batch gather for its end: facts, touched tasks, events.
+
+use std::collections::BTreeMap;
+
+use crate::domain::event::{EventKind, Source};
+use crate::domain::id::{JobId, TaskId};
+use crate::domain::job::UrlState;
+use crate::domain::task::{FactKind, Failure};
+use crate::domain::time::Timestamp;
+
+/// A task that something happened to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Touch {
+    /// When it happened.
+    pub(super) at: Timestamp,
+    /// Where it came from.
+    pub(super) source: Source,
+    /// Whether the task should be polled soon.
+    pub(super) wants_poll: bool,
+}
+
+/// What the operations of a batch have gathered for its end.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) facts: Vec<NewFact>,
+    pub(super) touched: BTreeMap<TaskId, Touch>,
+    pub(super) events: Vec<NewEvent>,
+}
+
+impl Changes {
+    /// Notes that a task has to be derived anew.
+    pub(super) fn touch(&mut self, task: TaskId, at: Timestamp, source: Source) {
+        self.touched.entry(task).or_insert(Touch { at, source, wants_poll: false });
+    }
+
+    /// Notes that a task has to be derived anew and polled soon.
+    pub(super) fn want_poll(&mut self, task: TaskId, at: Timestamp, source: Source) {
+        self.touched.entry(task).or_insert(Touch { at, source, wants_poll: true }).wants_poll = true;
+    }
+}
+
+/// A fact that waits for its commit.
+#[derive(Clone, Debug)]
+pub(super) struct NewFact {
+    pub(super) task: TaskId,
+    pub(super) kind: FactKind,
+    /// Empty where it is about the task.
+    pub(super) video: String,
+    pub(super) at: Timestamp,
+    pub(super) source: Source,
+    pub(super) failure: Option<Failure>,
+}
+
+/// An event that waits for its commit; job and `taskId` are filled in from its task.
+#[derive(Clone, Debug)]
+pub(super) struct NewEvent {
+    pub(super) kind: EventKind,
+    pub(super) source: Source,
+    pub(super) job: Option<JobId>,
+    pub(super) task: Option<TaskId>,
+    pub(super) video: Option<String>,
+    pub(super) at: Timestamp,
+    pub(super) message: Option<String>,
+}
+
+impl NewEvent {
+    /// An event about nothing in particular.
+    pub(super) fn new(kind: EventKind, source: Source, at: Timestamp) -> Self {
+        Self { kind, source, job: None, task: None, video: None, at, message: None }
+    }
+}
+
+/// A URL's change: task, position, old state, new state, change of "canceled", code, message.
+pub(super) type UrlChange = (TaskId, usize, UrlState, UrlState, i64, Option<String>, Option<String>);
