@@ -46,9 +46,13 @@ pub async fn run(cli: Cli) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if error.is::<ConfigError>() || error.is::<StartError>() {
+                // These name their cause themselves.
+                anstream::eprintln!("scrapehook: {error}");
+                return ExitCode::from(2);
+            }
             anstream::eprintln!("scrapehook: {error:#}");
-            let is_configuration = error.is::<ConfigError>() || error.is::<StartError>();
-            ExitCode::from(if is_configuration { 2 } else { 1 })
+            ExitCode::from(1)
         }
     }
 }
