@@ -224,7 +224,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the setting.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::load_with(file, std::env::vars().collect())
+        Self::load_with(file, environment()?)
     }
 
     /// Like [`load`](Self::load), with this environment.
@@ -237,7 +237,6 @@ impl Config {
         if let Some(path) = file {
             let text = std::fs::read_to_string(path)
                 .map_err(|error| ConfigError(format!("--config {}: {error}", path.display())))?;
-            // Parsed here first: the library's own message would not name the file.
             builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
         }
         for (key, value) in from_environment(environment)? {
@@ -246,12 +245,14 @@ impl Config {
                 .map_err(|_| ConfigError(format!("{}: not a key", variable(&key))))?;
         }
         let layers = builder.build().map_err(|error| {
+            let error = one_line(&error.to_string());
             ConfigError(match file {
                 Some(path) => format!("--config {}: {error}", path.display()),
-                None => error.to_string(),
+                None => error,
             })
         })?;
-        let config: Self = layers.try_deserialize().map_err(|error| ConfigError(error.to_string()))?;
+        let config: Self =
+            layers.try_deserialize().map_err(|error| ConfigError(one_line(&error.to_string())))?;
         config.check()?;
         Ok(config)
     }
@@ -326,6 +327,14 @@ impl Config {
     }
 }
 
+/// A parser's message without its excerpt of the file: that spans lines, and can hold a secret.
+fn one_line(message: &str) -> String {
+    let is_excerpt =
+        |line: &str| line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
+    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty() && !is_excerpt(line));
+    lines.collect::<Vec<_>>().join(": ")
+}
+
 /// Whether this is the host of a URL or a `Host` header (without port) that means this machine.
 pub fn is_loopback_host(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -334,12 +343,30 @@ pub fn is_loopback_host(host: &str) -> bool {
 }
 
 const PREFIX: &str = "SCRAPEHOOK_";
+/// The upstream's own name for its key.
+const UPSTREAM_KEY: &str = "MEMORIES_API_KEY";
+
+/// The process's environment. A variable of somebody else need not be text; one of ours must be.
+fn environment() -> Result<Vec<(String, String)>, ConfigError> {
+    let mut variables = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => variables.push((name, value)),
+            Err(_) if name == UPSTREAM_KEY || (name.starts_with(PREFIX) && name.contains("__")) => {
+                return Err(ConfigError(format!("{name}: the value is not UTF-8")));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
+}
 
 /// The settings in the environment: `SCRAPEHOOK_<SECTION>__<KEY>`, `…_FILE` for one in a file, and the
 /// upstream's own name for its key, which those overrule.
 fn from_environment(environment: Vec<(String, String)>) -> Result<Vec<(String, String)>, ConfigError> {
     let mut settings = Vec::new();
-    if let Some((_, key)) = environment.iter().find(|(name, _)| name == "MEMORIES_API_KEY") {
+    if let Some((_, key)) = environment.iter().find(|(name, _)| name == UPSTREAM_KEY) {
         settings.push(("upstream.api_key".to_owned(), key.clone()));
     }
     for (name, value) in environment {

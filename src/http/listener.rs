@@ -21,6 +21,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// How long connections may take to end after the stop; shorter than what container runtimes wait.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// How much a stranger may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -30,7 +33,7 @@ pub struct Limits {
     pub connections: usize,
 }
 
-/// Serves until `stop`, then ends idle connections at once and others after their answer.
+/// Serves until `stop`, then ends idle connections at once and others after their answer, or after [`GRACE`].
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
     let open = Arc::new(Open::default());
     let tasks = TaskTracker::new();
@@ -56,7 +59,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     }
     drop(listener);
     tasks.close();
-    tasks.wait().await;
+    // A client that neither sends nor reads on must not hold up the stop.
+    if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+        open.evict_all();
+        tasks.wait().await;
+    }
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {
@@ -93,19 +100,20 @@ struct Open {
 #[derive(Debug)]
 struct Connection {
     start: Instant,
-    /// Milliseconds from `start` to when the last byte went through.
+    /// Microseconds from `start` to when the last byte went through: whole milliseconds would let one that
+    /// just spoke look older than one that never did.
     silent_since: AtomicU64,
     evicted: CancellationToken,
 }
 
 impl Connection {
     fn touch(&self) {
-        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.silent_since.store(millis, Ordering::Relaxed);
+        let micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.silent_since.store(micros, Ordering::Relaxed);
     }
 
     fn last_byte(&self) -> Instant {
-        self.start + Duration::from_millis(self.silent_since.load(Ordering::Relaxed))
+        self.start + Duration::from_micros(self.silent_since.load(Ordering::Relaxed))
     }
 }
 
@@ -130,6 +138,12 @@ impl Open {
         if let Some(number) = silent.map(|(number, _)| *number)
             && let Some(connection) = connections.remove(&number)
         {
+            connection.evicted.cancel();
+        }
+    }
+
+    fn evict_all(&self) {
+        for (_, connection) in self.lock().drain() {
             connection.evicted.cancel();
         }
     }

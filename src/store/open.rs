@@ -2,7 +2,8 @@
 //!
 //! A file that is refused is left as it was.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ const APPLICATION_ID: i64 = 0x7368_6f6b;
 const OLDEST_SQLITE: i64 = 3_051_003;
 
 const READERS: u32 = 4;
+
+/// How every SQLite file begins.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Why the database can't be opened; each is a line for the operator.
 #[derive(Debug, Error)]
@@ -144,6 +148,14 @@ pub(super) async fn open(path: &Path, upstream: &str, accept_change: bool) -> Re
 /// Looks at an existing file without changing a byte of it.
 async fn inspect(path: &Path) -> Result<(), OpenError> {
     let foreign = || OpenError::Foreign { path: path.to_owned() };
+    // SQLite itself takes a file of one byte for an empty one, and would write over it.
+    let mut head = [0; MAGIC.len()];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut head)) {
+        Ok(()) if head == *MAGIC => {}
+        Ok(()) => return Err(foreign()),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(foreign()),
+        Err(source) => return Err(OpenError::Unwritable { path: path.to_owned(), source }),
+    }
     let options = SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
     let mut connection = options.connect().await.map_err(|error| unopenable(path, error))?;
     let id: i64 = sqlx::query_scalar("PRAGMA application_id")

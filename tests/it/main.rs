@@ -4,8 +4,13 @@
 #![allow(missing_docs, reason = "the names of tests are facts")]
 
 mod architecture;
+mod bad_input;
+mod callbacks;
 mod conversations;
 mod fixtures;
+mod raw;
 mod recompute;
 mod simulator;
+mod startup;
+mod strangers;
 mod support;

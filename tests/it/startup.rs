@@ -1,0 +1,364 @@
+//! The real binary: it starts or says in one line why not, and its log holds no secret.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use scrapehook::simulator::Settings;
+use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use tempfile::TempDir;
+
+use crate::support::{DEADLINE, UPSTREAM_KEY, mixed_urls, simulator};
+
+const API_KEY: &str = "api-key-that-must-not-show";
+const CALLBACK_SECRET: &str = "callback-secret-that-must-not-show";
+
+/// The binary with a folder and an environment of its own.
+struct Binary {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Binary {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scrapehook.db").display().to_string();
+        Self { folder, variables: Vec::new() }
+            .set("SERVER__LISTEN", "127.0.0.1:0")
+            .set("STORE__PATH", &path)
+            .set("UPSTREAM__BASE_URL", "http://127.0.0.1:9")
+            .set("UPSTREAM__API_KEY", UPSTREAM_KEY)
+    }
+
+    fn set(self, key: &str, value: &str) -> Self {
+        self.variable(&format!("SCRAPEHOOK_{key}"), value)
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scrapehook"));
+        command.args(arguments).current_dir(self.folder.path()).env_clear();
+        command.envs(self.variables.iter().cloned()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        run(&mut self.command(arguments))
+    }
+
+    /// Runs what must be refused, and gives the line that says why.
+    fn refused(&self, arguments: &[&str]) -> String {
+        refusal(self.run(arguments))
+    }
+
+    fn serve(&self, arguments: &[&str]) -> Serving {
+        let mut child = self.command(&[&["serve"], arguments].concat()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (tell, hear) = mpsc::channel();
+        let log = thread::spawn(move || {
+            let mut log = String::new();
+            for line in stderr.lines() {
+                let line = line.unwrap();
+                let event: Value = serde_json::from_str(&line).unwrap_or_default();
+                if event["message"] == "serving" {
+                    let _ = tell.send(event["address"].as_str().unwrap().to_owned());
+                }
+                log.push_str(&line);
+                log.push('\n');
+            }
+            log
+        });
+        let mut serving = Serving { child, log: Some(log), base: String::new() };
+        match hear.recv_timeout(DEADLINE) {
+            Ok(address) => serving.base = format!("http://{address}"),
+            Err(_) => panic!("it does not serve: {}", serving.end()),
+        }
+        serving
+    }
+}
+
+fn run(command: &mut Command) -> (i32, String, String) {
+    let child = command.spawn().unwrap();
+    let id = child.id();
+    let (tell, hear) = mpsc::channel();
+    thread::spawn(move || tell.send(child.wait_with_output()));
+    let Ok(output) = hear.recv_timeout(DEADLINE) else {
+        signal(id, "-KILL");
+        panic!("{command:?} does not end");
+    };
+    let Output { status, stdout, stderr } = output.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+}
+
+fn refusal((code, stdout, stderr): (i32, String, String)) -> String {
+    assert_eq!(code, 2, "{stderr}");
+    assert_eq!(stdout, "");
+    let (log, words): (Vec<&str>, Vec<&str>) = stderr.lines().partition(|line| line.starts_with('{'));
+    assert!(log.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{stderr}");
+    assert_eq!(words.len(), 1, "one line: {stderr}");
+    assert_eq!(stderr.lines().last(), Some(words[0]));
+    assert!(words[0].starts_with("scrapehook: "), "{stderr}");
+    for secret in [UPSTREAM_KEY, API_KEY, CALLBACK_SECRET] {
+        assert!(!stderr.contains(secret), "{stderr}");
+    }
+    words[0].to_owned()
+}
+
+fn signal(id: u32, signal: &str) {
+    assert!(Command::new("kill").args([signal, &id.to_string()]).status().unwrap().success());
+}
+
+/// A binary that serves; killed where a test fails.
+struct Serving {
+    child: Child,
+    log: Option<JoinHandle<String>>,
+    base: String,
+}
+
+impl Serving {
+    /// Kills it, and gives its log.
+    fn end(&mut self) -> String {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.log.take().map(|log| log.join().unwrap()).unwrap_or_default()
+    }
+
+    /// Asks it to stop; gives its exit code and all that it wrote.
+    fn terminate(mut self) -> (i32, String) {
+        signal(self.child.id(), "-TERM");
+        let log = self.log.take().unwrap();
+        let (tell, hear) = mpsc::channel();
+        // Its log ends when the process does.
+        thread::spawn(move || tell.send(log.join().unwrap()));
+        let mut text = hear.recv_timeout(DEADLINE).expect("it stops in time");
+        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        (code, text)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_wrong_setting_is_one_line_that_names_it() {
+    for (key, value, wanted) in [
+        ("UPSTREAM__API_KEY", "", "upstream.api_key"),
+        ("UPSTREAM__API_KEY", "  ", "upstream.api_key"),
+        ("UPSTREAM__BASE_URL", "ftp://x", "upstream.base_url"),
+        ("UPSTREAM__BASE_URL", "", "upstream.base_url"),
+        ("UPSTREAM__TIMEOUT", "soon", "upstream.timeout"),
+        ("SERVER__PUBLIC_URL", "https://hooks.example.com", "auth.api_keys"),
+        ("SERVER__PUBLIC_URL", "hooks", "server.public_url"),
+        ("SERVER__LISTEN", "0.0.0.0:0", "auth.api_keys"),
+        ("SERVER__LISTEN", "nowhere", "server.listen"),
+        ("SERVER__MAX_CONNECTIONS", "0", "server.max_connections"),
+        ("SERVER__MAX_CONNECTIONS", "many", "server.max_connections"),
+        ("SERVER__MAX_CONNECTIONS", "-1", "server.max_connections"),
+        ("SERVER__HEADER_TIMEOUT", "10", "server.header_timeout"),
+        ("SERVER__NOPE", "1", "nope"),
+        ("NOPE__X", "1", "nope"),
+        ("RECONCILE__AFTER", "later", "reconcile.after"),
+        ("CALLBACK__SECRET", "short", "callback.secret"),
+        ("AUTH__API_KEYS", "name:owner:api-key-that-must-not-show", "auth.api_keys"),
+        ("AUTH__API_KEYS", "api-key-that-must-not-show", "auth.api_keys"),
+        ("AUTH__API_KEYS", "name:read:short", "auth.api_keys"),
+        ("UPSTREAM__API_KEY_FILE", "/nowhere/key", "UPSTREAM__API_KEY_FILE"),
+    ] {
+        let line = Binary::new().set(key, value).refused(&["serve"]);
+        assert!(line.contains(wanted), "{key}={value}: {line}");
+    }
+}
+
+#[test]
+fn a_wrong_file_is_one_line_that_names_it() {
+    let binary = Binary::new();
+    let line = binary.refused(&["serve", "--config", "missing.toml"]);
+    assert!(line.contains("missing.toml"), "{line}");
+    for (text, wanted) in [
+        ("[server]\nnope = 1\n", "nope"),
+        ("[nope]\nx = 1\n", "nope"),
+        ("[dispatch]\nmax_urls_per_job = \"many\"\n", "max_urls_per_job"),
+        ("[upstream]\napi_key = \"upstream-key-that-must-not-show\nx = 1\n", "wrong.toml"),
+        ("[upstream]\napi_key = { x = \"upstream-key-that-must-not-show\" }\n", "api_key"),
+        (
+            "[auth]\napi_keys = [{ name = \"x\", key = \"api-key-that-must-not-show\", role = \"owner\" }]\n",
+            "api_keys",
+        ),
+        ("[callback]\nsecret = { x = \"callback-secret-that-must-not-show\" }\n", "secret"),
+    ] {
+        std::fs::write(binary.path("wrong.toml"), text).unwrap();
+        let mut bare = Binary { folder: tempfile::tempdir().unwrap(), variables: Vec::new() };
+        bare = bare.set("SERVER__LISTEN", "127.0.0.1:0");
+        let file = binary.path("wrong.toml").display().to_string();
+        let line = bare.refused(&["serve", "--config", &file]);
+        assert!(line.contains(wanted), "{text}: {line}");
+    }
+}
+
+#[test]
+fn a_foreign_variable_that_is_not_text_is_no_concern() {
+    let binary = Binary::new();
+    let mut command = binary.command(&["check-config"]);
+    let (code, _, stderr) = run(command.env("ELSEWHERE", OsStr::from_bytes(b"\xff")));
+    assert_eq!(code, 0, "{stderr}");
+    let mut command = binary.command(&["check-config"]);
+    let ours = command.env("SCRAPEHOOK_STORE__PATH", OsStr::from_bytes(b"\xff"));
+    let line = refusal(run(ours));
+    assert!(line.contains("SCRAPEHOOK_STORE__PATH"), "{line}");
+}
+
+#[test]
+fn what_is_taken_or_unwritable_is_named() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    let line = Binary::new().set("SERVER__LISTEN", &address).refused(&["serve"]);
+    assert!(line.contains("server.listen") && line.contains(&address), "{line}");
+
+    let binary = Binary::new();
+    std::fs::write(binary.path("file"), "x").unwrap();
+    for name in ["file/scrapehook.db", "no/such/folder/scrapehook.db"] {
+        let path = binary.path(name).display().to_string();
+        let line = Binary::new().set("STORE__PATH", &path).refused(&["serve"]);
+        assert!(line.contains("store.path") && line.contains(&path), "{line}");
+    }
+    let folder = binary.folder.path().display().to_string();
+    let line = Binary::new().set("STORE__PATH", &folder).refused(&["serve"]);
+    assert!(line.contains("store.path"), "{line}");
+}
+
+#[tokio::test]
+async fn a_foreign_file_is_refused_and_left_as_it_was() {
+    let binary = Binary::new();
+    let database = binary.path("scrapehook.db");
+    let options = SqliteConnectOptions::new().filename(&database).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query("CREATE TABLE x (y)").execute(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let sqlite = std::fs::read(&database).unwrap();
+    for bytes in [sqlite, b"x".to_vec(), b"dear diary\n".repeat(1000), vec![0; 4096]] {
+        std::fs::write(&database, &bytes).unwrap();
+        let line = binary.refused(&["serve"]);
+        assert!(line.contains("store.path") && line.contains("not a scrapehook database"), "{line}");
+        assert!(std::fs::read(&database).unwrap() == bytes, "left as it was");
+    }
+}
+
+#[test]
+fn a_database_stays_with_its_upstream_and_its_instance() {
+    let binary = Binary::new();
+    let serving = binary.serve(&[]);
+    let line = binary.refused(&["serve"]);
+    assert!(line.contains("store.path") && line.contains("in use"), "{line}");
+    assert_eq!(serving.terminate().0, 0);
+
+    let other = binary.set("UPSTREAM__BASE_URL", "http://127.0.0.1:10");
+    let line = other.refused(&["serve"]);
+    assert!(line.contains("upstream.base_url") && line.contains("--accept-upstream-change"), "{line}");
+    assert_eq!(other.serve(&["--accept-upstream-change"]).terminate().0, 0);
+    assert_eq!(other.serve(&[]).terminate().0, 0, "it is the upstream of this file now");
+    let slash = other.set("UPSTREAM__BASE_URL", "http://127.0.0.1:10/");
+    assert_eq!(slash.serve(&[]).terminate().0, 0, "a slash makes no other upstream");
+}
+
+#[test]
+fn a_killed_instance_lets_go_of_its_file() {
+    let binary = Binary::new();
+    let mut serving = binary.serve(&[]);
+    serving.end();
+    assert_eq!(binary.serve(&[]).terminate().0, 0);
+}
+
+#[test]
+fn check_config_says_what_is_in_force_and_no_secret() {
+    let binary = Binary::new()
+        .set("AUTH__API_KEYS", &format!("backend:write:{API_KEY}"))
+        .set("CALLBACK__SECRET", CALLBACK_SECRET)
+        .set("SERVER__PUBLIC_URL", "https://hooks.example.com");
+    let (code, stdout, stderr) = binary.run(&["check-config"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("backend (write)") && stdout.contains("https://hooks.example.com"), "{stdout}");
+    for secret in [UPSTREAM_KEY, API_KEY, CALLBACK_SECRET] {
+        assert!(!stdout.contains(secret) && !stderr.contains(secret));
+    }
+    assert!(!binary.path("scrapehook.db").exists(), "it only looks");
+    let line = binary.set("UPSTREAM__API_KEY", "").refused(&["check-config"]);
+    assert!(line.contains("upstream.api_key"), "{line}");
+}
+
+#[test]
+fn health_tells_by_its_exit_code() {
+    let binary = Binary::new();
+    let serving = binary.serve(&[]);
+    let (code, stdout, stderr) = binary.run(&["health", "--url", &serving.base]);
+    assert_eq!((code, stdout.trim(), stderr.as_str()), (0, "alive", ""));
+    let base = serving.base.clone();
+    assert_eq!(serving.terminate().0, 0);
+    let (code, _, stderr) = binary.run(&["health", "--url", &base]);
+    assert_eq!((code, stderr.lines().count()), (1, 1), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_run_at_trace_shows_no_secret() {
+    let upstream = simulator(Settings::default()).await;
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let binary = Binary::new()
+        .set("SERVER__LISTEN", &address)
+        .set("SERVER__PUBLIC_URL", &format!("http://{address}"))
+        .set("UPSTREAM__BASE_URL", &upstream.url())
+        .set("DISPATCH__MIN_INTERVAL", "1ms")
+        .set("AUTH__API_KEYS", &format!("backend:write:{API_KEY}"))
+        .set("CALLBACK__SECRET", CALLBACK_SECRET)
+        .variable("RUST_LOG", "trace");
+    let serving = binary.serve(&[]);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let jobs = format!("{}/v1/jobs", serving.base);
+    let job = client.post(&jobs).bearer_auth(API_KEY).json(&json!({ "video_urls": mixed_urls(3) }));
+    let job: Value = job.send().await.unwrap().json().await.unwrap();
+    let job = format!("{jobs}/{}", job["id"].as_str().unwrap());
+    let settle = async {
+        loop {
+            let state = client.get(&job).bearer_auth(API_KEY).send().await.unwrap();
+            let state: Value = state.json().await.unwrap();
+            if state["state"] != "running" {
+                return state;
+            }
+        }
+    };
+    let settled = tokio::time::timeout(DEADLINE, settle).await.expect("settled in time");
+    assert_eq!(settled["state"], "done", "{settled}");
+    let (code, text) = serving.terminate();
+    assert_eq!(code, 0);
+    let tokens: Vec<String> = upstream
+        .submits()
+        .iter()
+        .map(|submit| submit.body.callback_url.as_ref().unwrap().rsplit('/').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(tokens.len(), 3);
+    assert!(text.contains("\"level\":\"TRACE\""), "it was a run at trace");
+    for secret in tokens.iter().map(String::as_str).chain([UPSTREAM_KEY, API_KEY, CALLBACK_SECRET]) {
+        assert!(!text.contains(secret), "{}", text.lines().find(|line| line.contains(secret)).unwrap());
+    }
+}
