@@ -323,7 +323,7 @@ fn health_tells_by_its_exit_code() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_run_at_trace_shows_no_secret() {
     let upstream = simulator(Settings::default()).await;
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = crate::support::free_address().await.to_string();
     let binary = Binary::new()
         .set("SERVER__LISTEN", &address)
         .set("SERVER__PUBLIC_URL", &format!("http://{address}"))

@@ -1,6 +1,8 @@
 //! The real service on a free port, a real SQLite file in a folder of its own, and the simulator.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -21,18 +23,32 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub const NEVER: Duration = Duration::from_secs(86_400);
 pub const UPSTREAM_KEY: &str = "upstream-key-that-must-not-show";
 
+/// An address that stays free until it is bound: below the ports that the system hands out by itself, and
+/// never given twice by this process.
+pub async fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).await.is_ok() {
+            return address;
+        }
+    }
+}
+
 /// A service that is not running yet.
 pub struct Setup {
     folder: TempDir,
     upstream: String,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     with_callbacks: bool,
     settings: Vec<(String, String)>,
 }
 
 impl Setup {
     pub async fn new(upstream: &str) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let address = free_address().await;
         Self {
             folder: tempfile::tempdir().unwrap(),
             upstream: upstream.to_owned(),
