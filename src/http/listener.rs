@@ -33,7 +33,7 @@ pub struct Limits {
     pub connections: usize,
 }
 
-/// Serves until `stop`, then ends idle connections at once and others after their answer, or after [`GRACE`].
+/// Serves until `stop`, then ends idle connections at once and others after their answer, or once the grace time is over.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
     let open = Arc::new(Open::default());
     let tasks = TaskTracker::new();
