@@ -11,6 +11,8 @@ use super::{Policy, callbacks, events, facts, jobs, pauses, polls, quarantine, s
 pub(super) struct Applied {
     /// For each operation, whether it took effect.
     pub(super) effects: Vec<bool>,
+    /// Whether anything happened to a task.
+    pub(super) touched_tasks: bool,
     /// The `seq` of the last event, if there was one.
     pub(super) last_seq: Option<i64>,
 }
@@ -34,7 +36,7 @@ pub(super) async fn apply(
     facts::set(connection, &mut changes).await?;
     settle::touched(connection, policy, &mut changes).await?;
     let last_seq = events::append(connection, &changes.events).await?;
-    Ok(Applied { effects, last_seq })
+    Ok(Applied { effects, touched_tasks: !changes.touched.is_empty(), last_seq })
 }
 
 async fn apply_one(

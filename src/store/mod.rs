@@ -89,7 +89,7 @@ impl Store {
         &self.callback_secret
     }
 
-    /// The `seq` of the last committed event; changes after every commit that made one.
+    /// The `seq` of the last committed event; wakes after every commit that made one or touched a task.
     pub fn committed(&self) -> watch::Receiver<i64> {
         self.seq.clone()
     }

@@ -169,8 +169,9 @@ impl Writer {
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
         let applied = batch::apply(&mut transaction, ops, self.policy).await?;
         transaction.commit().await?;
-        if let Some(seq) = applied.last_seq {
-            self.seq.send_replace(seq);
+        // A commit without an event can still give a worker something to do, such as a poll.
+        if applied.touched_tasks || applied.last_seq.is_some() {
+            self.seq.send_modify(|seq| *seq = applied.last_seq.unwrap_or(*seq));
         }
         Ok(applied.effects)
     }

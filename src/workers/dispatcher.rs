@@ -114,7 +114,7 @@ impl Dispatcher {
                 self.resume(pauses, at, |pause| concerns(pause, task)).await?;
             }
             SubmitAnswer::Final(refusal) => {
-                tracing::warn!(task = %task.id, code = refusal.code, message = refusal.message, "refused");
+                tracing::warn!(task = %task.id, code = refusal.code, reason = refusal.message, "refused");
                 self.budget.went_well();
                 self.end(task.id, at, SubmitEnd::Rejected(failure(refusal))).await?;
                 // It answers again; what it thinks of the account is not known.
@@ -129,7 +129,7 @@ impl Dispatcher {
                 self.deferred = self.deferred.saturating_add(1);
                 let wait =
                     backoff(self.deferred, SUBMIT_FIRST, SUBMIT_MOST).max(retry_after.unwrap_or_default());
-                tracing::warn!(task = %task.id, code = refusal.code, message = refusal.message, ?wait, "not taken");
+                tracing::warn!(task = %task.id, code = refusal.code, reason = refusal.message, ?wait, "not taken");
                 if refusal.code == "0429" || refusal.code == "http_429" {
                     self.budget.too_fast(retry_after);
                 }
@@ -143,7 +143,7 @@ impl Dispatcher {
                 tracing::error!(
                     scope,
                     code = refusal.code,
-                    message = refusal.message,
+                    reason = refusal.message,
                     "the account is stopped"
                 );
                 let failure = failure(refusal);
@@ -152,7 +152,7 @@ impl Dispatcher {
             }
             SubmitAnswer::Unknown(refusal) => {
                 tracing::error!(
-                    task = %task.id, code = refusal.code, message = refusal.message, urls = task.urls.len(),
+                    task = %task.id, code = refusal.code, reason = refusal.message, urls = task.urls.len(),
                     "nobody knows whether this submit arrived: it may have been charged, and is not sent again"
                 );
                 let message = format!("{}; upstream may have charged for it", refusal.message);

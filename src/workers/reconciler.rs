@@ -55,7 +55,7 @@ impl Worker for Reconciler {
                 PollEnd::Listed(videos.into_iter().map(polled).collect())
             }
             PollAnswer::Refused(refusal) => {
-                tracing::warn!(task = %due.task, code = refusal.code, message = refusal.message, "poll refused");
+                tracing::warn!(task = %due.task, code = refusal.code, reason = refusal.message, "poll refused");
                 PollEnd::Refused
             }
             PollAnswer::Limited(retry_after) => {
@@ -63,7 +63,7 @@ impl Worker for Reconciler {
                 PollEnd::Unanswered(retry_after.unwrap_or_default())
             }
             PollAnswer::Unanswered(refusal) => {
-                tracing::warn!(task = %due.task, code = refusal.code, message = refusal.message, "poll unanswered");
+                tracing::warn!(task = %due.task, code = refusal.code, reason = refusal.message, "poll unanswered");
                 PollEnd::Unanswered(self.poll_after)
             }
         };

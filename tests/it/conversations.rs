@@ -230,3 +230,14 @@ async fn a_callback_without_a_good_token_is_a_hint_and_changes_nothing() {
     assert_eq!((&hints[0]["body"], &hints[0]["deliveries"]), (&json!(body), &json!(4)));
     service.stop().await;
 }
+
+#[tokio::test]
+async fn a_url_whose_video_is_indexed_already_settles_without_waiting_for_the_next_poll() {
+    let upstream = simulator(Settings::default()).await;
+    let service = Setup::new(&upstream.url()).await.set("RECONCILE__AFTER", "1h").start().await;
+    for _ in 0..2 {
+        let job = service.submit(&mixed_urls(1)).await;
+        assert_every_url_is_indexed(&service, &job, 1).await;
+    }
+    service.stop().await;
+}
