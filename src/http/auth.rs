@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 use super::Context;
 use super::error::{Code, Problem};
@@ -45,7 +45,7 @@ impl Keys {
         // Every key is compared, whichever one matches.
         let mut found = None;
         for key in &self.0 {
-            if bool::from(key.hash.ct_eq(&hash) & Choice::from(1)) {
+            if bool::from(key.hash.ct_eq(&hash)) {
                 found = Some(key);
             }
         }
