@@ -1,7 +1,7 @@
 //! How fast callbacks are committed, beside an empty handler, in one run.
 //!
-//! `cargo bench --bench callback_rate` (needs `wrk`): 64 connections, every callback a new fact of one of
-//! many tasks, each answered after its commit. Prints the rates of alternating rounds and their ratio.
+//! `cargo bench --bench callback_rate` (needs `wrk`): 64 connections, full tasks, every callback a new video
+//! of one of them, each answered after its commit. Prints the rates of alternating rounds and their ratio.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that fails may panic")]
 
@@ -14,12 +14,15 @@ use axum::routing::post;
 use scrapehook::app::App;
 use scrapehook::config::Config;
 use scrapehook::simulator::{Settings, Simulator};
+use scrapehook::upstream::wire::MAX_URLS_PER_TASK;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-const TASKS: usize = 400;
+const JOBS: usize = 5;
+const URLS_PER_JOB: usize = 10_000;
+const TASKS: usize = JOBS * URLS_PER_JOB / MAX_URLS_PER_TASK;
 const ROUNDS: usize = 3;
-const ROUND: &str = "5s";
+const ROUND: &str = "4s";
 
 #[tokio::main]
 async fn main() {
@@ -48,11 +51,13 @@ async fn main() {
     let stop = app.stop_token();
     let service = tokio::spawn(app.join());
 
-    // Every unknown host is a platform, and so a task, of its own.
-    let urls: Vec<_> = (0..TASKS).map(|n| format!("https://host{n}.example/post")).collect();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let job = client.post(format!("http://{address}/v1/jobs")).json(&json!({ "video_urls": urls }));
-    job.send().await.unwrap().error_for_status().unwrap();
+    for job in 0..JOBS {
+        let posts = job * URLS_PER_JOB..(job + 1) * URLS_PER_JOB;
+        let urls: Vec<_> = posts.map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
+        let job = client.post(format!("http://{address}/v1/jobs")).json(&json!({ "video_urls": urls }));
+        job.send().await.unwrap().error_for_status().unwrap();
+    }
     simulator.until(|simulator| simulator.submits().len() >= TASKS).await;
     let paths: Vec<String> = simulator
         .submits()

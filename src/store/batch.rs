@@ -1,10 +1,14 @@
 //! One transaction's worth of operations: facts first, then the states that follow, then the events.
 
+use std::collections::BTreeSet;
+
 use sqlx::sqlite::SqliteConnection;
 
 use super::changes::Changes;
 use super::op::Op;
+use super::working_set::WorkingSet;
 use super::{Policy, callbacks, events, facts, jobs, pauses, polls, quarantine, settle, submits};
+use crate::domain::id::TaskId;
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -17,12 +21,14 @@ pub(super) struct Applied {
     pub(super) last_seq: Option<i64>,
 }
 
-/// Applies the operations inside the caller's transaction.
+/// Applies the operations inside the caller's transaction; where it fails, `loaded` is no longer true.
 pub(super) async fn apply(
     connection: &mut SqliteConnection,
     ops: &[&Op],
     policy: Policy,
+    loaded: &mut WorkingSet,
 ) -> Result<Applied, sqlx::Error> {
+    loaded.begin();
     let mut changes = Changes::default();
     let mut effects = Vec::with_capacity(ops.len());
     let mut received = Vec::new();
@@ -32,9 +38,15 @@ pub(super) async fn apply(
         }
         effects.push(apply_one(connection, op, policy, &mut changes).await?);
     }
-    callbacks::keep(connection, &received, &mut changes).await?;
-    facts::set(connection, &mut changes).await?;
-    settle::touched(connection, policy, &mut changes).await?;
+    callbacks::keep(connection, &received, loaded, &mut changes).await?;
+    for task in &changes.stale {
+        loaded.forget(*task);
+    }
+    let tasks: BTreeSet<TaskId> =
+        changes.touched.keys().copied().chain(changes.facts.iter().map(|fact| fact.task)).collect();
+    loaded.load(connection, tasks).await?;
+    facts::set(connection, loaded, &mut changes).await?;
+    settle::touched(connection, policy, loaded, &mut changes).await?;
     let last_seq = events::append(connection, &changes.events).await?;
     Ok(Applied { effects, touched_tasks: !changes.touched.is_empty(), last_seq })
 }

@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewEvent, NewFact};
 use super::op::ReceivedCallback;
+use super::working_set::WorkingSet;
 use super::{ReadError, Store};
 use crate::domain::callback::Callback;
 use crate::domain::event::{EventKind, Source};
@@ -19,17 +20,22 @@ const UNRECOGNIZED: i64 = 1_000;
 pub(super) async fn keep(
     connection: &mut SqliteConnection,
     received: &[&ReceivedCallback],
+    loaded: &WorkingSet,
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     if received.is_empty() {
         return Ok(());
     }
-    recover_tasks(connection, received, changes).await?;
-    adopt(connection, received, changes).await?;
+    let is_known = |task| loaded.get(task).is_some_and(|task| task.facts.has_upstream_id);
+    let unknown: Vec<_> = received.iter().copied().filter(|callback| !is_known(callback.task)).collect();
+    if !unknown.is_empty() {
+        recover_tasks(connection, &unknown, changes).await?;
+        adopt(connection, &unknown, changes).await?;
+    }
     let (understood, unrecognized): (Vec<_>, Vec<_>) =
         received.iter().copied().partition(|callback| callback.meaning.is_some());
     insert(connection, &understood).await?;
-    for callback in &understood {
+    for callback in understood {
         if let Some(meaning) = &callback.meaning {
             changes.facts.push(NewFact {
                 task: callback.task,
@@ -111,13 +117,13 @@ async fn adopt(
     Ok(())
 }
 
-/// Inserts bodies, or counts one more delivery; returns the hashes (lower-case hex) of those that are new.
+/// Inserts bodies, or counts one more delivery of those that are there.
 async fn insert(
     connection: &mut SqliteConnection,
     received: &[&ReceivedCallback],
-) -> Result<Vec<String>, sqlx::Error> {
+) -> Result<(), sqlx::Error> {
     if received.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let rows: Vec<_> = received
         .iter()
@@ -132,20 +138,19 @@ async fn insert(
         })
         .collect();
     // Bodies travel as hex: any byte can be in them, and JSON holds text alone.
-    let written: Vec<(String, i64)> = sqlx::query_as(
+    sqlx::query(
         "INSERT INTO callbacks
            (task_id, body_hash, body, first_received_at, last_received_at, deliveries, understood)
          SELECT value->>0, unhex(value->>1), unhex(value->>2), value->>3, value->>3, 1, value->>4
          FROM json_each(?1) WHERE true
          ON CONFLICT (task_id, body_hash) DO UPDATE SET
            deliveries = deliveries + 1,
-           last_received_at = max(last_received_at, excluded.last_received_at)
-         RETURNING lower(hex(body_hash)), deliveries",
+           last_received_at = max(last_received_at, excluded.last_received_at)",
     )
     .bind(json!(rows).to_string())
-    .fetch_all(connection)
+    .execute(connection)
     .await?;
-    Ok(written.into_iter().filter(|(_, deliveries)| *deliveries == 1).map(|(hash, _)| hash).collect())
+    Ok(())
 }
 
 async fn keep_unrecognized(
@@ -153,9 +158,9 @@ async fn keep_unrecognized(
     callback: &ReceivedCallback,
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
-    let room: bool = sqlx::query_scalar(
-        "SELECT unrecognized < ?3 OR EXISTS (
-           SELECT 1 FROM callbacks WHERE task_id = tasks.id AND body_hash = ?2)
+    let (is_known, has_room): (bool, bool) = sqlx::query_as(
+        "SELECT EXISTS (SELECT 1 FROM callbacks WHERE task_id = tasks.id AND body_hash = ?2),
+           unrecognized < ?3
          FROM tasks WHERE id = ?1",
     )
     .bind(callback.task.to_string())
@@ -163,8 +168,10 @@ async fn keep_unrecognized(
     .bind(UNRECOGNIZED)
     .fetch_one(&mut *connection)
     .await?;
-    let is_new = !room || !insert(connection, &[callback]).await?.is_empty();
-    if !is_new {
+    if is_known || has_room {
+        insert(connection, &[callback]).await?;
+    }
+    if is_known {
         return Ok(());
     }
     sqlx::query("UPDATE tasks SET unrecognized = unrecognized + 1 WHERE id = ?1")
@@ -172,7 +179,7 @@ async fn keep_unrecognized(
         .execute(connection)
         .await?;
     changes.want_poll(callback.task, callback.at, Source::Callback);
-    if room {
+    if has_room {
         changes.events.push(NewEvent {
             task: Some(callback.task),
             ..NewEvent::new(EventKind::CallbackUnrecognized, Source::Callback, callback.at)

@@ -1,6 +1,6 @@
 //! What the operations of a batch gather for its end: facts, touched tasks, events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
@@ -24,12 +24,20 @@ pub(super) struct Touch {
 pub(super) struct Changes {
     pub(super) facts: Vec<NewFact>,
     pub(super) touched: BTreeMap<TaskId, Touch>,
+    /// Tasks whose rows were changed by SQL alone: the working set must load them anew.
+    pub(super) stale: BTreeSet<TaskId>,
     pub(super) events: Vec<NewEvent>,
 }
 
 impl Changes {
-    /// Notes that a task has to be derived anew.
+    /// Notes that a task's rows were changed, and that it has to be derived anew.
     pub(super) fn touch(&mut self, task: TaskId, at: Timestamp, source: Source) {
+        self.stale.insert(task);
+        self.note(task, at, source);
+    }
+
+    /// Notes that a task has to be derived anew; what changed is in the working set already.
+    pub(super) fn note(&mut self, task: TaskId, at: Timestamp, source: Source) {
         self.touched.entry(task).or_insert(Touch { at, source, wants_poll: false });
     }
 

@@ -19,6 +19,7 @@ mod settle;
 mod submits;
 mod tasks;
 mod videos;
+mod working_set;
 mod writer;
 
 use std::path::Path;

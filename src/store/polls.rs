@@ -63,7 +63,10 @@ pub(super) async fn record(
         });
     };
     match end {
-        PollEnd::Unanswered(_) => return Ok(()),
+        PollEnd::Unanswered(_) => {
+            changes.stale.insert(task);
+            return Ok(());
+        }
         PollEnd::Refused => {
             if refused >= REFUSALS {
                 fact(FactKind::Unnamed, "", None);

@@ -1,12 +1,13 @@
 //! Videos: folded from the facts of every task that brought them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{FromRow, QueryBuilder};
 
 use super::changes::{Changes, NewEvent};
+use super::working_set::WorkingSet;
 use super::{ReadError, Store};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
@@ -17,47 +18,51 @@ use crate::domain::video::{Video, VideoState};
 /// The strongest new fact about a video in a batch.
 #[derive(Clone, Debug)]
 pub(super) struct VideoNews {
+    /// The task that brought it.
     pub(super) task: TaskId,
+    /// Every task with news of the video.
+    pub(super) tasks: Vec<TaskId>,
     pub(super) at: Timestamp,
     pub(super) source: Source,
     pub(super) state: VideoState,
     pub(super) failure: Option<Failure>,
 }
 
-/// Folds news into the videos; returns those whose state changed.
+/// Folds news into the videos, and carries what changed on to every task that shares them.
 pub(super) async fn fold(
     connection: &mut SqliteConnection,
     news: BTreeMap<String, VideoNews>,
+    loaded: &mut WorkingSet,
     changes: &mut Changes,
-) -> Result<BTreeSet<String>, sqlx::Error> {
-    if news.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let ids: Vec<&String> = news.keys().collect();
-    let known: HashMap<String, String> =
-        sqlx::query_as("SELECT id, state FROM videos WHERE id IN (SELECT value FROM json_each(?1))")
-            .bind(json!(ids).to_string())
-            .fetch_all(&mut *connection)
-            .await?
-            .into_iter()
-            .collect();
+) -> Result<(), sqlx::Error> {
+    let stored = stored(connection, news.keys()).await?;
     let mut rows = Vec::new();
-    let mut changed = BTreeSet::new();
-    for (id, news) in news {
-        let before = known.get(&id).and_then(|state| state.parse::<VideoState>().ok());
-        if before.is_some_and(|before| before >= news.state) {
+    let mut shared = Vec::new();
+    for (id, news) in &news {
+        let before = stored.get(id);
+        let kept = before.filter(|(state, _)| *state >= news.state);
+        let (state, failure) = kept.map_or((news.state, &news.failure), |(state, failure)| (*state, failure));
+        for task in &news.tasks {
+            if let Some(task) = loaded.get_mut(*task) {
+                task.set_video(id, state, failure.as_ref());
+            }
+        }
+        if kept.is_some() {
             continue;
+        }
+        if before.is_some() {
+            shared.push(id);
         }
         rows.push(json!([
             id,
             news.task,
-            news.state,
+            state,
             news.at.as_millis(),
-            (news.state == VideoState::Indexed).then(|| news.at.as_millis()),
-            news.failure.as_ref().map(|failure| &failure.code),
-            news.failure.as_ref().map(|failure| &failure.message),
+            (state == VideoState::Indexed).then(|| news.at.as_millis()),
+            failure.as_ref().map(|failure| &failure.code),
+            failure.as_ref().map(|failure| &failure.message),
         ]));
-        let kind = match news.state {
+        let kind = match state {
             VideoState::Indexing => EventKind::VideoIndexing,
             VideoState::Failed => EventKind::VideoFailed,
             VideoState::Indexed => EventKind::VideoIndexed,
@@ -65,12 +70,46 @@ pub(super) async fn fold(
         changes.events.push(NewEvent {
             task: Some(news.task),
             video: Some(id.clone()),
-            message: news.failure.map(|failure| failure.message),
+            message: failure.as_ref().map(|failure| failure.message.clone()),
             ..NewEvent::new(kind, news.source, news.at)
         });
-        changed.insert(id);
     }
-    // The states were compared above, in the one place that knows their order.
+    store(connection, rows).await?;
+    for (video, task) in sharers(connection, &shared).await? {
+        let Some(news) = news.get(&video) else { continue };
+        loaded.load(connection, [task]).await?;
+        if let Some(task) = loaded.get_mut(task) {
+            task.set_video(&video, news.state, news.failure.as_ref());
+        }
+        changes.note(task, news.at, news.source);
+    }
+    Ok(())
+}
+
+async fn stored(
+    connection: &mut SqliteConnection,
+    videos: impl Iterator<Item = &String>,
+) -> Result<HashMap<String, (VideoState, Option<Failure>)>, sqlx::Error> {
+    let ids: Vec<&String> = videos.collect();
+    let rows: Vec<(String, String, Option<String>, Option<String>)> = sqlx::query_as(
+        "SELECT id, state, error_code, error_message FROM videos
+         WHERE id IN (SELECT value FROM json_each(?1))",
+    )
+    .bind(json!(ids).to_string())
+    .fetch_all(connection)
+    .await?;
+    let video = |(id, state, code, message): (String, String, Option<String>, Option<String>)| {
+        let failure = code.zip(message).map(|(code, message)| Failure { code, message });
+        Some((id, (state.parse().ok()?, failure)))
+    };
+    Ok(rows.into_iter().filter_map(video).collect())
+}
+
+/// Stores states that were compared before, in the one place that knows their order.
+async fn store(connection: &mut SqliteConnection, rows: Vec<Value>) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "INSERT INTO videos (id, task_id, state, first_seen_at, indexed_at, error_code, error_message)
          SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6
@@ -79,32 +118,28 @@ pub(super) async fn fold(
            state = excluded.state, indexed_at = excluded.indexed_at,
            error_code = excluded.error_code, error_message = excluded.error_message",
     )
-    .bind(json!(rows).to_string())
+    .bind(Value::Array(rows).to_string())
     .execute(connection)
     .await?;
-    Ok(changed)
+    Ok(())
 }
 
-/// Notes every task that shares one of these videos.
-pub(super) async fn touch_tasks(
+/// Each of these videos with every task that has a fact about it.
+async fn sharers(
     connection: &mut SqliteConnection,
-    videos: &BTreeSet<String>,
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
-    let Some((at, source)) = changes.touched.values().map(|touch| (touch.at, touch.source)).next() else {
-        return Ok(());
-    };
-    let sharers: Vec<String> = sqlx::query_scalar(
-        "SELECT DISTINCT task_id FROM facts
+    videos: &[&String],
+) -> Result<Vec<(String, TaskId)>, sqlx::Error> {
+    if videos.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT DISTINCT video_id, task_id FROM facts
          WHERE video_id IN (SELECT value FROM json_each(?1)) AND video_id <> ''",
     )
     .bind(json!(videos).to_string())
     .fetch_all(connection)
     .await?;
-    for task in sharers.iter().filter_map(|id| id.parse().ok()) {
-        changes.touch(task, at, source);
-    }
-    Ok(())
+    Ok(rows.into_iter().filter_map(|(video, task)| Some((video, task.parse().ok()?))).collect())
 }
 
 /// Which videos are asked for, newest first.

@@ -10,9 +10,11 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::Policy;
+use super::batch::{self, Applied};
 use super::lock::InstanceLock;
 use super::op::Op;
-use super::{Policy, batch};
+use super::working_set::WorkingSet;
 
 /// Most operations that one commit carries.
 const BATCH: usize = 256;
@@ -91,6 +93,7 @@ pub struct Writer {
     stop: CancellationToken,
     seq: watch::Sender<i64>,
     policy: Policy,
+    loaded: WorkingSet,
     _lock: InstanceLock,
 }
 
@@ -104,7 +107,16 @@ pub(super) fn new(
     let (seq, committed) = watch::channel(0);
     let stop = CancellationToken::new();
     let queues = Queues { facts, hints, stop: stop.clone() };
-    let writer = Writer { connection, facts: facts_in, hints: hints_in, stop, seq, policy, _lock: lock };
+    let writer = Writer {
+        connection,
+        facts: facts_in,
+        hints: hints_in,
+        stop,
+        seq,
+        policy,
+        loaded: WorkingSet::default(),
+        _lock: lock,
+    };
     (queues, writer, committed)
 }
 
@@ -166,14 +178,19 @@ impl Writer {
     }
 
     async fn commit(&mut self, ops: &[&Op]) -> Result<Vec<bool>, sqlx::Error> {
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        let applied = batch::apply(&mut transaction, ops, self.policy).await?;
-        transaction.commit().await?;
+        let applied = self.try_commit(ops).await.inspect_err(|_| self.loaded.clear())?;
         // A commit without an event can still give a worker something to do, such as a poll.
         if applied.touched_tasks || applied.last_seq.is_some() {
             self.seq.send_modify(|seq| *seq = applied.last_seq.unwrap_or(*seq));
         }
         Ok(applied.effects)
+    }
+
+    async fn try_commit(&mut self, ops: &[&Op]) -> Result<Applied, sqlx::Error> {
+        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        let applied = batch::apply(&mut transaction, ops, self.policy, &mut self.loaded).await?;
+        transaction.commit().await?;
+        Ok(applied)
     }
 }
 
