@@ -18,7 +18,7 @@ use scrapehook::upstream::wire::MAX_URLS_PER_TASK;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-const JOBS: usize = 5;
+const JOBS: usize = 10;
 const URLS_PER_JOB: usize = 10_000;
 const TASKS: usize = JOBS * URLS_PER_JOB / MAX_URLS_PER_TASK;
 const ROUNDS: usize = 3;
@@ -95,7 +95,7 @@ fn lua(paths: &[String], round: usize) -> String {
     let paths: Vec<_> = paths.iter().map(|path| format!("{path:?}")).collect();
     format!(
         "local paths = {{ {} }}\nlocal n = 0\n\
-         request = function()\n  n = n + 1\n  local path = paths[n % #paths + 1]\n  \
+         request = function()\n  n = n + 1\n  local path = paths[(math.floor(n / 1000) * 20 + n % 20) % #paths + 1]\n  \
          local body = '{{ \"videoId\": \"VI{round}' .. n .. '\", \"message\": \"Video indexing succeed\", \
          \"taskId\": \"t\", \"status\": \"INDEXING_SUCCEEDED\" }}'\n  \
          return wrk.format('POST', path, {{ ['Content-Type'] = 'application/json' }}, body)\nend\n",

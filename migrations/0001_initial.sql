@@ -32,6 +32,16 @@ CREATE TABLE jobs (
     canceled   INTEGER NOT NULL DEFAULT 0 -- how many of the failed were canceled
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX jobs_by_state ON jobs (state, id);
+
+-- The labels of jobs once more, to find jobs by them.
+CREATE TABLE job_labels (
+    key    TEXT NOT NULL,
+    value  TEXT NOT NULL,
+    job_id TEXT NOT NULL REFERENCES jobs (id),
+    PRIMARY KEY (key, value, job_id)
+) STRICT, WITHOUT ROWID;
+
 -- A task: one upstream request, at most 50 URLs of one platform.
 CREATE TABLE tasks (
     id                 TEXT PRIMARY KEY,
@@ -49,16 +59,23 @@ CREATE TABLE tasks (
     error_code         TEXT,
     error_message      TEXT,
     next_attempt_at    INTEGER NOT NULL,          -- not sent before; matters while queued
+    news               INTEGER NOT NULL DEFAULT 0, -- counts what was learned other than by polls
     news_at            INTEGER NOT NULL,          -- when the last new fact arrived
-    polled_at          INTEGER,                   -- when the last answered poll was asked
-    next_poll_at       INTEGER,                   -- NULL: nothing to ask
+    polled_news        INTEGER NOT NULL DEFAULT -1, -- `news` when the last answered poll was asked
+    polled_at          INTEGER,                   -- when that was; clocks jump, so no order is read from it
+    poll_wanted        INTEGER NOT NULL DEFAULT -1, -- `news` when somebody last asked for a poll
+    polls_in_vain      INTEGER NOT NULL DEFAULT 0, -- in a row, that taught nothing
     refused_polls      INTEGER NOT NULL DEFAULT 0, -- in a row
-    unrecognized       INTEGER NOT NULL DEFAULT 0  -- callbacks that nobody understood, kept or only counted
+    poll_not_before    INTEGER NOT NULL DEFAULT 0, -- upstream could not be asked, or wanted to be left alone
+    next_poll_at       INTEGER,                   -- NULL: nothing to ask
+    unrecognized       INTEGER NOT NULL DEFAULT 0 -- callbacks that nobody understood, kept or only counted
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX tasks_by_job ON tasks (job_id, id);
 CREATE INDEX tasks_by_upstream_id ON tasks (upstream_id) WHERE upstream_id IS NOT NULL;
 CREATE INDEX tasks_by_state ON tasks (state, id);
+CREATE INDEX tasks_by_platform ON tasks (platform, id);
+CREATE INDEX tasks_to_submit ON tasks (next_attempt_at, id) WHERE state = 'queued';
 CREATE INDEX tasks_to_poll ON tasks (next_poll_at) WHERE next_poll_at IS NOT NULL;
 
 -- The URLs of a task, as the user gave them.
@@ -91,6 +108,7 @@ CREATE INDEX job_urls_by_task ON job_urls (task_id, task_position);
 -- Every submit, written before it is sent. A row without an outcome is on its way, or was when the
 -- process died: at the next start it becomes `unknown`, because it may have been charged.
 CREATE TABLE submits (
+    number     INTEGER PRIMARY KEY AUTOINCREMENT, -- their order: clocks jump
     task_id    TEXT NOT NULL REFERENCES tasks (id),
     attempt    INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
@@ -98,11 +116,10 @@ CREATE TABLE submits (
     outcome    TEXT,
     code       TEXT,
     message    TEXT,
-    PRIMARY KEY (task_id, attempt)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (task_id, attempt)
+) STRICT;
 
 CREATE INDEX submits_open ON submits (task_id) WHERE outcome IS NULL;
-CREATE INDEX submits_by_start ON submits (started_at);
 
 -- What callbacks and polls said, once for a task, a kind and a video ('' where it is about the task).
 CREATE TABLE facts (
@@ -183,6 +200,7 @@ CREATE TABLE events (
 
 CREATE INDEX events_by_job ON events (job_id, seq) WHERE job_id IS NOT NULL;
 CREATE INDEX events_by_task ON events (task_id, seq) WHERE task_id IS NOT NULL;
+CREATE INDEX events_by_kind ON events (kind, seq);
 
 -- Why nothing is sent: to anybody (`scope` = 'all') or to one platform.
 CREATE TABLE pauses (

@@ -19,8 +19,8 @@ use crate::store::{OpenError, Policy, Store};
 use crate::upstream::{Budget, ClientError, Upstream};
 use crate::workers::{self, CallbackUrls, Dispatcher, Reconciler};
 
-/// How long stopping may take: an answer that upstream still owes us is waited for.
-const STOP_DEADLINE: Duration = Duration::from_secs(90);
+/// How long stopping may take beyond the answer that upstream still owes us.
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Why the service can't start; each is a line that names the setting.
 #[derive(Debug, Error)]
@@ -55,6 +55,7 @@ pub struct App {
     stop: CancellationToken,
     tasks: JoinSet<&'static str>,
     writer: JoinHandle<()>,
+    stop_deadline: Duration,
 }
 
 impl App {
@@ -71,32 +72,31 @@ impl App {
         let address = listener.local_addr().map_err(listen)?;
         let poll_after = config.poll_after()?;
         let base = config.upstream.base_url.trim_end_matches('/');
-        let policy = Policy { poll_after };
+        let policy = Policy { poll_after, probe_after: config.dispatch.probe_after };
         let (store, writer) = Store::open(&config.store.path, base, accept_upstream_change, policy).await?;
         let writer = tokio::spawn(writer.run());
         store.close_open_submits(clock::now()).await?;
 
         let secrets = &config.callback.secret.0;
-        let tokens = Arc::new(if secrets.is_empty() {
-            TokenKeys::new([store.callback_secret()])
-        } else {
-            TokenKeys::new(secrets.iter().map(ExposeSecret::expose_secret))
-        });
+        // The store's own secret comes last: what it signed before a secret was configured stays good.
+        let own = [store.callback_secret()];
+        let tokens = secrets.iter().map(ExposeSecret::expose_secret).chain(own);
+        let tokens = Arc::new(TokenKeys::new(tokens));
         let stop = CancellationToken::new();
         let budget = Arc::new(Budget::new(config.dispatch.min_interval));
         let callback_urls = CallbackUrls::new(config.server.public_url.as_deref(), tokens.clone());
         if config.server.public_url.is_none() {
             tracing::warn!("server.public_url is not set: no callbacks will come, tasks are polled instead");
         }
+        let worker_store = store.for_workers();
         let dispatcher = Dispatcher::new(
-            store.clone(),
+            worker_store.clone(),
             upstream.clone(),
             budget.clone(),
             callback_urls,
-            config.dispatch.probe_after,
             stop.clone(),
         );
-        let reconciler = Reconciler::new(store.clone(), upstream, budget, poll_after, stop.clone());
+        let reconciler = Reconciler::new(worker_store, upstream, budget, poll_after, stop.clone());
         let router = http::routes(config, store.clone(), tokens);
         let limits = ConnectionLimits {
             header_timeout: config.server.header_timeout,
@@ -119,7 +119,8 @@ impl App {
             workers::run(reconciler, reconciler_store, reconciler_stop).await;
             "reconciler"
         });
-        Ok(Self { address, store, stop, tasks, writer })
+        let stop_deadline = config.upstream.timeout + STOP_DEADLINE;
+        Ok(Self { address, store, stop, tasks, writer, stop_deadline })
     }
 
     /// Where it listens: the port is the real one, also where 0 was asked for.
@@ -152,7 +153,7 @@ impl App {
             self.store.close();
             self.writer.await
         };
-        tokio::time::timeout(STOP_DEADLINE, all)
+        tokio::time::timeout(self.stop_deadline, all)
             .await
             .context("the service did not stop in time")?
             .context("a part of the service died")?;

@@ -4,15 +4,28 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize, Serializer, de};
 use thiserror::Error;
-use uuid::Uuid;
+use uuid::{ContextV7, Uuid};
+
+use super::time::Timestamp;
 
 /// The text was not an id of this kind.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("not a {0} id")]
 pub struct InvalidId(&'static str);
+
+/// A version 7 UUID that is greater than the one before, also where the clock was put back.
+fn ordered(at: Timestamp) -> Uuid {
+    static ORDER: Mutex<Option<ContextV7>> = Mutex::new(None);
+    let mut order = ORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    let millis = u64::try_from(at.as_millis()).unwrap_or_default();
+    let nanos = u32::try_from(millis % 1_000 * 1_000_000).unwrap_or_default();
+    let order = order.get_or_insert_with(ContextV7::new);
+    Uuid::new_v7(uuid::Timestamp::from_unix(&*order, millis / 1_000, nanos))
+}
 
 macro_rules! id {
     ($name:ident, $prefix:literal, $noun:literal) => {
@@ -21,9 +34,9 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id, greater than every one this process made before.
-            pub fn new() -> Self {
-                Self(Uuid::now_v7())
+            /// A new id of this time, greater than every one this process made before.
+            pub fn new(at: Timestamp) -> Self {
+                Self(ordered(at))
             }
 
             /// The 16 bytes behind the text.
@@ -34,12 +47,6 @@ macro_rules! id {
             /// The id with these 16 bytes.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Uuid::from_bytes(bytes))
-            }
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self::new()
             }
         }
 
@@ -87,20 +94,21 @@ mod tests {
 
     #[test]
     fn an_id_survives_its_text() {
-        let id = TaskId::new();
+        let id = TaskId::new(Timestamp::from_millis(7));
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(TaskId::from_bytes(*id.as_bytes()), id);
     }
 
     #[test]
-    fn ids_grow() {
-        let ids: Vec<_> = (0..1_000).map(|_| JobId::new()).collect();
+    fn ids_grow_also_where_the_clock_goes_back() {
+        let times = (0..500).chain((0..500).rev()).map(|n| Timestamp::from_millis(1_700_000_000_000 + n / 5));
+        let ids: Vec<_> = times.map(JobId::new).collect();
         assert!(ids.is_sorted());
     }
 
     #[test]
     fn only_the_issued_spelling_is_an_id() {
-        let id = JobId::new().to_string();
+        let id = JobId::new(Timestamp::from_millis(7)).to_string();
         let upper = format!("job_{}", id["job_".len()..].to_uppercase());
         for text in ["", "job_", "job_1", &id[1..], &id.replace("job_", "task_"), &upper] {
             assert_eq!(text.parse::<JobId>(), Err(InvalidId("job")), "{text}");

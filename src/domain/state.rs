@@ -44,8 +44,10 @@ pub struct TaskFacts {
     pub failed: Option<Failure>,
     /// It was canceled.
     pub canceled: bool,
-    /// Polls are refused or name no URLs: counting has to decide.
+    /// Polls are refused or name no URLs: counting has to decide, unless one named some.
     pub unnamed: bool,
+    /// A poll answered in the shape that names URLs: it alone joins videos to them.
+    pub named: bool,
     /// Its videos.
     pub videos: Vec<VideoFacts>,
 }
@@ -77,7 +79,7 @@ pub fn derive(facts: &TaskFacts) -> Derived {
     for (outcome, videos) in outcomes.iter_mut().zip(&by_url) {
         *outcome = url_outcome(videos);
     }
-    if facts.unnamed && !pending {
+    if facts.unnamed && !facts.named && !pending {
         count(facts, &mut outcomes);
     }
 
@@ -214,6 +216,7 @@ mod tests {
             failed: None,
             canceled: false,
             unnamed: false,
+            named: false,
             videos: Vec::new(),
         }
     }
@@ -288,6 +291,10 @@ mod tests {
         assert_eq!(derived.urls[1].1.as_ref().map(|failure| failure.code.as_str()), Some("unattributed"));
         task.videos[1].state = VideoState::Indexing;
         assert_eq!(state(&task), TaskState::Downloaded, "one is still on its way");
+        task.videos[1].state = VideoState::Indexed;
+        assert_eq!(state(&task), TaskState::Indexed);
+        task.named = true;
+        assert_eq!(state(&task), TaskState::Downloaded, "polls say more than counting");
     }
 
     #[test]

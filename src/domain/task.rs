@@ -63,6 +63,8 @@ words! {
         Canceled = "canceled",
         /// Polls are refused or name no URLs: counting has to decide.
         Unnamed = "unnamed",
+        /// A poll answered in the shape that names URLs.
+        Named = "named",
         /// A video of the task exists.
         VideoSeen = "video_seen",
         /// A video of the task is indexed.

@@ -64,11 +64,12 @@ impl fmt::Debug for TokenKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::Timestamp;
 
     #[test]
     fn a_token_names_its_task() {
         let keys = TokenKeys::new(["secret"]);
-        let task = TaskId::new();
+        let task = TaskId::new(Timestamp::from_millis(7));
         let token = keys.issue(task).unwrap();
         assert_eq!(token.len(), 43);
         assert_eq!(keys.verify(&token), Some(task));
@@ -76,7 +77,7 @@ mod tests {
 
     #[test]
     fn tokens_of_an_older_secret_stay_good() {
-        let task = TaskId::new();
+        let task = TaskId::new(Timestamp::from_millis(7));
         let old = TokenKeys::new(["old"]).issue(task).unwrap();
         assert_eq!(TokenKeys::new(["new", "old"]).verify(&old), Some(task));
         assert_eq!(TokenKeys::new(["new"]).verify(&old), None);
@@ -85,7 +86,7 @@ mod tests {
     #[test]
     fn a_mangled_token_is_no_token() {
         let keys = TokenKeys::new(["secret"]);
-        let token = keys.issue(TaskId::new()).unwrap();
+        let token = keys.issue(TaskId::new(Timestamp::from_millis(7))).unwrap();
         for place in 0..token.len() {
             let mut mangled = token.clone().into_bytes();
             mangled[place] = if mangled[place] == b'A' { b'B' } else { b'A' };
@@ -96,6 +97,6 @@ mod tests {
         for text in ["", "../x", &format!("{token}="), &format!("{token}A"), &format!("{token}/")] {
             assert_eq!(keys.verify(text), None, "{text}");
         }
-        assert_eq!(TokenKeys::new([]).issue(TaskId::new()), None);
+        assert_eq!(TokenKeys::new([]).issue(TaskId::new(Timestamp::from_millis(7))), None);
     }
 }

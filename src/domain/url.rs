@@ -21,6 +21,9 @@ pub enum InvalidUrl {
     /// A scheme other than `http` and `https`.
     #[error("the scheme is `{0}`: only http and https URLs can be scraped")]
     Scheme(String),
+    /// Its host is a bare name, which upstream can't reach.
+    #[error("the host `{0}` has no domain")]
+    BareHost(String),
     /// It carries a user name or a password, which would be handed on and stored.
     #[error("user name or password in a URL")]
     Credentials,
@@ -92,6 +95,10 @@ impl PostUrl {
         if host.is_empty() {
             return Err(InvalidUrl::NotAUrl);
         }
+        // A bare name is a typing error, and could be taken for the name of a platform.
+        if !host.contains(['.', ':']) {
+            return Err(InvalidUrl::BareHost(host));
+        }
         let (platform, canonical) = canonicalize(&url, &host);
         Ok(Self { given: given.to_owned(), canonical, platform: Platform(platform) })
     }
@@ -146,7 +153,9 @@ fn youtube(url: &Url, host: &str, segments: &[&str]) -> Option<String> {
         ["shorts" | "embed" | "live" | "v", id] => (*id).to_owned(),
         _ => return None,
     };
-    is_code(&id).then(|| format!("https://www.youtube.com/watch?v={id}"))
+    // These two are players, not posts: what they show stands in the query.
+    let is_post = is_code(&id) && !matches!(id.as_str(), "videoseries" | "live_stream");
+    is_post.then(|| format!("https://www.youtube.com/watch?v={id}"))
 }
 
 fn instagram(segments: &[&str]) -> Option<String> {

@@ -14,7 +14,7 @@ use super::error::{Code, Problem};
 use super::job_body;
 use super::query::{self, Page, Params};
 use crate::clock;
-use crate::domain::id::JobId;
+use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::Job;
 use crate::domain::plan::plan;
 use crate::domain::task::JobUrl;
@@ -47,16 +47,14 @@ pub(super) async fn submit_job(
     let body: Value =
         serde_json::from_slice(&body).map_err(|error| Problem::new(Code::BadJson, format!("{error}.")))?;
     let asked = job_body::read(body, context.limits.urls_per_job)?;
-    let id = JobId::new();
-    let job = NewJob {
-        id,
-        at: clock::now(),
-        created_by: caller.name,
-        options: asked.options,
-        tasks: plan(asked.urls, MAX_URLS_PER_TASK),
-    };
+    let at = clock::now();
+    let id = JobId::new(at);
+    let tasks = plan(asked.urls, MAX_URLS_PER_TASK).into_iter().map(|task| (TaskId::new(at), task));
+    let job = NewJob { id, at, created_by: caller.name, options: asked.options, tasks: tasks.collect() };
+    let planned = job.as_planned();
     context.store.create_job(job).await?;
-    let job = context.store.job(id).await?.ok_or_else(|| Problem::not_found("job"))?;
+    // It is taken, and an error now would invite a second one: as planned is as good as what is read.
+    let job = context.store.job(id).await.ok().flatten().unwrap_or(planned);
     let location = [(header::LOCATION, format!("/v1/jobs/{id}"))];
     Ok((StatusCode::ACCEPTED, location, Json(job)).into_response())
 }

@@ -39,6 +39,7 @@ struct Context {
     store: Store,
     tokens: Arc<TokenKeys>,
     keys: Arc<auth::Keys>,
+    proof: Arc<health::Proof>,
     limits: Limits,
 }
 
@@ -55,6 +56,7 @@ pub fn routes(config: &Config, store: Store, tokens: Arc<TokenKeys>) -> Router {
         store,
         tokens,
         keys: Arc::new(auth::Keys::new(&config.auth.api_keys)),
+        proof: Arc::default(),
         limits: Limits {
             callback_body: config.callback.max_body,
             body_timeout: config.server.body_timeout,

@@ -1,13 +1,18 @@
 //! One transaction's worth of operations: facts first, then the states that follow, then the events.
+//!
+//! Every statement is a trip to the connection's thread. So what a batch writes is gathered, and goes there
+//! in one trip at its end.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
+use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 
 use super::changes::Changes;
 use super::op::Op;
 use super::working_set::WorkingSet;
-use super::{Policy, callbacks, events, facts, jobs, pauses, polls, quarantine, settle, submits};
+use super::{Policy, callbacks, events, facts, jobs, pauses, polls, quarantine, settle, submits, videos};
 use crate::domain::id::TaskId;
 
 /// What became of a batch.
@@ -21,14 +26,18 @@ pub(super) struct Applied {
     pub(super) last_seq: Option<i64>,
 }
 
-/// Applies the operations inside the caller's transaction; where it fails, `loaded` is no longer true.
-pub(super) async fn apply(
+/// Applies the operations in one transaction and commits it.
+///
+/// Where it fails, the caller rolls back, and `loaded` is no longer true.
+pub(super) async fn commit(
     connection: &mut SqliteConnection,
     ops: &[&Op],
     policy: Policy,
     loaded: &mut WorkingSet,
 ) -> Result<Applied, sqlx::Error> {
     loaded.begin();
+    // Begun by hand: sqlx's own transaction is lost for good where SQLite has rolled back by itself.
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     let mut changes = Changes::default();
     let mut effects = Vec::with_capacity(ops.len());
     let mut received = Vec::new();
@@ -47,8 +56,30 @@ pub(super) async fn apply(
     loaded.load(connection, tasks).await?;
     facts::set(connection, loaded, &mut changes).await?;
     settle::touched(connection, policy, loaded, &mut changes).await?;
-    let last_seq = events::append(connection, &changes.events).await?;
+    let last_seq = write_and_commit(connection, &mut changes).await?;
     Ok(Applied { effects, touched_tasks: !changes.touched.is_empty(), last_seq })
+}
+
+async fn write_and_commit(
+    connection: &mut SqliteConnection,
+    changes: &mut Changes,
+) -> Result<Option<i64>, sqlx::Error> {
+    static STATEMENTS: LazyLock<String> = LazyLock::new(|| {
+        let rows = [callbacks::INSERT, facts::INSERT, videos::UPSERT, settle::UPDATE, events::APPEND];
+        format!("{}; COMMIT", rows.join("; "))
+    });
+    let rows = std::mem::take(&mut changes.rows);
+    let events = events::rows(&changes.events);
+    let has_events = !events.is_empty();
+    let done = sqlx::query(STATEMENTS.as_str())
+        .bind(Value::Array(rows.callbacks).to_string())
+        .bind(Value::Array(rows.facts).to_string())
+        .bind(Value::Array(rows.videos).to_string())
+        .bind(Value::Array(rows.tasks).to_string())
+        .bind(json!(events).to_string())
+        .execute(connection)
+        .await?;
+    Ok(has_events.then(|| done.last_insert_rowid()))
 }
 
 async fn apply_one(
@@ -58,19 +89,23 @@ async fn apply_one(
     changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
     match op {
-        // Kept together at the end of the batch, one statement a table.
+        // Kept together at the end of the batch.
         Op::Callback(_) => Ok(true),
         Op::Hint(hint) => quarantine::keep(connection, hint).await.map(|()| true),
         Op::CreateJob(job) => jobs::create(connection, job, changes).await.map(|()| true),
         Op::BeginSubmit { task, at } => submits::begin(connection, *task, *at, changes).await,
         Op::EndSubmit { task, at, end } => {
-            submits::end(connection, *task, *at, end, changes).await.map(|()| true)
+            submits::end(connection, *task, *at, end, policy, changes).await.map(|()| true)
         }
-        Op::CloseOpenSubmits { at } => submits::close_open(connection, *at, changes).await.map(|()| true),
-        Op::RecordPoll { task, asked_at, at, end } => {
-            polls::record(connection, policy, *task, (*asked_at, *at), end, changes).await.map(|()| true)
+        Op::CloseOpenSubmits { at } => {
+            submits::close_open(connection, *at, policy, changes).await.map(|()| true)
         }
-        Op::Pause { pause, source, at } => pauses::set(connection, pause, *source, *at, changes).await,
+        Op::RecordPoll { poll, asked_at, at, end } => {
+            polls::record(connection, poll, (*asked_at, *at), end, changes).await.map(|()| true)
+        }
+        Op::Pause { pause, source, at } => {
+            pauses::set(connection, pause, *source, *at, policy, changes).await.map(|()| true)
+        }
         Op::Resume { scope, source, at } => pauses::lift(connection, scope, *source, *at, changes).await,
         Op::Prove { at } => {
             sqlx::query(

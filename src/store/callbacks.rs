@@ -1,6 +1,8 @@
 //! Callbacks with a good token: kept raw, once each, with a count of their deliveries.
 
-use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
@@ -32,23 +34,20 @@ pub(super) async fn keep(
         recover_tasks(connection, &unknown, changes).await?;
         adopt(connection, &unknown, changes).await?;
     }
-    let (understood, unrecognized): (Vec<_>, Vec<_>) =
-        received.iter().copied().partition(|callback| callback.meaning.is_some());
-    insert(connection, &understood).await?;
-    for callback in understood {
-        if let Some(meaning) = &callback.meaning {
-            changes.facts.push(NewFact {
-                task: callback.task,
-                kind: meaning.kind(),
-                video: meaning.video_id().unwrap_or_default().to_owned(),
-                at: callback.at,
-                source: Source::Callback,
-                failure: meaning.failure().cloned(),
-            });
-        }
-    }
-    for callback in unrecognized {
-        keep_unrecognized(connection, callback, changes).await?;
+    for callback in received {
+        let Some(meaning) = &callback.meaning else {
+            keep_unrecognized(connection, callback, changes).await?;
+            continue;
+        };
+        changes.rows.callbacks.push(row(callback));
+        changes.facts.push(NewFact {
+            task: callback.task,
+            kind: meaning.kind(),
+            video: meaning.video_id().unwrap_or_default().to_owned(),
+            at: callback.at,
+            source: Source::Callback,
+            failure: meaning.failure().cloned(),
+        });
     }
     Ok(())
 }
@@ -87,70 +86,58 @@ async fn recover_tasks(
     Ok(())
 }
 
-/// The body's `taskId` is adopted if none is known and no other task holds it.
+/// A body's `taskId` is adopted if none is known and no other task holds it; the first to arrive counts.
 async fn adopt(
     connection: &mut SqliteConnection,
     received: &[&ReceivedCallback],
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
-    let named: Vec<_> = received
-        .iter()
-        .filter_map(|callback| Some(json!([callback.task, callback.upstream_id.as_ref()?])))
-        .collect();
+    let mut named: BTreeMap<&str, &ReceivedCallback> = BTreeMap::new();
+    let mut tasks = BTreeSet::new();
+    for callback in received {
+        if let Some(upstream_id) = &callback.upstream_id
+            && !named.contains_key(upstream_id.as_str())
+            && tasks.insert(callback.task)
+        {
+            named.insert(upstream_id, callback);
+        }
+    }
+    let rows: Vec<_> =
+        named.iter().map(|(upstream_id, callback)| json!([callback.task, upstream_id])).collect();
     let adopted: Vec<String> = sqlx::query_scalar(
         "UPDATE tasks SET upstream_id = named.upstream_id, upstream_id_source = 'callback'
-         FROM (SELECT value->>0 AS id, min(value->>1) AS upstream_id FROM json_each(?1) GROUP BY 1) AS named
+         FROM (SELECT value->>0 AS id, value->>1 AS upstream_id FROM json_each(?1)) AS named
          WHERE tasks.id = named.id AND tasks.upstream_id IS NULL
            AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.upstream_id = named.upstream_id)
-         RETURNING tasks.id",
+         RETURNING tasks.upstream_id",
     )
-    .bind(json!(named).to_string())
+    .bind(json!(rows).to_string())
     .fetch_all(connection)
     .await?;
-    for id in adopted {
-        let Ok(task) = id.parse() else { continue };
-        let at = received.iter().find(|callback| callback.task == task).map(|callback| callback.at);
-        if let Some(at) = at {
-            changes.touch(task, at, Source::Callback);
-        }
+    for callback in adopted.iter().filter_map(|id| named.get(id.as_str())) {
+        changes.touch(callback.task, callback.at, Source::Callback);
     }
     Ok(())
 }
 
-/// Inserts bodies, or counts one more delivery of those that are there.
-async fn insert(
-    connection: &mut SqliteConnection,
-    received: &[&ReceivedCallback],
-) -> Result<(), sqlx::Error> {
-    if received.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = received
-        .iter()
-        .map(|callback| {
-            json!([
-                callback.task,
-                hex(&callback.body_hash),
-                hex(&callback.body),
-                callback.at.as_millis(),
-                callback.meaning.as_ref().map(|meaning| meaning.kind()),
-            ])
-        })
-        .collect();
-    // Bodies travel as hex: any byte can be in them, and JSON holds text alone.
-    sqlx::query(
-        "INSERT INTO callbacks
-           (task_id, body_hash, body, first_received_at, last_received_at, deliveries, understood)
-         SELECT value->>0, unhex(value->>1), unhex(value->>2), value->>3, value->>3, 1, value->>4
-         FROM json_each(?1) WHERE true
-         ON CONFLICT (task_id, body_hash) DO UPDATE SET
-           deliveries = deliveries + 1,
-           last_received_at = max(last_received_at, excluded.last_received_at)",
-    )
-    .bind(json!(rows).to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
+/// Inserts bodies, or counts one more delivery of those that are there. Bodies travel as hex: any byte can
+/// be in them, and JSON holds text alone.
+pub(super) const INSERT: &str = "INSERT INTO callbacks
+       (task_id, body_hash, body, first_received_at, last_received_at, deliveries, understood)
+     SELECT value->>0, unhex(value->>1), unhex(value->>2), value->>3, value->>3, 1, value->>4
+     FROM json_each(?) WHERE true
+     ON CONFLICT (task_id, body_hash) DO UPDATE SET
+       deliveries = deliveries + 1,
+       last_received_at = max(last_received_at, excluded.last_received_at)";
+
+fn row(callback: &ReceivedCallback) -> Value {
+    json!([
+        callback.task,
+        hex(&callback.body_hash),
+        hex(&callback.body),
+        callback.at.as_millis(),
+        callback.meaning.as_ref().map(|meaning| meaning.kind()),
+    ])
 }
 
 async fn keep_unrecognized(
@@ -169,16 +156,21 @@ async fn keep_unrecognized(
     .fetch_one(&mut *connection)
     .await?;
     if is_known || has_room {
-        insert(connection, &[callback]).await?;
+        // At once: the next one in this batch may be the same.
+        let rows = json!([row(callback)]).to_string();
+        sqlx::query(INSERT).bind(rows).execute(&mut *connection).await?;
     }
     if is_known {
         return Ok(());
     }
-    sqlx::query("UPDATE tasks SET unrecognized = unrecognized + 1 WHERE id = ?1")
-        .bind(callback.task.to_string())
-        .execute(connection)
-        .await?;
-    changes.want_poll(callback.task, callback.at, Source::Callback);
+    // A poll is wanted: what upstream meant may show there.
+    sqlx::query(
+        "UPDATE tasks SET unrecognized = unrecognized + 1, news = news + 1, poll_wanted = news + 1 WHERE id = ?1",
+    )
+    .bind(callback.task.to_string())
+    .execute(connection)
+    .await?;
+    changes.touch(callback.task, callback.at, Source::Callback);
     if has_room {
         changes.events.push(NewEvent {
             task: Some(callback.task),
@@ -222,8 +214,10 @@ impl Store {
     /// [`ReadError`]
     pub async fn callbacks(&self, page: CallbackPage) -> Result<Vec<Callback>, ReadError> {
         let rows: Vec<Row> = sqlx::query_as(
+            // The inner query reads the index alone, not every body of the task.
             "SELECT id, body, first_received_at, last_received_at, deliveries, understood FROM callbacks
-             WHERE task_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
+             WHERE id IN (SELECT id FROM callbacks WHERE task_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3)
+             ORDER BY id DESC",
         )
         .bind(page.task.to_string())
         .bind(page.before.unwrap_or(i64::MAX))

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::UrlState;
@@ -15,14 +17,13 @@ pub(super) struct Touch {
     pub(super) at: Timestamp,
     /// Where it came from.
     pub(super) source: Source,
-    /// Whether the task should be polled soon.
-    pub(super) wants_poll: bool,
 }
 
 /// What the operations of a batch have gathered for its end.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub(super) facts: Vec<NewFact>,
+    pub(super) rows: Rows,
     pub(super) touched: BTreeMap<TaskId, Touch>,
     /// Tasks whose rows were changed by SQL alone: the working set must load them anew.
     pub(super) stale: BTreeSet<TaskId>,
@@ -38,13 +39,17 @@ impl Changes {
 
     /// Notes that a task has to be derived anew; what changed is in the working set already.
     pub(super) fn note(&mut self, task: TaskId, at: Timestamp, source: Source) {
-        self.touched.entry(task).or_insert(Touch { at, source, wants_poll: false });
+        self.touched.entry(task).or_insert(Touch { at, source });
     }
+}
 
-    /// Notes that a task has to be derived anew and polled soon.
-    pub(super) fn want_poll(&mut self, task: TaskId, at: Timestamp, source: Source) {
-        self.touched.entry(task).or_insert(Touch { at, source, wants_poll: true }).wants_poll = true;
-    }
+/// Rows that wait for the end of the batch, each a JSON array in the order of its table's statement.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) callbacks: Vec<Value>,
+    pub(super) facts: Vec<Value>,
+    pub(super) videos: Vec<Value>,
+    pub(super) tasks: Vec<Value>,
 }
 
 /// A fact that waits for its commit.

@@ -1,7 +1,6 @@
 //! The event log: append-only, in the order of commits.
 
-use serde_json::json;
-use sqlx::sqlite::SqliteConnection;
+use serde_json::{Value, json};
 use sqlx::{FromRow, QueryBuilder};
 
 use super::changes::NewEvent;
@@ -10,39 +9,28 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::time::Timestamp;
 
-/// Appends events in their order; returns the last `seq`.
-pub(super) async fn append(
-    connection: &mut SqliteConnection,
-    events: &[NewEvent],
-) -> Result<Option<i64>, sqlx::Error> {
-    if events.is_empty() {
-        return Ok(None);
-    }
-    let rows: Vec<_> = events
-        .iter()
-        .map(|event| {
-            json!([
-                event.kind,
-                event.source,
-                event.job,
-                event.task,
-                event.video,
-                event.at.as_millis(),
-                event.message
-            ])
-        })
-        .collect();
-    let done = sqlx::query(
-        "INSERT INTO events (kind, source, job_id, task_id, upstream_id, video_id, at, message)
-         SELECT value->>0, value->>1, coalesce(value->>2, tasks.job_id), value->>3, tasks.upstream_id,
-                value->>4, value->>5, value->>6
-         FROM json_each(?1) LEFT JOIN tasks ON tasks.id = value->>3
-         ORDER BY json_each.key",
-    )
-    .bind(json!(rows).to_string())
-    .execute(connection)
-    .await?;
-    Ok(Some(done.last_insert_rowid()))
+/// Appends events in their order; job and `taskId` are filled in from the task.
+pub(super) const APPEND: &str =
+    "INSERT INTO events (kind, source, job_id, task_id, upstream_id, video_id, at, message)
+     SELECT value->>0, value->>1, coalesce(value->>2, tasks.job_id), value->>3, tasks.upstream_id,
+            value->>4, value->>5, value->>6
+     FROM json_each(?) LEFT JOIN tasks ON tasks.id = value->>3
+     ORDER BY json_each.key";
+
+/// The rows of [`APPEND`].
+pub(super) fn rows(events: &[NewEvent]) -> Vec<Value> {
+    let row = |event: &NewEvent| {
+        json!([
+            event.kind,
+            event.source,
+            event.job,
+            event.task,
+            event.video,
+            event.at.as_millis(),
+            event.message
+        ])
+    };
+    events.iter().map(row).collect()
 }
 
 /// Which events are asked for, oldest first.

@@ -8,8 +8,13 @@ use sqlx::sqlite::SqliteConnection;
 use super::changes::{Changes, NewFact};
 use super::videos::{self, VideoNews};
 use super::working_set::WorkingSet;
+use crate::domain::event::Source;
 use crate::domain::task::FactKind;
 use crate::domain::video::VideoState;
+
+/// A fact that is set already is in the working set: a conflict here would be a fault of ours.
+pub(super) const INSERT: &str = "INSERT INTO facts (task_id, kind, video_id, at, source, code, message)
+     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM json_each(?)";
 
 /// Sets the gathered facts, and folds what is new into the videos. Their tasks are loaded.
 pub(super) async fn set(
@@ -17,16 +22,19 @@ pub(super) async fn set(
     loaded: &mut WorkingSet,
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
-    let mut rows = Vec::new();
     let mut news: BTreeMap<String, VideoNews> = BTreeMap::new();
     for fact in std::mem::take(&mut changes.facts) {
         let Some(task) = loaded.get_mut(fact.task) else { continue };
         if !task.note(fact.kind, &fact.video, fact.failure.as_ref()) {
             continue;
         }
-        task.news_at = task.news_at.max(fact.at.as_millis());
+        task.polls_in_vain = 0;
+        task.news_at = fact.at.as_millis();
+        if fact.source != Source::Poll {
+            task.news += 1;
+        }
         changes.note(fact.task, fact.at, fact.source);
-        rows.push(json!([
+        changes.rows.facts.push(json!([
             fact.task,
             fact.kind,
             fact.video,
@@ -37,18 +45,9 @@ pub(super) async fn set(
         ]));
         fold(&mut news, fact);
     }
-    if rows.is_empty() {
+    if news.is_empty() {
         return Ok(());
     }
-    // A fact that is set already is in the working set: a conflict here would be a fault of ours.
-    sqlx::query(
-        "INSERT INTO facts (task_id, kind, video_id, at, source, code, message)
-         SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6
-         FROM json_each(?1)",
-    )
-    .bind(json!(rows).to_string())
-    .execute(&mut *connection)
-    .await?;
     videos::fold(connection, news, loaded, changes).await
 }
 
@@ -58,7 +57,9 @@ fn fold(news: &mut BTreeMap<String, VideoNews>, fact: NewFact) {
         FactKind::VideoIndexed => VideoState::Indexed,
         FactKind::VideoFailed => VideoState::Failed,
         FactKind::VideoSeen => VideoState::Indexing,
-        FactKind::Succeeded | FactKind::Failed | FactKind::Canceled | FactKind::Unnamed => return,
+        FactKind::Succeeded | FactKind::Failed | FactKind::Canceled | FactKind::Unnamed | FactKind::Named => {
+            return;
+        }
     };
     let NewFact { task, video, at, source, failure, .. } = fact;
     let known = news.entry(video).or_insert_with(|| VideoNews {

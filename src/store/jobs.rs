@@ -8,7 +8,7 @@ use super::changes::{Changes, NewEvent, UrlChange};
 use super::op::NewJob;
 use super::{ReadError, Store};
 use crate::domain::event::{EventKind, Source};
-use crate::domain::id::{JobId, TaskId};
+use crate::domain::id::JobId;
 use crate::domain::job::{Job, JobState, JobTask, Progress, UrlState};
 use crate::domain::state::job_state;
 use crate::domain::task::{Failure, JobUrl};
@@ -28,14 +28,13 @@ pub(super) async fn create(
         job: Some(job.id),
         ..NewEvent::new(EventKind::JobCreated, Source::Operator, job.at)
     });
-    for planned in &job.tasks {
-        let task = TaskId::new();
+    for (task, planned) in &job.tasks {
         tasks.push(json!([task, planned.platform]));
         for (position, url) in planned.urls.iter().enumerate() {
             urls.push(json!([task, position, url.given, url.canonical, urls.len()]));
         }
         changes.events.push(NewEvent {
-            task: Some(task),
+            task: Some(*task),
             ..NewEvent::new(EventKind::TaskQueued, Source::Operator, job.at)
         });
     }
@@ -53,6 +52,14 @@ pub(super) async fn create(
     .bind(job.options.quality.as_str())
     .bind(job.options.library.as_str())
     .bind(i64::try_from(urls.len()).unwrap_or(i64::MAX))
+    .execute(&mut *connection)
+    .await?;
+    let labels: Vec<_> = job.options.labels.iter().collect();
+    sqlx::query(
+        "INSERT INTO job_labels (key, value, job_id) SELECT value->>0, value->>1, ?2 FROM json_each(?1)",
+    )
+    .bind(json!(labels).to_string())
+    .bind(job.id.to_string())
     .execute(&mut *connection)
     .await?;
     sqlx::query(
@@ -230,8 +237,8 @@ impl Store {
             query.push(" AND state = ").push_bind(state.as_str());
         }
         if let Some((key, value)) = &filter.label {
-            query.push(" AND EXISTS (SELECT 1 FROM json_each(labels) AS label WHERE label.key = ");
-            query.push_bind(key.as_str()).push(" AND label.value = ").push_bind(value.as_str()).push(")");
+            query.push(" AND id IN (SELECT job_id FROM job_labels WHERE key = ");
+            query.push_bind(key.as_str()).push(" AND value = ").push_bind(value.as_str()).push(")");
         }
         query.push(" ORDER BY id DESC LIMIT ").push_bind(filter.limit);
         let rows: Vec<JobRow> = query.build_query_as().fetch_all(&self.readers).await?;

@@ -16,7 +16,8 @@ pub(super) struct InstanceLock {
 impl InstanceLock {
     /// Takes the lock of the database at `path`, or says who is in the way.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
-        let side = side_file(path);
+        // By any name: a link to the file must not lead past its lock.
+        let side = side_file(&path.canonicalize().unwrap_or_else(|_| path.to_owned()));
         let unwritable = |source| OpenError::Unwritable { path: side.clone(), source };
         let file =
             OpenOptions::new().create(true).truncate(false).write(true).open(&side).map_err(unwritable)?;

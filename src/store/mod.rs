@@ -42,6 +42,7 @@ pub use tasks::TaskFilter;
 pub use videos::VideoFilter;
 pub use writer::{WriteError, Writer};
 
+use self::open::Opened;
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::time::Timestamp;
@@ -51,6 +52,8 @@ use crate::domain::time::Timestamp;
 pub struct Policy {
     /// How long a task may be silent before it is polled.
     pub poll_after: Duration,
+    /// First probe of a paused account.
+    pub probe_after: Duration,
 }
 
 /// A reading failed; the cause is for the log, never for a client.
@@ -62,6 +65,7 @@ pub struct ReadError(#[from] sqlx::Error);
 #[derive(Clone, Debug)]
 pub struct Store {
     readers: SqlitePool,
+    worker_readers: SqlitePool,
     queues: writer::Queues,
     seq: watch::Receiver<i64>,
     callback_secret: Arc<str>,
@@ -79,10 +83,17 @@ impl Store {
         policy: Policy,
     ) -> Result<(Self, Writer), OpenError> {
         let lock = lock::InstanceLock::take(path)?;
-        let opened = open::open(path, upstream, accept_change).await?;
-        let (queues, writer, seq) = writer::new(opened.writer, lock, policy);
-        let callback_secret = opened.callback_secret.into();
-        Ok((Self { readers: opened.readers, queues, seq, callback_secret }, writer))
+        let Opened { writer, readers, worker_readers, callback_secret } =
+            open::open(path, upstream, accept_change).await?;
+        let (queues, writer, seq) = writer::new(writer, lock, policy);
+        let callback_secret = callback_secret.into();
+        Ok((Self { readers, worker_readers, queues, seq, callback_secret }, writer))
+    }
+
+    /// The same store with readers of its own, which slow questions of clients can't use up.
+    #[must_use]
+    pub fn for_workers(&self) -> Self {
+        Self { readers: self.worker_readers.clone(), ..self.clone() }
     }
 
     /// The secret that this file generated for callback tokens.
@@ -143,18 +154,18 @@ impl Store {
         self.queues.wait(op::Op::CloseOpenSubmits { at }).await.map(|_| ())
     }
 
-    /// Writes down what a poll that was asked at `asked_at` brought.
+    /// Writes down what a poll that was asked at `asked_at` brought; `poll` as [`next_poll`](Self::next_poll) gave it.
     ///
     /// # Errors
     /// [`WriteError`]: then the task will be polled again.
     pub async fn record_poll(
         &self,
-        task: TaskId,
+        poll: DuePoll,
         asked_at: Timestamp,
         at: Timestamp,
         end: PollEnd,
     ) -> Result<(), WriteError> {
-        self.queues.wait(op::Op::RecordPoll { task, asked_at, at, end }).await.map(|_| ())
+        self.queues.wait(op::Op::RecordPoll { poll, asked_at, at, end }).await.map(|_| ())
     }
 
     /// Stops sending, or moves the next probe of a scope that is stopped already.

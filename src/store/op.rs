@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::polls::DuePoll;
 use crate::domain::callback::Meaning;
 use crate::domain::event::Source;
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::job::JobOptions;
+use crate::domain::job::{Job, JobOptions, JobState, JobTask, Progress};
 use crate::domain::plan::PlannedTask;
-use crate::domain::task::Failure;
+use crate::domain::task::{Failure, TaskState};
 use crate::domain::time::Timestamp;
 use crate::domain::video::VideoState;
 
@@ -54,8 +55,35 @@ pub struct NewJob {
     pub created_by: Option<String>,
     /// The settings of all its tasks.
     pub options: JobOptions,
-    /// Its tasks, at least one.
-    pub tasks: Vec<PlannedTask>,
+    /// Its tasks, at least one, each with its id.
+    pub tasks: Vec<(TaskId, PlannedTask)>,
+}
+
+impl NewJob {
+    /// The job as it will stand when it is written.
+    pub fn as_planned(&self) -> Job {
+        let task = |(id, planned): &(TaskId, PlannedTask)| JobTask {
+            id: *id,
+            state: TaskState::Queued,
+            platform: planned.platform.clone(),
+            urls: i64::try_from(planned.urls.len()).unwrap_or(i64::MAX),
+        };
+        let tasks: Vec<JobTask> = self.tasks.iter().map(task).collect();
+        let urls = tasks.iter().map(|task| task.urls).sum();
+        Job {
+            id: self.id,
+            state: JobState::Running,
+            created_at: self.at,
+            settled_at: None,
+            labels: self.options.labels.clone(),
+            unique_id: self.options.unique_id.clone(),
+            folder_id: self.options.folder_id,
+            quality: self.options.quality,
+            library: self.options.library,
+            progress: Progress { urls, waiting: urls, ..Progress::default() },
+            tasks: Some(tasks),
+        }
+    }
 }
 
 /// How a submit ended.
@@ -86,7 +114,12 @@ pub struct PolledVideo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PollEnd {
     /// Upstream listed the task's videos so far.
-    Listed(Vec<PolledVideo>),
+    Listed {
+        /// The videos.
+        videos: Vec<PolledVideo>,
+        /// Whether the answer has the shape that names their URLs.
+        names_urls: bool,
+    },
     /// Upstream refused to say.
     Refused,
     /// No answer of use; ask again after this long.
@@ -100,8 +133,13 @@ pub struct NewPause {
     pub scope: String,
     /// The upstream's code, or a word of ours.
     pub failure: Failure,
-    /// When one queued task is tried.
-    pub probe_at: Timestamp,
+}
+
+impl Op {
+    /// Whether it reads states that an operation before it may have changed: then it begins a batch.
+    pub(super) const fn reads_states(&self) -> bool {
+        matches!(self, Self::BeginSubmit { .. })
+    }
 }
 
 /// One operation of the writer.
@@ -123,7 +161,7 @@ pub(super) enum Op {
         at: Timestamp,
     },
     RecordPoll {
-        task: TaskId,
+        poll: DuePoll,
         asked_at: Timestamp,
         at: Timestamp,
         end: PollEnd,

@@ -23,7 +23,11 @@ const APPLICATION_ID: i64 = 0x7368_6f6b;
 /// The first SQLite without the bug that can lose data in WAL mode.
 const OLDEST_SQLITE: i64 = 3_051_003;
 
+/// Pages of the write-ahead log before it is copied into the file: SQLite's own 1,000 are a few commits here.
+const WAL_PAGES: &str = "8192";
+
 const READERS: u32 = 4;
+const WORKER_READERS: u32 = 2;
 
 /// How every SQLite file begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -90,6 +94,7 @@ pub enum OpenError {
 pub(super) struct Opened {
     pub(super) writer: SqliteConnection,
     pub(super) readers: SqlitePool,
+    pub(super) worker_readers: SqlitePool,
     pub(super) callback_secret: String,
 }
 
@@ -106,6 +111,7 @@ pub(super) async fn open(path: &Path, upstream: &str, accept_change: bool) -> Re
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", WAL_PAGES)
         .disable_statement_logging();
     let mut writer = options.connect().await.map_err(|error| unopenable(path, error))?;
 
@@ -120,6 +126,8 @@ pub(super) async fn open(path: &Path, upstream: &str, accept_change: bool) -> Re
         return Err(OpenError::OldSqlite);
     }
 
+    // First of all: a start that was killed in between must not leave a file that looks foreign.
+    sqlx::query("PRAGMA application_id = 0x73686f6b").execute(&mut writer).await.map_err(sqlite)?;
     match sqlx::migrate!("./migrations").run(&mut writer).await {
         Ok(()) => {}
         Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
@@ -128,21 +136,24 @@ pub(super) async fn open(path: &Path, upstream: &str, accept_change: bool) -> Re
         Err(MigrateError::Execute(source)) => return Err(unopenable(path, source)),
         Err(error) => return Err(sqlite(sqlx::Error::Migrate(Box::new(error)))),
     }
-    sqlx::query("PRAGMA application_id = 0x73686f6b").execute(&mut writer).await.map_err(sqlite)?;
-
     bind(&mut writer, path, upstream, accept_change).await?;
     let callback_secret = remembered_secret(&mut writer, path).await?;
 
-    let readers = SqlitePoolOptions::new()
-        .max_connections(READERS)
+    let options = options.pragma("query_only", "ON");
+    let readers = pool(READERS, options.clone()).await.map_err(sqlite)?;
+    let worker_readers = pool(WORKER_READERS, options).await.map_err(sqlite)?;
+    Ok(Opened { writer, readers, worker_readers, callback_secret })
+}
+
+async fn pool(most: u32, options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    SqlitePoolOptions::new()
+        .max_connections(most)
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(Duration::from_secs(5))
-        .connect_with(options.pragma("query_only", "ON"))
+        .connect_with(options)
         .await
-        .map_err(sqlite)?;
-    Ok(Opened { writer, readers, callback_secret })
 }
 
 /// Looks at an existing file without changing a byte of it.

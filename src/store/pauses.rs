@@ -5,8 +5,9 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewEvent};
 use super::op::NewPause;
-use super::{ReadError, Store};
+use super::{Policy, ReadError, Store};
 use crate::domain::event::{EventKind, Source};
+use crate::domain::retry::{PROBE_MOST, backoff};
 use crate::domain::time::Timestamp;
 
 /// Sets a pause; where its scope is paused already, a probe failed, and only the next one is moved.
@@ -15,28 +16,38 @@ pub(super) async fn set(
     pause: &NewPause,
     source: Source,
     at: Timestamp,
+    policy: Policy,
     changes: &mut Changes,
-) -> Result<bool, sqlx::Error> {
-    let probes: i64 = sqlx::query_scalar(
-        "INSERT INTO pauses (scope, code, message, since, probe_at, probes) VALUES (?1, ?2, ?3, ?4, ?5, 0)
-         ON CONFLICT (scope) DO UPDATE SET code = excluded.code, message = excluded.message,
-           probe_at = excluded.probe_at, probes = probes + 1
+) -> Result<(), sqlx::Error> {
+    let probes: u32 = sqlx::query_scalar(
+        "INSERT INTO pauses (scope, code, message, since, probe_at, probes) VALUES (?1, ?2, ?3, ?4, ?4, 0)
+         ON CONFLICT (scope) DO UPDATE SET
+           code = excluded.code, message = excluded.message, probes = probes + 1
          RETURNING probes",
     )
     .bind(&pause.scope)
     .bind(&pause.failure.code)
     .bind(&pause.failure.message)
     .bind(at.as_millis())
-    .bind(pause.probe_at.as_millis())
-    .fetch_one(connection)
+    .fetch_one(&mut *connection)
     .await?;
+    let probe_at = at.after(backoff(probes + 1, policy.probe_after, PROBE_MOST));
+    sqlx::query("UPDATE pauses SET probe_at = ?2 WHERE scope = ?1")
+        .bind(&pause.scope)
+        .bind(probe_at.as_millis())
+        .execute(connection)
+        .await?;
+    tracing::warn!(
+        scope = pause.scope, code = pause.failure.code, reason = pause.failure.message, probes, %probe_at,
+        "sending is paused; one task is tried at the time of the next probe"
+    );
     if probes == 0 {
         changes.events.push(NewEvent {
             message: Some(format!("{}: {}: {}", pause.scope, pause.failure.code, pause.failure.message)),
             ..NewEvent::new(EventKind::SendingPaused, source, at)
         });
     }
-    Ok(probes == 0)
+    Ok(())
 }
 
 /// Lifts a pause; `false` where there was none.
@@ -78,6 +89,8 @@ pub struct Pause {
 impl Pause {
     /// The scope of a pause that stops everything.
     pub const ALL: &'static str = "all";
+    /// The code of a pause after submits of unknown fate.
+    pub const UNCONFIRMED: &'static str = "unconfirmed";
 }
 
 #[derive(FromRow)]

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewFact};
 use super::op::{PollEnd, PolledVideo};
-use super::{Policy, ReadError, Store};
+use super::{ReadError, Store};
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::task::{FactKind, Failure};
@@ -23,35 +23,35 @@ const REFUSALS: i64 = 3;
 /// Keeps what a poll brought.
 pub(super) async fn record(
     connection: &mut SqliteConnection,
-    policy: Policy,
-    task: TaskId,
+    poll: &DuePoll,
     (asked_at, at): (Timestamp, Timestamp),
     end: &PollEnd,
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
-    let next = match end {
-        PollEnd::Unanswered(wait) => at.after(*wait),
-        PollEnd::Listed(_) | PollEnd::Refused => at.after(policy.poll_after),
+    let task = poll.task;
+    let (word, not_before) = match end {
+        PollEnd::Unanswered(wait) => ("unanswered", at.after(*wait).as_millis()),
+        PollEnd::Listed { .. } => ("listed", 0),
+        PollEnd::Refused => ("refused", 0),
     };
+    // What came while the question was on its way is not answered by it.
     let refused: i64 = sqlx::query_scalar(
-        "UPDATE tasks SET next_poll_at = ?2,
+        "UPDATE tasks SET poll_not_before = ?2, polls_in_vain = polls_in_vain + 1,
            polled_at = CASE ?3 WHEN 'unanswered' THEN polled_at ELSE ?4 END,
+           polled_news = CASE ?3 WHEN 'unanswered' THEN polled_news ELSE max(polled_news, ?5) END,
            refused_polls = CASE ?3 WHEN 'listed' THEN 0 WHEN 'refused' THEN refused_polls + 1
                            ELSE refused_polls END
          WHERE id = ?1 RETURNING refused_polls",
     )
     .bind(task.to_string())
-    .bind(next.as_millis())
-    .bind(match end {
-        PollEnd::Listed(_) => "listed",
-        PollEnd::Refused => "refused",
-        PollEnd::Unanswered(_) => "unanswered",
-    })
+    .bind(not_before)
+    .bind(word)
     .bind(asked_at.as_millis())
+    .bind(poll.news)
     .fetch_one(&mut *connection)
     .await?;
+    changes.touch(task, asked_at, Source::Poll);
 
-    // News of a poll carries the time of its question: it is no reason to ask again.
     let mut fact = |kind, video: &str, failure| {
         changes.facts.push(NewFact {
             task,
@@ -63,17 +63,16 @@ pub(super) async fn record(
         });
     };
     match end {
-        PollEnd::Unanswered(_) => {
-            changes.stale.insert(task);
-            return Ok(());
-        }
+        PollEnd::Unanswered(_) => {}
         PollEnd::Refused => {
             if refused >= REFUSALS {
                 fact(FactKind::Unnamed, "", None);
             }
         }
-        PollEnd::Listed(videos) => {
-            if !videos.is_empty() && videos.iter().all(|video| video.url.is_none()) {
+        PollEnd::Listed { videos, names_urls } => {
+            if *names_urls {
+                fact(FactKind::Named, "", None);
+            } else if !videos.is_empty() {
                 fact(FactKind::Unnamed, "", None);
             }
             for video in videos {
@@ -90,7 +89,6 @@ pub(super) async fn record(
             join(connection, task, videos).await?;
         }
     }
-    changes.touch(task, asked_at, Source::Poll);
     Ok(())
 }
 
@@ -141,6 +139,8 @@ pub struct DuePoll {
     pub upstream_id: String,
     /// Folder name as submitted.
     pub unique_id: Option<String>,
+    /// How much had been learned otherwise when it was asked.
+    pub news: i64,
     /// When its turn came, or comes.
     pub due: Timestamp,
 }
@@ -150,6 +150,7 @@ struct Row {
     id: String,
     upstream_id: String,
     unique_id: Option<String>,
+    news: i64,
     next_poll_at: i64,
 }
 
@@ -160,9 +161,9 @@ impl Store {
     /// [`ReadError`]
     pub async fn next_poll(&self) -> Result<Option<DuePoll>, ReadError> {
         let row: Option<Row> = sqlx::query_as(
-            "SELECT tasks.id, upstream_id, unique_id, next_poll_at
+            "SELECT tasks.id, upstream_id, unique_id, news, next_poll_at
              FROM tasks LEFT JOIN jobs ON jobs.id = tasks.job_id
-             WHERE next_poll_at IS NOT NULL AND upstream_id IS NOT NULL
+             WHERE next_poll_at IS NOT NULL
              ORDER BY next_poll_at LIMIT 1",
         )
         .fetch_optional(&self.readers)
@@ -172,6 +173,7 @@ impl Store {
                 task: row.id.parse().ok()?,
                 upstream_id: row.upstream_id,
                 unique_id: row.unique_id,
+                news: row.news,
                 due: Timestamp::from_millis(row.next_poll_at),
             })
         };

@@ -9,8 +9,13 @@ use super::working_set::{LoadedTask, WorkingSet};
 use super::{Policy, jobs};
 use crate::domain::event::EventKind;
 use crate::domain::id::TaskId;
+use crate::domain::retry::backoff;
 use crate::domain::state::{Derived, derive};
 use crate::domain::task::TaskState;
+use crate::domain::time::millis;
+
+/// The longest wait between two polls in vain, in first waits.
+const POLL_GROWTH: u32 = 8;
 
 /// Derives every touched task anew.
 pub(super) async fn touched(
@@ -19,17 +24,15 @@ pub(super) async fn touched(
     loaded: &mut WorkingSet,
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
-    let mut tasks = Vec::new();
     let mut urls = Vec::new();
     let mut events = Vec::new();
     for (&task, &touch) in &changes.touched {
         let Some(stored) = loaded.get_mut(task) else { continue };
         let derived = derive(&stored.facts);
         url_changes(task, stored, &derived, &mut urls);
-        tasks.push(task_change(stored, task, &derived, touch, policy, &mut events));
+        changes.rows.tasks.push(task_change(stored, task, &derived, touch, policy, &mut events));
     }
     changes.events.append(&mut events);
-    store_tasks(connection, tasks).await?;
     store_urls(connection, &urls).await?;
     jobs::follow(connection, &urls, changes).await
 }
@@ -96,7 +99,7 @@ fn task_change(
     } else if is_new_state || stored.settled_at.is_none() {
         stored.settled_at = Some(at);
     }
-    stored.next_poll_at = next_poll_at(stored, state, touch, policy);
+    stored.next_poll_at = next_poll_at(stored, state, at, policy);
     if is_new_state {
         stored.state = state.to_string();
     }
@@ -109,46 +112,48 @@ fn task_change(
         derived.error.as_ref().map(|error| &error.code),
         derived.error.as_ref().map(|error| &error.message),
         stored.next_poll_at,
+        stored.news,
         stored.news_at,
+        stored.polls_in_vain,
     ])
 }
 
-/// When the task is to be polled: at once where a poll could settle it, else when it was silent for too long.
-fn next_poll_at(stored: &LoadedTask, state: TaskState, touch: Touch, policy: Policy) -> Option<i64> {
+/// When the task is to be polled; `None` where nothing is to be learned any more.
+///
+/// At once where that could settle it, where somebody asked for it, or where the last news came after the
+/// last poll of a task that is settled: upstream may list what no callback told. Else when it was silent
+/// for too long, with a longer wait after each poll in vain.
+fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) -> Option<i64> {
     let facts = &stored.facts;
-    if state.is_settled() || !facts.has_upstream_id {
+    let is_polled = stored.polled_news >= stored.news;
+    let is_wanted = stored.poll_wanted > stored.polled_news;
+    if !facts.has_upstream_id || (state.is_settled() && is_polled && !is_wanted) {
         return None;
     }
     let ended = facts.videos.iter().filter(|video| video.state.is_ended()).count();
-    let polled_since = stored.polled_at.is_some_and(|polled| polled >= stored.news_at);
-    let could_settle = ended > 0 && ended == facts.videos.len() && ended >= facts.urls && !polled_since;
-    if could_settle || touch.wants_poll {
-        return Some(touch.at.as_millis());
-    }
-    let silent = touch.at.after(policy.poll_after).as_millis();
-    // A poll that was only just asked for keeps its turn.
-    Some(stored.next_poll_at.filter(|_| polled_since).map_or(silent, |next| next.min(silent)))
+    let could_settle = ended > 0 && ended == facts.videos.len() && ended >= facts.urls;
+    let is_due = is_wanted || (!is_polled && (could_settle || state.is_settled()));
+    let silent = || {
+        let wait = backoff(stored.polls_in_vain + 1, policy.poll_after, policy.poll_after * POLL_GROWTH);
+        let last = stored.polled_at.map_or(stored.news_at, |polled| polled.max(stored.news_at));
+        // A clock that was put back must not make it wait for the old time.
+        last.min(at).saturating_add(millis(wait))
+    };
+    let next = if is_due { at } else { silent() };
+    Some(next.max(stored.poll_not_before))
 }
 
-async fn store_tasks(connection: &mut SqliteConnection, tasks: Vec<Value>) -> Result<(), sqlx::Error> {
-    if tasks.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "UPDATE tasks SET state = new.state, accepted_at = new.accepted_at, downloaded_at = new.downloaded_at,
-           settled_at = new.settled_at, error_code = new.error_code, error_message = new.error_message,
-           next_poll_at = new.next_poll_at, news_at = new.news_at
-         FROM (SELECT value->>0 AS id, value->>1 AS state, value->>2 AS accepted_at,
-                 value->>3 AS downloaded_at, value->>4 AS settled_at, value->>5 AS error_code,
-                 value->>6 AS error_message, value->>7 AS next_poll_at, value->>8 AS news_at
-               FROM json_each(?1)) AS new
-         WHERE tasks.id = new.id",
-    )
-    .bind(Value::Array(tasks).to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
+/// Stores what was derived.
+pub(super) const UPDATE: &str = "UPDATE tasks SET state = new.state, accepted_at = new.accepted_at,
+       downloaded_at = new.downloaded_at, settled_at = new.settled_at, error_code = new.error_code,
+       error_message = new.error_message, next_poll_at = new.next_poll_at, news = new.news,
+       news_at = new.news_at, polls_in_vain = new.polls_in_vain
+     FROM (SELECT value->>0 AS id, value->>1 AS state, value->>2 AS accepted_at,
+             value->>3 AS downloaded_at, value->>4 AS settled_at, value->>5 AS error_code,
+             value->>6 AS error_message, value->>7 AS next_poll_at, value->>8 AS news,
+             value->>9 AS news_at, value->>10 AS polls_in_vain
+           FROM json_each(?)) AS new
+     WHERE tasks.id = new.id";
 
 async fn store_urls(connection: &mut SqliteConnection, urls: &[UrlChange]) -> Result<(), sqlx::Error> {
     if urls.is_empty() {

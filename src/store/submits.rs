@@ -4,14 +4,18 @@ use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use super::changes::Changes;
-use super::op::SubmitEnd;
-use super::{ReadError, Store};
+use super::op::{NewPause, SubmitEnd};
+use super::pauses::{self, Pause};
+use super::{Policy, ReadError, Store};
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::job::{Library, Quality};
 use crate::domain::task::{Failure, SubmitOutcome, UpstreamIdSource};
 use crate::domain::time::Timestamp;
 use crate::domain::url::Platform;
+
+/// So many submits of unknown fate in a row stop sending.
+const UNKNOWN_IN_A_ROW: u8 = 2;
 
 /// Writes the row of a submit that is about to be sent; `false` where the task is no longer queued.
 pub(super) async fn begin(
@@ -42,6 +46,7 @@ pub(super) async fn end(
     task: TaskId,
     at: Timestamp,
     end: &SubmitEnd,
+    policy: Policy,
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     let (outcome, failure) = match end {
@@ -57,26 +62,59 @@ pub(super) async fn end(
                 .bind(task.to_string())
                 .bind(upstream_id)
                 .bind(UpstreamIdSource::Submit.as_str())
-                .execute(connection)
+                .execute(&mut *connection)
                 .await?;
         }
         SubmitEnd::Deferred(_, wait) => {
             sqlx::query("UPDATE tasks SET next_attempt_at = ?2 WHERE id = ?1")
                 .bind(task.to_string())
                 .bind(at.after(*wait).as_millis())
-                .execute(connection)
+                .execute(&mut *connection)
                 .await?;
         }
-        SubmitEnd::Rejected(_) | SubmitEnd::Unknown(_) => {}
+        SubmitEnd::Rejected(_) => {}
+        SubmitEnd::Unknown(_) => pause_after_unknown(connection, at, policy, changes).await?,
     }
     changes.touch(task, at, Source::Submit);
     Ok(())
+}
+
+/// Too many submits of unknown fate in a row stop sending, and so does a probe that becomes one. In the same
+/// commit: a crash in between would forget it.
+async fn pause_after_unknown(
+    connection: &mut SqliteConnection,
+    at: Timestamp,
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let is_paused: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pauses WHERE scope = ?1)")
+        .bind(Pause::ALL)
+        .fetch_one(&mut *connection)
+        .await?;
+    let last: Vec<Option<String>> = sqlx::query_scalar(
+        "SELECT outcome FROM submits WHERE code IS NOT 'recovered' ORDER BY number DESC LIMIT ?1",
+    )
+    .bind(UNKNOWN_IN_A_ROW)
+    .fetch_all(&mut *connection)
+    .await?;
+    let unknown = SubmitOutcome::Unknown.as_str();
+    let in_a_row = last.iter().filter(|outcome| outcome.as_deref() == Some(unknown)).count();
+    if !is_paused && in_a_row < usize::from(UNKNOWN_IN_A_ROW) {
+        return Ok(());
+    }
+    let failure = Failure::new(
+        Pause::UNCONFIRMED,
+        "nobody knows whether the last submits arrived: more of them could be charged for nothing",
+    );
+    let pause = NewPause { scope: Pause::ALL.to_owned(), failure };
+    pauses::set(connection, &pause, Source::Submit, at, policy, changes).await
 }
 
 /// Nobody is left to hear the answers to these: they may have been charged.
 pub(super) async fn close_open(
     connection: &mut SqliteConnection,
     at: Timestamp,
+    policy: Policy,
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     let open: Vec<String> = sqlx::query_scalar("SELECT task_id FROM submits WHERE outcome IS NULL")
@@ -89,6 +127,7 @@ pub(super) async fn close_open(
     for task in open.iter().filter_map(|id| id.parse().ok()) {
         close(&mut *connection, task, at, SubmitOutcome::Unknown, Some(&failure)).await?;
         changes.touch(task, at, Source::Clock);
+        pause_after_unknown(connection, at, policy, changes).await?;
     }
     Ok(())
 }
@@ -121,8 +160,6 @@ pub struct QueuedTask {
     pub id: TaskId,
     /// The platform of its URLs.
     pub platform: Platform,
-    /// How many submits it had.
-    pub attempts: u32,
     /// The earliest time of its next submit.
     pub due: Timestamp,
     /// Folder name.
@@ -141,7 +178,6 @@ pub struct QueuedTask {
 struct Row {
     id: String,
     platform: String,
-    attempts: u32,
     next_attempt_at: i64,
     unique_id: Option<String>,
     folder_id: Option<i64>,
@@ -158,7 +194,6 @@ impl Store {
     pub async fn next_queued(&self, without: &[String]) -> Result<Option<QueuedTask>, ReadError> {
         let row: Option<Row> = sqlx::query_as(
             "SELECT tasks.id, platform, next_attempt_at, unique_id, folder_id, quality, library,
-               (SELECT count(*) FROM submits WHERE task_id = tasks.id) AS attempts,
                (SELECT json_group_array(url) FROM
                   (SELECT url FROM task_urls WHERE task_id = tasks.id ORDER BY position)) AS urls
              FROM tasks JOIN jobs ON jobs.id = tasks.job_id
@@ -170,27 +205,12 @@ impl Store {
         .await?;
         Ok(row.and_then(queued))
     }
-
-    /// How many of the last submits in a row ended with nobody knowing whether they arrived, at most two.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    pub async fn unknown_in_a_row(&self) -> Result<usize, ReadError> {
-        let outcomes: Vec<Option<String>> = sqlx::query_scalar(
-            "SELECT outcome FROM submits WHERE code IS NOT 'recovered' ORDER BY started_at DESC LIMIT 2",
-        )
-        .fetch_all(&self.readers)
-        .await?;
-        let unknown = SubmitOutcome::Unknown.as_str();
-        Ok(outcomes.iter().take_while(|outcome| outcome.as_deref() == Some(unknown)).count())
-    }
 }
 
 fn queued(row: Row) -> Option<QueuedTask> {
     Some(QueuedTask {
         id: row.id.parse().ok()?,
         platform: Platform::from_stored(row.platform),
-        attempts: row.attempts,
         due: Timestamp::from_millis(row.next_attempt_at),
         unique_id: row.unique_id,
         folder_id: row.folder_id,

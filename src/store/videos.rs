@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{FromRow, QueryBuilder};
 
@@ -14,6 +14,15 @@ use crate::domain::id::{JobId, TaskId};
 use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
 use crate::domain::video::{Video, VideoState};
+
+/// Stores states that were compared before, in the one place that knows their order.
+pub(super) const UPSERT: &str =
+    "INSERT INTO videos (id, task_id, state, first_seen_at, indexed_at, error_code, error_message)
+     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6
+     FROM json_each(?) WHERE true
+     ON CONFLICT (id) DO UPDATE SET
+       state = excluded.state, indexed_at = excluded.indexed_at,
+       error_code = excluded.error_code, error_message = excluded.error_message";
 
 /// The strongest new fact about a video in a batch.
 #[derive(Clone, Debug)]
@@ -36,7 +45,6 @@ pub(super) async fn fold(
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     let stored = stored(connection, news.keys()).await?;
-    let mut rows = Vec::new();
     let mut shared = Vec::new();
     for (id, news) in &news {
         let before = stored.get(id);
@@ -53,7 +61,7 @@ pub(super) async fn fold(
         if before.is_some() {
             shared.push(id);
         }
-        rows.push(json!([
+        changes.rows.videos.push(json!([
             id,
             news.task,
             state,
@@ -74,7 +82,6 @@ pub(super) async fn fold(
             ..NewEvent::new(kind, news.source, news.at)
         });
     }
-    store(connection, rows).await?;
     for (video, task) in sharers(connection, &shared).await? {
         let Some(news) = news.get(&video) else { continue };
         loaded.load(connection, [task]).await?;
@@ -103,25 +110,6 @@ async fn stored(
         Some((id, (state.parse().ok()?, failure)))
     };
     Ok(rows.into_iter().filter_map(video).collect())
-}
-
-/// Stores states that were compared before, in the one place that knows their order.
-async fn store(connection: &mut SqliteConnection, rows: Vec<Value>) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "INSERT INTO videos (id, task_id, state, first_seen_at, indexed_at, error_code, error_message)
-         SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6
-         FROM json_each(?1) WHERE true
-         ON CONFLICT (id) DO UPDATE SET
-           state = excluded.state, indexed_at = excluded.indexed_at,
-           error_code = excluded.error_code, error_message = excluded.error_message",
-    )
-    .bind(Value::Array(rows).to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Each of these videos with every task that has a fact about it.

@@ -30,8 +30,14 @@ pub(super) struct LoadedTask {
     pub(super) accepted_at: Option<i64>,
     pub(super) downloaded_at: Option<i64>,
     pub(super) settled_at: Option<i64>,
+    /// See the columns of the same names.
+    pub(super) news: i64,
     pub(super) news_at: i64,
+    pub(super) polled_news: i64,
     pub(super) polled_at: Option<i64>,
+    pub(super) poll_wanted: i64,
+    pub(super) polls_in_vain: u32,
+    pub(super) poll_not_before: i64,
     pub(super) next_poll_at: Option<i64>,
     pub(super) facts: TaskFacts,
     pub(super) urls: Vec<StoredUrl>,
@@ -53,6 +59,7 @@ impl LoadedTask {
             FactKind::Succeeded => return !std::mem::replace(&mut self.facts.succeeded, true),
             FactKind::Canceled => return !std::mem::replace(&mut self.facts.canceled, true),
             FactKind::Unnamed => return !std::mem::replace(&mut self.facts.unnamed, true),
+            FactKind::Named => return !std::mem::replace(&mut self.facts.named, true),
             FactKind::Failed => {
                 let is_new = self.facts.failed.is_none();
                 self.facts.failed.get_or_insert_with(|| failure.cloned().unwrap_or_else(unexplained));
@@ -161,8 +168,13 @@ struct Row {
     accepted_at: Option<i64>,
     downloaded_at: Option<i64>,
     settled_at: Option<i64>,
+    news: i64,
     news_at: i64,
+    polled_news: i64,
     polled_at: Option<i64>,
+    poll_wanted: i64,
+    polls_in_vain: u32,
+    poll_not_before: i64,
     next_poll_at: Option<i64>,
     submit: Option<String>,
     facts: String,
@@ -185,7 +197,7 @@ struct UrlRow(String, Option<String>);
 async fn select(connection: &mut SqliteConnection, ids: &str) -> Result<Vec<Row>, sqlx::Error> {
     sqlx::query_as(
         "SELECT id, state, upstream_id, accepted_at, downloaded_at, settled_at,
-           news_at, polled_at, next_poll_at,
+           news, news_at, polled_news, polled_at, poll_wanted, polls_in_vain, poll_not_before, next_poll_at,
            (SELECT json_array(outcome, code, message) FROM submits
               WHERE task_id = tasks.id ORDER BY attempt DESC LIMIT 1) AS submit,
            (SELECT json_group_array(json_array(kind, video_id, code, message)) FROM facts
@@ -224,6 +236,7 @@ fn read(row: Row, used: u64) -> Option<LoadedTask> {
         failed: None,
         canceled: false,
         unnamed: false,
+        named: false,
         videos: Vec::new(),
     };
     let urls = urls.into_iter().map(|UrlRow(state, code)| Some((state.parse().ok()?, code)));
@@ -232,8 +245,13 @@ fn read(row: Row, used: u64) -> Option<LoadedTask> {
         accepted_at: row.accepted_at,
         downloaded_at: row.downloaded_at,
         settled_at: row.settled_at,
+        news: row.news,
         news_at: row.news_at,
+        polled_news: row.polled_news,
         polled_at: row.polled_at,
+        poll_wanted: row.poll_wanted,
+        polls_in_vain: row.polls_in_vain,
+        poll_not_before: row.poll_not_before,
         next_poll_at: row.next_poll_at,
         facts,
         urls: urls.collect::<Option<_>>()?,

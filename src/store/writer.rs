@@ -10,11 +10,10 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Policy;
-use super::batch::{self, Applied};
 use super::lock::InstanceLock;
 use super::op::Op;
 use super::working_set::WorkingSet;
+use super::{Policy, batch};
 
 /// Most operations that one commit carries.
 const BATCH: usize = 256;
@@ -94,6 +93,8 @@ pub struct Writer {
     seq: watch::Sender<i64>,
     policy: Policy,
     loaded: WorkingSet,
+    /// The connection's thread is gone.
+    is_lost: bool,
     _lock: InstanceLock,
 }
 
@@ -115,6 +116,7 @@ pub(super) fn new(
         seq,
         policy,
         loaded: WorkingSet::default(),
+        is_lost: false,
         _lock: lock,
     };
     (queues, writer, committed)
@@ -124,21 +126,26 @@ impl Writer {
     /// Writes until [`Store::close`](super::Store::close), then what is still waiting, then closes the file.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
+        let mut next: Option<Message> = None;
         loop {
-            let first = tokio::select! {
-                biased;
-                message = self.facts.recv() => message,
-                message = self.hints.recv() => message,
-                () = self.stop.cancelled(), if !self.facts.is_closed() => {
-                    // What was sent before is still received; what comes after hears "stopped".
-                    self.facts.close();
-                    self.hints.close();
-                    continue;
-                }
+            let first = match next.take() {
+                Some(message) => Some(message),
+                None => tokio::select! {
+                    biased;
+                    message = self.facts.recv() => message,
+                    message = self.hints.recv() => message,
+                    () = self.stop.cancelled(), if !self.facts.is_closed() => {
+                        // What was sent before is still received; what comes after hears "stopped".
+                        self.facts.close();
+                        self.hints.close();
+                        continue;
+                    }
+                },
             };
             batch.extend(first);
-            while batch.len() < BATCH {
+            while batch.len() < BATCH && next.is_none() {
                 match self.facts.try_recv().or_else(|_| self.hints.try_recv()) {
+                    Ok(message) if message.op.reads_states() && !batch.is_empty() => next = Some(message),
                     Ok(message) => batch.push(message),
                     Err(_) => break,
                 }
@@ -147,6 +154,10 @@ impl Writer {
                 break;
             }
             self.write(&mut batch).await;
+            if self.is_lost {
+                // Without its connection nothing can be written any more: the service ends.
+                return;
+            }
         }
         if let Err(error) = self.connection.close().await {
             tracing::warn!(%error, "the database was not closed cleanly");
@@ -178,19 +189,21 @@ impl Writer {
     }
 
     async fn commit(&mut self, ops: &[&Op]) -> Result<Vec<bool>, sqlx::Error> {
-        let applied = self.try_commit(ops).await.inspect_err(|_| self.loaded.clear())?;
+        let applied = match batch::commit(&mut self.connection, ops, self.policy, &mut self.loaded).await {
+            Ok(applied) => applied,
+            Err(error) => {
+                self.loaded.clear();
+                // SQLite may have rolled back by itself, then there is nothing to roll back.
+                let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+                self.is_lost = matches!(error, sqlx::Error::WorkerCrashed);
+                return Err(error);
+            }
+        };
         // A commit without an event can still give a worker something to do, such as a poll.
         if applied.touched_tasks || applied.last_seq.is_some() {
             self.seq.send_modify(|seq| *seq = applied.last_seq.unwrap_or(*seq));
         }
         Ok(applied.effects)
-    }
-
-    async fn try_commit(&mut self, ops: &[&Op]) -> Result<Applied, sqlx::Error> {
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        let applied = batch::apply(&mut transaction, ops, self.policy, &mut self.loaded).await?;
-        transaction.commit().await?;
-        Ok(applied)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::Received;
-use super::wire::{Envelope, ListedVideo, is_infrastructure_error, parse_listing};
+use super::wire::{Envelope, Listing, is_infrastructure_error};
 
 /// Why upstream did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +16,23 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// Most characters that are kept of upstream's codes and words.
+const WORDS: usize = 300;
+
 impl Refusal {
     pub(super) fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into() }
+        let cut = |text: String| text.chars().filter(|c| !c.is_control()).take(WORDS).collect();
+        Self { code: cut(code.into()), message: cut(message.into()) }
+    }
+
+    /// Upstream may quote what it was sent.
+    pub(super) fn without(mut self, secret: &str) -> Self {
+        for text in [&mut self.code, &mut self.message] {
+            if !secret.is_empty() && text.contains(secret) {
+                *text = text.replace(secret, "[secret]");
+            }
+        }
+        self
     }
 }
 
@@ -41,13 +55,35 @@ pub enum SubmitAnswer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PollAnswer {
     /// The task's videos so far.
-    Listed(Vec<ListedVideo>),
+    Listed(Listing),
     /// Upstream says that it can't say.
     Refused(Refusal),
     /// Too many requests; wait this long where upstream says so.
     Limited(Option<Duration>),
     /// No answer of use.
     Unanswered(Refusal),
+}
+
+impl SubmitAnswer {
+    pub(super) fn without(self, secret: &str) -> Self {
+        match self {
+            Self::Accepted(id) => Self::Accepted(id),
+            Self::Final(refusal) => Self::Final(refusal.without(secret)),
+            Self::Retry(refusal, after) => Self::Retry(refusal.without(secret), after),
+            Self::Account(refusal) => Self::Account(refusal.without(secret)),
+            Self::Unknown(refusal) => Self::Unknown(refusal.without(secret)),
+        }
+    }
+}
+
+impl PollAnswer {
+    pub(super) fn without(self, secret: &str) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.without(secret)),
+            Self::Unanswered(refusal) => Self::Unanswered(refusal.without(secret)),
+            answer @ (Self::Listed(_) | Self::Limited(_)) => answer,
+        }
+    }
 }
 
 enum Class {
@@ -88,6 +124,8 @@ fn classify(received: &Received) -> (Class, Option<Envelope>, Refusal) {
     let class = match class_of_code(&envelope.code) {
         // A server that broke down may have charged before, whatever code it could still say.
         Class::Final if received.status >= 500 => Class::Doubt,
+        // A code that nobody knows says less than HTTP does.
+        Class::Doubt => class_of_status(received),
         class => class,
     };
     let refusal = Refusal::new(envelope.code.clone(), envelope.msg.clone());
@@ -111,8 +149,8 @@ pub(super) fn to_submit(received: &Received) -> SubmitAnswer {
 pub(super) fn to_poll(received: &Received) -> PollAnswer {
     let (class, envelope, refusal) = classify(received);
     match class {
-        Class::Success => match envelope.and_then(|envelope| parse_listing(&envelope.data)) {
-            Some(videos) => PollAnswer::Listed(videos),
+        Class::Success => match envelope.and_then(|envelope| Listing::parse(&envelope.data)) {
+            Some(listing) => PollAnswer::Listed(listing),
             None => PollAnswer::Unanswered(Refusal::new(refusal.code, "a list that can't be read")),
         },
         Class::Final => PollAnswer::Refused(refusal),
@@ -139,6 +177,12 @@ mod tests {
     }
 
     #[test]
+    fn words_are_cut_and_hold_no_secret() {
+        let refusal = Refusal::new("0401", format!("bad key sk-1 {}", "x".repeat(1_000_000))).without("sk-1");
+        assert!(refusal.message.starts_with("bad key [secret] x") && refusal.message.len() < 400);
+    }
+
+    #[test]
     fn the_documented_success_is_accepted() {
         let body = r#"{"code":"0000","msg":"success","data":{"taskId":"31b0fccb-d6f9-4135-922d-1e8828499812"},"success":true,"failed":false}"#;
         let received = Received { status: 200, retry_after: None, body: body.into() };
@@ -158,6 +202,8 @@ mod tests {
             (500, r#"{"code":"0001"}"#, "unknown"),
             (200, r#"{"code":429}"#, "retry"),
             (429, "", "retry"),
+            (429, r#"{"code":"RATE_LIMIT"}"#, "retry"),
+            (401, r#"{"code":"UNAUTHORIZED"}"#, "account"),
             (503, GATEWAY, "retry"),
             (503, "<html>", "unknown"),
             (200, r#"{"code":"0401"}"#, "account"),

@@ -21,6 +21,9 @@ use wire::SubmitBody;
 /// Most bytes of an answer that are read.
 const ANSWER_CAP: usize = 1024 * 1024;
 
+/// Longest `Retry-After` that is honoured: one wrong header must not stop the service for a year.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+
 /// Why no client can be made.
 #[derive(Debug, Error)]
 pub enum ClientError {
@@ -73,6 +76,14 @@ impl Upstream {
 
     /// Sends a submit, once.
     pub async fn submit(&self, body: &SubmitBody, public: bool) -> SubmitAnswer {
+        let answer = self.send(body, public).await.without(self.key.to_str().unwrap_or_default());
+        match body.callback_url.as_deref() {
+            Some(url) => answer.without(url.rsplit('/').next().unwrap_or_default()),
+            None => answer,
+        }
+    }
+
+    async fn send(&self, body: &SubmitBody, public: bool) -> SubmitAnswer {
         let path = if public { wire::SUBMIT_PUBLIC } else { wire::SUBMIT_PRIVATE };
         match self.request(Method::POST, path).json(body).send().await {
             Ok(response) => match Received::read(response).await {
@@ -92,13 +103,14 @@ impl Upstream {
         if let Some(unique_id) = unique_id {
             request = request.query(&[("unique_id", unique_id)]);
         }
-        match request.send().await {
+        let answer = match request.send().await {
             Ok(response) => match Received::read(response).await {
                 Ok(received) => answer::to_poll(&received),
                 Err(reason) => PollAnswer::Unanswered(Refusal::new("no_answer", reason)),
             },
             Err(error) => PollAnswer::Unanswered(Refusal::new("no_answer", self.words(error))),
-        }
+        };
+        answer.without(self.key.to_str().unwrap_or_default())
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -144,6 +156,7 @@ impl Received {
                 Err(_) => return Err(format!("HTTP {status}, cut off while it was read")),
             }
         }
-        Ok(Self { status, retry_after: seconds.map(Duration::from_secs), body: body.into() })
+        let retry_after = seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT));
+        Ok(Self { status, retry_after, body: body.into() })
     }
 }

@@ -64,7 +64,7 @@ impl Envelope {
         let mut value: Value = serde_json::from_slice(body).ok()?;
         let object = value.as_object_mut()?;
         let code = normal_code(object.get("code")?)?;
-        let msg = object.get("msg").and_then(text).unwrap_or_default();
+        let msg = object.get("msg").and_then(words).unwrap_or_default();
         let data = object.remove("data").unwrap_or(Value::Null);
         Some(Self { code, msg, data })
     }
@@ -107,31 +107,45 @@ pub struct ListedVideo {
     pub status: ListedStatus,
 }
 
-/// Reads the `data` of a poll's answer, in the captured or in the older shape; `None` where it is neither.
-pub fn parse_listing(data: &Value) -> Option<Vec<ListedVideo>> {
-    if let Some(videos) = data.get("videos").and_then(Value::as_array) {
-        return Some(videos.iter().filter_map(listed_video).collect());
+/// The videos that a poll's answer lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The videos, in the answer's order.
+    pub videos: Vec<ListedVideo>,
+    /// Whether it has the captured shape, which names URLs; an empty list has it, too.
+    pub names_urls: bool,
+}
+
+impl Listing {
+    /// Reads the `data` of a poll's answer, in the captured or in the older shape; `None` where it is neither.
+    pub fn parse(data: &Value) -> Option<Self> {
+        if let Some(videos) = data.get("videos").and_then(Value::as_array) {
+            let videos: Vec<_> = videos.iter().filter_map(listed_video).collect();
+            let names_urls = videos.is_empty() || videos.iter().any(|video| video.url.is_some());
+            return Some(Self { videos, names_urls });
+        }
+        let ids = data.get("video_ids")?.as_array()?.iter().filter_map(text);
+        let videos = ids.map(|id| ListedVideo { id, url: None, status: ListedStatus::Indexing }).collect();
+        Some(Self { videos, names_urls: false })
     }
-    let ids = data.get("video_ids")?.as_array()?;
-    Some(
-        ids.iter()
-            .filter_map(text)
-            .map(|id| ListedVideo { id, url: None, status: ListedStatus::Indexing })
-            .collect(),
-    )
 }
 
 fn listed_video(video: &Value) -> Option<ListedVideo> {
     let field = |names: &[&str]| names.iter().find_map(|name| video.get(name).and_then(text));
     Some(ListedVideo {
         id: field(&VIDEO_ID_NAMES)?,
-        url: field(&["video_url", "videoUrl"]),
+        url: ["video_url", "videoUrl"].iter().find_map(|name| listed_url(video.get(*name)?)),
         status: match field(&STATUS_NAMES).as_deref() {
             Some("PARSE") => ListedStatus::Indexed,
             Some("FAIL" | "FAILED" | "PARSE_ERROR" | "ERROR") => ListedStatus::Failed,
             _ => ListedStatus::Indexing,
         },
     })
+}
+
+fn listed_url(value: &Value) -> Option<String> {
+    let url = value.as_str()?.trim();
+    (!url.is_empty() && url != "null" && url.len() <= LISTED_URL).then(|| url.to_owned())
 }
 
 const TASK_ID_NAMES: [&str; 2] = ["taskId", "task_id"];
@@ -157,17 +171,18 @@ impl Notice {
         let Ok(value) = serde_json::from_slice::<Value>(body) else {
             return Self::default();
         };
-        let field = |names: &[&str]| {
+        let field_as = |names: &[&str], read: fn(&Value) -> Option<String>| {
             [Some(&value), value.get("data")]
                 .into_iter()
                 .flatten()
-                .find_map(|place| names.iter().find_map(|name| place.get(name).and_then(text)))
+                .find_map(|place| names.iter().find_map(|name| place.get(name).and_then(read)))
         };
+        let field = |names: &[&str]| field_as(names, text);
         Self {
             task_id: field(&TASK_ID_NAMES),
             video_id: field(&VIDEO_ID_NAMES),
             status: field(&STATUS_NAMES),
-            message: field(&["message", "msg"]),
+            message: field_as(&["message", "msg"], words),
         }
     }
 }
@@ -187,17 +202,35 @@ pub struct NoticeBody {
     pub status: String,
 }
 
+/// Longest URL that is read from a listing, in bytes: what we send has at most 2,048 characters.
+const LISTED_URL: usize = 8_192;
+
+/// Longest text that is taken for an id, a status or a code, in bytes; ids seen so far have 69 at most.
+const TEXT: usize = 1_024;
+
 /// A string, or a number as a string; `null`, `"null"`, blank text and text with a NUL are nothing.
 ///
 /// A NUL can't be part of an id or a status that the upstream issued, and SQLite's JSON functions
 /// would cut the text there.
 fn text(value: &Value) -> Option<String> {
-    let text = match value {
+    let text = words(value)?;
+    (text.len() <= TEXT).then_some(text)
+}
+
+/// Like [`text`], of any length: cut where it is too long to be kept.
+fn words(value: &Value) -> Option<String> {
+    let mut text = match value {
         Value::String(text) => text.trim().to_owned(),
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
-    (!text.is_empty() && text != "null" && !text.contains('\0')).then_some(text)
+    if text.is_empty() || text == "null" || text.contains('\0') {
+        return None;
+    }
+    if text.len() > 2 * TEXT {
+        text = text.chars().take(TEXT).collect();
+    }
+    Some(text)
 }
 
 /// `429` and `"0429"` are the same code: an integer loses its leading zeros.

@@ -19,10 +19,8 @@ use crate::domain::token::TokenKeys;
 use crate::domain::url::Platform;
 use crate::store::{NewPause, Pause, QueuedTask, Store, SubmitEnd, WriteError};
 use crate::upstream::wire::SubmitBody;
-use crate::upstream::{Budget, Kind, Refusal, SubmitAnswer, Upstream};
+use crate::upstream::{Budget, Kind, LONGEST_WAIT, Refusal, SubmitAnswer, Upstream};
 
-/// So many submits of unknown fate in a row stop sending.
-const UNKNOWN_IN_A_ROW: usize = 2;
 /// Between two tries to write down how a submit ended.
 const REWRITE_AFTER: Duration = Duration::from_secs(1);
 /// Upstream's code for short credits; on YouTube it may mean that platform's points alone.
@@ -53,24 +51,22 @@ pub struct Dispatcher {
     upstream: Upstream,
     budget: Arc<Budget>,
     callback_urls: CallbackUrls,
-    probe_after: Duration,
     stop: CancellationToken,
     /// Submits in a row that were certainly not taken.
     deferred: u32,
-    hold_until: Option<Timestamp>,
+    hold_until: Option<Instant>,
 }
 
 impl Dispatcher {
-    /// A dispatcher that probes a paused account after `probe_after`, and waits for its turn until `stop`.
+    /// A dispatcher that waits for its turn until `stop`.
     pub fn new(
         store: Store,
         upstream: Upstream,
         budget: Arc<Budget>,
         callback_urls: CallbackUrls,
-        probe_after: Duration,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, upstream, budget, callback_urls, probe_after, stop, deferred: 0, hold_until: None }
+        Self { store, upstream, budget, callback_urls, stop, deferred: 0, hold_until: None }
     }
 
     async fn send(&mut self, task: &QueuedTask, pauses: &[Pause], now: Timestamp) -> Result<Step, StepError> {
@@ -118,11 +114,12 @@ impl Dispatcher {
                 self.budget.went_well();
                 self.end(task.id, at, SubmitEnd::Rejected(failure(refusal))).await?;
                 // It answers again; what it thinks of the account is not known.
-                self.resume(pauses, at, |pause| pause.code == UNCONFIRMED).await?;
-                for pause in pauses.iter().filter(|pause| pause.code != UNCONFIRMED && concerns(pause, task))
+                self.resume(pauses, at, |pause| pause.code == Pause::UNCONFIRMED).await?;
+                for pause in
+                    pauses.iter().filter(|pause| pause.code != Pause::UNCONFIRMED && concerns(pause, task))
                 {
                     let failure = Failure::new(pause.code.clone(), pause.message.clone());
-                    self.pause(&pause.scope, failure, pauses, at).await?;
+                    self.pause(&pause.scope, failure, at).await?;
                 }
             }
             SubmitAnswer::Retry(refusal, retry_after) => {
@@ -133,7 +130,7 @@ impl Dispatcher {
                 if refusal.code == "0429" || refusal.code == "http_429" {
                     self.budget.too_fast(retry_after);
                 }
-                self.hold_until = Some(at.after(wait));
+                self.hold_until = Some(Instant::now() + wait);
                 self.end(task.id, at, SubmitEnd::Deferred(failure(refusal), wait)).await?;
             }
             SubmitAnswer::Account(refusal) => {
@@ -148,7 +145,7 @@ impl Dispatcher {
                 );
                 let failure = failure(refusal);
                 self.end(task.id, at, SubmitEnd::Deferred(failure.clone(), Duration::ZERO)).await?;
-                self.pause(scope, failure, pauses, at).await?;
+                self.pause(scope, failure, at).await?;
             }
             SubmitAnswer::Unknown(refusal) => {
                 tracing::error!(
@@ -157,11 +154,6 @@ impl Dispatcher {
                 );
                 let message = format!("{}; upstream may have charged for it", refusal.message);
                 self.end(task.id, at, SubmitEnd::Unknown(Failure::new(refusal.code, message))).await?;
-                let is_probe = pauses.iter().any(|pause| pause.scope == Pause::ALL);
-                if is_probe || self.store.unknown_in_a_row().await? >= UNKNOWN_IN_A_ROW {
-                    let failure = Failure::new(UNCONFIRMED, "two submits in a row have no answer");
-                    self.pause(Pause::ALL, failure, pauses, at).await?;
-                }
             }
         }
         Ok(Step::Worked)
@@ -182,16 +174,8 @@ impl Dispatcher {
         }
     }
 
-    async fn pause(
-        &self,
-        scope: &str,
-        failure: Failure,
-        pauses: &[Pause],
-        at: Timestamp,
-    ) -> Result<(), WriteError> {
-        let probes = pauses.iter().find(|pause| pause.scope == scope).map_or(1, |pause| pause.probes + 2);
-        let probe_at = at.after(backoff(probes, self.probe_after, PROBE_MOST));
-        let pause = NewPause { scope: scope.to_owned(), failure, probe_at };
+    async fn pause(&self, scope: &str, failure: Failure, at: Timestamp) -> Result<(), WriteError> {
+        let pause = NewPause { scope: scope.to_owned(), failure };
         self.store.pause(pause, Source::Submit, at).await
     }
 
@@ -209,9 +193,6 @@ impl Dispatcher {
     }
 }
 
-/// The code of a pause after submits of unknown fate.
-const UNCONFIRMED: &str = "unconfirmed";
-
 fn concerns(pause: &Pause, task: &QueuedTask) -> bool {
     pause.scope == Pause::ALL || pause.scope == task.platform.as_str()
 }
@@ -223,18 +204,23 @@ fn failure(refusal: Refusal) -> Failure {
 impl Worker for Dispatcher {
     /// Sends the task whose turn it is, unless sending is paused or held; a paused account is probed with one.
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
-        if let Some(until) = self.hold_until.filter(|until| *until > now) {
-            return Ok(Step::WaitUntil(until));
+        let hold = self.hold_until.map(|until| until.saturating_duration_since(Instant::now()));
+        if let Some(hold) = hold.filter(|hold| !hold.is_zero()) {
+            return Ok(Step::WaitUntil(now.after(hold)));
         }
         let pauses = self.store.pauses().await?;
-        let paused: Vec<&Pause> = pauses.iter().filter(|pause| pause.probe_at > now).collect();
+        let is_kept = |probe_at: Timestamp| probe_at > now && probe_at <= now.after(PROBE_MOST);
+        let paused: Vec<&Pause> = pauses.iter().filter(|pause| is_kept(pause.probe_at)).collect();
         if let Some(all) = paused.iter().find(|pause| pause.scope == Pause::ALL) {
             return Ok(Step::WaitUntil(all.probe_at));
         }
         let platforms: Vec<String> = paused.iter().map(|pause| pause.scope.clone()).collect();
         let first_probe = paused.iter().map(|pause| pause.probe_at).min();
         match self.store.next_queued(&platforms).await? {
-            Some(task) if task.due <= now => self.send(&task, &pauses, now).await,
+            // One that is due later than any wait lasts was put off before the clock was set back.
+            Some(task) if task.due <= now || task.due > now.after(LONGEST_WAIT) => {
+                self.send(&task, &pauses, now).await
+            }
             Some(task) => Ok(Step::WaitUntil(first_probe.map_or(task.due, |probe| probe.min(task.due)))),
             None => Ok(first_probe.map_or(Step::Idle, Step::WaitUntil)),
         }

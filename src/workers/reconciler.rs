@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::video::VideoState;
 use crate::store::{PollEnd, PolledVideo, Store};
 use crate::upstream::wire::{ListedStatus, ListedVideo};
-use crate::upstream::{Budget, Kind, PollAnswer, Upstream};
+use crate::upstream::{Budget, Kind, LONGEST_WAIT, PollAnswer, Upstream};
 
 /// Owns polling.
 #[derive(Debug)]
@@ -39,7 +39,9 @@ impl Worker for Reconciler {
     /// Polls the task that is due first.
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
         let Some(due) = self.store.next_poll().await? else { return Ok(Step::Idle) };
-        if due.due > now {
+        // One that is due later than any wait lasts was put off before the clock was set back.
+        let longest = LONGEST_WAIT.max(self.poll_after);
+        if due.due > now && due.due <= now.after(longest) {
             return Ok(Step::WaitUntil(due.due));
         }
         let started = Instant::now();
@@ -50,9 +52,10 @@ impl Worker for Reconciler {
         }
         let asked_at = at();
         let end = match self.upstream.poll(&due.upstream_id, due.unique_id.as_deref()).await {
-            PollAnswer::Listed(videos) => {
+            PollAnswer::Listed(listing) => {
                 self.budget.went_well();
-                PollEnd::Listed(videos.into_iter().map(polled).collect())
+                let videos = listing.videos.into_iter().map(polled).collect();
+                PollEnd::Listed { videos, names_urls: listing.names_urls }
             }
             PollAnswer::Refused(refusal) => {
                 tracing::warn!(task = %due.task, code = refusal.code, reason = refusal.message, "poll refused");
@@ -67,7 +70,7 @@ impl Worker for Reconciler {
                 PollEnd::Unanswered(self.poll_after)
             }
         };
-        self.store.record_poll(due.task, asked_at, at(), end).await?;
+        self.store.record_poll(due, asked_at, at(), end).await?;
         Ok(Step::Worked)
     }
 }

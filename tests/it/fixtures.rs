@@ -1,7 +1,7 @@
 //! The documented and captured bodies, word for word.
 
 use scrapehook::domain::callback::Meaning;
-use scrapehook::upstream::wire::{Envelope, ListedStatus, Notice, parse_listing};
+use scrapehook::upstream::wire::{Envelope, ListedStatus, Listing, Notice};
 
 #[test]
 fn the_documented_callbacks_are_understood() {
@@ -26,7 +26,8 @@ fn the_documented_submit_answer_names_its_task() {
 #[test]
 fn the_captured_poll_answer_joins_a_video_to_its_url() {
     let envelope = Envelope::parse(include_bytes!("fixtures/poll_captured.json")).unwrap();
-    let videos = parse_listing(&envelope.data).unwrap();
+    let Listing { videos, names_urls } = Listing::parse(&envelope.data).unwrap();
+    assert!(names_urls);
     assert_eq!(videos.len(), 1);
     assert_eq!(videos[0].id, "VI625685456915968000");
     assert_eq!(videos[0].url.as_deref(), Some("https://www.youtube.com/watch?v=o9vgXOH4ET0"));
@@ -36,7 +37,8 @@ fn the_captured_poll_answer_joins_a_video_to_its_url() {
 #[test]
 fn the_older_poll_shape_proves_only_that_a_video_exists() {
     let body = br#"{"code":"0000","data":{"taskId":"t","video_ids":["PI-603068775285264430"]}}"#;
-    let videos = parse_listing(&Envelope::parse(body).unwrap().data).unwrap();
+    let Listing { videos, names_urls } = Listing::parse(&Envelope::parse(body).unwrap().data).unwrap();
+    assert!(!names_urls);
     assert_eq!(videos[0].id, "PI-603068775285264430");
     assert_eq!((videos[0].url.as_ref(), videos[0].status), (None, ListedStatus::Indexing));
 }

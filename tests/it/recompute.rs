@@ -78,6 +78,7 @@ async fn facts(file: &mut SqliteConnection, task: &str, has_upstream_id: bool) -
         succeeded: has("succeeded"),
         failed: has("failed").then(|| Failure::new("task_failed", "")),
         canceled: has("canceled"),
+        named: has("named"),
         unnamed: has("unnamed"),
         videos: videos.into_values().collect(),
     }

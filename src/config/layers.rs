@@ -1,0 +1,101 @@
+//! The layers: the embedded example, the file, the environment. Later wins.
+
+use std::path::Path;
+
+use super::{Config, ConfigError};
+
+const DEFAULTS: &str = include_str!("../../config.example.toml");
+
+impl Config {
+    /// Reads all layers: the defaults, the file if one is named, the process's environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_with(file, environment()?)
+    }
+
+    /// Like [`load`](Self::load), with this environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting.
+    pub fn load_with(file: Option<&Path>, environment: Vec<(String, String)>) -> Result<Self, ConfigError> {
+        let mut builder =
+            config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| ConfigError(format!("--config {}: {error}", path.display())))?;
+            builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
+        }
+        for (key, value) in from_environment(environment)? {
+            builder = builder
+                .set_override(&key, value)
+                .map_err(|_| ConfigError(format!("{}: not a key", variable(&key))))?;
+        }
+        let layers = builder.build().map_err(|error| {
+            let error = one_line(&error.to_string());
+            ConfigError(match file {
+                Some(path) => format!("--config {}: {error}", path.display()),
+                None => error,
+            })
+        })?;
+        let config: Self =
+            layers.try_deserialize().map_err(|error| ConfigError(one_line(&error.to_string())))?;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// A parser's message without its excerpt of the file: that spans lines, and can hold a secret.
+fn one_line(message: &str) -> String {
+    let is_excerpt =
+        |line: &str| line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
+    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty() && !is_excerpt(line));
+    lines.collect::<Vec<_>>().join(": ")
+}
+
+const PREFIX: &str = "SCRAPEHOOK_";
+/// The upstream's own name for its key.
+const UPSTREAM_KEY: &str = "MEMORIES_API_KEY";
+
+/// The process's environment. A variable of somebody else need not be text; one of ours must be.
+fn environment() -> Result<Vec<(String, String)>, ConfigError> {
+    let mut variables = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => variables.push((name, value)),
+            Err(_) if name == UPSTREAM_KEY || (name.starts_with(PREFIX) && name.contains("__")) => {
+                return Err(ConfigError(format!("{name}: the value is not UTF-8")));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
+}
+
+/// The settings in the environment: `SCRAPEHOOK_<SECTION>__<KEY>`, `…_FILE` for one in a file, and the
+/// upstream's own name for its key, which those overrule.
+fn from_environment(environment: Vec<(String, String)>) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut settings = Vec::new();
+    if let Some((_, key)) = environment.iter().find(|(name, _)| name == UPSTREAM_KEY) {
+        settings.push(("upstream.api_key".to_owned(), key.clone()));
+    }
+    for (name, value) in environment {
+        let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) else { continue };
+        let path = path.to_ascii_lowercase().replace("__", ".");
+        match path.strip_suffix("_file") {
+            Some(path) => {
+                let text = std::fs::read_to_string(&value)
+                    .map_err(|error| ConfigError(format!("{name}: {value}: {error}")))?;
+                settings.push((path.to_owned(), text.trim().to_owned()));
+            }
+            None => settings.push((path, value)),
+        }
+    }
+    Ok(settings)
+}
+
+fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))
+}

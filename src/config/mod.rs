@@ -1,0 +1,233 @@
+//! The configuration: layers, checks, and nothing that is not written in `config.example.toml`.
+//!
+//! Later wins: the embedded example, the file, the environment. Must never show a secret.
+
+mod layers;
+mod secrets;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use thiserror::Error;
+use url::Url;
+
+pub use self::secrets::{ApiKey, ApiKeys, Role, Secrets};
+
+const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
+const MOST_TIMEOUT: Duration = Duration::from_secs(300);
+/// Leaves room for `/callback/` and a token.
+const MOST_PUBLIC_URL: usize = 240;
+
+/// What is wrong with the configuration; one line that names the setting.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// All settings, checked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How we are reached.
+    pub server: Server,
+    /// Who may ask.
+    pub auth: Auth,
+    /// Where state is kept.
+    pub store: Store,
+    /// Whom we send to.
+    pub upstream: Upstream,
+    /// What we catch.
+    pub callback: Callback,
+    /// How we send.
+    pub dispatch: Dispatch,
+    /// How we ask for what never came.
+    pub reconcile: Reconcile,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Where upstream reaches us.
+    #[serde(default, deserialize_with = "blank_is_none")]
+    pub public_url: Option<String>,
+    /// How long a client may take to send the head of a request.
+    #[serde(with = "humantime_serde")]
+    pub header_timeout: Duration,
+    /// How long a client may take to send a body.
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
+    /// Most connections at a time.
+    pub max_connections: usize,
+}
+
+/// `[auth]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// The keys that `/v1/*` takes.
+    #[serde(default)]
+    pub api_keys: ApiKeys,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// The SQLite file.
+    pub path: PathBuf,
+}
+
+/// `[upstream]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// Scheme and host.
+    pub base_url: String,
+    /// The key.
+    #[serde(default)]
+    pub api_key: SecretString,
+    /// Longest wait for an answer.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+}
+
+/// `[callback]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Callback {
+    /// Makes tokens: the first signs, all verify. Empty: generated, kept in the store.
+    #[serde(default)]
+    pub secret: Secrets,
+    /// Most bytes of a body.
+    pub max_body: usize,
+}
+
+/// `[dispatch]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dispatch {
+    /// Least distance between two upstream requests.
+    #[serde(with = "humantime_serde")]
+    pub min_interval: Duration,
+    /// First probe of a paused account.
+    #[serde(with = "humantime_serde")]
+    pub probe_after: Duration,
+    /// Most URLs of one job.
+    pub max_urls_per_job: usize,
+}
+
+/// `[reconcile]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconcile {
+    /// First poll of a silent task; empty: 2 minutes, 15 seconds without a public URL.
+    #[serde(default)]
+    pub after: String,
+}
+
+fn blank_is_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.trim().is_empty()))
+}
+
+impl Config {
+    fn check(&self) -> Result<(), ConfigError> {
+        let fail = |text: &str| Err(ConfigError(text.to_owned()));
+        for key in &self.auth.api_keys.0 {
+            if key.name.trim().is_empty() || key.key.expose_secret().len() < 8 {
+                return fail("auth.api_keys: every key needs a name and at least 8 characters");
+            }
+        }
+        if self.callback.secret.0.iter().any(|secret| secret.expose_secret().len() < 16) {
+            return fail("callback.secret: at least 16 characters are needed");
+        }
+        if self.callback.max_body == 0
+            || self.dispatch.max_urls_per_job == 0
+            || self.server.max_connections == 0
+        {
+            return fail(
+                "callback.max_body, dispatch.max_urls_per_job, server.max_connections: must not be 0",
+            );
+        }
+        if !(LEAST_TIMEOUT..=MOST_TIMEOUT).contains(&self.upstream.timeout) {
+            return fail(
+                "upstream.timeout: from 1s to 5m is possible; a submit without an answer is unconfirmed",
+            );
+        }
+        for (name, span) in [
+            ("server.header_timeout", self.server.header_timeout),
+            ("server.body_timeout", self.server.body_timeout),
+            ("dispatch.probe_after", self.dispatch.probe_after),
+            ("reconcile.after", self.poll_after()?),
+        ] {
+            if span.is_zero() {
+                return Err(ConfigError(format!("{name}: must be longer than nothing")));
+            }
+        }
+        if let Some(url) = &self.server.public_url {
+            if url.len() > MOST_PUBLIC_URL {
+                return Err(ConfigError(format!(
+                    "server.public_url: longer than {MOST_PUBLIC_URL} characters; upstream takes callback URLs \
+                     of at most 299"
+                )));
+            }
+            let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+            if parsed.is_none_or(|url| !url.has_host() || url.query().is_some() || url.fragment().is_some()) {
+                return fail("server.public_url: an http or https URL without query or fragment is expected");
+            }
+        }
+        Ok(())
+    }
+
+    /// What [`serve`](Self) needs beyond a readable configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that is missing.
+    pub fn check_for_serving(&self) -> Result<(), ConfigError> {
+        if self.upstream.api_key.expose_secret().trim().is_empty() {
+            return Err(ConfigError(
+                "upstream.api_key: missing; set MEMORIES_API_KEY or SCRAPEHOOK_UPSTREAM__API_KEY".to_owned(),
+            ));
+        }
+        if self.auth.api_keys.0.is_empty() && !self.is_loopback_only() {
+            return Err(ConfigError(
+                "auth.api_keys: needed unless server.listen and server.public_url are both loopback; \
+                 set SCRAPEHOOK_AUTH__API_KEYS=name:write:key"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether only this machine can reach us, as far as the settings tell.
+    pub fn is_loopback_only(&self) -> bool {
+        let public = self.server.public_url.as_deref().and_then(|url| Url::parse(url).ok());
+        self.server.listen.ip().is_loopback()
+            && public.is_none_or(|url| url.host_str().is_some_and(is_loopback_host))
+    }
+
+    /// How long a task may be silent before it is polled.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where the setting is no duration.
+    pub fn poll_after(&self) -> Result<Duration, ConfigError> {
+        let text = self.reconcile.after.trim();
+        if text.is_empty() {
+            let seconds = if self.server.public_url.is_some() { 120 } else { 15 };
+            return Ok(Duration::from_secs(seconds));
+        }
+        humantime::parse_duration(text)
+            .map_err(|error| ConfigError(format!("reconcile.after: `{text}`: {error}")))
+    }
+}
+
+/// Whether this is the host of a URL or a `Host` header (without port) that means this machine.
+pub fn is_loopback_host(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
