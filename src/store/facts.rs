@@ -28,8 +28,11 @@ pub(super) async fn set(
         if !task.note(fact.kind, &fact.video, fact.failure.as_ref()) {
             continue;
         }
-        task.polls_in_vain = 0;
-        task.news_at = fact.at.as_millis();
+        // How polls are answered is no news of the task.
+        if !matches!(fact.kind, FactKind::Named | FactKind::Unnamed) {
+            task.polls_in_vain = 0;
+            task.news_at = fact.at.as_millis();
+        }
         if fact.source != Source::Poll {
             task.news += 1;
         }

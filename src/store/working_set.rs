@@ -42,6 +42,8 @@ pub(super) struct LoadedTask {
     pub(super) facts: TaskFacts,
     pub(super) urls: Vec<StoredUrl>,
     videos: HashMap<String, Known>,
+    /// URLs that a poll named for videos whose facts are only being set.
+    listed: HashMap<String, Vec<usize>>,
     used: u64,
 }
 
@@ -69,9 +71,10 @@ impl LoadedTask {
             FactKind::VideoIndexed => 2,
             FactKind::VideoFailed => 4,
         };
-        let facts = &mut self.facts.videos;
+        let (facts, listed) = (&mut self.facts.videos, &mut self.listed);
         let known = self.videos.entry(video.to_owned()).or_insert_with(|| {
-            facts.push(VideoFacts { state: VideoState::Indexing, failure: None, urls: Vec::new() });
+            let urls = listed.remove(video).unwrap_or_default();
+            facts.push(VideoFacts { state: VideoState::Indexing, failure: None, urls });
             Known { place: facts.len() - 1, kinds: 0 }
         });
         let is_new = known.kinds & flag == 0;
@@ -256,19 +259,17 @@ fn read(row: Row, used: u64) -> Option<LoadedTask> {
         facts,
         urls: urls.collect::<Option<_>>()?,
         videos: HashMap::new(),
+        listed: HashMap::new(),
         used,
     };
+    for Listing(video, position) in serde_json::from_str::<Vec<Listing>>(&row.listings).ok()? {
+        task.listed.entry(video).or_default().push(position);
+    }
     for Fact(kind, video, code, message) in serde_json::from_str::<Vec<Fact>>(&row.facts).ok()? {
         task.note(kind.parse().ok()?, &video, failure(code, message).as_ref());
     }
     for VideoRow(id, state, code, message) in serde_json::from_str::<Vec<VideoRow>>(&row.videos).ok()? {
         task.set_video(&id, state.parse().ok()?, failure(code, message).as_ref());
-    }
-    for Listing(video, position) in serde_json::from_str::<Vec<Listing>>(&row.listings).ok()? {
-        let known = task.videos.get(&video).copied();
-        if let Some(facts) = known.and_then(|known| task.facts.videos.get_mut(known.place)) {
-            facts.urls.push(position);
-        }
     }
     Some(task)
 }

@@ -12,5 +12,6 @@ mod raw;
 mod recompute;
 mod simulator;
 mod startup;
+mod store;
 mod strangers;
 mod support;
