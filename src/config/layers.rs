@@ -1,5 +1,7 @@
 //! The layers: the embedded example, the file, the environment. Later wins.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 
 use super::{Config, ConfigError};
@@ -20,30 +22,54 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the setting.
     pub fn load_with(file: Option<&Path>, environment: Vec<(String, String)>) -> Result<Self, ConfigError> {
+        let known = keys(DEFAULTS)?;
         let mut builder =
             config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
         if let Some(path) = file {
             let text = std::fs::read_to_string(path)
                 .map_err(|error| ConfigError(format!("--config {}: {error}", path.display())))?;
+            let in_file =
+                |error: &dyn fmt::Display| ConfigError(format!("--config {}: {error}", path.display()));
+            let keys = keys(&text).map_err(|error| in_file(&error))?;
+            if let Some(key) = keys.iter().find(|key| !known.contains(*key)) {
+                return Err(in_file(&format_args!("{key}: unknown setting")));
+            }
             builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
         }
-        for (key, value) in from_environment(environment)? {
+        for Setting { name, key, value } in from_environment(environment)? {
+            if !known.contains(&key) {
+                return Err(ConfigError(format!("{name}: unknown setting {key}")));
+            }
             builder = builder
                 .set_override(&key, value)
-                .map_err(|_| ConfigError(format!("{}: not a key", variable(&key))))?;
+                .map_err(|_| ConfigError(format!("{name}: not a setting")))?;
         }
-        let layers = builder.build().map_err(|error| {
-            let error = one_line(&error.to_string());
-            ConfigError(match file {
-                Some(path) => format!("--config {}: {error}", path.display()),
-                None => error,
-            })
-        })?;
+        let layers = builder.build().map_err(|error| ConfigError(one_line(&error.to_string())))?;
         let config: Self =
             layers.try_deserialize().map_err(|error| ConfigError(one_line(&error.to_string())))?;
         config.check()?;
         Ok(config)
     }
+}
+
+/// The settings that a text names, as `section.key`.
+fn keys(text: &str) -> Result<BTreeSet<String>, ConfigError> {
+    let source = config::File::from_str(text, config::FileFormat::Toml);
+    let sections: BTreeMap<String, config::Value> = config::Config::builder()
+        .add_source(source)
+        .build()
+        .and_then(config::Config::try_deserialize)
+        .map_err(|error| ConfigError(one_line(&error.to_string())))?;
+    let mut keys = BTreeSet::new();
+    for (section, value) in sections {
+        match value.into_table() {
+            Ok(table) => keys.extend(table.into_keys().map(|key| format!("{section}.{key}"))),
+            Err(_) => {
+                keys.insert(section);
+            }
+        }
+    }
+    Ok(keys)
 }
 
 /// A parser's message without its excerpt of the file: that spans lines, and can hold a secret.
@@ -74,28 +100,34 @@ fn environment() -> Result<Vec<(String, String)>, ConfigError> {
     Ok(variables)
 }
 
+/// A setting in the environment.
+struct Setting {
+    /// The variable.
+    name: String,
+    /// `section.key`
+    key: String,
+    value: String,
+}
+
 /// The settings in the environment: `SCRAPEHOOK_<SECTION>__<KEY>`, `…_FILE` for one in a file, and the
 /// upstream's own name for its key, which those overrule.
-fn from_environment(environment: Vec<(String, String)>) -> Result<Vec<(String, String)>, ConfigError> {
+fn from_environment(environment: Vec<(String, String)>) -> Result<Vec<Setting>, ConfigError> {
     let mut settings = Vec::new();
-    if let Some((_, key)) = environment.iter().find(|(name, _)| name == UPSTREAM_KEY) {
-        settings.push(("upstream.api_key".to_owned(), key.clone()));
+    if let Some((name, value)) = environment.iter().find(|(name, _)| name == UPSTREAM_KEY) {
+        let key = "upstream.api_key".to_owned();
+        settings.push(Setting { name: name.clone(), key, value: value.clone() });
     }
     for (name, value) in environment {
         let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) else { continue };
-        let path = path.to_ascii_lowercase().replace("__", ".");
-        match path.strip_suffix("_file") {
-            Some(path) => {
+        let key = path.to_ascii_lowercase().replace("__", ".");
+        match key.strip_suffix("_file").map(str::to_owned) {
+            Some(key) => {
                 let text = std::fs::read_to_string(&value)
                     .map_err(|error| ConfigError(format!("{name}: {value}: {error}")))?;
-                settings.push((path.to_owned(), text.trim().to_owned()));
+                settings.push(Setting { name, key, value: text.trim().to_owned() });
             }
-            None => settings.push((path, value)),
+            None => settings.push(Setting { name, key, value }),
         }
     }
     Ok(settings)
-}
-
-fn variable(key: &str) -> String {
-    format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))
 }

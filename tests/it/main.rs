@@ -5,9 +5,12 @@
 
 mod architecture;
 mod bad_input;
+mod binary;
 mod callbacks;
+mod configuration;
 mod conversations;
 mod fixtures;
+mod kill;
 mod raw;
 mod recompute;
 mod simulator;

@@ -1,0 +1,162 @@
+//! The real binary as a process of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{DEADLINE, UPSTREAM_KEY};
+
+pub const API_KEY: &str = "api-key-that-must-not-show";
+pub const CALLBACK_SECRET: &str = "callback-secret-that-must-not-show";
+
+/// The binary with a folder and an environment of its own.
+pub struct Binary {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Binary {
+    /// Without a variable.
+    pub fn bare() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
+    }
+
+    pub fn new() -> Self {
+        let binary = Self::bare();
+        let path = binary.path("scrapehook.db").display().to_string();
+        binary
+            .set("SERVER__LISTEN", "127.0.0.1:0")
+            .set("STORE__PATH", &path)
+            .set("UPSTREAM__BASE_URL", "http://127.0.0.1:9")
+            .set("UPSTREAM__API_KEY", UPSTREAM_KEY)
+    }
+
+    pub fn set(self, key: &str, value: &str) -> Self {
+        self.variable(&format!("SCRAPEHOOK_{key}"), value)
+    }
+
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scrapehook"));
+        command.args(arguments).current_dir(self.folder.path()).env_clear();
+        command.envs(self.variables.iter().cloned()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        run(&mut self.command(arguments))
+    }
+
+    /// Runs what must be refused, and gives the line that says why.
+    pub fn refused(&self, arguments: &[&str]) -> String {
+        refusal(self.run(arguments))
+    }
+
+    pub fn serve(&self, arguments: &[&str]) -> Serving {
+        let mut child = self.command(&[&["serve"], arguments].concat()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (tell, hear) = mpsc::channel();
+        let log = thread::spawn(move || {
+            let mut log = String::new();
+            for line in stderr.lines() {
+                let line = line.unwrap();
+                let event: Value = serde_json::from_str(&line).unwrap_or_default();
+                if event["message"] == "serving" {
+                    let _ = tell.send(event["address"].as_str().unwrap().to_owned());
+                }
+                log.push_str(&line);
+                log.push('\n');
+            }
+            log
+        });
+        let mut serving = Serving { child, log: Some(log), base: String::new() };
+        match hear.recv_timeout(DEADLINE) {
+            Ok(address) => serving.base = format!("http://{address}"),
+            Err(_) => panic!("it does not serve: {}", serving.end()),
+        }
+        serving
+    }
+}
+
+pub fn run(command: &mut Command) -> (i32, String, String) {
+    let child = command.spawn().unwrap();
+    let id = child.id();
+    let (tell, hear) = mpsc::channel();
+    thread::spawn(move || tell.send(child.wait_with_output()));
+    let Ok(output) = hear.recv_timeout(DEADLINE) else {
+        signal(id, "-KILL");
+        panic!("{command:?} does not end");
+    };
+    let Output { status, stdout, stderr } = output.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+}
+
+pub fn refusal((code, stdout, stderr): (i32, String, String)) -> String {
+    assert_eq!(code, 2, "{stderr}");
+    assert_eq!(stdout, "");
+    let (log, words): (Vec<&str>, Vec<&str>) = stderr.lines().partition(|line| line.starts_with('{'));
+    assert!(log.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{stderr}");
+    assert_eq!(words.len(), 1, "one line: {stderr}");
+    assert_eq!(stderr.lines().last(), Some(words[0]));
+    assert!(words[0].starts_with("scrapehook: "), "{stderr}");
+    for secret in [UPSTREAM_KEY, API_KEY, CALLBACK_SECRET] {
+        assert!(!stderr.contains(secret), "{stderr}");
+    }
+    words[0].to_owned()
+}
+
+fn signal(id: u32, signal: &str) {
+    assert!(Command::new("kill").args([signal, &id.to_string()]).status().unwrap().success());
+}
+
+/// A binary that serves; killed where a test fails.
+pub struct Serving {
+    child: Child,
+    log: Option<JoinHandle<String>>,
+    pub base: String,
+}
+
+impl Serving {
+    /// Kills it, and gives its log.
+    pub fn end(&mut self) -> String {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.log.take().map(|log| log.join().unwrap()).unwrap_or_default()
+    }
+
+    /// Asks it to stop; gives its exit code and all that it wrote.
+    pub fn terminate(mut self) -> (i32, String) {
+        signal(self.child.id(), "-TERM");
+        let log = self.log.take().unwrap();
+        let (tell, hear) = mpsc::channel();
+        // Its log ends when the process does.
+        thread::spawn(move || tell.send(log.join().unwrap()));
+        let mut text = hear.recv_timeout(DEADLINE).expect("it stops in time");
+        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        (code, text)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
