@@ -19,7 +19,7 @@ use crate::recompute::assert_states_follow_from_facts;
 use crate::support::{DEADLINE, free_address, simulator};
 
 const ROUNDS: u64 = 5;
-const URLS_PER_ROUND: u64 = 24;
+const URLS_PER_ROUND: u64 = 12;
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
@@ -57,7 +57,7 @@ async fn killed_at_random_nothing_acknowledged_is_lost_and_nothing_is_sent_twice
         let job = client.post(jobs).json(&json!({ "video_urls": urls })).send().await.unwrap();
         assert_eq!(job.status(), 202);
         let (submits, callbacks) = (upstream.submits().len(), upstream.callbacks_sent().len());
-        let more = random.random_range(1..URLS_PER_ROUND as usize / 2);
+        let more = random.random_range(1..URLS_PER_ROUND as usize);
         let by_submits = random.random_bool(0.5);
         let reached = upstream.until(|upstream| match by_submits {
             true => upstream.submits().len() >= submits + more,
@@ -69,23 +69,25 @@ async fn killed_at_random_nothing_acknowledged_is_lost_and_nothing_is_sent_twice
         serving.end();
     }
 
-    let serving = binary.serve(&[]);
-    let open = format!("{}/v1/tasks?limit=500&state=", serving.base);
+    let mut serving = binary.serve(&[]);
+    let open = format!("{}/v1/tasks?limit=1&state=", serving.base);
+    let ask = async |url: &str| -> Value { client.get(url).send().await.unwrap().json().await.unwrap() };
     let settle = async {
         for state in ["queued", "submitting", "accepted", "downloaded"] {
-            loop {
-                let page: Value =
-                    client.get(format!("{open}{state}")).send().await.unwrap().json().await.unwrap();
-                if page["items"].as_array().unwrap().is_empty() {
-                    break;
-                }
-            }
+            while !ask(&format!("{open}{state}")).await["items"].as_array().unwrap().is_empty() {}
         }
     };
-    let patience = DEADLINE + Duration::from_millis(200) * u32::try_from(rounds).unwrap();
-    tokio::time::timeout(patience, settle)
-        .await
-        .unwrap_or_else(|_| panic!("seed {seed}: a task has no way on"));
+    let patience = DEADLINE + Duration::from_millis(500) * u32::try_from(rounds).unwrap();
+    if tokio::time::timeout(patience, settle).await.is_err() {
+        let mut left = Vec::new();
+        for state in ["queued", "submitting", "accepted", "downloaded"] {
+            left.push(ask(&format!("{open}{state}")).await["items"].as_array().unwrap().len());
+        }
+        let paused = ask(&format!("{}/v1/events?kind=sending.paused&limit=500", serving.base)).await;
+        let (paused, log) = (paused["items"].as_array().unwrap().last().cloned(), serving.end());
+        let log: Vec<_> = log.lines().rev().take(5).collect();
+        panic!("seed {seed}: tasks have no way on: {left:?}, last pause {paused:?}, {log:?}");
+    }
     assert_eq!(serving.terminate().0, 0);
 
     let acknowledged = acknowledged(&upstream);
