@@ -59,16 +59,31 @@ pub struct App {
 }
 
 impl App {
-    /// Starts everything; requests are answered from now on.
+    /// Listens on `server.listen`, and starts everything; requests are answered from now on.
     ///
     /// # Errors
     /// [`StartError`] names the setting that stands in the way.
     pub async fn bind(config: &Config, accept_upstream_change: bool) -> Result<Self, StartError> {
         config.check_for_serving()?;
+        let address = config.server.listen;
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|source| StartError::Listen { address, source })?;
+        Self::start(config, accept_upstream_change, listener).await
+    }
+
+    /// Like [`bind`](Self::bind), with a listener that is there already.
+    ///
+    /// # Errors
+    /// [`StartError`] names the setting that stands in the way.
+    pub async fn start(
+        config: &Config,
+        accept_upstream_change: bool,
+        listener: TcpListener,
+    ) -> Result<Self, StartError> {
+        config.check_for_serving()?;
         let upstream =
             Upstream::new(&config.upstream.base_url, &config.upstream.api_key, config.upstream.timeout)?;
         let listen = |source| StartError::Listen { address: config.server.listen, source };
-        let listener = TcpListener::bind(config.server.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let poll_after = config.poll_after()?;
         let base = config.upstream.base_url.trim_end_matches('/');

@@ -1,5 +1,6 @@
 //! `demo`: the simulator, the service and one job in one process, on a database that is thrown away.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,7 +46,10 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
         ..Settings::default()
     })
     .await?;
-    let app = App::bind(&settings(&folder, &simulator.url()).await?, false).await?;
+    // First of all: the callback URL must be known before the service starts.
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let config = settings(&folder, &simulator.url(), listener.local_addr()?)?;
+    let app = App::start(&config, false, listener).await?;
     let base = format!("http://{}", app.address());
     let stop = app.stop_token();
     let service = tokio::spawn(app.join());
@@ -78,9 +82,7 @@ impl Drop for Folder {
     }
 }
 
-async fn settings(folder: &Folder, upstream: &str) -> anyhow::Result<Config> {
-    // A port that is free now: the callback URL must be known before the service is bound to it.
-    let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+fn settings(folder: &Folder, upstream: &str, address: SocketAddr) -> anyhow::Result<Config> {
     let set = |key: &str, value: String| (format!("SCRAPEHOOK_{key}"), value);
     Ok(Config::load_with(
         None,
