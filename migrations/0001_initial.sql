@@ -67,6 +67,8 @@ CREATE TABLE tasks (
     polls_in_vain      INTEGER NOT NULL DEFAULT 0, -- in a row, that taught nothing
     refused_polls      INTEGER NOT NULL DEFAULT 0, -- in a row
     poll_not_before    INTEGER NOT NULL DEFAULT 0, -- upstream could not be asked, or wanted to be left alone
+    quiet_since        INTEGER,                   -- since then polls list no more, and all videos have ended
+    stalled_at         INTEGER,                   -- when it had been silent for too long; news takes it back
     next_poll_at       INTEGER,                   -- NULL: nothing to ask
     unrecognized       INTEGER NOT NULL DEFAULT 0 -- callbacks that nobody understood, kept or only counted
 ) STRICT, WITHOUT ROWID;

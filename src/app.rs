@@ -87,7 +87,12 @@ impl App {
         let address = listener.local_addr().map_err(listen)?;
         let poll_after = config.poll_after()?;
         let base = config.upstream.base_url.trim_end_matches('/');
-        let policy = Policy { poll_after, probe_after: config.dispatch.probe_after };
+        let policy = Policy {
+            poll_after,
+            probe_after: config.dispatch.probe_after,
+            settle_after: config.reconcile.settle_after,
+            deadline: config.reconcile.deadline,
+        };
         let (store, writer) = Store::open(&config.store.path, base, accept_upstream_change, policy).await?;
         let writer = tokio::spawn(writer.run());
         store.close_open_submits(clock::now()).await?;
@@ -111,7 +116,7 @@ impl App {
             callback_urls,
             stop.clone(),
         );
-        let reconciler = Reconciler::new(worker_store, upstream, budget, poll_after, stop.clone());
+        let reconciler = Reconciler::new(worker_store, upstream, budget, policy, stop.clone());
         let router = http::routes(config, store.clone(), tokens);
         let limits = ConnectionLimits {
             header_timeout: config.server.header_timeout,

@@ -128,6 +128,12 @@ pub struct Reconcile {
     /// First poll of a silent task; empty: 2 minutes, 15 seconds without a public URL.
     #[serde(default)]
     pub after: String,
+    /// How far apart two polls must be that prove that there are no more videos.
+    #[serde(with = "humantime_serde")]
+    pub settle_after: Duration,
+    /// How long a task may be silent before its job stops waiting for it.
+    #[serde(with = "humantime_serde")]
+    pub deadline: Duration,
 }
 
 fn blank_is_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -163,6 +169,7 @@ impl Config {
             ("server.body_timeout", self.server.body_timeout),
             ("dispatch.probe_after", self.dispatch.probe_after),
             ("reconcile.after", self.poll_after()?),
+            ("reconcile.deadline", self.reconcile.deadline),
         ] {
             if span.is_zero() {
                 return Err(ConfigError(format!("{name}: must be longer than nothing")));

@@ -48,6 +48,10 @@ pub struct TaskFacts {
     pub unnamed: bool,
     /// A poll answered in the shape that names URLs: it alone joins videos to them.
     pub named: bool,
+    /// Polls far enough apart listed no more videos.
+    pub exhausted: bool,
+    /// Nothing was learned of it for longer than the deadline. News takes this back: it is no fact.
+    pub stalled: bool,
     /// Its videos.
     pub videos: Vec<VideoFacts>,
 }
@@ -83,11 +87,24 @@ pub fn derive(facts: &TaskFacts) -> Derived {
         count(facts, &mut outcomes);
     }
 
+    if facts.exhausted && facts.succeeded && !pending {
+        for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_none()) {
+            let failure = Failure::new("no_video", "upstream made no video of it");
+            *outcome = Some((UrlState::Failed, Some(failure)));
+        }
+    }
+
     let (state, error) = task_state(facts, pending, &outcomes);
-    let urls = outcomes
-        .into_iter()
-        .map(|outcome| outcome.unwrap_or_else(|| unjoined(state, error.as_ref())))
-        .collect();
+    let open = match state {
+        // Its job stops waiting, and the task stays what it is: nobody knows whether it was charged.
+        TaskState::Unconfirmed if facts.stalled => {
+            let words =
+                "no answer, no callback: upstream may have charged for it; look there, then adopt or retry";
+            (UrlState::Failed, Some(Failure::new("unconfirmed", words)))
+        }
+        _ => unjoined(state, error.as_ref()),
+    };
+    let urls = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| open.clone())).collect();
     Derived { state, error, urls }
 }
 
@@ -138,16 +155,21 @@ fn task_state(
 ) -> (TaskState, Option<Failure>) {
     if facts.succeeded || !facts.videos.is_empty() {
         let complete = !outcomes.is_empty() && !pending && outcomes.iter().all(Option::is_some);
-        return if complete { ended(outcomes) } else { (TaskState::Downloaded, None) };
+        return match (complete, facts.stalled) {
+            (true, _) => ended(outcomes),
+            (false, true) => stalled(),
+            (false, false) => (TaskState::Downloaded, None),
+        };
     }
     if let Some(failure) = &facts.failed {
         return (TaskState::Failed, Some(failure.clone()));
     }
+    let taken = || if facts.stalled { stalled() } else { (TaskState::Accepted, None) };
     if facts.has_upstream_id {
-        return (TaskState::Accepted, None);
+        return taken();
     }
     match &facts.submission {
-        Submission::Ended(SubmitOutcome::Accepted, _) => (TaskState::Accepted, None),
+        Submission::Ended(SubmitOutcome::Accepted, _) => taken(),
         Submission::Ended(SubmitOutcome::Rejected, failure) => (TaskState::Rejected, failure.clone()),
         _ if facts.canceled => {
             (TaskState::Canceled, Some(Failure::new("canceled", "canceled before it was sent")))
@@ -157,6 +179,10 @@ fn task_state(
         Submission::Ended(SubmitOutcome::Deferred, failure) => (TaskState::Queued, failure.clone()),
         Submission::Ended(SubmitOutcome::Unknown, failure) => (TaskState::Unconfirmed, failure.clone()),
     }
+}
+
+fn stalled() -> (TaskState, Option<Failure>) {
+    (TaskState::Stalled, Some(Failure::new("stalled", "upstream has said nothing of it for too long")))
 }
 
 fn ended(outcomes: &[Option<Outcome>]) -> (TaskState, Option<Failure>) {
@@ -217,6 +243,8 @@ mod tests {
             canceled: false,
             unnamed: false,
             named: false,
+            exhausted: false,
+            stalled: false,
             videos: Vec::new(),
         }
     }
@@ -295,6 +323,37 @@ mod tests {
         assert_eq!(state(&task), TaskState::Indexed);
         task.named = true;
         assert_eq!(state(&task), TaskState::Downloaded, "polls say more than counting");
+    }
+
+    #[test]
+    fn a_url_without_a_video_fails_once_polls_list_no_more() {
+        let mut task = facts(2);
+        task.exhausted = true;
+        task.videos = vec![video(VideoState::Indexed, &[0])];
+        assert_eq!(state(&task), TaskState::Downloaded, "SUCCEEDED has not been seen");
+        task.succeeded = true;
+        assert_eq!(state(&task), TaskState::Partial);
+        assert_eq!(derive(&task).urls[1].1.as_ref().map(|failure| failure.code.as_str()), Some("no_video"));
+        task.videos.push(video(VideoState::Indexing, &[]));
+        assert_eq!(state(&task), TaskState::Downloaded, "more came after all");
+        task.videos.clear();
+        assert_eq!(state(&task), TaskState::Failed);
+    }
+
+    #[test]
+    fn silence_ends_what_was_sent_and_nothing_that_is_complete() {
+        let mut task = facts(1);
+        task.stalled = true;
+        assert_eq!(state(&task), TaskState::Queued);
+        task.submission = Submission::Ended(SubmitOutcome::Unknown, None);
+        let derived = derive(&task);
+        assert_eq!((derived.state, derived.urls[0].0), (TaskState::Unconfirmed, UrlState::Failed));
+        task.has_upstream_id = true;
+        assert_eq!(state(&task), TaskState::Stalled);
+        task.succeeded = true;
+        assert_eq!(state(&task), TaskState::Stalled);
+        task.videos = vec![video(VideoState::Indexed, &[0])];
+        assert_eq!(state(&task), TaskState::Indexed);
     }
 
     #[test]

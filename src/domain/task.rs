@@ -65,6 +65,8 @@ words! {
         Unnamed = "unnamed",
         /// A poll answered in the shape that names URLs.
         Named = "named",
+        /// Polls far enough apart list no more videos: a URL without one has none.
+        Exhausted = "exhausted",
         /// A video of the task exists.
         VideoSeen = "video_seen",
         /// A video of the task is indexed.

@@ -12,7 +12,9 @@ use sqlx::sqlite::SqliteConnection;
 use super::changes::Changes;
 use super::op::Op;
 use super::working_set::WorkingSet;
-use super::{Policy, callbacks, events, facts, jobs, pauses, polls, quarantine, settle, submits, videos};
+use super::{
+    Policy, callbacks, events, facts, jobs, pauses, polls, quarantine, settle, silence, submits, videos,
+};
 use crate::domain::id::TaskId;
 
 /// What became of a batch.
@@ -54,6 +56,8 @@ pub(super) async fn commit(
     let tasks: BTreeSet<TaskId> =
         changes.touched.keys().copied().chain(changes.facts.iter().map(|fact| fact.task)).collect();
     loaded.load(connection, tasks).await?;
+    facts::set(connection, loaded, &mut changes).await?;
+    silence::judge(loaded, policy, &mut changes);
     facts::set(connection, loaded, &mut changes).await?;
     settle::touched(connection, policy, loaded, &mut changes).await?;
     let last_seq = write_and_commit(connection, &mut changes).await?;
@@ -107,6 +111,7 @@ async fn apply_one(
             pauses::set(connection, pause, *source, *at, policy, changes).await.map(|()| true)
         }
         Op::Resume { scope, source, at } => pauses::lift(connection, scope, *source, *at, changes).await,
+        Op::Sweep { at } => silence::sweep(connection, *at, policy, changes).await.map(|()| true),
         Op::Prove { at } => {
             sqlx::query(
                 "INSERT INTO meta (key, value) VALUES ('proved_at', ?1)

@@ -23,6 +23,8 @@ pub(super) struct Touch {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub(super) facts: Vec<NewFact>,
+    /// Tasks that a poll listed in the shape that names URLs, and when it was asked.
+    pub(super) listed: Vec<(TaskId, Timestamp)>,
     pub(super) rows: Rows,
     pub(super) touched: BTreeMap<TaskId, Touch>,
     /// Tasks whose rows were changed by SQL alone: the working set must load them anew.

@@ -29,7 +29,10 @@ pub(super) async fn set(
             continue;
         }
         // How polls are answered is no news of the task.
-        if !matches!(fact.kind, FactKind::Named | FactKind::Unnamed) {
+        if !matches!(fact.kind, FactKind::Named | FactKind::Unnamed | FactKind::Exhausted) {
+            task.quiet_since = None;
+            task.stalled_at = None;
+            task.facts.stalled = false;
             task.polls_in_vain = 0;
             task.news_at = fact.at.as_millis();
         }
@@ -60,7 +63,12 @@ fn fold(news: &mut BTreeMap<String, VideoNews>, fact: NewFact) {
         FactKind::VideoIndexed => VideoState::Indexed,
         FactKind::VideoFailed => VideoState::Failed,
         FactKind::VideoSeen => VideoState::Indexing,
-        FactKind::Succeeded | FactKind::Failed | FactKind::Canceled | FactKind::Unnamed | FactKind::Named => {
+        FactKind::Succeeded
+        | FactKind::Failed
+        | FactKind::Canceled
+        | FactKind::Unnamed
+        | FactKind::Named
+        | FactKind::Exhausted => {
             return;
         }
     };

@@ -16,6 +16,7 @@ mod pauses;
 mod polls;
 mod quarantine;
 mod settle;
+mod silence;
 mod submits;
 mod tasks;
 mod videos;
@@ -54,6 +55,10 @@ pub struct Policy {
     pub poll_after: Duration,
     /// First probe of a paused account.
     pub probe_after: Duration,
+    /// How far apart two polls must be that prove that there are no more videos.
+    pub settle_after: Duration,
+    /// How long a task may be silent before its job stops waiting for it.
+    pub deadline: Duration,
 }
 
 /// A reading failed; the cause is for the log, never for a client.
@@ -166,6 +171,14 @@ impl Store {
         end: PollEnd,
     ) -> Result<(), WriteError> {
         self.queues.wait(op::Op::RecordPoll { poll, asked_at, at, end }).await.map(|_| ())
+    }
+
+    /// Marks the tasks that were silent for too long.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn sweep(&self, at: Timestamp) -> Result<(), WriteError> {
+        self.queues.wait(op::Op::Sweep { at }).await.map(|_| ())
     }
 
     /// Stops sending, or moves the next probe of a scope that is stopped already.

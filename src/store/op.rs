@@ -138,7 +138,7 @@ pub struct NewPause {
 impl Op {
     /// Whether it reads states that an operation before it may have changed: then it begins a batch.
     pub(super) const fn reads_states(&self) -> bool {
-        matches!(self, Self::BeginSubmit { .. })
+        matches!(self, Self::BeginSubmit { .. } | Self::Sweep { .. })
     }
 }
 
@@ -174,6 +174,10 @@ pub(super) enum Op {
     Resume {
         scope: String,
         source: Source,
+        at: Timestamp,
+    },
+    /// Marks what was silent for too long.
+    Sweep {
         at: Timestamp,
     },
     /// Changes nothing that anybody reads: proves that commits work.

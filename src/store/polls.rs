@@ -52,6 +52,7 @@ pub(super) async fn record(
     .await?;
     changes.touch(task, asked_at, Source::Poll);
 
+    let listed = &mut changes.listed;
     let mut fact = |kind, video: &str, failure| {
         changes.facts.push(NewFact {
             task,
@@ -71,6 +72,7 @@ pub(super) async fn record(
         }
         PollEnd::Listed { videos, names_urls } => {
             if *names_urls {
+                listed.push((task, asked_at));
                 fact(FactKind::Named, "", None);
             } else if !videos.is_empty() {
                 fact(FactKind::Unnamed, "", None);

@@ -91,6 +91,9 @@ fn task_change(
     if let (Some(kind), true) = (kind, is_new_state) {
         event(kind, reason());
     }
+    if state == TaskState::Unconfirmed && stored.stalled_at == Some(at) {
+        event(EventKind::TaskStalled, Some("unconfirmed: its job no longer waits for it".to_owned()));
+    }
     if state.is_settled() && is_new_state {
         event(EventKind::TaskSettled, Some(state.to_string()));
     }
@@ -115,6 +118,8 @@ fn task_change(
         stored.news,
         stored.news_at,
         stored.polls_in_vain,
+        stored.quiet_since,
+        stored.stalled_at,
     ])
 }
 
@@ -137,7 +142,9 @@ fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) 
         let wait = backoff(stored.polls_in_vain + 1, policy.poll_after, policy.poll_after * POLL_GROWTH);
         let last = stored.polled_at.map_or(stored.news_at, |polled| polled.max(stored.news_at));
         // A clock that was put back must not make it wait for the old time.
-        last.min(at).saturating_add(millis(wait))
+        let next = last.min(at).saturating_add(millis(wait));
+        let settle = stored.quiet_since.map(|since| since.saturating_add(millis(policy.settle_after)));
+        settle.map_or(next, |settle| settle.min(next).max(at))
     };
     let next = if is_due { at } else { silent() };
     Some(next.max(stored.poll_not_before))
@@ -147,11 +154,13 @@ fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) 
 pub(super) const UPDATE: &str = "UPDATE tasks SET state = new.state, accepted_at = new.accepted_at,
        downloaded_at = new.downloaded_at, settled_at = new.settled_at, error_code = new.error_code,
        error_message = new.error_message, next_poll_at = new.next_poll_at, news = new.news,
-       news_at = new.news_at, polls_in_vain = new.polls_in_vain
+       news_at = new.news_at, polls_in_vain = new.polls_in_vain, quiet_since = new.quiet_since,
+       stalled_at = new.stalled_at
      FROM (SELECT value->>0 AS id, value->>1 AS state, value->>2 AS accepted_at,
              value->>3 AS downloaded_at, value->>4 AS settled_at, value->>5 AS error_code,
              value->>6 AS error_message, value->>7 AS next_poll_at, value->>8 AS news,
-             value->>9 AS news_at, value->>10 AS polls_in_vain
+             value->>9 AS news_at, value->>10 AS polls_in_vain,
+             value->>11 AS quiet_since, value->>12 AS stalled_at
            FROM json_each(?)) AS new
      WHERE tasks.id = new.id";
 

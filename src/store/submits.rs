@@ -58,15 +58,13 @@ pub(super) async fn end(
     close(&mut *connection, task, at, outcome, failure).await?;
     match end {
         SubmitEnd::Accepted(upstream_id) => {
-            sqlx::query(
-                "UPDATE tasks SET upstream_id = ?2, upstream_id_source = ?3, news_at = ?4 WHERE id = ?1",
-            )
-            .bind(task.to_string())
-            .bind(upstream_id)
-            .bind(UpstreamIdSource::Submit.as_str())
-            .bind(at.as_millis())
-            .execute(&mut *connection)
-            .await?;
+            sqlx::query("UPDATE tasks SET upstream_id = ?2, upstream_id_source = ?3 WHERE id = ?1")
+                .bind(task.to_string())
+                .bind(upstream_id)
+                .bind(UpstreamIdSource::Submit.as_str())
+                .bind(at.as_millis())
+                .execute(&mut *connection)
+                .await?;
         }
         SubmitEnd::Deferred(_, wait) => {
             sqlx::query("UPDATE tasks SET next_attempt_at = ?2 WHERE id = ?1")
@@ -151,8 +149,13 @@ async fn close(
     .bind(outcome.as_str())
     .bind(failure.map(|failure| &failure.code))
     .bind(failure.map(|failure| &failure.message))
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    sqlx::query("UPDATE tasks SET news_at = ?2 WHERE id = ?1")
+        .bind(task.to_string())
+        .bind(at.as_millis())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

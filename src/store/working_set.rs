@@ -38,6 +38,8 @@ pub(super) struct LoadedTask {
     pub(super) poll_wanted: i64,
     pub(super) polls_in_vain: u32,
     pub(super) poll_not_before: i64,
+    pub(super) quiet_since: Option<i64>,
+    pub(super) stalled_at: Option<i64>,
     pub(super) next_poll_at: Option<i64>,
     pub(super) facts: TaskFacts,
     pub(super) urls: Vec<StoredUrl>,
@@ -61,6 +63,7 @@ impl LoadedTask {
             FactKind::Succeeded => return !std::mem::replace(&mut self.facts.succeeded, true),
             FactKind::Canceled => return !std::mem::replace(&mut self.facts.canceled, true),
             FactKind::Unnamed => return !std::mem::replace(&mut self.facts.unnamed, true),
+            FactKind::Exhausted => return !std::mem::replace(&mut self.facts.exhausted, true),
             FactKind::Named => return !std::mem::replace(&mut self.facts.named, true),
             FactKind::Failed => {
                 let is_new = self.facts.failed.is_none();
@@ -178,6 +181,8 @@ struct Row {
     poll_wanted: i64,
     polls_in_vain: u32,
     poll_not_before: i64,
+    quiet_since: Option<i64>,
+    stalled_at: Option<i64>,
     next_poll_at: Option<i64>,
     submit: Option<String>,
     facts: String,
@@ -200,7 +205,8 @@ struct UrlRow(String, Option<String>);
 async fn select(connection: &mut SqliteConnection, ids: &str) -> Result<Vec<Row>, sqlx::Error> {
     sqlx::query_as(
         "SELECT id, state, upstream_id, accepted_at, downloaded_at, settled_at,
-           news, news_at, polled_news, polled_at, poll_wanted, polls_in_vain, poll_not_before, next_poll_at,
+           news, news_at, polled_news, polled_at, poll_wanted, polls_in_vain, poll_not_before, quiet_since,
+           stalled_at, next_poll_at,
            (SELECT json_array(outcome, code, message) FROM submits
               WHERE task_id = tasks.id ORDER BY attempt DESC LIMIT 1) AS submit,
            (SELECT json_group_array(json_array(kind, video_id, code, message)) FROM facts
@@ -240,6 +246,8 @@ fn read(row: Row, used: u64) -> Option<LoadedTask> {
         canceled: false,
         unnamed: false,
         named: false,
+        exhausted: false,
+        stalled: row.stalled_at.is_some(),
         videos: Vec::new(),
     };
     let urls = urls.into_iter().map(|UrlRow(state, code)| Some((state.parse().ok()?, code)));
@@ -255,6 +263,8 @@ fn read(row: Row, used: u64) -> Option<LoadedTask> {
         poll_wanted: row.poll_wanted,
         polls_in_vain: row.polls_in_vain,
         poll_not_before: row.poll_not_before,
+        quiet_since: row.quiet_since,
+        stalled_at: row.stalled_at,
         next_poll_at: row.next_poll_at,
         facts,
         urls: urls.collect::<Option<_>>()?,

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Step, StepError, Worker};
 use crate::domain::time::Timestamp;
 use crate::domain::video::VideoState;
-use crate::store::{PollEnd, PolledVideo, Store};
+use crate::store::{Policy, PollEnd, PolledVideo, Store};
 use crate::upstream::wire::{ListedStatus, ListedVideo};
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, PollAnswer, Upstream};
 
@@ -18,31 +18,50 @@ pub struct Reconciler {
     store: Store,
     upstream: Upstream,
     budget: Arc<Budget>,
-    poll_after: Duration,
+    policy: Policy,
     stop: CancellationToken,
+    next_sweep: Option<Instant>,
 }
 
 impl Reconciler {
-    /// A reconciler that asks again after `poll_after`, and waits for its turn until `stop`.
+    /// A reconciler that waits for its turn until `stop`.
     pub fn new(
         store: Store,
         upstream: Upstream,
         budget: Arc<Budget>,
-        poll_after: Duration,
+        policy: Policy,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, upstream, budget, poll_after, stop }
+        Self { store, upstream, budget, policy, stop, next_sweep: None }
+    }
+}
+
+/// The longest time between two looks for tasks that were silent for too long.
+const SWEEP: Duration = Duration::from_secs(60);
+
+impl Reconciler {
+    /// Looks for what was silent for too long, now and then; says when it will look again.
+    async fn sweep(&mut self, now: Timestamp) -> Result<Timestamp, StepError> {
+        let rest = self.next_sweep.map(|next| next.saturating_duration_since(Instant::now()));
+        if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
+            return Ok(now.after(rest));
+        }
+        self.store.sweep(now).await?;
+        let rest = (self.policy.deadline / 20).clamp(Duration::from_millis(10), SWEEP);
+        self.next_sweep = Some(Instant::now() + rest);
+        Ok(now.after(rest))
     }
 }
 
 impl Worker for Reconciler {
     /// Polls the task that is due first.
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
-        let Some(due) = self.store.next_poll().await? else { return Ok(Step::Idle) };
+        let sweep = self.sweep(now).await?;
+        let Some(due) = self.store.next_poll().await? else { return Ok(Step::WaitUntil(sweep)) };
         // One that is due later than any wait lasts was put off before the clock was set back.
-        let longest = LONGEST_WAIT.max(self.poll_after);
+        let longest = LONGEST_WAIT.max(self.policy.poll_after * 8).max(self.policy.settle_after);
         if due.due > now && due.due <= now.after(longest) {
-            return Ok(Step::WaitUntil(due.due));
+            return Ok(Step::WaitUntil(due.due.min(sweep)));
         }
         let started = Instant::now();
         let at = || now.after(started.elapsed());
@@ -67,7 +86,7 @@ impl Worker for Reconciler {
             }
             PollAnswer::Unanswered(refusal) => {
                 tracing::warn!(task = %due.task, code = refusal.code, reason = refusal.message, "poll unanswered");
-                PollEnd::Unanswered(self.poll_after)
+                PollEnd::Unanswered(self.policy.poll_after)
             }
         };
         self.store.record_poll(due, asked_at, at(), end).await?;

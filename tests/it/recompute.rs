@@ -13,10 +13,13 @@ use sqlx::{ConnectOptions, Connection};
 /// Checks the file of a service that has stopped.
 pub async fn assert_states_follow_from_facts(database: &Path) {
     let mut file = SqliteConnectOptions::new().filename(database).connect().await.unwrap();
-    let tasks: Vec<(String, String, Option<String>)> =
-        sqlx::query_as("SELECT id, state, upstream_id FROM tasks").fetch_all(&mut file).await.unwrap();
-    for (task, state, upstream_id) in tasks {
-        let derived = derive(&facts(&mut file, &task, upstream_id.is_some()).await);
+    let tasks: Vec<(String, String, Option<String>, Option<i64>)> =
+        sqlx::query_as("SELECT id, state, upstream_id, stalled_at FROM tasks")
+            .fetch_all(&mut file)
+            .await
+            .unwrap();
+    for (task, state, upstream_id, stalled_at) in tasks {
+        let derived = derive(&facts(&mut file, &task, upstream_id.is_some(), stalled_at.is_some()).await);
         assert_eq!(derived.state.as_str(), state, "{task}");
         let urls: Vec<(String,)> =
             sqlx::query_as("SELECT state FROM task_urls WHERE task_id = ?1 ORDER BY position")
@@ -32,7 +35,7 @@ pub async fn assert_states_follow_from_facts(database: &Path) {
     file.close().await.unwrap();
 }
 
-async fn facts(file: &mut SqliteConnection, task: &str, has_upstream_id: bool) -> TaskFacts {
+async fn facts(file: &mut SqliteConnection, task: &str, has_upstream_id: bool, stalled: bool) -> TaskFacts {
     let (urls,): (i64,) = sqlx::query_as("SELECT count(*) FROM task_urls WHERE task_id = ?1")
         .bind(task)
         .fetch_one(&mut *file)
@@ -78,6 +81,8 @@ async fn facts(file: &mut SqliteConnection, task: &str, has_upstream_id: bool) -
         succeeded: has("succeeded"),
         failed: has("failed").then(|| Failure::new("task_failed", "")),
         canceled: has("canceled"),
+        exhausted: has("exhausted"),
+        stalled,
         named: has("named"),
         unnamed: has("unnamed"),
         videos: videos.into_values().collect(),

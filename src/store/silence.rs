@@ -1,0 +1,61 @@
+//! Silence: which tasks nothing was learned of for too long, and which of them upstream lists no more for.
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::Policy;
+use super::changes::{Changes, NewFact};
+use super::working_set::WorkingSet;
+use crate::domain::event::Source;
+use crate::domain::task::FactKind;
+use crate::domain::time::{Timestamp, millis};
+
+/// Marks the tasks whose deadline has passed since their last news.
+pub(super) async fn sweep(
+    connection: &mut SqliteConnection,
+    at: Timestamp,
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let silent: Vec<String> = sqlx::query_scalar(
+        "UPDATE tasks SET stalled_at = ?1
+         WHERE state IN ('unconfirmed', 'accepted', 'downloaded') AND stalled_at IS NULL AND news_at <= ?2
+         RETURNING id",
+    )
+    .bind(at.as_millis())
+    .bind(at.as_millis().saturating_sub(millis(policy.deadline)))
+    .fetch_all(connection)
+    .await?;
+    for task in silent.iter().filter_map(|id| id.parse().ok()) {
+        tracing::warn!(%task, "nothing was heard of this task for too long: its job stops waiting for it");
+        changes.touch(task, at, Source::Clock);
+    }
+    Ok(())
+}
+
+/// Looks at the tasks that polls of this batch have listed: after SUCCEEDED, two polls far enough apart that
+/// list the same ended videos prove that there are no more.
+pub(super) fn judge(loaded: &mut WorkingSet, policy: Policy, changes: &mut Changes) {
+    for (id, asked_at) in std::mem::take(&mut changes.listed) {
+        let Some(task) = loaded.get_mut(id) else { continue };
+        let have_ended = task.facts.videos.iter().all(|video| video.state.is_ended());
+        if !task.facts.succeeded || !have_ended || task.facts.exhausted {
+            task.quiet_since = None;
+            continue;
+        }
+        // News has taken it back to none; a clock that was put back begins anew.
+        let since = *task.quiet_since.insert(match task.quiet_since {
+            Some(since) if since <= asked_at.as_millis() => since,
+            _ => asked_at.as_millis(),
+        });
+        if asked_at.as_millis().saturating_sub(since) >= millis(policy.settle_after) {
+            changes.facts.push(NewFact {
+                task: id,
+                kind: FactKind::Exhausted,
+                video: String::new(),
+                at: asked_at,
+                source: Source::Poll,
+                failure: None,
+            });
+        }
+    }
+}

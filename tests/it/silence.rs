@@ -1,0 +1,120 @@
+//! What silence means: no more videos, a deadline that passes, and news that comes after all.
+
+use scrapehook::domain::callback::Meaning;
+use scrapehook::domain::job::{JobState, UrlState};
+use scrapehook::domain::task::TaskState;
+use scrapehook::domain::time::Timestamp;
+use scrapehook::domain::video::VideoState;
+use scrapehook::simulator::{Faults, Settings};
+use scrapehook::store::{JobFilter, PollEnd};
+use serde_json::Value;
+
+use crate::file::{DAY, File, MINUTE, at, callback, indexed, listed, lost};
+use crate::support::{Setup, mixed_urls, simulator};
+
+async fn job_state(file: &File) -> JobState {
+    let filter = JobFilter { limit: 1, ..JobFilter::default() };
+    file.store.jobs(&filter).await.unwrap()[0].state
+}
+
+async fn poll(file: &File, when: Timestamp, end: PollEnd) {
+    let due = file.due().await.expect("a poll is due or will be");
+    file.store.record_poll(due, when, when, end).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_url_without_a_video_fails_after_two_polls_that_list_no_more() {
+    let file = File::started().await;
+    let urls: Vec<_> = (0..2).map(|n| format!("https://a.example/post{n}")).collect();
+    let task = file.job_of(&urls).await[0];
+    file.accept(task).await;
+    let one = || listed(&[("v1", VideoState::Indexed, &urls[0])]);
+    poll(&file, at(1_000), one()).await;
+    poll(&file, at(1_000).after(MINUTE * 2), one()).await;
+    assert_eq!(file.state(task).await, TaskState::Downloaded, "SUCCEEDED has not been seen");
+    file.store.receive_callback(callback(task, 200_000, Some(Meaning::Succeeded), "t")).await.unwrap();
+    poll(&file, at(210_000), one()).await;
+    let due = file.due().await.unwrap();
+    assert_eq!(due.due, at(210_000).after(MINUTE), "the second poll comes when it can settle the task");
+    file.store.record_poll(due, at(269_000), at(269_000), one()).await.unwrap();
+    assert_eq!(file.state(task).await, TaskState::Downloaded, "too soon");
+    poll(&file, at(270_000), one()).await;
+    let ended = file.store.task(task).await.unwrap().unwrap();
+    assert_eq!(ended.state, TaskState::Partial);
+    let rows = ended.urls.unwrap();
+    assert_eq!(rows[1].error.as_ref().unwrap().code, "no_video");
+    assert_eq!(job_state(&file).await, JobState::Partial);
+    // A week later there is one after all.
+    file.store.receive_callback(callback(task, 900_000, indexed("v2"), "t")).await.unwrap();
+    let both = [("v1", VideoState::Indexed, urls[0].as_str()), ("v2", VideoState::Indexed, &urls[1])];
+    poll(&file, at(900_000).after(DAY * 7), listed(&both)).await;
+    assert_eq!((file.state(task).await, job_state(&file).await), (TaskState::Indexed, JobState::Done));
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_new_video_between_two_polls_begins_the_wait_anew() {
+    let file = File::started().await;
+    let urls: Vec<_> = (0..2).map(|n| format!("https://a.example/post{n}")).collect();
+    let task = file.job_of(&urls).await[0];
+    file.accept(task).await;
+    file.store.receive_callback(callback(task, 100, Some(Meaning::Succeeded), "t")).await.unwrap();
+    poll(&file, at(1_000), listed(&[])).await;
+    let url = urls[0].as_str();
+    poll(&file, at(1_000).after(MINUTE), listed(&[("v1", VideoState::Indexed, url)])).await;
+    assert_eq!(file.state(task).await, TaskState::Downloaded);
+    poll(&file, at(1_000).after(MINUTE * 2), listed(&[("v1", VideoState::Indexed, url)])).await;
+    assert_eq!(file.state(task).await, TaskState::Partial);
+    file.close().await;
+}
+
+#[tokio::test]
+async fn what_is_silent_for_too_long_ends_and_news_reopens_it() {
+    let file = File::started().await;
+    let tasks = file.job(&["a", "b", "c"]).await;
+    file.accept(tasks[0]).await;
+    file.submit(tasks[1], lost()).await;
+    file.store.sweep(at(0).after(DAY)).await.unwrap();
+    assert_eq!(file.state(tasks[0]).await, TaskState::Accepted, "not yet: news came two milliseconds later");
+    let late = at(10).after(DAY);
+    file.store.sweep(late).await.unwrap();
+    file.store.sweep(late.after(MINUTE)).await.unwrap();
+    let states = [file.state(tasks[0]).await, file.state(tasks[1]).await, file.state(tasks[2]).await];
+    assert_eq!(states, [TaskState::Stalled, TaskState::Unconfirmed, TaskState::Queued]);
+    let unconfirmed = file.store.task(tasks[1]).await.unwrap().unwrap();
+    let url = &unconfirmed.urls.unwrap()[0];
+    assert_eq!((url.state, url.error.as_ref().unwrap().code.as_str()), (UrlState::Failed, "unconfirmed"));
+    file.accept(tasks[2]).await;
+    for (n, task) in tasks.iter().enumerate() {
+        let (video, id) = (format!("v{n}"), format!("t{n}"));
+        file.store.receive_callback(callback(*task, 20, indexed(&video), &id)).await.unwrap();
+        assert_eq!(file.state(*task).await, TaskState::Downloaded);
+    }
+    assert_eq!(job_state(&file).await, JobState::Running);
+    file.close().await;
+}
+
+#[tokio::test]
+async fn the_service_ends_a_job_whose_posts_have_no_video() {
+    let faults = Faults { no_video: 0.5, ..Faults::default() };
+    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
+    let setup = Setup::new(&upstream.url()).await.set("RECONCILE__AFTER", "50ms");
+    let service = setup.set("RECONCILE__SETTLE_AFTER", "100ms").start().await;
+    let job = service.submit(&mixed_urls(12)).await;
+    assert_eq!(service.until_settled(&job).await["state"], "partial");
+    let failed = service.items(&format!("/v1/jobs/{job}/urls?state=failed")).await;
+    assert!(!failed.is_empty() && failed.iter().all(|row| row["error"]["code"] == "no_video"), "{failed:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_service_stops_waiting_for_what_upstream_never_speaks_of() {
+    let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
+    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.set("RECONCILE__DEADLINE", "200ms").start().await;
+    let job = service.submit(&mixed_urls(1)).await;
+    assert_eq!(service.until_settled(&job).await["state"], "failed");
+    let events = service.items("/v1/events?kind=task.stalled").await;
+    assert_eq!(events.iter().map(|event| &event["source"]).collect::<Vec<_>>(), [&Value::from("clock")]);
+    service.stop().await;
+}
