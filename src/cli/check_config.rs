@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::app::StartError;
 use crate::config::Config;
+use crate::upstream::Upstream;
 
 /// Arguments of `check-config`.
 #[derive(Args, Debug)]
@@ -21,6 +23,8 @@ pub struct CheckConfig {
 pub fn run(args: &CheckConfig) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref())?;
     config.check_for_serving()?;
+    Upstream::new(&config.upstream.base_url, &config.upstream.api_key, config.upstream.timeout)
+        .map_err(StartError::from)?;
     let public = config.server.public_url.as_deref().unwrap_or("none: tasks are polled instead");
     let keys: Vec<_> =
         config.auth.api_keys.0.iter().map(|key| format!("{} ({})", key.name, key.role)).collect();

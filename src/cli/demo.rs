@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::config::Config;
@@ -38,6 +39,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// A part could not start, or the job did not end with every video indexed.
 pub async fn run(args: Demo) -> anyhow::Result<()> {
     telemetry::start("error");
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let folder = Folder::create()?;
     let simulator = Simulator::bind(Settings {
         api_key: KEY.to_owned(),
@@ -54,10 +58,22 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     let stop = app.stop_token();
     let service = tokio::spawn(app.join());
 
-    let shown = show(&base, &simulator.url()).await;
+    // Whatever ends it, the database is thrown away.
+    let mut stopped = std::pin::pin!(async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    });
+    let url = simulator.url();
+    let shown = tokio::select! {
+        shown = show(&base, &url) => shown,
+        () = &mut stopped => Err(anyhow!("stopped before the job was done")),
+    };
     if shown.is_ok() && !args.exit {
         anstream::println!("\nStill serving on {base}. Ctrl-C ends it; the database is thrown away.");
-        tokio::signal::ctrl_c().await?;
+        stopped.await;
     }
     stop.cancel();
     service.await??;
@@ -118,9 +134,10 @@ async fn show(base: &str, upstream: &str) -> anyhow::Result<()> {
 
     let videos: Value =
         client.get(format!("{base}/v1/videos?job={id}&limit=500")).send().await?.json().await?;
-    let videos = videos["items"].as_array().cloned().unwrap_or_default();
+    let mut videos = videos["items"].as_array().cloned().unwrap_or_default();
+    videos.sort_by_key(|video| video["url"].as_str().map(str::to_owned));
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["URL", "video id", "state"]);
+    table.load_style(NOTHING).set_header(["URL", "video id", "state"]);
     for video in &videos {
         let text = |name: &str| video[name].as_str().unwrap_or("-").to_owned();
         table.add_row([text("url"), text("id"), text("state")]);
@@ -156,6 +173,10 @@ async fn follow(client: &Client, base: &str, id: &str) -> anyhow::Result<Value> 
         let job = client.get(format!("{base}/v1/jobs/{id}")).send().await?.error_for_status()?;
         let job: Value = job.json().await?;
         let count = |name: &str| job["progress"][name].as_u64().unwrap_or(0);
+        // A video is indexed before its URL is: that takes the poll which joins them.
+        let videos = format!("{base}/v1/videos?job={id}&state=indexed&limit=500");
+        let videos: Value = client.get(videos).send().await?.error_for_status()?.json().await?;
+        let videos = videos["items"].as_array().map_or(0, Vec::len) as u64;
         // A stage counts what has got past it as well.
         let mut passed = count("indexed") + count("failed");
         for (name, bar) in stages.iter().rev() {
@@ -163,7 +184,7 @@ async fn follow(client: &Client, base: &str, id: &str) -> anyhow::Result<Value> 
                 passed += count(name);
             }
             bar.set_length(count("urls"));
-            bar.set_position(if *name == "indexed" { count("indexed") } else { passed });
+            bar.set_position(if *name == "indexed" { videos } else { passed });
         }
         if job["state"] != "running" {
             for (_, bar) in &stages {

@@ -8,12 +8,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::anyhow;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::config::ConfigError;
 use crate::simulator::{Faults, Line, Settings, Simulator};
 
 const EXAMPLES: &str = "\
@@ -163,7 +163,10 @@ pub async fn run(args: Simulate) -> anyhow::Result<()> {
     let (seed, faults) = (settings.seed, settings.faults.clone());
     let started = Instant::now();
     let simulator = Simulator::bind(settings).await.map_err(|error| {
-        anyhow!("can't listen on {}: {error}; choose another address with --listen", args.listen)
+        ConfigError::new(format!(
+            "--listen: can't listen on {}: {error}; choose another address",
+            args.listen
+        ))
     })?;
 
     let mut out = anstream::stdout();

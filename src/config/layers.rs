@@ -113,11 +113,16 @@ struct Setting {
 /// upstream's own name for its key, which those overrule.
 fn from_environment(environment: Vec<(String, String)>) -> Result<Vec<Setting>, ConfigError> {
     let mut settings = Vec::new();
-    if let Some((name, value)) = environment.iter().find(|(name, _)| name == UPSTREAM_KEY) {
+    let key = environment.iter().find(|(name, value)| name == UPSTREAM_KEY && !value.trim().is_empty());
+    if let Some((name, value)) = key {
         let key = "upstream.api_key".to_owned();
         settings.push(Setting { name: name.clone(), key, value: value.clone() });
     }
+    let names: BTreeSet<String> = environment.iter().map(|(name, _)| name.clone()).collect();
     for (name, value) in environment {
+        if let Some(direct) = name.strip_suffix("_FILE").filter(|direct| names.contains(*direct)) {
+            return Err(ConfigError(format!("{name}: {direct} is set as well; one of them has to go")));
+        }
         let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) else { continue };
         let key = path.to_ascii_lowercase().replace("__", ".");
         match key.strip_suffix("_file").map(str::to_owned) {

@@ -26,6 +26,13 @@ const MOST_PUBLIC_URL: usize = 240;
 #[error("{0}")]
 pub struct ConfigError(String);
 
+impl ConfigError {
+    /// An error with this line, which names the setting.
+    pub fn new(line: impl Into<String>) -> Self {
+        Self(line.into())
+    }
+}
+
 /// All settings, checked.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,6 +158,22 @@ impl Config {
         if self.callback.secret.0.iter().any(|secret| secret.expose_secret().len() < 16) {
             return fail("callback.secret: at least 16 characters are needed");
         }
+        let keys = &self.auth.api_keys.0;
+        for (place, key) in keys.iter().enumerate() {
+            let is_same = |other: &ApiKey| {
+                other.name == key.name || other.key.expose_secret() == key.key.expose_secret()
+            };
+            if keys[..place].iter().any(is_same) {
+                return Err(ConfigError(format!(
+                    "auth.api_keys: the name or the key of `{}` is there twice",
+                    key.name
+                )));
+            }
+        }
+        let path = self.store.path.as_os_str();
+        if path.is_empty() || path == ":memory:" {
+            return fail("store.path: the name of a file is needed; nothing else keeps what it has taken");
+        }
         if self.callback.max_body == 0
             || self.dispatch.max_urls_per_job == 0
             || self.server.max_connections == 0
@@ -182,11 +205,9 @@ impl Config {
                      of at most 299"
                 )));
             }
-            let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-            if parsed.is_none_or(|url| !url.has_host() || url.query().is_some() || url.fragment().is_some()) {
-                return fail("server.public_url: an http or https URL without query or fragment is expected");
-            }
+            check_plain_url("server.public_url", url)?;
         }
+        check_plain_url("upstream.base_url", &self.upstream.base_url)?;
         Ok(())
     }
 
@@ -230,6 +251,21 @@ impl Config {
         humantime::parse_duration(text)
             .map_err(|error| ConfigError(format!("reconcile.after: `{text}`: {error}")))
     }
+}
+
+/// Checks a URL that paths are appended to.
+fn check_plain_url(setting: &str, text: &str) -> Result<(), ConfigError> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let is_plain = |url: &Url| {
+        let (query, fragment) = (url.query(), url.fragment());
+        query.is_none() && fragment.is_none() && url.username().is_empty() && url.password().is_none()
+    };
+    if url.is_some_and(|url| is_plain(&url)) {
+        return Ok(());
+    }
+    Err(ConfigError(format!(
+        "{setting}: an http or https URL is expected, without user, password, query or fragment"
+    )))
 }
 
 /// Whether this is the host of a URL or a `Host` header (without port) that means this machine.

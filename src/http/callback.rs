@@ -33,7 +33,7 @@ pub(super) async fn receive_callback(
             Unread::TooLarge => {
                 Problem::new(Code::TooLarge, format!("At most {} bytes are taken.", limits.callback_body))
             }
-            Unread::Late | Unread::Cut => Problem::new(Code::Unavailable, "The body did not arrive whole."),
+            Unread::Late | Unread::Cut => Problem::new(Code::Incomplete, "Send it again, whole."),
         },
     )?;
     let at = clock::now();

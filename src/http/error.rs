@@ -29,6 +29,7 @@ pub(super) enum Code {
     Invalid,
     Internal,
     Unavailable,
+    Incomplete,
 }
 
 impl Code {
@@ -61,6 +62,9 @@ impl Code {
             Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The body has faults"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now"),
+            Self::Incomplete => {
+                (StatusCode::SERVICE_UNAVAILABLE, "incomplete", "The body did not arrive whole")
+            }
         }
     }
 
@@ -142,7 +146,7 @@ impl IntoResponse for Problem {
             Code::Unauthorized => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Code::Unavailable => {
+            Code::Unavailable | Code::Incomplete => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
             // The rest of the body is not read: the connection can't be used again.
@@ -165,6 +169,36 @@ struct Body<'a> {
     code: &'a str,
     request_id: &'a str,
     errors: &'a [Fault],
+}
+
+/// Whether a failure is our own, not that of a client who sent half a body.
+pub(super) fn is_ours(response: &Response) -> bool {
+    let code = response.extensions().get::<Problem>().map(|problem| problem.code);
+    response.status().is_server_error() && code != Some(Code::Incomplete)
+}
+
+/// The whole answer to what could not be read as HTTP, whose head says `status`.
+pub(super) fn raw(status: StatusCode, request_id: &str) -> Vec<u8> {
+    let code = Code::BadRequest;
+    let title = status.canonical_reason().unwrap_or_default();
+    let detail = "This could not be read as an HTTP request.";
+    let body = Body {
+        r#type: "about:blank",
+        title,
+        status: status.as_u16(),
+        detail,
+        code: code.parts().1,
+        request_id,
+        errors: &[],
+    };
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    format!(
+        "HTTP/1.1 {} {title}\r\ncontent-type: application/problem+json\r\nx-request-id: {request_id}\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        status.as_u16(),
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// Gives an error its body, also one that the framework made.

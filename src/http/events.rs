@@ -38,6 +38,8 @@ pub(super) async fn list_events(
     if after > last {
         return Err(Problem::new(Code::CursorAhead, format!("The newest event is {last}.")));
     }
+    let job = query::word("job", params.job.as_deref())?;
+    let kind = query::word("kind", params.kind.as_deref())?;
     let task = match &params.task {
         None => None,
         Some(id) => match context.store.find_task(id).await? {
@@ -45,13 +47,7 @@ pub(super) async fn list_events(
             None => return Ok(Json(Page::feed(Vec::new(), after.to_string()))),
         },
     };
-    let filter = EventFilter {
-        after,
-        job: query::word("job", params.job.as_deref())?,
-        task,
-        kind: query::word("kind", params.kind.as_deref())?,
-        limit,
-    };
+    let filter = EventFilter { after, job, task, kind, limit };
     let events = context.store.events(&filter).await?;
     // Filtered out is seen, too: an empty page moves the cursor to the end of what was looked at.
     let is_full = events.len() >= usize::try_from(limit).unwrap_or(usize::MAX);

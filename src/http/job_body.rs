@@ -1,10 +1,12 @@
 //! The body of `POST /v1/jobs`: read in one pass that names every fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::error::{Fault, Problem};
+use super::error::{Code, Fault, Problem};
 use crate::domain::job::{JobOptions, Library, Quality};
 use crate::domain::url::PostUrl;
 
@@ -20,13 +22,51 @@ pub(super) struct AskedJob {
     pub(super) options: JobOptions,
 }
 
+/// The names that an object has more than once.
+struct Repeated(BTreeSet<String>);
+
+impl<'de> Deserialize<'de> for Repeated {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = Repeated;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Repeated, A::Error> {
+                let (mut seen, mut repeated) = (BTreeSet::new(), BTreeSet::new());
+                while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+                    if !seen.insert(name.clone()) {
+                        repeated.insert(name);
+                    }
+                }
+                Ok(Repeated(repeated))
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
+}
+
 struct Reader {
     faults: Vec<Fault>,
 }
 
 /// Reads a job of at most `most_urls` URLs.
-pub(super) fn read(body: Value, most_urls: usize) -> Result<AskedJob, Problem> {
+pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
+    let bad_json = |error: serde_json::Error| Problem::new(Code::BadJson, format!("{error}."));
     let mut reader = Reader { faults: Vec::new() };
+    let body: Value = serde_json::from_slice(body).map_err(bad_json).inspect(|value: &Value| {
+        // The last of two fields with one name would silently win, and the other's URLs be lost.
+        if value.is_object()
+            && let Ok(Repeated(names)) = serde_json::from_slice(body)
+        {
+            for name in names {
+                reader.fault(&format!("/{}", escape(&name)), "is there twice");
+            }
+        }
+    })?;
     let Value::Object(mut fields) = body else {
         reader.fault("", "an object is expected");
         return Err(Problem::faults(reader.faults));
@@ -154,6 +194,12 @@ impl Reader {
             let pointer = format!("/labels/{}", escape(&key));
             let fits = |text: &str| text.chars().count() <= TEXT_CHARS && !text.contains('\0');
             match value {
+                Value::String(_) if key.contains(':') => {
+                    self.fault(
+                        &pointer,
+                        "no colon is taken in a key: the filter `label=key:value` could not find it",
+                    );
+                }
                 Value::String(value) if !key.is_empty() && fits(&key) && fits(&value) => {
                     labels.insert(key, value);
                 }

@@ -5,7 +5,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::Context;
 use super::auth::Caller;
@@ -44,9 +43,7 @@ pub(super) async fn submit_job(
         return Err(Problem::new(Code::UnsupportedMediaType, "Content-Type must be application/json."));
     }
     let body = body::read(&parts.headers, stream, BODY, context.limits.body_timeout).await.map_err(unread)?;
-    let body: Value =
-        serde_json::from_slice(&body).map_err(|error| Problem::new(Code::BadJson, format!("{error}.")))?;
-    let asked = job_body::read(body, context.limits.urls_per_job)?;
+    let asked = job_body::read(&body, context.limits.urls_per_job)?;
     let at = clock::now();
     let id = JobId::new(at);
     let tasks = plan(asked.urls, MAX_URLS_PER_TASK).into_iter().map(|task| (TaskId::new(at), task));

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -20,6 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use super::error;
 
 /// How long connections may take to end after the stop; shorter than what container runtimes wait.
 const GRACE: Duration = Duration::from_secs(5);
@@ -72,9 +75,10 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 async fn talk(stream: TcpStream, router: Router, limits: Limits, place: Place, stop: CancellationToken) {
-    let io = TokioIo::new(Watched { stream, seen: place.connection.clone() });
+    let io = TokioIo::new(Watched { stream, seen: place.connection.clone(), instead: None });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+    // A client may say that it has sent all, and still wait for the answer.
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).half_close(true);
     let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
     let mut is_stopping = false;
     loop {
@@ -166,10 +170,23 @@ impl Drop for Place {
     }
 }
 
-/// A stream that notes when a byte went through.
+/// A stream that notes when a byte went through, and gives a body to the errors that hyper answers by itself.
 struct Watched {
     stream: TcpStream,
     seen: Arc<Connection>,
+    /// What is written instead of what hyper asked for.
+    instead: Option<Vec<u8>>,
+}
+
+/// The problem to answer instead of a bare error of hyper's: every answer of ours carries a request id.
+fn instead_of(bytes: &[u8]) -> Option<Vec<u8>> {
+    let head = bytes.strip_prefix(b"HTTP/1.1 ").filter(|rest| rest.first() == Some(&b'4'))?;
+    let head = std::str::from_utf8(head).ok()?;
+    if head.contains("x-request-id") {
+        return None;
+    }
+    let status = head.get(..3)?.parse::<u16>().ok().and_then(|status| StatusCode::from_u16(status).ok())?;
+    Some(error::raw(status, &uuid::Uuid::now_v7().simple().to_string()))
 }
 
 impl AsyncRead for Watched {
@@ -192,11 +209,28 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        if written.is_ready() {
-            self.seen.touch();
+        if self.instead.is_none() {
+            self.instead = instead_of(bytes);
         }
-        written
+        let Some(mut instead) = self.instead.take() else {
+            let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+            if written.is_ready() {
+                self.seen.touch();
+            }
+            return written;
+        };
+        while !instead.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(context, &instead) {
+                Poll::Ready(Ok(count)) if count > 0 => drop(instead.drain(..count)),
+                Poll::Ready(result) => return Poll::Ready(result),
+                Poll::Pending => {
+                    self.instead = Some(instead);
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.seen.touch();
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -96,11 +96,13 @@ async fn finish(request: Request, next: Next) -> Response {
     // The route, not the path: a path can hold a token.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let start = Instant::now();
-    let mut response = error::render(next.run(request).await, &request_id);
+    let response = next.run(request).await;
+    let is_ours = error::is_ours(&response);
+    let mut response = error::render(response, &request_id);
     let route = route.as_ref().map_or("-", MatchedPath::as_str);
     let status = response.status().as_u16();
-    let millis = start.elapsed().as_millis();
-    if response.status().is_server_error() {
+    let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if is_ours {
         tracing::warn!(request_id, %method, route, status, millis, "answered");
     } else {
         tracing::debug!(request_id, %method, route, status, millis, "answered");

@@ -27,22 +27,21 @@ pub(super) async fn list_videos(
     Params(params): Params<ListParams>,
 ) -> Result<Json<Page<Video>>, Problem> {
     let limit = query::limit(params.limit.as_deref())?;
-    let task = match &params.task {
-        None => None,
-        // A task that is not known brought no videos.
-        Some(id) => match context.store.find_task(id).await? {
-            Some(task) => Some(task),
-            None => return Ok(Json(Page::cut(Vec::new(), limit, |video: &Video| video.id.clone()))),
-        },
-    };
-    let filter = VideoFilter {
+    let mut filter = VideoFilter {
         state: query::word("state", params.state.as_deref())?,
-        task,
+        task: None,
         job: query::word("job", params.job.as_deref())?,
         canonical: query::canonical(params.url.as_deref())?,
         before: query::place("videos", params.after.as_deref())?,
         limit: limit + 1,
     };
+    if let Some(id) = &params.task {
+        filter.task = context.store.find_task(id).await?;
+        // A task that is not known brought no videos.
+        if filter.task.is_none() {
+            return Ok(Json(Page::cut(Vec::new(), limit, |video: &Video| video.id.clone())));
+        }
+    }
     let videos = context.store.videos(&filter).await?;
     let page = Page::cut(videos, limit, |(number, _)| query::cursor("videos", number));
     Ok(Json(page.map(|(_, video)| video)))

@@ -17,7 +17,7 @@ impl InstanceLock {
     /// Takes the lock of the database at `path`, or says who is in the way.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         // By any name: a link to the file must not lead past its lock.
-        let side = side_file(&path.canonicalize().unwrap_or_else(|_| path.to_owned()));
+        let side = side_file(&real_path(path));
         let unwritable = |source| OpenError::Unwritable { path: side.clone(), source };
         let file =
             OpenOptions::new().create(true).truncate(false).write(true).open(&side).map_err(unwritable)?;
@@ -27,6 +27,28 @@ impl InstanceLock {
             Err(TryLockError::Error(source)) => Err(unwritable(source)),
         }
     }
+}
+
+/// Where a path leads, also where there is no file yet.
+fn real_path(path: &Path) -> PathBuf {
+    /// As many links as the system follows itself.
+    const LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        if let Ok(real) = path.canonicalize() {
+            return real;
+        }
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        match (path.read_link(), path.file_name()) {
+            (Ok(target), _) => path = folder.join(target),
+            (Err(_), Some(name)) => return folder.canonicalize().unwrap_or(folder).join(name),
+            (Err(_), None) => return path,
+        }
+    }
+    path
 }
 
 fn side_file(path: &Path) -> PathBuf {

@@ -119,13 +119,17 @@ impl Upstream {
         self.client.request(method, url).header(AUTHORIZATION, self.key.clone())
     }
 
+    /// What happened, in our own words; those of the client's inside go to the log.
     fn words(&self, error: reqwest::Error) -> String {
-        if error.is_timeout() {
-            return format!("no answer within {:?}", self.timeout);
-        }
         let error = error.without_url();
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        format!("{error}{cause}")
+        tracing::debug!(error = ?error, "a request to upstream failed");
+        if error.is_connect() {
+            "no connection to upstream".to_owned()
+        } else if error.is_timeout() {
+            format!("no answer within {:?}", self.timeout)
+        } else {
+            "the connection was cut before an answer came".to_owned()
+        }
     }
 }
 

@@ -104,9 +104,9 @@ impl Dispatcher {
         }
         match answer {
             SubmitAnswer::Accepted(upstream_id) => {
-                tracing::info!(task = %task.id, upstream_id, urls = task.urls.len(), "submitted");
                 self.budget.went_well();
-                self.end(task.id, at, SubmitEnd::Accepted(upstream_id)).await?;
+                self.end(task.id, at, SubmitEnd::Accepted(upstream_id.clone())).await?;
+                tracing::info!(task = %task.id, upstream_id, urls = task.urls.len(), "submitted");
                 self.resume(pauses, at, |pause| concerns(pause, task)).await?;
             }
             SubmitAnswer::Final(refusal) => {

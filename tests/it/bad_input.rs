@@ -81,6 +81,7 @@ async fn every_fault_of_a_job_is_named_at_once_and_nothing_is_stored() {
             json!({ "video_urls": [good], "labels": { "a/b~c": 1, "": "x" } }),
             vec!["/labels/a~1b~0c", "/labels/"],
         ),
+        (json!({ "video_urls": [good], "labels": { "k:x": "v" } }), vec!["/labels/k:x"]),
         (json!({ "video_urls": [good], "Quality": "720" }), vec!["/Quality"]),
         (json!([good]), vec![""]),
         (json!("x"), vec![""]),
@@ -315,5 +316,19 @@ async fn jobs_come_in_pages_newest_first_each_once() {
     }
     assert_eq!(after, last.to_string());
     assert!(last > 7 * 5, "{last}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_field_that_is_there_twice_is_a_fault() {
+    let upstream = simulator(Settings::default()).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let body = r#"{"video_urls":["https://youtu.be/a"],"video_urls":["https://youtu.be/b"]}"#;
+    let request = service.request(Method::POST, "/v1/jobs").header("Content-Type", "application/json");
+    let answer = request.body(body).send().await.unwrap();
+    assert_eq!(answer.status(), 422);
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!(problem["errors"][0]["pointer"], "/video_urls");
+    assert!(service.items("/v1/jobs").await.is_empty());
     service.stop().await;
 }

@@ -69,6 +69,16 @@ fn a_secret_is_read_from_a_file() {
 }
 
 #[test]
+fn a_blank_key_of_the_upstream_is_no_key_and_two_forms_of_one_setting_are_one_too_many() {
+    let file = "[upstream]\napi_key = \"from-file\"\n";
+    let config = load(Some(file), &[("MEMORIES_API_KEY", " ")]).unwrap();
+    assert_eq!(config.upstream.api_key.expose_secret(), "from-file");
+    let both = [("SCRAPEHOOK_UPSTREAM__API_KEY", "x"), ("SCRAPEHOOK_UPSTREAM__API_KEY_FILE", "/nowhere")];
+    let error = load(None, &both).unwrap_err();
+    assert!(error.contains("SCRAPEHOOK_UPSTREAM__API_KEY_FILE"), "{error}");
+}
+
+#[test]
 fn an_unknown_key_is_named_with_where_it_stands() {
     let error = load(None, &[("SCRAPEHOOK_SERVER__LISTN", "x")]).unwrap_err();
     assert!(error.contains("SCRAPEHOOK_SERVER__LISTN"), "{error}");
@@ -87,6 +97,13 @@ fn a_value_out_of_its_bounds_is_refused() {
         ("RECONCILE__AFTER", "soon"),
         ("DISPATCH__PROBE_AFTER", "0s"),
         ("CALLBACK__MAX_BODY", "0"),
+        ("STORE__PATH", ""),
+        ("STORE__PATH", ":memory:"),
+        ("UPSTREAM__BASE_URL", "foo"),
+        ("UPSTREAM__BASE_URL", "https://api.example.com/?key=x"),
+        ("SERVER__PUBLIC_URL", "https://user:secret@hooks.example.com"),
+        ("AUTH__API_KEYS", "a:read:same-secret,b:write:same-secret"),
+        ("AUTH__API_KEYS", "a:read:one-secret,a:write:other-secret"),
         ("CALLBACK__SECRET", "short"),
         ("SERVER__PUBLIC_URL", "ftp://hooks.example.com"),
         ("SERVER__PUBLIC_URL", "https://hooks.example.com/?a=b"),

@@ -211,3 +211,45 @@ async fn a_full_run_at_trace_shows_no_secret() {
         assert!(!text.contains(secret), "{}", text.lines().find(|line| line.contains(secret)).unwrap());
     }
 }
+
+#[test]
+fn a_link_to_a_database_leads_to_its_lock_before_there_is_a_file() {
+    let binary = Binary::new();
+    std::os::unix::fs::symlink("scrapehook.db", binary.path("link.db")).unwrap();
+    let path = binary.path("link.db").display().to_string();
+    let linked = Binary::new().set("STORE__PATH", &path).serve(&[]);
+    let line = binary.refused(&["serve"]);
+    assert!(line.contains("in use by another instance"), "{line}");
+    assert_eq!(linked.terminate().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_nobody_reads_any_more_loses_nothing() {
+    let upstream = simulator(Settings::default()).await;
+    let address = crate::support::free_address().await.to_string();
+    let binary = Binary::new()
+        .set("SERVER__LISTEN", &address)
+        .set("SERVER__PUBLIC_URL", &format!("http://{address}"))
+        .set("UPSTREAM__BASE_URL", &upstream.url())
+        .set("DISPATCH__MIN_INTERVAL", "1ms");
+    let mut command = binary.command(&["serve"]);
+    let mut child = command.spawn().unwrap();
+    drop(child.stderr.take());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let jobs = format!("http://{address}/v1/jobs");
+    let settle = async {
+        let body = json!({ "video_urls": mixed_urls(6) });
+        while client.post(&jobs).json(&body).send().await.is_err() {}
+        loop {
+            let page: Value = client.get(&jobs).send().await.unwrap().json().await.unwrap();
+            if page["items"][0]["state"] == "done" {
+                return;
+            }
+        }
+    };
+    let settled = tokio::time::timeout(DEADLINE, settle).await;
+    let ended = child.try_wait().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(settled.is_ok() && ended.is_none(), "{ended:?}");
+}

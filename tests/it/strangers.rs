@@ -111,6 +111,40 @@ async fn what_is_not_http_is_closed() {
 }
 
 #[tokio::test]
+async fn what_hyper_refuses_by_itself_is_a_problem_too() {
+    let (_upstream, service) = service(&[]).await;
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(70_000));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(150));
+    let wrong = "POST /callback HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n".to_owned();
+    for (request, expected) in [(long, 414), (many, 431), (wrong, 400)] {
+        let mut stream = raw::connect(&service).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let said = String::from_utf8(raw::until_closed(&mut stream).await).unwrap();
+        let (head, body) = said.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("application/problem+json"), "{head}");
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!((&problem["status"], &problem["code"]), (&expected.into(), &"bad_request".into()));
+        assert!(head.contains(problem["request_id"].as_str().unwrap()));
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_has_closed_its_side_still_hears_the_answer() {
+    let (_upstream, service) = service(&[]).await;
+    for n in 0..20 {
+        let mut stream = raw::connect(&service).await;
+        let body = format!("hint {n}");
+        let head = format!("POST /callback HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        assert_eq!(raw::answer(&mut stream).await.0, 202);
+    }
+    assert_eq!(service.items("/v1/quarantine").await.len(), 20);
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn at_the_cap_the_longest_silent_connection_makes_room() {
     let (_upstream, service) =
         service(&[("SERVER__MAX_CONNECTIONS", "8"), ("SERVER__HEADER_TIMEOUT", "1h")]).await;
