@@ -94,13 +94,15 @@ CREATE TABLE task_urls (
 
 CREATE INDEX task_urls_by_canonical ON task_urls (canonical);
 
--- The URLs of a job, each following the task URL that carries it.
+-- The URLs of a job, each following the task URL that carries it: one of the job's own tasks, or of another
+-- job's where that had it indexed already (`known`) or on its way.
 CREATE TABLE job_urls (
     job_id        TEXT NOT NULL REFERENCES jobs (id),
     position      INTEGER NOT NULL,
     url           TEXT NOT NULL,
     task_id       TEXT NOT NULL,
     task_position INTEGER NOT NULL,
+    known         INTEGER NOT NULL DEFAULT 0, -- it was indexed when the job came, and was not sent again
     PRIMARY KEY (job_id, position),
     FOREIGN KEY (task_id, task_position) REFERENCES task_urls (task_id, position)
 ) STRICT, WITHOUT ROWID;

@@ -16,6 +16,7 @@ use crate::config::{Config, ConfigError};
 use crate::domain::token::TokenKeys;
 use crate::http::{self, ConnectionLimits};
 use crate::store::{OpenError, Policy, Store};
+use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, ClientError, Upstream};
 use crate::workers::{self, CallbackUrls, Dispatcher, Reconciler};
 
@@ -89,6 +90,7 @@ impl App {
         let base = config.upstream.base_url.trim_end_matches('/');
         let policy = Policy {
             poll_after,
+            urls_per_task: MAX_URLS_PER_TASK,
             probe_after: config.dispatch.probe_after,
             settle_after: config.reconcile.settle_after,
             deadline: config.reconcile.deadline,

@@ -97,6 +97,20 @@ pub struct JobOptions {
     pub labels: BTreeMap<String, String>,
 }
 
+impl JobOptions {
+    /// Where upstream keeps what is submitted with these settings: a post that is in one place is not in another.
+    ///
+    /// The public library has no folders; no folder, `default` and -1 are the same one.
+    pub fn shelf(&self) -> String {
+        match (self.library, &self.unique_id, self.folder_id) {
+            (Library::Public, ..) => "public".to_owned(),
+            (Library::Private, Some(name), _) if name != "default" => format!("private name {name}"),
+            (Library::Private, _, Some(number)) if number != -1 => format!("private number {number}"),
+            (Library::Private, ..) => "private".to_owned(),
+        }
+    }
+}
+
 /// How many of a job's URLs stand where; the states add up to `urls`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Progress {

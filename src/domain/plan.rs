@@ -13,14 +13,18 @@ pub struct PlannedTask {
     pub urls: Vec<PostUrl>,
 }
 
-/// Folds spellings of one post into the first of them, and cuts the rest into tasks of at most `cap` URLs.
-pub fn plan(urls: Vec<PostUrl>, cap: usize) -> Vec<PlannedTask> {
+/// Folds spellings of one post into the first of them.
+pub fn fold(mut urls: Vec<PostUrl>) -> Vec<PostUrl> {
     let mut seen = HashSet::new();
+    urls.retain(|url| seen.insert(url.canonical.clone()));
+    urls
+}
+
+/// Cuts folded URLs into the fewest tasks of at most `cap` URLs.
+pub fn plan(urls: Vec<PostUrl>, cap: usize) -> Vec<PlannedTask> {
     let mut platforms: BTreeMap<Platform, Vec<PostUrl>> = BTreeMap::new();
     for url in urls {
-        if seen.insert(url.canonical.clone()) {
-            platforms.entry(url.platform.clone()).or_default().push(url);
-        }
+        platforms.entry(url.platform.clone()).or_default().push(url);
     }
     let mut tasks = Vec::new();
     for (platform, urls) in platforms {
@@ -43,7 +47,8 @@ mod tests {
 
     #[test]
     fn spellings_of_one_post_are_sent_once_as_first_given() {
-        let tasks = plan(vec![url("https://youtu.be/abc"), url("https://www.youtube.com/watch?v=abc")], 50);
+        let urls = vec![url("https://youtu.be/abc"), url("https://www.youtube.com/watch?v=abc")];
+        let tasks = plan(fold(urls), 50);
         assert_eq!(tasks.len(), 1);
         assert_eq!(tasks[0].urls.len(), 1);
         assert_eq!(tasks[0].urls[0].given, "https://youtu.be/abc");
@@ -65,7 +70,7 @@ mod tests {
             for url in &urls {
                 posts.entry(url.platform.clone()).or_default().insert(url.canonical.clone());
             }
-            let tasks = plan(urls, cap);
+            let tasks = plan(fold(urls), cap);
             let fewest: usize = posts.values().map(|posts| posts.len().div_ceil(cap)).sum();
             prop_assert_eq!(tasks.len(), fewest);
             let mut sent = HashSet::new();

@@ -172,7 +172,11 @@ fn task_state(
         Submission::Ended(SubmitOutcome::Accepted, _) => taken(),
         Submission::Ended(SubmitOutcome::Rejected, failure) => (TaskState::Rejected, failure.clone()),
         _ if facts.canceled => {
-            (TaskState::Canceled, Some(Failure::new("canceled", "canceled before it was sent")))
+            let words = match facts.submission {
+                Submission::Ended(SubmitOutcome::Unknown, _) => "given up while it was unconfirmed",
+                _ => "canceled before it was sent",
+            };
+            (TaskState::Canceled, Some(Failure::new("canceled", words)))
         }
         Submission::Unsent => (TaskState::Queued, None),
         Submission::InFlight => (TaskState::Submitting, None),

@@ -95,6 +95,8 @@ words! {
     UpstreamIdSource {
         /// A callback's body.
         Callback = "callback",
+        /// The operator, or a poll that showed the task's URLs.
+        Operator = "operator",
         /// The answer to the submit.
         Submit = "submit",
     }

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+
+use super::error::{Code, Problem};
 
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,4 +47,23 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Unread> {
         whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
+}
+
+/// Reads the JSON body of a client of the API.
+pub(super) async fn read_json(request: Request, limit: usize, deadline: Duration) -> Result<Bytes, Problem> {
+    let (parts, stream) = request.into_parts();
+    if !is_json(&parts.headers) {
+        return Err(Problem::new(Code::UnsupportedMediaType, "Content-Type must be application/json."));
+    }
+    read(&parts.headers, stream, limit, deadline).await.map_err(|unread| match unread {
+        Unread::TooLarge => Problem::new(Code::TooLarge, format!("At most {limit} bytes are taken.")),
+        Unread::Late => Problem::new(Code::Timeout, "The body did not arrive in time."),
+        Unread::Cut => Problem::new(Code::BadRequest, "The body did not arrive whole."),
+    })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }

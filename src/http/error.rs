@@ -23,6 +23,7 @@ pub(super) enum Code {
     CrossSite,
     NotFound,
     MethodNotAllowed,
+    WrongState,
     Timeout,
     TooLarge,
     UnsupportedMediaType,
@@ -52,6 +53,7 @@ impl Code {
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route has no such method")
             }
+            Self::WrongState => (StatusCode::CONFLICT, "wrong_state", "That makes no sense as things are"),
             Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout", "The body took too long"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
             Self::UnsupportedMediaType => (

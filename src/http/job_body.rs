@@ -20,6 +20,8 @@ const TEXT_CHARS: usize = 256;
 pub(super) struct AskedJob {
     pub(super) urls: Vec<PostUrl>,
     pub(super) options: JobOptions,
+    /// Whether to send also what is known or on its way.
+    pub(super) force: bool,
 }
 
 /// The names that an object has more than once.
@@ -73,6 +75,7 @@ pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
     };
     let urls = reader.urls(&mut fields, most_urls);
     let library = reader.library(&mut fields);
+    let force = reader.force(&mut fields);
     let options = JobOptions {
         unique_id: reader.unique_id(&mut fields),
         folder_id: reader.folder_id(&mut fields),
@@ -87,7 +90,7 @@ pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
         reader.fault(&format!("/{}", escape(name)), "unknown field");
     }
     if reader.faults.is_empty() {
-        Ok(AskedJob { urls, options })
+        Ok(AskedJob { urls, options, force })
     } else {
         Err(Problem::faults(reader.faults))
     }
@@ -136,6 +139,16 @@ impl Reader {
             Some(value) => value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
                 self.fault("/library", "`private` or `public` is expected");
                 Library::Private
+            }),
+        }
+    }
+
+    fn force(&mut self, fields: &mut Map<String, Value>) -> bool {
+        match fields.remove("force") {
+            None | Some(Value::Null) => false,
+            Some(value) => value.as_bool().unwrap_or_else(|| {
+                self.fault("/force", "true or false is expected");
+                false
             }),
         }
     }

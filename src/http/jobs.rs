@@ -1,24 +1,23 @@
 //! `/v1/jobs`: submitting, and where a job and its URLs stand.
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::Context;
 use super::auth::Caller;
-use super::body::{self, Unread};
+use super::body;
 use super::error::{Code, Problem};
 use super::job_body;
-use super::query::{self, Page, Params};
+use super::query::{self, NoParams, Page, Params};
 use crate::clock;
-use crate::domain::id::{JobId, TaskId};
+use crate::domain::id::JobId;
 use crate::domain::job::Job;
-use crate::domain::plan::plan;
+use crate::domain::plan::fold;
 use crate::domain::task::JobUrl;
 use crate::store::{JobFilter, NewJob};
-use crate::upstream::wire::MAX_URLS_PER_TASK;
 
 /// Most bytes of a job's body.
 const BODY: usize = 8 * 1024 * 1024;
@@ -39,35 +38,22 @@ pub(super) async fn submit_job(
             "Send the job without this header; it is not resent by itself.",
         ));
     }
-    if !is_json(&parts.headers) {
-        return Err(Problem::new(Code::UnsupportedMediaType, "Content-Type must be application/json."));
-    }
-    let body = body::read(&parts.headers, stream, BODY, context.limits.body_timeout).await.map_err(unread)?;
+    let request = Request::from_parts(parts, stream);
+    let body = body::read_json(request, BODY, context.limits.body_timeout).await?;
     let asked = job_body::read(&body, context.limits.urls_per_job)?;
     let at = clock::now();
     let id = JobId::new(at);
-    let tasks = plan(asked.urls, MAX_URLS_PER_TASK).into_iter().map(|task| (TaskId::new(at), task));
-    let job = NewJob { id, at, created_by: caller.name, options: asked.options, tasks: tasks.collect() };
-    let planned = job.as_planned();
-    context.store.create_job(job).await?;
-    // It is taken, and an error now would invite a second one: as planned is as good as what is read.
-    let job = context.store.job(id).await.ok().flatten().unwrap_or(planned);
+    let job = NewJob {
+        id,
+        at,
+        created_by: caller.name,
+        options: asked.options,
+        urls: fold(asked.urls),
+        force: asked.force,
+    };
+    let job = context.store.create_job(job).await?;
     let location = [(header::LOCATION, format!("/v1/jobs/{id}"))];
     Ok((StatusCode::ACCEPTED, location, Json(job)).into_response())
-}
-
-fn unread(unread: Unread) -> Problem {
-    match unread {
-        Unread::TooLarge => Problem::new(Code::TooLarge, format!("At most {BODY} bytes are taken.")),
-        Unread::Late => Problem::new(Code::Timeout, "The body did not arrive in time."),
-        Unread::Cut => Problem::new(Code::BadRequest, "The body did not arrive whole."),
-    }
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,10 +89,6 @@ pub(super) async fn list_jobs(
 fn parse_id(id: &str) -> Result<JobId, Problem> {
     id.parse().map_err(|_| Problem::not_found("job"))
 }
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoParams {}
 
 pub(super) async fn get_job(
     State(context): State<Context>,

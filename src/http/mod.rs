@@ -12,6 +12,7 @@ mod job_body;
 mod jobs;
 mod listener;
 mod query;
+mod sending;
 mod tasks;
 mod videos;
 
@@ -73,6 +74,11 @@ pub fn routes(config: &Config, store: Store, tokens: Arc<TokenKeys>) -> Router {
         .route("/v1/tasks", get(tasks::list_tasks))
         .route("/v1/tasks/{id}", get(tasks::get_task))
         .route("/v1/tasks/{id}/callbacks", get(tasks::list_task_callbacks))
+        .route("/v1/tasks/{id}/retry", post(tasks::retry_task))
+        .route("/v1/tasks/{id}/adopt", post(tasks::adopt_task))
+        .route("/v1/tasks/{id}/refresh", post(tasks::refresh_task))
+        .route("/v1/pause", post(sending::pause_sending))
+        .route("/v1/resume", post(sending::resume_sending))
         .route("/v1/videos", get(videos::list_videos))
         .route("/v1/videos/{video_id}", get(videos::get_video))
         .route("/v1/events", get(events::list_events))

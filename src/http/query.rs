@@ -6,8 +6,8 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::error::{Code, Problem};
 use crate::domain::url::PostUrl;
@@ -26,6 +26,11 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         Ok(Self(params))
     }
 }
+
+/// For routes without parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParams {}
 
 /// A filter's value as one of the contract's words.
 pub(super) fn word<T: FromStr>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {

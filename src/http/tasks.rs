@@ -1,14 +1,20 @@
-//! `/v1/tasks`: where a task stands, and the callbacks that arrived for it.
+//! `/v1/tasks`: where a task stands, the callbacks that arrived for it, and what an operator decides about it.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Context;
-use super::error::Problem;
-use super::jobs::NoParams;
-use super::query::{self, Page, Params};
+use super::auth::Caller;
+use super::body;
+use super::error::{Code, Fault, Problem};
+use super::query::{self, NoParams, Page, Params};
+use crate::clock;
 use crate::domain::callback::Callback;
+use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::task::Task;
 use crate::store::{CallbackPage, TaskFilter};
@@ -53,6 +59,82 @@ pub(super) async fn get_task(
 ) -> Result<Json<Task>, Problem> {
     let id = find(&context, &id).await?;
     context.store.task(id).await?.map(Json).ok_or_else(|| Problem::not_found("task"))
+}
+
+/// The task as it is now that something was decided.
+async fn show(context: &Context, id: TaskId) -> Result<Json<Task>, Problem> {
+    context.store.task(id).await?.map(Json).ok_or_else(|| Problem::not_found("task"))
+}
+
+pub(super) async fn refresh_task(
+    State(context): State<Context>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<Task>, Problem> {
+    let id = find(&context, &id).await?;
+    if !context.store.refresh(id, clock::now()).await? {
+        return Err(Problem::new(Code::WrongState, "Its taskId is not known, so upstream can't be asked."));
+    }
+    show(&context, id).await
+}
+
+pub(super) async fn adopt_task(
+    State(context): State<Context>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+    request: Request,
+) -> Result<Json<Task>, Problem> {
+    let id = find(&context, &id).await?;
+    let body = body::read_json(request, ADOPT_BODY, context.limits.body_timeout).await?;
+    let upstream_id = adopt_body(&body)?;
+    if !context.store.adopt(id, upstream_id, Source::Operator, clock::now()).await? {
+        let detail = "Only an unconfirmed task can be given a taskId, and only one that no other task holds.";
+        return Err(Problem::new(Code::WrongState, detail));
+    }
+    show(&context, id).await
+}
+
+/// Most bytes of what `adopt` takes, and most characters of a `taskId`.
+const ADOPT_BODY: usize = 4_096;
+const ID_CHARS: usize = 256;
+
+fn adopt_body(body: &[u8]) -> Result<String, Problem> {
+    let body: Value =
+        serde_json::from_slice(body).map_err(|error| Problem::new(Code::BadJson, format!("{error}.")))?;
+    let fault =
+        |pointer: &str, detail: &str| Fault { pointer: pointer.to_owned(), detail: detail.to_owned() };
+    let Value::Object(fields) = body else {
+        return Err(Problem::faults(vec![fault("", "an object is expected")]));
+    };
+    let mut faults: Vec<Fault> = fields
+        .keys()
+        .filter(|name| *name != "upstream_id")
+        .map(|name| fault(&format!("/{}", name.replace('~', "~0").replace('/', "~1")), "unknown field"))
+        .collect();
+    let id = fields.get("upstream_id").and_then(Value::as_str).map(str::trim).unwrap_or_default();
+    if id.is_empty() || id.chars().count() > ID_CHARS || id.contains(char::is_control) {
+        faults
+            .push(fault("/upstream_id", "upstream's taskId is expected, a string of at most 256 characters"));
+    }
+    if faults.is_empty() { Ok(id.to_owned()) } else { Err(Problem::faults(faults)) }
+}
+
+pub(super) async fn retry_task(
+    State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let id = find(&context, &id).await?;
+    let now = clock::now();
+    let new = TaskId::new(now);
+    if !context.store.retry(id, new, caller.name, now).await? {
+        let detail =
+            "A task can be sent again once, when it has ended or is unconfirmed, if a URL is not indexed.";
+        return Err(Problem::new(Code::WrongState, detail));
+    }
+    let location = [(header::LOCATION, format!("/v1/tasks/{new}"))];
+    Ok((StatusCode::ACCEPTED, location, show(&context, new).await?).into_response())
 }
 
 #[derive(Debug, Deserialize)]

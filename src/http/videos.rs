@@ -6,8 +6,7 @@ use serde::Deserialize;
 
 use super::Context;
 use super::error::Problem;
-use super::jobs::NoParams;
-use super::query::{self, Page, Params};
+use super::query::{self, NoParams, Page, Params};
 use crate::domain::video::Video;
 use crate::store::VideoFilter;
 

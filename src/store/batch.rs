@@ -10,18 +10,19 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 
 use super::changes::Changes;
-use super::op::Op;
+use super::op::{Effect, Op};
 use super::working_set::WorkingSet;
 use super::{
-    Policy, callbacks, events, facts, jobs, pauses, polls, quarantine, settle, silence, submits, videos,
+    Policy, callbacks, decisions, events, facts, jobs, pauses, polls, quarantine, settle, silence, submits,
+    videos,
 };
 use crate::domain::id::TaskId;
 
 /// What became of a batch.
 #[derive(Debug)]
 pub(super) struct Applied {
-    /// For each operation, whether it took effect.
-    pub(super) effects: Vec<bool>,
+    /// What each operation did.
+    pub(super) effects: Vec<Effect>,
     /// Whether anything happened to a task.
     pub(super) touched_tasks: bool,
     /// The `seq` of the last event, if there was one.
@@ -91,27 +92,42 @@ async fn apply_one(
     op: &Op,
     policy: Policy,
     changes: &mut Changes,
-) -> Result<bool, sqlx::Error> {
+) -> Result<Effect, sqlx::Error> {
     match op {
         // Kept together at the end of the batch.
-        Op::Callback(_) => Ok(true),
-        Op::Hint(hint) => quarantine::keep(connection, hint).await.map(|()| true),
-        Op::CreateJob(job) => jobs::create(connection, job, changes).await.map(|()| true),
-        Op::BeginSubmit { task, at } => submits::begin(connection, *task, *at, changes).await,
+        Op::Callback(_) => Ok(Effect::Done),
+        Op::Hint(hint) => quarantine::keep(connection, hint).await.map(|()| Effect::Done),
+        Op::CreateJob(job) => {
+            let job = jobs::create(connection, job, policy, changes).await?;
+            Ok(Effect::Job(Box::new(job)))
+        }
+        Op::BeginSubmit { task, at } => submits::begin(connection, *task, *at, changes).await.map(Effect::of),
         Op::EndSubmit { task, at, end } => {
-            submits::end(connection, *task, *at, end, policy, changes).await.map(|()| true)
+            submits::end(connection, *task, *at, end, policy, changes).await.map(|()| Effect::Done)
         }
         Op::CloseOpenSubmits { at } => {
-            submits::close_open(connection, *at, policy, changes).await.map(|()| true)
+            submits::close_open(connection, *at, policy, changes).await.map(|()| Effect::Done)
         }
         Op::RecordPoll { poll, asked_at, at, end } => {
-            polls::record(connection, poll, (*asked_at, *at), end, changes).await.map(|()| true)
+            polls::record(connection, poll, (*asked_at, *at), end, changes).await.map(|()| Effect::Done)
         }
         Op::Pause { pause, source, at } => {
-            pauses::set(connection, pause, *source, *at, policy, changes).await.map(|()| true)
+            pauses::set(connection, pause, *source, *at, policy, changes).await.map(|()| Effect::Done)
         }
-        Op::Resume { scope, source, at } => pauses::lift(connection, scope, *source, *at, changes).await,
-        Op::Sweep { at } => silence::sweep(connection, *at, policy, changes).await.map(|()| true),
+        Op::Resume { scope, source, at } => {
+            pauses::lift(connection, scope, *source, *at, changes).await.map(Effect::of)
+        }
+        Op::Refresh { task, at } => decisions::refresh(connection, *task, *at, changes).await.map(Effect::of),
+        Op::Adopt { task, upstream_id, source, at } => {
+            decisions::adopt(connection, *task, upstream_id, *source, *at, changes).await.map(Effect::of)
+        }
+        Op::Retry { task, new, by, at } => {
+            decisions::retry(connection, *task, *new, by.as_deref(), *at, changes).await.map(Effect::of)
+        }
+        Op::ResumeAll { by, at } => {
+            pauses::lift_all(connection, by.as_deref(), *at, changes).await.map(|()| Effect::Done)
+        }
+        Op::Sweep { at } => silence::sweep(connection, *at, policy, changes).await.map(|()| Effect::Done),
         Op::Prove { at } => {
             sqlx::query(
                 "INSERT INTO meta (key, value) VALUES ('proved_at', ?1)
@@ -120,7 +136,7 @@ async fn apply_one(
             .bind(at.as_millis().to_string())
             .execute(connection)
             .await?;
-            Ok(true)
+            Ok(Effect::Done)
         }
     }
 }

@@ -1,57 +1,45 @@
-//! Jobs: taken with their whole plan in one commit, then following their URLs.
+//! Jobs: taken with their whole plan in one commit, and read.
 
 use serde_json::json;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{FromRow, QueryBuilder};
 
-use super::changes::{Changes, NewEvent, UrlChange};
+use super::changes::{Changes, NewEvent, Touch};
+use super::ledger::{self, Wanted};
 use super::op::NewJob;
-use super::{ReadError, Store};
+use super::{Policy, ReadError, Store, followers};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::JobId;
 use crate::domain::job::{Job, JobState, JobTask, Progress, UrlState};
-use crate::domain::state::job_state;
 use crate::domain::task::{Failure, JobUrl};
 use crate::domain::time::Timestamp;
 use crate::domain::url::Platform;
 
-/// Takes a job: its tasks, their URLs, and which task URL each of its own URLs follows.
+/// Takes a job: which task URL each of its own URLs follows, and tasks for those that nobody carries.
 pub(super) async fn create(
     connection: &mut SqliteConnection,
     job: &NewJob,
+    policy: Policy,
     changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
-    let at = job.at.as_millis();
-    let mut tasks = Vec::new();
-    let mut urls = Vec::new();
+) -> Result<Job, sqlx::Error> {
     changes.events.push(NewEvent {
         job: Some(job.id),
         ..NewEvent::new(EventKind::JobCreated, Source::Operator, job.at)
     });
-    for (task, planned) in &job.tasks {
-        tasks.push(json!([task, planned.platform]));
-        for (position, url) in planned.urls.iter().enumerate() {
-            urls.push(json!([task, position, url.given, url.canonical, urls.len()]));
-        }
-        changes.events.push(NewEvent {
-            task: Some(*task),
-            ..NewEvent::new(EventKind::TaskQueued, Source::Operator, job.at)
-        });
-    }
     sqlx::query(
         "INSERT INTO jobs (id, created_at, created_by, state, labels, unique_id, folder_id, quality, library,
            urls, waiting)
-         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, 0)",
     )
     .bind(job.id.to_string())
-    .bind(at)
+    .bind(job.at.as_millis())
     .bind(&job.created_by)
     .bind(json!(job.options.labels).to_string())
     .bind(&job.options.unique_id)
     .bind(job.options.folder_id)
     .bind(job.options.quality.as_str())
     .bind(job.options.library.as_str())
-    .bind(i64::try_from(urls.len()).unwrap_or(i64::MAX))
+    .bind(i64::try_from(job.urls.len()).unwrap_or(i64::MAX))
     .execute(&mut *connection)
     .await?;
     let labels: Vec<_> = job.options.labels.iter().collect();
@@ -62,89 +50,54 @@ pub(super) async fn create(
     .bind(job.id.to_string())
     .execute(&mut *connection)
     .await?;
+    let wanted = Wanted {
+        job: job.id,
+        options: &job.options,
+        cap: policy.urls_per_task,
+        force: job.force,
+        at: job.at,
+        source: Source::Operator,
+    };
+    let urls = (0..).zip(job.urls.iter().cloned()).collect();
+    let placed = ledger::place(connection, &wanted, urls, changes).await?;
+    let rows: Vec<_> = placed.iter().map(followers::row).collect();
     sqlx::query(
-        "INSERT INTO tasks (id, job_id, platform, created_at, state, next_attempt_at, news_at)
-         SELECT value->>0, ?2, value->>1, ?3, 'queued', ?3, ?3 FROM json_each(?1)",
+        "INSERT INTO job_urls (job_id, position, url, task_id, task_position, known)
+         SELECT ?2, value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each(?1)",
     )
-    .bind(json!(tasks).to_string())
+    .bind(json!(rows).to_string())
     .bind(job.id.to_string())
-    .bind(at)
     .execute(&mut *connection)
     .await?;
-    let urls = json!(urls).to_string();
-    sqlx::query(
-        "INSERT INTO task_urls (task_id, position, url, canonical, state)
-         SELECT value->>0, value->>1, value->>2, value->>3, 'waiting' FROM json_each(?1)",
-    )
-    .bind(&urls)
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query(
-        "INSERT INTO job_urls (job_id, position, url, task_id, task_position)
-         SELECT ?2, value->>4, value->>2, value->>0, value->>1 FROM json_each(?1)",
-    )
-    .bind(&urls)
-    .bind(job.id.to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
+    let mut change = Progress::default();
+    for url in &placed {
+        change.add(url.state, 1);
+    }
+    let touch = Touch { at: job.at, source: Source::Operator };
+    followers::move_urls(connection, job.id, change, touch, changes).await?;
+    read(connection, job.id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
-/// Carries URL changes on to every job that follows those URLs.
-pub(super) async fn follow(
-    connection: &mut SqliteConnection,
-    urls: &[UrlChange],
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
-    if urls.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<JobRow> = sqlx::query_as(
-        "UPDATE jobs SET
-           waiting = jobs.waiting + d.waiting, sent = jobs.sent + d.sent, downloaded = jobs.downloaded + d.downloaded,
-           indexed = jobs.indexed + d.indexed, failed = jobs.failed + d.failed, canceled = jobs.canceled + d.canceled
-         FROM (
-           SELECT job_id,
-             sum((c.value->>3 = 'waiting') - (c.value->>2 = 'waiting')) AS waiting,
-             sum((c.value->>3 = 'sent') - (c.value->>2 = 'sent')) AS sent,
-             sum((c.value->>3 = 'downloaded') - (c.value->>2 = 'downloaded')) AS downloaded,
-             sum((c.value->>3 = 'indexed') - (c.value->>2 = 'indexed')) AS indexed,
-             sum((c.value->>3 = 'failed') - (c.value->>2 = 'failed')) AS failed,
-             sum(c.value->>4) AS canceled
-           FROM json_each(?1) AS c
-           JOIN job_urls ON job_urls.task_id = c.value->>0 AND job_urls.task_position = c.value->>1
-           GROUP BY job_id) AS d
-         WHERE jobs.id = d.job_id
-         RETURNING *",
+/// One job with its tasks: its own, and those of other jobs that carry URLs of it.
+pub(super) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result<Option<Job>, sqlx::Error> {
+    let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ?1")
+        .bind(id.to_string())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(mut job) = row.and_then(JobRow::job) else { return Ok(None) };
+    let tasks: Vec<(String, String, Option<String>, i64)> = sqlx::query_as(
+        "SELECT id, state, platform, (SELECT count(*) FROM task_urls WHERE task_id = tasks.id)
+         FROM tasks WHERE job_id = ?1 OR id IN (SELECT task_id FROM job_urls WHERE job_id = ?1) ORDER BY id",
     )
-    .bind(json!(urls).to_string())
-    .fetch_all(&mut *connection)
+    .bind(id.to_string())
+    .fetch_all(connection)
     .await?;
-    for row in rows {
-        let progress = row.progress();
-        let new = job_state(&progress);
-        let Ok(id) = row.id.parse::<JobId>() else { continue };
-        if row.state == new.as_str() {
-            continue;
-        }
-        let latest = urls.iter().filter_map(|(task, ..)| changes.touched.get(task)).max_by_key(|t| t.at);
-        let Some(touch) = latest.copied() else { continue };
-        let settled_at = (new != JobState::Running).then_some(touch.at.as_millis());
-        sqlx::query("UPDATE jobs SET state = ?2, settled_at = ?3 WHERE id = ?1")
-            .bind(&row.id)
-            .bind(new.as_str())
-            .bind(settled_at)
-            .execute(&mut *connection)
-            .await?;
-        if settled_at.is_some() {
-            changes.events.push(NewEvent {
-                job: Some(id),
-                message: Some(new.to_string()),
-                ..NewEvent::new(EventKind::JobSettled, touch.source, touch.at)
-            });
-        }
-    }
-    Ok(())
+    let task = |(id, state, platform, urls): (String, String, Option<String>, i64)| {
+        let platform = Platform::from_stored(platform.unwrap_or_default());
+        Some(JobTask { id: id.parse().ok()?, state: state.parse().ok()?, platform, urls })
+    };
+    job.tasks = Some(tasks.into_iter().filter_map(task).collect());
+    Ok(Some(job))
 }
 
 /// Which jobs are asked for, newest first.
@@ -161,11 +114,11 @@ pub struct JobFilter {
 }
 
 #[derive(FromRow)]
-struct JobRow {
-    id: String,
+pub(super) struct JobRow {
+    pub(super) id: String,
     created_at: i64,
     settled_at: Option<i64>,
-    state: String,
+    pub(super) state: String,
     labels: String,
     unique_id: Option<String>,
     folder_id: Option<i64>,
@@ -182,7 +135,7 @@ struct JobRow {
 }
 
 impl JobRow {
-    fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> Progress {
         Progress {
             urls: self.urls,
             waiting: self.waiting,
@@ -250,24 +203,8 @@ impl Store {
     /// # Errors
     /// [`ReadError`]
     pub async fn job(&self, id: JobId) -> Result<Option<Job>, ReadError> {
-        let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ?1")
-            .bind(id.to_string())
-            .fetch_optional(&self.readers)
-            .await?;
-        let Some(mut job) = row.and_then(JobRow::job) else { return Ok(None) };
-        let tasks: Vec<(String, String, Option<String>, i64)> = sqlx::query_as(
-            "SELECT id, state, platform, (SELECT count(*) FROM task_urls WHERE task_id = tasks.id)
-             FROM tasks WHERE job_id = ?1 ORDER BY id",
-        )
-        .bind(id.to_string())
-        .fetch_all(&self.readers)
-        .await?;
-        let task = |(id, state, platform, urls): (String, String, Option<String>, i64)| {
-            let platform = Platform::from_stored(platform.unwrap_or_default());
-            Some(JobTask { id: id.parse().ok()?, state: state.parse().ok()?, platform, urls })
-        };
-        job.tasks = Some(tasks.into_iter().filter_map(task).collect());
-        Ok(Some(job))
+        let mut reader = self.readers.acquire().await?;
+        Ok(read(&mut reader, id).await?)
     }
 
     /// A job's URLs in the order of its plan, from a position on, each with its position.
@@ -282,13 +219,13 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<(i64, JobUrl)>, ReadError> {
         let rows: Vec<UrlRow> = sqlx::query_as(
-            "SELECT job_urls.position, job_urls.url, task_urls.state, job_urls.task_id,
-               error_code, error_message,
+            "SELECT job_urls.position, job_urls.url, iif(known, 'known', task_urls.state) AS state,
+               job_urls.task_id, iif(known, NULL, error_code) AS error_code, error_message,
                (SELECT json_group_array(video_id) FROM listings
                   WHERE listings.task_id = job_urls.task_id AND listings.position = task_position) AS video_ids
              FROM job_urls JOIN task_urls
                ON task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
-             WHERE job_id = ?1 AND job_urls.position >= ?2 AND (?3 IS NULL OR task_urls.state = ?3)
+             WHERE job_id = ?1 AND job_urls.position >= ?2 AND (?3 IS NULL OR iif(known, 'known', task_urls.state) = ?3)
              ORDER BY job_urls.position LIMIT ?4",
         )
         .bind(job.to_string())

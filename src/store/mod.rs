@@ -6,9 +6,12 @@
 mod batch;
 mod callbacks;
 mod changes;
+mod decisions;
 mod events;
 mod facts;
+mod followers;
 mod jobs;
+mod ledger;
 mod lock;
 mod op;
 mod open;
@@ -43,9 +46,12 @@ pub use tasks::TaskFilter;
 pub use videos::VideoFilter;
 pub use writer::{WriteError, Writer};
 
+use self::op::Effect;
 use self::open::Opened;
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
+use crate::domain::job::Job;
+use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
 
 /// What the store has to know of the configuration.
@@ -53,6 +59,8 @@ use crate::domain::time::Timestamp;
 pub struct Policy {
     /// How long a task may be silent before it is polled.
     pub poll_after: Duration,
+    /// Most URLs of one task.
+    pub urls_per_task: usize,
     /// First probe of a paused account.
     pub probe_after: Duration,
     /// How far apart two polls must be that prove that there are no more videos.
@@ -111,6 +119,11 @@ impl Store {
         self.seq.clone()
     }
 
+    /// Whether the operation took effect.
+    async fn did(&self, op: op::Op) -> Result<bool, WriteError> {
+        Ok(!matches!(self.queues.wait(op).await?, Effect::Nothing))
+    }
+
     /// Keeps a callback with a good token, and what it states.
     ///
     /// # Errors
@@ -131,8 +144,11 @@ impl Store {
     ///
     /// # Errors
     /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
-    pub async fn create_job(&self, job: NewJob) -> Result<(), WriteError> {
-        self.queues.wait(op::Op::CreateJob(job)).await.map(|_| ())
+    pub async fn create_job(&self, job: NewJob) -> Result<Job, WriteError> {
+        match self.queues.wait(op::Op::CreateJob(job)).await? {
+            Effect::Job(job) => Ok(*job),
+            Effect::Done | Effect::Nothing => Err(WriteError::Failed),
+        }
     }
 
     /// Writes down that a task is about to be sent; `false` where it is no longer queued.
@@ -140,7 +156,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: then it must not be sent.
     pub async fn begin_submit(&self, task: TaskId, at: Timestamp) -> Result<bool, WriteError> {
-        self.queues.wait(op::Op::BeginSubmit { task, at }).await
+        self.did(op::Op::BeginSubmit { task, at }).await
     }
 
     /// Writes down how a submit ended.
@@ -171,6 +187,60 @@ impl Store {
         end: PollEnd,
     ) -> Result<(), WriteError> {
         self.queues.wait(op::Op::RecordPoll { poll, asked_at, at, end }).await.map(|_| ())
+    }
+
+    /// Has a task polled soon; `false` where its `taskId` is not known.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn refresh(&self, task: TaskId, at: Timestamp) -> Result<bool, WriteError> {
+        self.did(op::Op::Refresh { task, at }).await
+    }
+
+    /// Takes a `taskId` for an unconfirmed task's; `false` where that makes no sense.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn adopt(
+        &self,
+        task: TaskId,
+        upstream_id: String,
+        source: Source,
+        at: Timestamp,
+    ) -> Result<bool, WriteError> {
+        self.did(op::Op::Adopt { task, upstream_id, source, at }).await
+    }
+
+    /// Makes the task `new` for what `task` left without an indexed video; `false` where that makes no sense.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn retry(
+        &self,
+        task: TaskId,
+        new: TaskId,
+        by: Option<String>,
+        at: Timestamp,
+    ) -> Result<bool, WriteError> {
+        self.did(op::Op::Retry { task, new, by, at }).await
+    }
+
+    /// Stops sending until [`resume_by_hand`](Self::resume_by_hand).
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn pause_by_hand(&self, by: Option<String>, at: Timestamp) -> Result<(), WriteError> {
+        let words = by.map_or("paused by an operator".to_owned(), |name| format!("paused by {name}"));
+        let failure = Failure::new(Pause::OPERATOR, words);
+        self.pause(NewPause { scope: Pause::OPERATOR.to_owned(), failure }, Source::Operator, at).await
+    }
+
+    /// Lifts every pause, whatever its reason.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn resume_by_hand(&self, by: Option<String>, at: Timestamp) -> Result<(), WriteError> {
+        self.did(op::Op::ResumeAll { by, at }).await.map(|_| ())
     }
 
     /// Marks the tasks that were silent for too long.

@@ -8,10 +8,10 @@ use super::polls::DuePoll;
 use crate::domain::callback::Meaning;
 use crate::domain::event::Source;
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::job::{Job, JobOptions, JobState, JobTask, Progress};
-use crate::domain::plan::PlannedTask;
-use crate::domain::task::{Failure, TaskState};
+use crate::domain::job::{Job, JobOptions};
+use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
+use crate::domain::url::PostUrl;
 use crate::domain::video::VideoState;
 
 /// A callback with a good token.
@@ -55,35 +55,10 @@ pub struct NewJob {
     pub created_by: Option<String>,
     /// The settings of all its tasks.
     pub options: JobOptions,
-    /// Its tasks, at least one, each with its id.
-    pub tasks: Vec<(TaskId, PlannedTask)>,
-}
-
-impl NewJob {
-    /// The job as it will stand when it is written.
-    pub fn as_planned(&self) -> Job {
-        let task = |(id, planned): &(TaskId, PlannedTask)| JobTask {
-            id: *id,
-            state: TaskState::Queued,
-            platform: planned.platform.clone(),
-            urls: i64::try_from(planned.urls.len()).unwrap_or(i64::MAX),
-        };
-        let tasks: Vec<JobTask> = self.tasks.iter().map(task).collect();
-        let urls = tasks.iter().map(|task| task.urls).sum();
-        Job {
-            id: self.id,
-            state: JobState::Running,
-            created_at: self.at,
-            settled_at: None,
-            labels: self.options.labels.clone(),
-            unique_id: self.options.unique_id.clone(),
-            folder_id: self.options.folder_id,
-            quality: self.options.quality,
-            library: self.options.library,
-            progress: Progress { urls, waiting: urls, ..Progress::default() },
-            tasks: Some(tasks),
-        }
-    }
+    /// Its URLs, folded, at least one.
+    pub urls: Vec<PostUrl>,
+    /// Whether to send also what is known or on its way.
+    pub force: bool,
 }
 
 /// How a submit ended.
@@ -135,10 +110,35 @@ pub struct NewPause {
     pub failure: Failure,
 }
 
+/// What an operation did.
+#[derive(Clone, Debug)]
+pub(super) enum Effect {
+    /// It took effect.
+    Done,
+    /// It did not: things are no longer as whoever asked for it thought.
+    Nothing,
+    /// It made this job.
+    Job(Box<Job>),
+}
+
+impl Effect {
+    /// Whether it took effect.
+    pub(super) const fn of(took_effect: bool) -> Self {
+        if took_effect { Self::Done } else { Self::Nothing }
+    }
+}
+
 impl Op {
     /// Whether it reads states that an operation before it may have changed: then it begins a batch.
     pub(super) const fn reads_states(&self) -> bool {
-        matches!(self, Self::BeginSubmit { .. } | Self::Sweep { .. })
+        matches!(
+            self,
+            Self::BeginSubmit { .. }
+                | Self::Sweep { .. }
+                | Self::CreateJob(_)
+                | Self::Adopt { .. }
+                | Self::Retry { .. }
+        )
     }
 }
 
@@ -174,6 +174,26 @@ pub(super) enum Op {
     Resume {
         scope: String,
         source: Source,
+        at: Timestamp,
+    },
+    Refresh {
+        task: TaskId,
+        at: Timestamp,
+    },
+    Adopt {
+        task: TaskId,
+        upstream_id: String,
+        source: Source,
+        at: Timestamp,
+    },
+    Retry {
+        task: TaskId,
+        new: TaskId,
+        by: Option<String>,
+        at: Timestamp,
+    },
+    ResumeAll {
+        by: Option<String>,
         at: Timestamp,
     },
     /// Marks what was silent for too long.

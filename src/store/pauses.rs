@@ -1,5 +1,6 @@
 //! Pauses: why nothing is sent, to anybody or to one platform. They outlive a restart.
 
+use serde::Serialize;
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
@@ -39,7 +40,7 @@ pub(super) async fn set(
         .await?;
     tracing::warn!(
         scope = pause.scope, code = pause.failure.code, reason = pause.failure.message, probes, %probe_at,
-        "sending is paused; one task is tried at the time of the next probe"
+        "sending is paused; unless an operator did it, one task is tried at the time of the next probe"
     );
     if probes == 0 {
         changes.events.push(NewEvent {
@@ -69,8 +70,27 @@ pub(super) async fn lift(
     Ok(true)
 }
 
+/// Lifts every pause, whatever its reason.
+pub(super) async fn lift_all(
+    connection: &mut SqliteConnection,
+    by: Option<&str>,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let lifted: Vec<String> =
+        sqlx::query_scalar("DELETE FROM pauses RETURNING scope").fetch_all(connection).await?;
+    for scope in lifted {
+        let by = by.map(|name| format!(", by {name}")).unwrap_or_default();
+        changes.events.push(NewEvent {
+            message: Some(format!("{scope}{by}")),
+            ..NewEvent::new(EventKind::SendingResumed, Source::Operator, at)
+        });
+    }
+    Ok(())
+}
+
 /// A pause in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pause {
     /// `all`, or the one platform that is stopped.
     pub scope: String,
@@ -89,6 +109,8 @@ pub struct Pause {
 impl Pause {
     /// The scope of a pause that stops everything.
     pub const ALL: &'static str = "all";
+    /// The scope of a pause that an operator made: it stops everything, and nothing is tried.
+    pub const OPERATOR: &'static str = "operator";
     /// The code of a pause after submits of unknown fate.
     pub const UNCONFIRMED: &'static str = "unconfirmed";
 }

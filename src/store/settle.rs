@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewEvent, Touch, UrlChange};
 use super::working_set::{LoadedTask, WorkingSet};
-use super::{Policy, jobs};
+use super::{Policy, followers};
 use crate::domain::event::EventKind;
 use crate::domain::id::TaskId;
 use crate::domain::retry::backoff;
@@ -34,7 +34,8 @@ pub(super) async fn touched(
     }
     changes.events.append(&mut events);
     store_urls(connection, &urls).await?;
-    jobs::follow(connection, &urls, changes).await
+    followers::replace_lost(connection, &urls, policy, changes).await?;
+    followers::follow(connection, &urls, changes).await
 }
 
 fn url_changes(task: TaskId, stored: &mut LoadedTask, derived: &Derived, out: &mut Vec<UrlChange>) {

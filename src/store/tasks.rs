@@ -66,8 +66,9 @@ impl Store {
         }
         if let Some(job) = filter.job {
             // By the URLs, not by the plan: a job may follow URLs of another job's task.
-            query.push(" AND id IN (SELECT task_id FROM job_urls WHERE job_id = ");
-            query.push_bind(job.to_string()).push(")");
+            query.push(" AND (job_id = ").push_bind(job.to_string());
+            query.push(" OR id IN (SELECT task_id FROM job_urls WHERE job_id = ");
+            query.push_bind(job.to_string()).push("))");
         }
         if let Some(platform) = &filter.platform {
             query.push(" AND platform = ").push_bind(platform.as_str());

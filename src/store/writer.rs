@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::lock::InstanceLock;
-use super::op::Op;
+use super::op::{Effect, Op};
 use super::working_set::WorkingSet;
 use super::{Policy, batch};
 
@@ -39,8 +39,8 @@ pub enum WriteError {
 #[derive(Debug)]
 struct Message {
     op: Op,
-    /// Hears whether the operation took effect, after the commit.
-    reply: oneshot::Sender<Result<bool, WriteError>>,
+    /// Hears what the operation did, after the commit.
+    reply: oneshot::Sender<Result<Effect, WriteError>>,
 }
 
 /// The way to the writer.
@@ -53,23 +53,23 @@ pub(super) struct Queues {
 
 impl Queues {
     /// Asks for a fact to be written; busy at once where the queue is full.
-    pub(super) async fn fact(&self, op: Op) -> Result<bool, WriteError> {
+    pub(super) async fn fact(&self, op: Op) -> Result<Effect, WriteError> {
         Self::ask(&self.facts, op).await
     }
 
     /// Asks for a hint to be written; busy at once where their queue is full.
-    pub(super) async fn hint(&self, op: Op) -> Result<bool, WriteError> {
+    pub(super) async fn hint(&self, op: Op) -> Result<Effect, WriteError> {
         Self::ask(&self.hints, op).await
     }
 
     /// Asks for an operation to be written, waiting for a place in the queue.
-    pub(super) async fn wait(&self, op: Op) -> Result<bool, WriteError> {
+    pub(super) async fn wait(&self, op: Op) -> Result<Effect, WriteError> {
         let (reply, answer) = oneshot::channel();
         self.facts.send(Message { op, reply }).await.map_err(|_| WriteError::Stopped)?;
         answer.await.unwrap_or(Err(WriteError::Stopped))
     }
 
-    async fn ask(queue: &mpsc::Sender<Message>, op: Op) -> Result<bool, WriteError> {
+    async fn ask(queue: &mpsc::Sender<Message>, op: Op) -> Result<Effect, WriteError> {
         let (reply, answer) = oneshot::channel();
         queue.try_send(Message { op, reply }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => WriteError::Busy,
@@ -173,13 +173,14 @@ impl Writer {
                 tracing::warn!(%error, operations = ops.len(), "a batch failed and is written one by one");
                 let mut results = Vec::with_capacity(ops.len());
                 for op in &ops {
-                    results.push(self.commit(&[*op]).await.map(|effects| effects == [true]).map_err(failed));
+                    let result = self.commit(&[*op]).await;
+                    results.push(result.map_err(failed).and_then(one));
                 }
                 results
             }
             Err(error) => {
                 let failure = failed(error);
-                vec![Err(failure); ops.len()]
+                ops.iter().map(|_| Err(failure)).collect()
             }
         };
         for (message, result) in messages.drain(..).zip(results) {
@@ -188,7 +189,7 @@ impl Writer {
         }
     }
 
-    async fn commit(&mut self, ops: &[&Op]) -> Result<Vec<bool>, sqlx::Error> {
+    async fn commit(&mut self, ops: &[&Op]) -> Result<Vec<Effect>, sqlx::Error> {
         let applied = match batch::commit(&mut self.connection, ops, self.policy, &mut self.loaded).await {
             Ok(applied) => applied,
             Err(error) => {
@@ -205,6 +206,10 @@ impl Writer {
         }
         Ok(applied.effects)
     }
+}
+
+fn one(effects: Vec<Effect>) -> Result<Effect, WriteError> {
+    effects.into_iter().next().ok_or(WriteError::Failed)
 }
 
 fn failed(error: sqlx::Error) -> WriteError {

@@ -209,6 +209,9 @@ impl Worker for Dispatcher {
             return Ok(Step::WaitUntil(now.after(hold)));
         }
         let pauses = self.store.pauses().await?;
+        if pauses.iter().any(|pause| pause.scope == Pause::OPERATOR) {
+            return Ok(Step::Idle);
+        }
         let is_kept = |probe_at: Timestamp| probe_at > now && probe_at <= now.after(PROBE_MOST);
         let paused: Vec<&Pause> = pauses.iter().filter(|pause| is_kept(pause.probe_at)).collect();
         if let Some(all) = paused.iter().find(|pause| pause.scope == Pause::ALL) {

@@ -236,7 +236,7 @@ async fn a_url_whose_video_is_indexed_already_settles_without_waiting_for_the_ne
     let upstream = simulator(Settings::default()).await;
     let service = Setup::new(&upstream.url()).await.set("RECONCILE__AFTER", "1h").start().await;
     for _ in 0..2 {
-        let job = service.submit(&mixed_urls(1)).await;
+        let job = service.submit_with(json!({ "video_urls": mixed_urls(1), "force": true })).await;
         assert_every_url_is_indexed(&service, &job, 1).await;
     }
     service.stop().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::{JobId, TaskId};
 use scrapehook::domain::job::{JobOptions, Library, Quality};
-use scrapehook::domain::plan::plan;
+use scrapehook::domain::plan::fold;
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::url::PostUrl;
@@ -22,8 +22,13 @@ use crate::recompute::assert_states_follow_from_facts;
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const HOUR: Duration = Duration::from_secs(3_600);
 pub const DAY: Duration = Duration::from_secs(86_400);
-pub const POLICY: Policy =
-    Policy { poll_after: MINUTE, probe_after: MINUTE, settle_after: MINUTE, deadline: DAY };
+pub const POLICY: Policy = Policy {
+    poll_after: MINUTE,
+    urls_per_task: 50,
+    probe_after: MINUTE,
+    settle_after: MINUTE,
+    deadline: DAY,
+};
 
 /// Milliseconds after the start of the test's time.
 pub fn at(millis: i64) -> Timestamp {
@@ -75,9 +80,7 @@ impl File {
     }
 
     pub async fn job_of(&self, urls: &[String]) -> Vec<TaskId> {
-        let urls = urls.iter().map(|url| PostUrl::parse(url).unwrap()).collect();
-        let tasks: Vec<_> = plan(urls, 50).into_iter().map(|task| (TaskId::new(at(0)), task)).collect();
-        let ids = tasks.iter().map(|(id, _)| *id).collect();
+        let urls: Vec<_> = urls.iter().map(|url| PostUrl::parse(url).unwrap()).collect();
         let options = JobOptions {
             unique_id: None,
             folder_id: None,
@@ -85,9 +88,16 @@ impl File {
             library: Library::Private,
             labels: [("k".to_owned(), "v".to_owned())].into(),
         };
-        let job = NewJob { id: JobId::new(at(0)), at: at(0), created_by: None, options, tasks };
-        self.store.create_job(job).await.unwrap();
-        ids
+        let job = NewJob {
+            id: JobId::new(at(0)),
+            at: at(0),
+            created_by: None,
+            options,
+            urls: fold(urls),
+            force: false,
+        };
+        let job = self.store.create_job(job).await.unwrap();
+        job.tasks.unwrap().into_iter().map(|task| task.id).collect()
     }
 
     pub async fn submit(&self, task: TaskId, end: SubmitEnd) {

@@ -134,11 +134,24 @@ impl Service {
     }
 
     pub async fn submit(&self, urls: &[String]) -> String {
-        let answer =
-            self.request(Method::POST, "/v1/jobs").json(&json!({ "video_urls": urls })).send().await.unwrap();
+        self.submit_with(json!({ "video_urls": urls })).await
+    }
+
+    pub async fn submit_with(&self, body: Value) -> String {
+        let answer = self.request(Method::POST, "/v1/jobs").json(&body).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
         let job: Value = answer.json().await.unwrap();
         job["id"].as_str().unwrap().to_owned()
+    }
+
+    /// An operator's call; gives the status and the body.
+    pub async fn call(&self, path: &str, body: Value) -> (u16, Value) {
+        let mut request = self.request(Method::POST, path);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
     pub async fn post_callback(&self, path: &str, body: impl Into<reqwest::Body>) -> StatusCode {

@@ -1,0 +1,36 @@
+//! `/v1/pause` and `/v1/resume`: whether anything is sent.
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use serde::Serialize;
+
+use super::Context;
+use super::auth::Caller;
+use super::error::Problem;
+use super::query::{NoParams, Params};
+use crate::clock;
+use crate::store::Pause;
+
+/// Whether tasks are sent, and if not, why.
+#[derive(Debug, Serialize)]
+pub(super) struct Sending {
+    paused: Vec<Pause>,
+}
+
+pub(super) async fn pause_sending(
+    State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<Sending>, Problem> {
+    context.store.pause_by_hand(caller.name, clock::now()).await?;
+    Ok(Json(Sending { paused: context.store.pauses().await? }))
+}
+
+pub(super) async fn resume_sending(
+    State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<Sending>, Problem> {
+    context.store.resume_by_hand(caller.name, clock::now()).await?;
+    Ok(Json(Sending { paused: context.store.pauses().await? }))
+}

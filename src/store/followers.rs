@@ -1,0 +1,225 @@
+//! The URLs of jobs, each following the task URL that carries it, and the states of jobs that follow from that.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnection;
+
+use super::Policy;
+use super::changes::{Changes, NewEvent, Touch, UrlChange};
+use super::jobs::{self, JobRow};
+use super::ledger::{self, Placed, Wanted};
+use crate::domain::event::EventKind;
+use crate::domain::id::{JobId, TaskId};
+use crate::domain::job::{JobOptions, JobState, Progress, UrlState};
+use crate::domain::state::job_state;
+use crate::domain::url::PostUrl;
+
+/// A row of `job_urls`: position, URL, the task URL it follows, and whether it was known.
+pub(super) fn row(placed: &Placed) -> Value {
+    let is_known = i64::from(placed.state == UrlState::Known);
+    json!([placed.position, placed.url.given, placed.task, placed.task_position, is_known])
+}
+
+/// Finds other carriers for URLs that a job followed in vain: the task that carried them ended without them.
+///
+/// Not where it is `unconfirmed`: that may have been charged, and is never sent again by itself.
+pub(super) async fn replace_lost(
+    connection: &mut SqliteConnection,
+    urls: &[UrlChange],
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let lost: HashMap<(TaskId, i64), UrlState> = urls
+        .iter()
+        .filter(|(.., new, _, code, _)| *new == UrlState::Failed && code.as_deref() != Some("unconfirmed"))
+        .map(|(task, position, old, ..)| ((*task, i64::try_from(*position).unwrap_or(i64::MAX)), *old))
+        .collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<_> = lost.keys().collect();
+    let followers: Vec<(String, i64, String, String, i64)> = sqlx::query_as(
+        "SELECT job_urls.job_id, job_urls.position, job_urls.url, job_urls.task_id, task_position
+         FROM json_each(?1) AS lost
+           CROSS JOIN job_urls ON task_id = lost.value->>0 AND task_position = lost.value->>1
+           JOIN tasks ON tasks.id = job_urls.task_id
+         WHERE NOT known AND tasks.job_id IS NOT job_urls.job_id
+         ORDER BY job_urls.job_id, job_urls.position",
+    )
+    .bind(json!(keys).to_string())
+    .fetch_all(&mut *connection)
+    .await?;
+    let latest = urls.iter().filter_map(|(task, ..)| changes.touched.get(task)).max_by_key(|touch| touch.at);
+    let Some(touch) = latest.copied() else { return Ok(()) };
+    let mut by_job: BTreeMap<JobId, Vec<(i64, PostUrl, UrlState)>> = BTreeMap::new();
+    for (job, position, url, task, task_position) in followers {
+        let (Ok(job), Ok(url), Ok(task)) = (job.parse(), PostUrl::parse(&url), task.parse()) else {
+            continue;
+        };
+        let old = lost.get(&(task, task_position)).copied().unwrap_or(UrlState::Sent);
+        by_job.entry(job).or_default().push((position, url, old));
+    }
+    for (id, urls) in by_job {
+        let Some(job) = jobs::read(connection, id).await? else { continue };
+        let options = JobOptions {
+            unique_id: job.unique_id,
+            folder_id: job.folder_id,
+            quality: job.quality,
+            library: job.library,
+            labels: job.labels,
+        };
+        let mut change = Progress::default();
+        for (_, _, old) in &urls {
+            change.add(*old, -1);
+        }
+        let wanted = Wanted {
+            job: id,
+            options: &options,
+            cap: policy.urls_per_task,
+            force: false,
+            at: touch.at,
+            source: touch.source,
+        };
+        let urls = urls.into_iter().map(|(position, url, _)| (position, url)).collect();
+        let placed = ledger::place(connection, &wanted, urls, changes).await?;
+        follow_others(connection, id, &placed).await?;
+        for url in &placed {
+            change.add(url.state, 1);
+        }
+        move_urls(connection, id, change, touch, changes).await?;
+    }
+    Ok(())
+}
+
+/// Lets URLs of a job follow other task URLs than before.
+pub(super) async fn follow_others(
+    connection: &mut SqliteConnection,
+    job: JobId,
+    placed: &[Placed],
+) -> Result<(), sqlx::Error> {
+    let rows: Vec<_> = placed.iter().map(row).collect();
+    sqlx::query(
+        "UPDATE job_urls SET task_id = new.task_id, task_position = new.task_position, known = new.known
+         FROM (SELECT value->>0 AS position, value->>2 AS task_id, value->>3 AS task_position,
+                 value->>4 AS known FROM json_each(?1)) AS new
+         WHERE job_urls.job_id = ?2 AND job_urls.position = new.position",
+    )
+    .bind(json!(rows).to_string())
+    .bind(job.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Lets everybody who follows the one task URL follow the other; gives the jobs.
+pub(super) async fn hand_over(
+    connection: &mut SqliteConnection,
+    (old_task, old_position): (TaskId, i64),
+    (task, position): (TaskId, i64),
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "UPDATE job_urls SET task_id = ?3, task_position = ?4
+         WHERE task_id = ?1 AND task_position = ?2 AND NOT known RETURNING job_id",
+    )
+    .bind(old_task.to_string())
+    .bind(old_position)
+    .bind(task.to_string())
+    .bind(position)
+    .fetch_all(connection)
+    .await
+}
+
+/// Changes how many URLs of a job stand where.
+pub(super) async fn move_urls(
+    connection: &mut SqliteConnection,
+    job: JobId,
+    change: Progress,
+    touch: Touch,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let row: JobRow = sqlx::query_as(
+        "UPDATE jobs SET waiting = waiting + ?2, sent = sent + ?3, downloaded = downloaded + ?4,
+           indexed = indexed + ?5, failed = failed + ?6, known = known + ?7, canceled = canceled + ?8
+         WHERE id = ?1 RETURNING *",
+    )
+    .bind(job.to_string())
+    .bind(change.waiting)
+    .bind(change.sent)
+    .bind(change.downloaded)
+    .bind(change.indexed)
+    .bind(change.failed)
+    .bind(change.known)
+    .bind(change.canceled)
+    .fetch_one(&mut *connection)
+    .await?;
+    settle(connection, row, touch, changes).await
+}
+
+/// Stores the state that follows from where a job's URLs stand.
+async fn settle(
+    connection: &mut SqliteConnection,
+    row: JobRow,
+    touch: Touch,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let new = job_state(&row.progress());
+    let Ok(id) = row.id.parse::<JobId>() else { return Ok(()) };
+    if row.state == new.as_str() {
+        return Ok(());
+    }
+    let settled_at = (new != JobState::Running).then_some(touch.at.as_millis());
+    sqlx::query("UPDATE jobs SET state = ?2, settled_at = ?3 WHERE id = ?1")
+        .bind(&row.id)
+        .bind(new.as_str())
+        .bind(settled_at)
+        .execute(connection)
+        .await?;
+    if settled_at.is_some() {
+        changes.events.push(NewEvent {
+            job: Some(id),
+            message: Some(new.to_string()),
+            ..NewEvent::new(EventKind::JobSettled, touch.source, touch.at)
+        });
+    }
+    Ok(())
+}
+
+/// Carries URL changes on to every job that follows those URLs.
+pub(super) async fn follow(
+    connection: &mut SqliteConnection,
+    urls: &[UrlChange],
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    if urls.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<JobRow> = sqlx::query_as(
+        "UPDATE jobs SET
+           waiting = jobs.waiting + d.waiting, sent = jobs.sent + d.sent, downloaded = jobs.downloaded + d.downloaded,
+           indexed = jobs.indexed + d.indexed, failed = jobs.failed + d.failed, canceled = jobs.canceled + d.canceled
+         FROM (
+           SELECT job_id,
+             sum((c.value->>3 = 'waiting') - (c.value->>2 = 'waiting')) AS waiting,
+             sum((c.value->>3 = 'sent') - (c.value->>2 = 'sent')) AS sent,
+             sum((c.value->>3 = 'downloaded') - (c.value->>2 = 'downloaded')) AS downloaded,
+             sum((c.value->>3 = 'indexed') - (c.value->>2 = 'indexed')) AS indexed,
+             sum((c.value->>3 = 'failed') - (c.value->>2 = 'failed')) AS failed,
+             sum(c.value->>4) AS canceled
+           FROM json_each(?1) AS c
+           JOIN job_urls ON job_urls.task_id = c.value->>0 AND job_urls.task_position = c.value->>1
+             AND NOT job_urls.known
+           GROUP BY job_id) AS d
+         WHERE jobs.id = d.job_id
+         RETURNING *",
+    )
+    .bind(json!(urls).to_string())
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in rows {
+        let latest = urls.iter().filter_map(|(task, ..)| changes.touched.get(task)).max_by_key(|t| t.at);
+        let Some(touch) = latest.copied() else { continue };
+        settle(connection, row, touch, changes).await?;
+    }
+    Ok(())
+}
