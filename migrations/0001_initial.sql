@@ -67,6 +67,7 @@ CREATE TABLE tasks (
     polls_in_vain      INTEGER NOT NULL DEFAULT 0, -- in a row, that taught nothing
     refused_polls      INTEGER NOT NULL DEFAULT 0, -- in a row
     poll_not_before    INTEGER NOT NULL DEFAULT 0, -- upstream could not be asked, or wanted to be left alone
+    hinted_at          INTEGER,                   -- when a hint last made it be polled
     quiet_since        INTEGER,                   -- since then polls list no more, and all videos have ended
     stalled_at         INTEGER,                   -- when it had been silent for too long; news takes it back
     next_poll_at       INTEGER,                   -- NULL: nothing to ask
@@ -186,8 +187,13 @@ CREATE TABLE quarantine (
     body              BLOB NOT NULL,
     first_received_at INTEGER NOT NULL,
     last_received_at  INTEGER NOT NULL,
-    deliveries        INTEGER NOT NULL
+    deliveries        INTEGER NOT NULL,
+    looks             INTEGER NOT NULL DEFAULT 0, -- how often upstream was asked about a taskId that no task has
+    look_at           INTEGER                     -- when it is asked next; NULL: it is not
 ) STRICT;
+
+CREATE INDEX quarantine_to_look ON quarantine (look_at) WHERE look_at IS NOT NULL;
+CREATE INDEX quarantine_by_upstream_id ON quarantine (upstream_id);
 
 -- Everything that changed, in the order of its commit. AUTOINCREMENT: no `seq` is ever used twice.
 CREATE TABLE events (

@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, WithoutToken};
 use crate::domain::token::TokenKeys;
 use crate::http::{self, ConnectionLimits};
 use crate::store::{OpenError, Policy, Store};
@@ -94,6 +94,7 @@ impl App {
             probe_after: config.dispatch.probe_after,
             settle_after: config.reconcile.settle_after,
             deadline: config.reconcile.deadline,
+            hint_interval: config.reconcile.hint_interval,
         };
         let (store, writer) = Store::open(&config.store.path, base, accept_upstream_change, policy).await?;
         let writer = tokio::spawn(writer.run());
@@ -109,6 +110,11 @@ impl App {
         let callback_urls = CallbackUrls::new(config.server.public_url.as_deref(), tokens.clone());
         if config.server.public_url.is_none() {
             tracing::warn!("server.public_url is not set: no callbacks will come, tasks are polled instead");
+        }
+        if config.callback.without_token == WithoutToken::Accept {
+            tracing::warn!(
+                "callback.without_token is \"accept\": whoever reaches /callback can say what became of a task"
+            );
         }
         let worker_store = store.for_workers();
         let dispatcher = Dispatcher::new(

@@ -112,6 +112,18 @@ pub struct Callback {
     pub secret: Secrets,
     /// Most bytes of a body.
     pub max_body: usize,
+    /// What a callback without a good token is.
+    pub without_token: WithoutToken,
+}
+
+/// What a callback without a good token is.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum WithoutToken {
+    /// A hint: it changes no state itself.
+    Hint,
+    /// As good as one with a token.
+    Accept,
 }
 
 /// `[dispatch]`
@@ -141,6 +153,9 @@ pub struct Reconcile {
     /// How long a task may be silent before its job stops waiting for it.
     #[serde(with = "humantime_serde")]
     pub deadline: Duration,
+    /// A hint has its task polled at most once in this time.
+    #[serde(with = "humantime_serde")]
+    pub hint_interval: Duration,
 }
 
 fn blank_is_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

@@ -14,8 +14,10 @@ use super::Context;
 use super::body::{self, Unread};
 use super::error::{Code, Problem};
 use crate::clock;
+use crate::config::WithoutToken;
 use crate::domain::callback::Meaning;
-use crate::store::{ReceivedCallback, ReceivedHint};
+use crate::domain::id::TaskId;
+use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 use crate::upstream::wire::Notice;
 
 /// Keeps what arrives: as a callback where the path ends in a good token, else as a hint.
@@ -39,12 +41,18 @@ pub(super) async fn receive_callback(
     let at = clock::now();
     let body_hash = Sha256::digest(&body).into();
     let notice = Notice::parse(&body);
+    let meaning =
+        Meaning::read(notice.status.as_deref(), notice.video_id.as_deref(), notice.message.as_deref());
     let Some(task) = task else {
+        if let (WithoutToken::Accept, Some(upstream_id)) = (context.without_token, &notice.task_id) {
+            let (upstream_id, new) = (upstream_id.clone(), TaskId::new(at));
+            let callback = AcceptedCallback { upstream_id, new, at, body, body_hash, meaning };
+            context.store.accept_callback(callback).await?;
+            return Ok(Json(json!({ "kept": "callback" })).into_response());
+        }
         context.store.receive_hint(ReceivedHint { at, body, body_hash, upstream_id: notice.task_id }).await?;
         return Ok((StatusCode::ACCEPTED, Json(json!({ "kept": "hint" }))).into_response());
     };
-    let meaning =
-        Meaning::read(notice.status.as_deref(), notice.video_id.as_deref(), notice.message.as_deref());
     let callback = ReceivedCallback { task, at, body, body_hash, meaning, upstream_id: notice.task_id };
     context.store.receive_callback(callback).await?;
     Ok(Json(json!({ "kept": "callback" })).into_response())

@@ -30,7 +30,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use listener::{Limits as ConnectionLimits, serve};
 
 use self::error::{Code, Problem};
-use crate::config::Config;
+use crate::config::{Config, WithoutToken};
 use crate::domain::token::TokenKeys;
 use crate::store::Store;
 
@@ -41,6 +41,7 @@ struct Context {
     tokens: Arc<TokenKeys>,
     keys: Arc<auth::Keys>,
     proof: Arc<health::Proof>,
+    without_token: WithoutToken,
     limits: Limits,
 }
 
@@ -58,6 +59,7 @@ pub fn routes(config: &Config, store: Store, tokens: Arc<TokenKeys>) -> Router {
         tokens,
         keys: Arc::new(auth::Keys::new(&config.auth.api_keys)),
         proof: Arc::default(),
+        without_token: config.callback.without_token,
         limits: Limits {
             callback_body: config.callback.max_body,
             body_timeout: config.server.body_timeout,

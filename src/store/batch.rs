@@ -3,6 +3,7 @@
 //! Every statement is a trip to the connection's thread. So what a batch writes is gathered, and goes there
 //! in one trip at its end.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -23,8 +24,8 @@ use crate::domain::id::TaskId;
 pub(super) struct Applied {
     /// What each operation did.
     pub(super) effects: Vec<Effect>,
-    /// Whether anything happened to a task.
-    pub(super) touched_tasks: bool,
+    /// Whether workers may have something to do.
+    pub(super) wakes_workers: bool,
     /// The `seq` of the last event, if there was one.
     pub(super) last_seq: Option<i64>,
 }
@@ -45,11 +46,16 @@ pub(super) async fn commit(
     let mut effects = Vec::with_capacity(ops.len());
     let mut received = Vec::new();
     for op in ops {
-        if let Op::Callback(callback) = op {
-            received.push(callback);
+        match op {
+            Op::Callback(callback) => received.push(Cow::Borrowed(callback)),
+            Op::Accept(callback) => {
+                received.push(Cow::Owned(callbacks::accept(connection, callback, &mut changes).await?));
+            }
+            _ => {}
         }
         effects.push(apply_one(connection, op, policy, &mut changes).await?);
     }
+    let received: Vec<_> = received.iter().map(Cow::as_ref).collect();
     callbacks::keep(connection, &received, loaded, &mut changes).await?;
     for task in &changes.stale {
         loaded.forget(*task);
@@ -62,7 +68,7 @@ pub(super) async fn commit(
     facts::set(connection, loaded, &mut changes).await?;
     settle::touched(connection, policy, loaded, &mut changes).await?;
     let last_seq = write_and_commit(connection, &mut changes).await?;
-    Ok(Applied { effects, touched_tasks: !changes.touched.is_empty(), last_seq })
+    Ok(Applied { effects, wakes_workers: changes.wakes_workers || !changes.touched.is_empty(), last_seq })
 }
 
 async fn write_and_commit(
@@ -95,8 +101,11 @@ async fn apply_one(
 ) -> Result<Effect, sqlx::Error> {
     match op {
         // Kept together at the end of the batch.
-        Op::Callback(_) => Ok(Effect::Done),
-        Op::Hint(hint) => quarantine::keep(connection, hint).await.map(|()| Effect::Done),
+        Op::Callback(_) | Op::Accept(_) => Ok(Effect::Done),
+        Op::Hint(hint) => quarantine::keep(connection, hint, policy, changes).await.map(|()| Effect::Done),
+        Op::Looked { upstream_id, posts, at } => {
+            quarantine::looked(connection, upstream_id, posts, *at, policy, changes).await.map(Effect::of)
+        }
         Op::CreateJob(job) => {
             let job = jobs::create(connection, job, policy, changes).await?;
             Ok(Effect::Job(Box::new(job)))

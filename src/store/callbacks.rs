@@ -7,7 +7,7 @@ use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewEvent, NewFact};
-use super::op::ReceivedCallback;
+use super::op::{AcceptedCallback, ReceivedCallback};
 use super::working_set::WorkingSet;
 use super::{ReadError, Store};
 use crate::domain::callback::Callback;
@@ -50,6 +50,44 @@ pub(super) async fn keep(
         });
     }
     Ok(())
+}
+
+/// Finds the task that an accepted callback names, or makes one: without URLs, for nobody submitted it here.
+pub(super) async fn accept(
+    connection: &mut SqliteConnection,
+    callback: &AcceptedCallback,
+    changes: &mut Changes,
+) -> Result<ReceivedCallback, sqlx::Error> {
+    let known: Option<String> =
+        sqlx::query_scalar("SELECT id FROM tasks WHERE upstream_id = ?1 ORDER BY id DESC LIMIT 1")
+            .bind(&callback.upstream_id)
+            .fetch_optional(&mut *connection)
+            .await?;
+    let task = match known.and_then(|id| id.parse().ok()) {
+        Some(task) => task,
+        None => {
+            sqlx::query(
+                "INSERT INTO tasks
+                   (id, created_at, state, next_attempt_at, news_at, upstream_id, upstream_id_source)
+                 VALUES (?1, ?2, 'accepted', ?2, ?2, ?3, 'callback')",
+            )
+            .bind(callback.new.to_string())
+            .bind(callback.at.as_millis())
+            .bind(&callback.upstream_id)
+            .execute(connection)
+            .await?;
+            changes.touch(callback.new, callback.at, Source::Callback);
+            callback.new
+        }
+    };
+    Ok(ReceivedCallback {
+        task,
+        at: callback.at,
+        body: callback.body.clone(),
+        body_hash: callback.body_hash,
+        meaning: callback.meaning.clone(),
+        upstream_id: Some(callback.upstream_id.clone()),
+    })
 }
 
 /// A good token whose task is not in the store was issued before this file was restored from a backup.

@@ -27,6 +27,8 @@ pub(super) struct Changes {
     pub(super) listed: Vec<(TaskId, Timestamp)>,
     pub(super) rows: Rows,
     pub(super) touched: BTreeMap<TaskId, Touch>,
+    /// Whether a worker has something to do although no task was touched.
+    pub(super) wakes_workers: bool,
     /// Tasks whose rows were changed by SQL alone: the working set must load them anew.
     pub(super) stale: BTreeSet<TaskId>,
     pub(super) events: Vec<NewEvent>,

@@ -37,10 +37,13 @@ use tokio::sync::watch;
 pub use callbacks::CallbackPage;
 pub use events::EventFilter;
 pub use jobs::JobFilter;
-pub use op::{NewJob, NewPause, PollEnd, PolledVideo, ReceivedCallback, ReceivedHint, SubmitEnd};
+pub use op::{
+    AcceptedCallback, NewJob, NewPause, PollEnd, PolledVideo, ReceivedCallback, ReceivedHint, SubmitEnd,
+};
 pub use open::OpenError;
 pub use pauses::Pause;
 pub use polls::DuePoll;
+pub use quarantine::Look;
 pub use submits::QueuedTask;
 pub use tasks::TaskFilter;
 pub use videos::VideoFilter;
@@ -67,6 +70,8 @@ pub struct Policy {
     pub settle_after: Duration,
     /// How long a task may be silent before its job stops waiting for it.
     pub deadline: Duration,
+    /// A hint has its task polled at most once in this time.
+    pub hint_interval: Duration,
 }
 
 /// A reading failed; the cause is for the log, never for a client.
@@ -138,6 +143,27 @@ impl Store {
     /// [`WriteError`], soon where strangers send much.
     pub async fn receive_hint(&self, hint: ReceivedHint) -> Result<(), WriteError> {
         self.queues.hint(op::Op::Hint(hint)).await.map(|_| ())
+    }
+
+    /// Keeps a callback without a token that counts all the same.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
+    pub async fn accept_callback(&self, callback: AcceptedCallback) -> Result<(), WriteError> {
+        self.queues.fact(op::Op::Accept(callback)).await.map(|_| ())
+    }
+
+    /// Writes down which posts upstream lists for a `taskId` that no task has; whether that found its task.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then it will be asked again.
+    pub async fn looked(
+        &self,
+        upstream_id: String,
+        posts: Vec<String>,
+        at: Timestamp,
+    ) -> Result<bool, WriteError> {
+        self.did(op::Op::Looked { upstream_id, posts, at }).await
     }
 
     /// Takes a job with its plan.

@@ -44,6 +44,23 @@ pub struct ReceivedHint {
     pub upstream_id: Option<String>,
 }
 
+/// A callback without a token that counts all the same, because the operator said so.
+#[derive(Clone, Debug)]
+pub struct AcceptedCallback {
+    /// The `taskId` it names, which says what task it is for.
+    pub upstream_id: String,
+    /// The task that is made where none has this `taskId`.
+    pub new: TaskId,
+    /// When its last byte arrived.
+    pub at: Timestamp,
+    /// The body as it came.
+    pub body: Bytes,
+    /// SHA-256 of the body.
+    pub body_hash: [u8; 32],
+    /// What it means, where that is known.
+    pub meaning: Option<Meaning>,
+}
+
 /// A job with its plan.
 #[derive(Clone, Debug)]
 pub struct NewJob {
@@ -138,6 +155,7 @@ impl Op {
                 | Self::CreateJob(_)
                 | Self::Adopt { .. }
                 | Self::Retry { .. }
+                | Self::Looked { .. }
         )
     }
 }
@@ -147,6 +165,13 @@ impl Op {
 pub(super) enum Op {
     Callback(ReceivedCallback),
     Hint(ReceivedHint),
+    Accept(AcceptedCallback),
+    Looked {
+        upstream_id: String,
+        /// Canonical forms.
+        posts: Vec<String>,
+        at: Timestamp,
+    },
     CreateJob(NewJob),
     BeginSubmit {
         task: TaskId,

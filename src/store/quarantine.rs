@@ -1,11 +1,15 @@
 //! The quarantine: hints, bounded in rows and bytes, the oldest out first.
 
+use serde_json::json;
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
+use super::changes::{Changes, NewEvent};
 use super::op::ReceivedHint;
-use super::{ReadError, Store};
+use super::{Policy, ReadError, Store, decisions};
 use crate::domain::callback::Hint;
+use crate::domain::event::{EventKind, Source};
+use crate::domain::retry::backoff;
 use crate::domain::time::Timestamp;
 
 /// Most hints that are kept.
@@ -13,12 +17,25 @@ const ROWS: i64 = 1_000;
 /// Most bytes of bodies that are kept.
 const BYTES: i64 = 8 * 1024 * 1024;
 
-/// Keeps a hint, or counts one more delivery of one that is kept.
-pub(super) async fn keep(connection: &mut SqliteConnection, hint: &ReceivedHint) -> Result<(), sqlx::Error> {
+/// How often upstream is asked about a `taskId` that no task has, with a longer wait each time.
+const LOOKS: u32 = 8;
+
+/// Keeps a hint, or counts one more delivery of one that is kept; has the task polled that it names.
+pub(super) async fn keep(
+    connection: &mut SqliteConnection,
+    hint: &ReceivedHint,
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let is_of_a_task = match &hint.upstream_id {
+        Some(id) => heed(connection, id, hint.at, policy, changes).await?,
+        None => true,
+    };
+    changes.wakes_workers |= !is_of_a_task;
     sqlx::query(
         "INSERT INTO quarantine
-           (upstream_id, body_hash, body, first_received_at, last_received_at, deliveries)
-         VALUES (?1, ?2, ?3, ?4, ?4, 1)
+           (upstream_id, body_hash, body, first_received_at, last_received_at, deliveries, look_at)
+         VALUES (?1, ?2, ?3, ?4, ?4, 1, ?5)
          ON CONFLICT (body_hash) DO UPDATE SET
            deliveries = deliveries + 1, last_received_at = excluded.last_received_at",
     )
@@ -26,6 +43,7 @@ pub(super) async fn keep(connection: &mut SqliteConnection, hint: &ReceivedHint)
     .bind(&hint.body_hash[..])
     .bind(&hint.body[..])
     .bind(hint.at.as_millis())
+    .bind((!is_of_a_task).then_some(hint.at.as_millis()))
     .execute(&mut *connection)
     .await?;
     sqlx::query(
@@ -42,6 +60,93 @@ pub(super) async fn keep(connection: &mut SqliteConnection, hint: &ReceivedHint)
     Ok(())
 }
 
+/// Has the task with this `taskId` polled, at most once an interval; `false` where no task has it.
+async fn heed(
+    connection: &mut SqliteConnection,
+    upstream_id: &str,
+    at: Timestamp,
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    let known: Option<(String, Option<i64>)> =
+        sqlx::query_as("SELECT id, hinted_at FROM tasks WHERE upstream_id = ?1 ORDER BY id DESC LIMIT 1")
+            .bind(upstream_id)
+            .fetch_optional(&mut *connection)
+            .await?;
+    let Some((id, hinted_at)) = known else { return Ok(false) };
+    let is_soon = |last: i64| {
+        let last = Timestamp::from_millis(last);
+        last <= at && at.since(last) < policy.hint_interval
+    };
+    let Ok(task) = id.parse() else { return Ok(true) };
+    if hinted_at.is_some_and(is_soon) {
+        return Ok(true);
+    }
+    sqlx::query("UPDATE tasks SET hinted_at = ?2, news = news + 1, poll_wanted = news + 1 WHERE id = ?1")
+        .bind(&id)
+        .bind(at.as_millis())
+        .execute(connection)
+        .await?;
+    changes.touch(task, at, Source::Callback);
+    changes
+        .events
+        .push(NewEvent { task: Some(task), ..NewEvent::new(EventKind::CallbackHint, Source::Callback, at) });
+    Ok(true)
+}
+
+/// Writes down what upstream said of a `taskId` that hints named: these posts, or nothing so far.
+///
+/// An unconfirmed task that carries them all is the one.
+pub(super) async fn looked(
+    connection: &mut SqliteConnection,
+    upstream_id: &str,
+    posts: &[String],
+    at: Timestamp,
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    let looks: u32 =
+        sqlx::query_scalar("SELECT coalesce(max(looks), 0) FROM quarantine WHERE upstream_id = ?1")
+            .bind(upstream_id)
+            .fetch_one(&mut *connection)
+            .await?;
+    let wait = backoff(looks + 1, policy.poll_after, policy.deadline);
+    let next = (posts.is_empty() && looks + 1 < LOOKS).then(|| at.after(wait).as_millis());
+    sqlx::query("UPDATE quarantine SET looks = ?2, look_at = ?3 WHERE upstream_id = ?1")
+        .bind(upstream_id)
+        .bind(looks + 1)
+        .bind(next)
+        .execute(&mut *connection)
+        .await?;
+    if posts.is_empty() {
+        return Ok(false);
+    }
+    let owner: Option<String> = sqlx::query_scalar(
+        "SELECT id FROM tasks
+         WHERE state = 'unconfirmed' AND upstream_id IS NULL AND NOT EXISTS (
+           SELECT 1 FROM json_each(?1) WHERE value NOT IN (
+             SELECT canonical FROM task_urls WHERE task_id = tasks.id))
+         ORDER BY id LIMIT 1",
+    )
+    .bind(json!(posts).to_string())
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(task) = owner.and_then(|id| id.parse().ok()) else { return Ok(false) };
+    tracing::info!(%task, upstream_id, "a hint and a poll prove that this submit was taken");
+    decisions::adopt(connection, task, upstream_id, Source::Poll, at, changes).await
+}
+
+/// A `taskId` that hints named and no task has, and the folders in which it could be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Their `taskId`.
+    pub upstream_id: String,
+    /// Folder names of the unconfirmed tasks, each once.
+    pub unique_ids: Vec<Option<String>>,
+    /// When its turn came, or comes.
+    pub due: Timestamp,
+}
+
 #[derive(FromRow)]
 struct Row {
     id: i64,
@@ -53,6 +158,28 @@ struct Row {
 }
 
 impl Store {
+    /// The unknown `taskId` that is to be asked about first; none where there is no unconfirmed task to find.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn next_look(&self) -> Result<Option<Look>, ReadError> {
+        let row: Option<(String, i64)> = sqlx::query_as(
+            "SELECT upstream_id, look_at FROM quarantine
+             WHERE look_at IS NOT NULL AND EXISTS (SELECT 1 FROM tasks WHERE state = 'unconfirmed')
+             ORDER BY look_at LIMIT 1",
+        )
+        .fetch_optional(&self.readers)
+        .await?;
+        let Some((upstream_id, due)) = row else { return Ok(None) };
+        let unique_ids = sqlx::query_scalar(
+            "SELECT DISTINCT unique_id FROM tasks JOIN jobs ON jobs.id = job_id
+             WHERE tasks.state = 'unconfirmed' LIMIT 5",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(Some(Look { upstream_id, unique_ids, due: Timestamp::from_millis(due) }))
+    }
+
     /// The hints kept, newest first, only those before `before`.
     ///
     /// # Errors

@@ -201,7 +201,7 @@ impl Writer {
             }
         };
         // A commit without an event can still give a worker something to do, such as a poll.
-        if applied.touched_tasks || applied.last_seq.is_some() {
+        if applied.wakes_workers || applied.last_seq.is_some() {
             self.seq.send_modify(|seq| *seq = applied.last_seq.unwrap_or(*seq));
         }
         Ok(applied.effects)

@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Step, StepError, Worker};
 use crate::domain::time::Timestamp;
+use crate::domain::url::PostUrl;
 use crate::domain::video::VideoState;
-use crate::store::{Policy, PollEnd, PolledVideo, Store};
+use crate::store::{Look, Policy, PollEnd, PolledVideo, Store};
 use crate::upstream::wire::{ListedStatus, ListedVideo};
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, PollAnswer, Upstream};
 
@@ -21,6 +22,7 @@ pub struct Reconciler {
     policy: Policy,
     stop: CancellationToken,
     next_sweep: Option<Instant>,
+    next_look: Option<Instant>,
 }
 
 impl Reconciler {
@@ -32,7 +34,7 @@ impl Reconciler {
         policy: Policy,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, upstream, budget, policy, stop, next_sweep: None }
+        Self { store, upstream, budget, policy, stop, next_sweep: None, next_look: None }
     }
 }
 
@@ -53,15 +55,55 @@ impl Reconciler {
     }
 }
 
+impl Reconciler {
+    /// Asks about a `taskId` that hints named and no task has: an unconfirmed task may be the one.
+    async fn look(&mut self, look: Look, now: Timestamp) -> Result<Step, StepError> {
+        let started = Instant::now();
+        let mut posts = Vec::new();
+        for unique_id in &look.unique_ids {
+            tokio::select! {
+                () = self.budget.turn(Kind::Poll) => {}
+                () = self.stop.cancelled() => return Ok(Step::Idle),
+            }
+            match self.upstream.poll(&look.upstream_id, unique_id.as_deref()).await {
+                PollAnswer::Listed(listing) => {
+                    self.budget.went_well();
+                    let urls = listing.videos.into_iter().filter_map(|video| video.url);
+                    posts.extend(urls.filter_map(|url| Some(PostUrl::parse(&url).ok()?.canonical)));
+                }
+                PollAnswer::Limited(retry_after) => self.budget.too_fast(retry_after),
+                PollAnswer::Refused(_) | PollAnswer::Unanswered(_) => {}
+            }
+            if !posts.is_empty() {
+                break;
+            }
+        }
+        self.store.looked(look.upstream_id, posts, now.after(started.elapsed())).await?;
+        self.next_look = Some(Instant::now() + self.policy.hint_interval);
+        Ok(Step::Worked)
+    }
+
+    /// What there is to do where no task is due for a poll: unknown ids, one an interval, however many come.
+    async fn rest(&mut self, now: Timestamp, until: Timestamp) -> Result<Step, StepError> {
+        let Some(look) = self.store.next_look().await? else { return Ok(Step::WaitUntil(until)) };
+        let rest = self.next_look.map(|next| next.saturating_duration_since(Instant::now()));
+        let due = now.after(rest.unwrap_or_default()).max(look.due);
+        if due > now {
+            return Ok(Step::WaitUntil(due.min(until)));
+        }
+        self.look(look, now).await
+    }
+}
+
 impl Worker for Reconciler {
     /// Polls the task that is due first.
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
         let sweep = self.sweep(now).await?;
-        let Some(due) = self.store.next_poll().await? else { return Ok(Step::WaitUntil(sweep)) };
+        let Some(due) = self.store.next_poll().await? else { return self.rest(now, sweep).await };
         // One that is due later than any wait lasts was put off before the clock was set back.
         let longest = LONGEST_WAIT.max(self.policy.poll_after * 8).max(self.policy.settle_after);
         if due.due > now && due.due <= now.after(longest) {
-            return Ok(Step::WaitUntil(due.due.min(sweep)));
+            return self.rest(now, due.due.min(sweep)).await;
         }
         let started = Instant::now();
         let at = || now.after(started.elapsed());

@@ -28,6 +28,7 @@ pub const POLICY: Policy = Policy {
     probe_after: MINUTE,
     settle_after: MINUTE,
     deadline: DAY,
+    hint_interval: MINUTE,
 };
 
 /// Milliseconds after the start of the test's time.

@@ -12,6 +12,7 @@ mod conversations;
 mod decisions;
 mod file;
 mod fixtures;
+mod hints;
 mod kill;
 mod ledger;
 mod raw;
