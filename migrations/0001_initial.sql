@@ -4,7 +4,8 @@
 -- creation. Facts are set once and never taken back; every `state` is derived from them by
 -- `src/domain/state.rs` and stored in the same commit.
 
--- What belongs to the file as a whole: the upstream it is bound to, the generated callback secret.
+-- What belongs to the file as a whole: the upstream it is bound to (`upstream`), the generated callback
+-- secret (`callback_secret`), and in a backup alone `backup`: what was queued in it may have been sent since.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -125,6 +126,7 @@ CREATE TABLE submits (
 ) STRICT;
 
 CREATE INDEX submits_open ON submits (task_id) WHERE outcome IS NULL;
+CREATE INDEX submits_by_start ON submits (started_at);
 
 -- What callbacks and polls said, once for a task, a kind and a video ('' where it is about the task).
 CREATE TABLE facts (

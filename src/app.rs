@@ -88,15 +88,18 @@ impl App {
         let address = listener.local_addr().map_err(listen)?;
         let poll_after = config.poll_after()?;
         let base = config.upstream.base_url.trim_end_matches('/');
+        let urls_per_day = config.dispatch.max_urls_per_day;
+        let most = urls_per_day.and_then(|most| usize::try_from(most).ok());
         let policy = Policy {
             poll_after,
-            urls_per_task: MAX_URLS_PER_TASK,
+            urls_per_task: most.map_or(MAX_URLS_PER_TASK, |most| MAX_URLS_PER_TASK.min(most)),
             probe_after: config.dispatch.probe_after,
             settle_after: config.reconcile.settle_after,
             deadline: config.reconcile.deadline,
             hint_interval: config.reconcile.hint_interval,
         };
-        let (store, writer) = Store::open(&config.store.path, base, accept_upstream_change, policy).await?;
+        let (store, writer) =
+            Store::open(&config.store.path, base, accept_upstream_change, policy, clock::now()).await?;
         let writer = tokio::spawn(writer.run());
         store.close_open_submits(clock::now()).await?;
 
@@ -122,6 +125,7 @@ impl App {
             upstream.clone(),
             budget.clone(),
             callback_urls,
+            urls_per_day,
             stop.clone(),
         );
         let reconciler = Reconciler::new(worker_store, upstream, budget, policy, stop.clone());

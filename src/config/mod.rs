@@ -138,6 +138,9 @@ pub struct Dispatch {
     pub probe_after: Duration,
     /// Most URLs of one job.
     pub max_urls_per_job: usize,
+    /// Most URLs that are sent in a UTC day; none: no limit.
+    #[serde(default, deserialize_with = "zero_is_none")]
+    pub max_urls_per_day: Option<u64>,
 }
 
 /// `[reconcile]`
@@ -156,6 +159,10 @@ pub struct Reconcile {
     /// A hint has its task polled at most once in this time.
     #[serde(with = "humantime_serde")]
     pub hint_interval: Duration,
+}
+
+fn zero_is_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(Option::<u64>::deserialize(deserializer)?.filter(|number| *number > 0))
 }
 
 fn blank_is_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize, Serializer};
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
+/// Milliseconds of a UTC day.
+const DAY: i64 = 86_400_000;
+
 impl Timestamp {
     /// From milliseconds since the Unix epoch.
     pub const fn from_millis(millis: i64) -> Self {
@@ -27,6 +30,18 @@ impl Timestamp {
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(millis(span)))
+    }
+
+    /// When its UTC day began.
+    #[must_use]
+    pub const fn start_of_day(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(DAY))
+    }
+
+    /// When the next UTC day begins.
+    #[must_use]
+    pub const fn next_day(self) -> Self {
+        Self(self.start_of_day().0.saturating_add(DAY))
     }
 
     /// How long from `earlier` until here; zero where `earlier` lies ahead.
@@ -63,6 +78,14 @@ mod tests {
     fn a_time_is_shown_in_utc_with_milliseconds() {
         let time = Timestamp::from_millis(1_758_634_237_659);
         assert_eq!(time.to_string(), "2025-09-23T13:30:37.659Z");
+    }
+
+    #[test]
+    fn days_begin_at_midnight_in_utc() {
+        let time = Timestamp::from_millis(1_758_634_237_659);
+        assert_eq!(time.start_of_day().to_string(), "2025-09-23T00:00:00.000Z");
+        assert_eq!(time.next_day().to_string(), "2025-09-24T00:00:00.000Z");
+        assert_eq!(time.start_of_day().start_of_day(), time.start_of_day());
     }
 
     #[test]

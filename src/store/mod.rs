@@ -99,10 +99,11 @@ impl Store {
         upstream: &str,
         accept_change: bool,
         policy: Policy,
+        now: Timestamp,
     ) -> Result<(Self, Writer), OpenError> {
         let lock = lock::InstanceLock::take(path)?;
         let Opened { writer, readers, worker_readers, callback_secret } =
-            open::open(path, upstream, accept_change).await?;
+            open::open(path, upstream, accept_change, now).await?;
         let (queues, writer, seq) = writer::new(writer, lock, policy);
         let callback_secret = callback_secret.into();
         Ok((Self { readers, worker_readers, queues, seq, callback_secret }, writer))

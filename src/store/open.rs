@@ -17,6 +17,9 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 use thiserror::Error;
 
+use super::pauses::Pause;
+use crate::domain::time::Timestamp;
+
 /// Marks a file as ours: "shok" in ASCII.
 const APPLICATION_ID: i64 = 0x7368_6f6b;
 
@@ -99,7 +102,12 @@ pub(super) struct Opened {
 }
 
 /// Opens, checks, migrates and binds the file.
-pub(super) async fn open(path: &Path, upstream: &str, accept_change: bool) -> Result<Opened, OpenError> {
+pub(super) async fn open(
+    path: &Path,
+    upstream: &str,
+    accept_change: bool,
+    now: Timestamp,
+) -> Result<Opened, OpenError> {
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
     if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
         inspect(path).await?;
@@ -137,6 +145,9 @@ pub(super) async fn open(path: &Path, upstream: &str, accept_change: bool) -> Re
         Err(error) => return Err(sqlite(sqlx::Error::Migrate(Box::new(error)))),
     }
     bind(&mut writer, path, upstream, accept_change).await?;
+    if is_backup(&mut writer).await.map_err(sqlite)? {
+        restore(&mut writer, now).await.map_err(sqlite)?;
+    }
     let callback_secret = remembered_secret(&mut writer, path).await?;
 
     let options = options.pragma("query_only", "ON");
@@ -230,6 +241,39 @@ async fn bind(
     .await
     .map_err(sqlite)?;
     Ok(())
+}
+
+async fn is_backup(writer: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'backup')").fetch_one(writer).await
+}
+
+/// So far the numbers of events jump: nobody may take a new one for one that was lost with the old file.
+const SEQ_JUMP: i64 = 1_000_000;
+
+/// Takes a restored backup into use: nothing is sent until somebody says so.
+async fn restore(writer: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
+    tracing::warn!("this database was restored from a backup: nothing is sent until it is resumed");
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+    sqlx::query(
+        "INSERT INTO pauses (scope, code, message, since, probe_at, probes) VALUES (?1, ?1, ?2, ?3, ?3, 0)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(Pause::RESTORED)
+    .bind("restored from a backup: what was queued in it may have been sent since; look, then resume")
+    .bind(now.as_millis())
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query(
+        "INSERT INTO events (seq, kind, source, at, message)
+         SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) + ?1,
+                'sending.paused', 'operator', ?2, 'restored from a backup'",
+    )
+    .bind(SEQ_JUMP)
+    .bind(now.as_millis())
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query("DELETE FROM meta WHERE key = 'backup'").execute(&mut *transaction).await?;
+    transaction.commit().await
 }
 
 async fn remembered_secret(writer: &mut SqliteConnection, path: &Path) -> Result<String, OpenError> {

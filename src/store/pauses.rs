@@ -111,6 +111,8 @@ impl Pause {
     pub const ALL: &'static str = "all";
     /// The scope of a pause that an operator made: it stops everything, and nothing is tried.
     pub const OPERATOR: &'static str = "operator";
+    /// The scope of a pause that a restored backup begins with: what was queued then may have been sent since.
+    pub const RESTORED: &'static str = "restored";
     /// The code of a pause after submits of unknown fate.
     pub const UNCONFIRMED: &'static str = "unconfirmed";
 }

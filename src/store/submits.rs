@@ -213,6 +213,24 @@ impl Store {
     }
 }
 
+impl Store {
+    /// How many URLs were sent since then, except in submits that were certainly not taken.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn urls_sent_since(&self, start: Timestamp) -> Result<u64, ReadError> {
+        let sent: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM submits JOIN task_urls ON task_urls.task_id = submits.task_id
+             WHERE started_at >= ?1 AND (outcome IS NULL OR outcome IN ('accepted', 'unknown'))
+               AND code IS NOT 'recovered'",
+        )
+        .bind(start.as_millis())
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(u64::try_from(sent).unwrap_or_default())
+    }
+}
+
 fn queued(row: Row) -> Option<QueuedTask> {
     Some(QueuedTask {
         id: row.id.parse().ok()?,

@@ -51,22 +51,51 @@ pub struct Dispatcher {
     upstream: Upstream,
     budget: Arc<Budget>,
     callback_urls: CallbackUrls,
+    urls_per_day: Option<u64>,
     stop: CancellationToken,
+    /// The end of the day whose spent budget was told of.
+    told_until: Option<Timestamp>,
     /// Submits in a row that were certainly not taken.
     deferred: u32,
     hold_until: Option<Instant>,
 }
 
 impl Dispatcher {
-    /// A dispatcher that waits for its turn until `stop`.
+    /// A dispatcher that sends at most so many URLs a UTC day, and waits for its turn until `stop`.
     pub fn new(
         store: Store,
         upstream: Upstream,
         budget: Arc<Budget>,
         callback_urls: CallbackUrls,
+        urls_per_day: Option<u64>,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, upstream, budget, callback_urls, stop, deferred: 0, hold_until: None }
+        Self {
+            store,
+            upstream,
+            budget,
+            callback_urls,
+            urls_per_day,
+            stop,
+            told_until: None,
+            deferred: 0,
+            hold_until: None,
+        }
+    }
+
+    /// When the task may be sent, where the day's budget does not last for it.
+    async fn spent(&mut self, task: &QueuedTask, now: Timestamp) -> Result<Option<Timestamp>, StepError> {
+        let Some(most) = self.urls_per_day else { return Ok(None) };
+        let sent = self.store.urls_sent_since(now.start_of_day()).await?;
+        if sent.saturating_add(task.urls.len() as u64) <= most {
+            return Ok(None);
+        }
+        let tomorrow = now.next_day();
+        if self.told_until != Some(tomorrow) {
+            tracing::warn!(sent, most, %tomorrow, "dispatch.max_urls_per_day is spent: sending goes on tomorrow");
+            self.told_until = Some(tomorrow);
+        }
+        Ok(Some(tomorrow))
     }
 
     async fn send(&mut self, task: &QueuedTask, pauses: &[Pause], now: Timestamp) -> Result<Step, StepError> {
@@ -209,7 +238,7 @@ impl Worker for Dispatcher {
             return Ok(Step::WaitUntil(now.after(hold)));
         }
         let pauses = self.store.pauses().await?;
-        if pauses.iter().any(|pause| pause.scope == Pause::OPERATOR) {
+        if pauses.iter().any(|pause| matches!(pause.scope.as_str(), Pause::OPERATOR | Pause::RESTORED)) {
             return Ok(Step::Idle);
         }
         let is_kept = |probe_at: Timestamp| probe_at > now && probe_at <= now.after(PROBE_MOST);
@@ -222,7 +251,10 @@ impl Worker for Dispatcher {
         match self.store.next_queued(&platforms).await? {
             // One that is due later than any wait lasts was put off before the clock was set back.
             Some(task) if task.due <= now || task.due > now.after(LONGEST_WAIT) => {
-                self.send(&task, &pauses, now).await
+                match self.spent(&task, now).await? {
+                    Some(tomorrow) => Ok(Step::WaitUntil(tomorrow)),
+                    None => self.send(&task, &pauses, now).await,
+                }
             }
             Some(task) => Ok(Step::WaitUntil(first_probe.map_or(task.due, |probe| probe.min(task.due)))),
             None => Ok(first_probe.map_or(Step::Idle, Step::WaitUntil)),

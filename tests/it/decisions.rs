@@ -130,3 +130,77 @@ async fn nothing_is_sent_between_pause_and_resume() {
     assert!(kinds.contains(&json!("sending.paused")) && kinds.contains(&json!("sending.resumed")));
     service.stop().await;
 }
+
+#[tokio::test]
+async fn a_day_s_budget_holds_across_restarts_and_a_refusal_gives_it_back() {
+    let faults = Faults { unavailable: 1.0, ..Faults::default() };
+    let upstream = simulator(Settings { faults, download_delay: NEVER, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.set("DISPATCH__MAX_URLS_PER_DAY", "4").start().await;
+    let urls: Vec<_> = (0..8).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
+    let job = service.submit(&urls).await;
+    let sizes: Vec<Value> = service.get(&format!("/v1/jobs/{job}")).await["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| task["urls"].clone())
+        .collect();
+    assert_eq!(sizes, [4, 4], "tasks are planned no larger");
+    upstream.until(|upstream| upstream.submits().len() >= 2).await;
+    upstream.set_faults(Faults::default());
+    service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    let service = service.stop().await.start().await;
+    // Another task would be sent at once, if there were a budget for it.
+    let more = service.submit(&["https://youtu.be/one-more".to_owned()]).await;
+    service.until(&format!("/v1/jobs/{more}"), |job| job["progress"]["waiting"] == 1).await;
+    let setup = service.stop().await;
+    assert_eq!(upstream.charged().len(), 4);
+    let service = setup.set("DISPATCH__MAX_URLS_PER_DAY", "9").start().await;
+    upstream.until(|upstream| upstream.charged().len() >= 9).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_restored_backup_sends_nothing_until_it_is_resumed_and_its_callbacks_find_their_way() {
+    use sqlx::ConnectOptions;
+    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let _ = service.call("/v1/pause", Value::Null).await;
+    let job = service.submit(&mixed_urls(1)).await;
+    let setup = service.stop().await;
+    // A copy with the mark of a backup; then the original goes on, sends, and is lost.
+    let backup = setup.database().with_extension("backup");
+    std::fs::copy(setup.database(), &backup).unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&backup);
+    let mut file = options.connect().await.unwrap();
+    sqlx::query("INSERT INTO meta (key, value) VALUES ('backup', 'taken')").execute(&mut file).await.unwrap();
+    sqlx::Connection::close(file).await.unwrap();
+    let service = setup.start().await;
+    let _ = service.call("/v1/resume", Value::Null).await;
+    let late = service.submit(&["https://youtu.be/after-the-backup".to_owned()]).await;
+    service.until(&format!("/v1/jobs/{late}"), |job| job["progress"]["sent"] == 1).await;
+    let last = service.get("/v1/events?limit=500").await["next"].as_str().unwrap().parse::<i64>().unwrap();
+    let setup = service.stop().await;
+    std::fs::copy(&backup, setup.database()).unwrap();
+
+    let service = setup.start().await;
+    let (_, status) = service.call("/v1/pause", Value::Null).await;
+    let scopes: Vec<_> = status["paused"].as_array().unwrap().iter().map(|pause| &pause["scope"]).collect();
+    assert_eq!(scopes, ["operator", "restored"]);
+    let submits = upstream.submits();
+    // One whose task the backup has as queued, and one of a task that it has never heard of.
+    for submit in &submits[..2] {
+        let url = submit.body.callback_url.as_ref().unwrap().replace(&service.base, "");
+        let body = json!({ "taskId": submit.task_id, "status": "SUCCEEDED" }).to_string();
+        assert_eq!(service.post_callback(&url, body).await, 200);
+    }
+    let recovered = service.get(&format!("/v1/tasks/{}", submits[1].task_id.as_ref().unwrap())).await;
+    assert_eq!((&recovered["state"], &recovered["job_id"]), (&json!("downloaded"), &Value::Null));
+    assert_eq!(service.get(&format!("/v1/jobs/{job}")).await["progress"]["downloaded"], 1);
+    let events = service.items(&format!("/v1/events?after={last}")).await;
+    assert!(events.iter().all(|event| event["seq"].as_i64().unwrap() > 1_000_000));
+    let _ = service.call("/v1/resume", Value::Null).await;
+    let again = service.submit(&["https://youtu.be/fresh".to_owned()]).await;
+    service.until(&format!("/v1/jobs/{again}"), |job| job["progress"]["sent"] == 1).await;
+    assert!(upstream.charged().values().all(|times| *times == 1));
+    service.stop().await;
+}

@@ -51,7 +51,7 @@ impl File {
 
     pub async fn open(folder: TempDir) -> Self {
         let path = folder.path().join("scrapehook.db");
-        let (store, writer) = Store::open(&path, "http://upstream", false, POLICY).await.unwrap();
+        let (store, writer) = Store::open(&path, "http://upstream", false, POLICY, at(0)).await.unwrap();
         Self { folder, store, writer: Some(writer), running: None }
     }
 
