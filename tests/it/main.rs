@@ -15,6 +15,7 @@ mod fixtures;
 mod hints;
 mod kill;
 mod ledger;
+mod orders;
 mod raw;
 mod recompute;
 mod silence;
