@@ -133,6 +133,10 @@ pub struct Serving {
 }
 
 impl Serving {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it, and gives its log.
     pub fn end(&mut self) -> String {
         let _ = self.child.kill();

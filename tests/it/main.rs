@@ -12,6 +12,7 @@ mod conversations;
 mod decisions;
 mod file;
 mod fixtures;
+mod floods;
 mod hints;
 mod kill;
 mod ledger;

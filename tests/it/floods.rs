@@ -1,0 +1,155 @@
+//! Floods against the real process: its memory stays flat, genuine callbacks are answered 200 meanwhile.
+//!
+//! `SCRAPEHOOK_FORGED=100000 cargo test --test it floods -- --nocapture` is the long form.
+
+#![cfg(target_os = "linux")]
+
+use futures_util::future::join_all;
+use reqwest::Client;
+use scrapehook::simulator::{Settings, Simulator};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::binary::{Binary, Serving};
+use crate::support::{NEVER, free_address, mixed_urls, simulator};
+
+const MIB: u64 = 1024 * 1024;
+/// Most that the resident memory may grow.
+const GROWTH: u64 = 16 * MIB;
+
+struct Flooded {
+    upstream: Simulator,
+    /// Keeps the folder.
+    _binary: Binary,
+    serving: Serving,
+    client: Client,
+}
+
+impl Flooded {
+    async fn start() -> Self {
+        let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+        let address = free_address().await.to_string();
+        let binary = Binary::new()
+            .set("SERVER__LISTEN", &address)
+            .set("SERVER__PUBLIC_URL", &format!("http://{address}"))
+            .set("UPSTREAM__BASE_URL", &upstream.url())
+            .set("DISPATCH__MIN_INTERVAL", "1ms");
+        let serving = binary.serve(&[]);
+        let client = Client::builder().no_proxy().build().unwrap();
+        let job = client.post(format!("{}/v1/jobs", serving.base));
+        let job = job.json(&json!({ "video_urls": mixed_urls(3) })).send().await.unwrap();
+        assert_eq!(job.status(), 202);
+        upstream.until(|upstream| upstream.submits().len() == 3).await;
+        Self { upstream, _binary: binary, serving, client }
+    }
+
+    fn address(&self) -> &str {
+        self.serving.base.strip_prefix("http://").unwrap()
+    }
+
+    /// Bytes that the process holds now.
+    fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.serving.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.client.get(format!("{}{path}", self.serving.base)).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json().await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn huge_bodies_are_refused_before_they_are_read() {
+    let service = Flooded::start().await;
+    let before = service.memory();
+    let chunk = [&b"10000\r\n"[..], &[b'x'; 65_536], b"\r\n"].concat();
+    for head in ["Content-Length: 209715200", "Transfer-Encoding: chunked"] {
+        let is_chunked = head.contains("chunked");
+        let flood = (0..8).map(|_| async {
+            let mut stream = TcpStream::connect(service.address()).await.unwrap();
+            let head = format!("POST /callback HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let (mut read, mut write) = stream.into_split();
+            let mut sent = 0;
+            // Up to 200 MiB, or until the other side has had enough.
+            while sent < 200 * MIB {
+                let part = if is_chunked { &chunk[..] } else { &chunk[7..65_543] };
+                if write.write_all(part).await.is_err() {
+                    break;
+                }
+                sent += 65_536;
+            }
+            let mut said = Vec::new();
+            let _ = read.read_to_end(&mut said).await;
+            (sent, String::from_utf8_lossy(&said).into_owned())
+        });
+        for (sent, said) in join_all(flood).await {
+            assert!(sent < 200 * MIB, "{head}: it was read to the end");
+            assert!(said.is_empty() || said.starts_with("HTTP/1.1 413 "), "{said}");
+        }
+    }
+    let growth = service.memory().saturating_sub(before);
+    println!("memory grew by {} KiB under 16 bodies of 200 MiB", growth / 1024);
+    assert!(growth < GROWTH, "{growth}");
+    assert_eq!(service.serving.terminate().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forged_callbacks_keep_no_genuine_one_out() {
+    let count: usize =
+        std::env::var("SCRAPEHOOK_FORGED").map_or(3_000, |text| text.parse().expect("a number"));
+    let service = Flooded::start().await;
+    let urls: Vec<_> =
+        service.upstream.submits().into_iter().map(|submit| submit.body.callback_url.unwrap()).collect();
+    let forge = async |n: usize| {
+        let path = ["/callback", "/callback/forged", "/callback/../v1/jobs", "/callback/%2e%2e%2f"][n % 4];
+        let body = json!({ "taskId": format!("made-up-{n}"), "status": "SUCCEEDED" }).to_string();
+        let answer = service.client.post(format!("{}{path}", service.serving.base)).body(body).send().await;
+        answer.unwrap().status().as_u16()
+    };
+    // What stays for good, such as buffers of connections, is there before the measurement.
+    join_all((0..64).map(&forge)).await;
+    let before = service.memory();
+    let mut statuses = std::collections::BTreeMap::new();
+    let mut genuine = 0;
+    for start in (64..count).step_by(256) {
+        let flood = join_all((start..count.min(start + 256)).map(&forge));
+        let said = urls.iter().map(|url| {
+            let video = format!("VI{start}");
+            let body = json!({ "taskId": "t", "videoId": video, "status": "INDEXING_SUCCEEDED" });
+            service.client.post(url).body(body.to_string()).send()
+        });
+        let replay = service.client.post(&urls[0]).body(r#"{"status":"SUCCEEDED"}"#).send();
+        let (flood, said, replay) = tokio::join!(flood, join_all(said), replay);
+        for status in flood {
+            *statuses.entry(status).or_insert(0) += 1;
+        }
+        for answer in said.into_iter().chain([replay]) {
+            assert_eq!(answer.unwrap().status(), 200, "a genuine callback");
+            genuine += 1;
+        }
+    }
+    let growth = service.memory().saturating_sub(before);
+    println!("{count} forged ({statuses:?}), {genuine} genuine, memory grew by {} KiB", growth / 1024);
+    // Those with dots in their path are resolved by the client and meet the API, those without are hints.
+    assert!(statuses.keys().all(|status| [202, 405, 415, 503].contains(status)), "{statuses:?}");
+    assert!(growth < GROWTH, "{growth}");
+    let mut hints = 0;
+    let mut after = String::new();
+    loop {
+        let page = service.get(&format!("/v1/quarantine?limit=500{after}")).await;
+        hints += page["items"].as_array().unwrap().len();
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert!(hints <= 1_000, "{hints}");
+    let kept = service.get("/v1/tasks?state=downloaded").await["items"].as_array().unwrap().len();
+    assert_eq!(kept, 3);
+    assert_eq!(service.serving.terminate().0, 0);
+}
