@@ -152,6 +152,14 @@ impl App {
             "reconciler"
         });
         let stop_deadline = config.upstream.timeout + STOP_DEADLINE;
+        let (guarded, guard_stop) = (store.clone(), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = guarded.file_gone() => {}
+                () = guard_stop.cancelled() => {}
+            }
+            "guard of the file"
+        });
         Ok(Self { address, store, stop, tasks, writer, stop_deadline })
     }
 

@@ -21,6 +21,9 @@ pub struct Serve {
     accept_upstream_change: bool,
 }
 
+/// Its number on Linux and macOS.
+const SIGXFSZ: i32 = 25;
+
 /// Serves until the first signal, then stops in order; a second signal ends it at once, as a failure.
 ///
 /// # Errors
@@ -30,6 +33,8 @@ pub async fn run(args: Serve) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    // Heard so that it does not kill: a limit on file sizes is met as a full disk is, with 503.
+    let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     let app = App::bind(&config, args.accept_upstream_change).await?;
     tracing::info!(address = %app.address(), store = %config.store.path.display(), "serving");
     let stop = app.stop_token();

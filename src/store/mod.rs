@@ -10,6 +10,7 @@ mod decisions;
 mod events;
 mod facts;
 mod followers;
+mod guard;
 mod jobs;
 mod ledger;
 mod lock;
@@ -87,6 +88,7 @@ pub struct Store {
     queues: writer::Queues,
     seq: watch::Receiver<i64>,
     callback_secret: Arc<str>,
+    guard: guard::Guard,
 }
 
 impl Store {
@@ -106,13 +108,20 @@ impl Store {
             open::open(path, upstream, accept_change, now).await?;
         let (queues, writer, seq) = writer::new(writer, lock, policy);
         let callback_secret = callback_secret.into();
-        Ok((Self { readers, worker_readers, queues, seq, callback_secret }, writer))
+        let guard = guard::Guard::new(path);
+        Ok((Self { readers, worker_readers, queues, seq, callback_secret, guard }, writer))
     }
 
     /// The same store with readers of its own, which slow questions of clients can't use up.
     #[must_use]
     pub fn for_workers(&self) -> Self {
         Self { readers: self.worker_readers.clone(), ..self.clone() }
+    }
+
+    /// Returns once the file or its log was deleted or replaced underneath: what is written then is lost.
+    pub async fn file_gone(&self) {
+        let file = self.guard.watch().await;
+        tracing::error!(file = %file.display(), "the database was deleted or replaced underneath");
     }
 
     /// The secret that this file generated for callback tokens.

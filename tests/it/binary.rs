@@ -145,8 +145,13 @@ impl Serving {
     }
 
     /// Asks it to stop; gives its exit code and all that it wrote.
-    pub fn terminate(mut self) -> (i32, String) {
+    pub fn terminate(self) -> (i32, String) {
         signal(self.child.id(), "-TERM");
+        self.ended()
+    }
+
+    /// Waits until it has ended; gives its exit code and all that it wrote.
+    pub fn ended(mut self) -> (i32, String) {
         let log = self.log.take().unwrap();
         let (tell, hear) = mpsc::channel();
         // Its log ends when the process does.

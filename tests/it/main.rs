@@ -10,6 +10,7 @@ mod callbacks;
 mod configuration;
 mod conversations;
 mod decisions;
+mod disk;
 mod file;
 mod fixtures;
 mod floods;
