@@ -22,11 +22,12 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// A guard of the database at `path` and its write-ahead log.
+    /// A guard of the database at `path`, wherever that leads, and its write-ahead log.
     pub(super) fn new(path: &Path) -> Self {
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
-        Self { files: [path.to_owned(), log.into()] }
+        Self { files: [path, log.into()] }
     }
 
     /// Returns once one of the files is gone or another one.

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{DEADLINE, UPSTREAM_KEY};
+use crate::support::{DEADLINE, UPSTREAM_KEY, free_address};
 
 pub const API_KEY: &str = "api-key-that-must-not-show";
 pub const CALLBACK_SECRET: &str = "callback-secret-that-must-not-show";
@@ -36,8 +36,24 @@ impl Binary {
             .set("UPSTREAM__API_KEY", UPSTREAM_KEY)
     }
 
+    /// On an address of its own, with this upstream, and as fast as it goes.
+    pub async fn with_upstream(url: &str) -> Self {
+        let address = free_address().await.to_string();
+        Self::new()
+            .set("SERVER__LISTEN", &address)
+            .set("SERVER__PUBLIC_URL", &format!("http://{address}"))
+            .set("UPSTREAM__BASE_URL", url)
+            .set("DISPATCH__MIN_INTERVAL", "1ms")
+    }
+
     pub fn set(self, key: &str, value: &str) -> Self {
         self.variable(&format!("SCRAPEHOOK_{key}"), value)
+    }
+
+    /// What a setting was set to.
+    pub fn value(&self, key: &str) -> &str {
+        let name = format!("SCRAPEHOOK_{key}");
+        self.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value).unwrap()
     }
 
     pub fn variable(mut self, name: &str, value: &str) -> Self {

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::binary::{Binary, Serving};
-use crate::support::{NEVER, free_address, mixed_urls, simulator};
+use crate::support::{NEVER, mixed_urls, simulator};
 
 struct OnDisk {
     upstream: Simulator,
@@ -22,12 +22,7 @@ impl OnDisk {
     /// With one accepted task.
     async fn start() -> Self {
         let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-        let address = free_address().await.to_string();
-        let binary = Binary::new()
-            .set("SERVER__LISTEN", &address)
-            .set("SERVER__PUBLIC_URL", &format!("http://{address}"))
-            .set("UPSTREAM__BASE_URL", &upstream.url())
-            .set("DISPATCH__MIN_INTERVAL", "1ms");
+        let binary = Binary::with_upstream(&upstream.url()).await;
         let serving = binary.serve(&[]);
         let client = Client::builder().no_proxy().build().unwrap();
         let job = client.post(format!("{}/v1/jobs", serving.base));

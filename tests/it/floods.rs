@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::binary::{Binary, Serving};
-use crate::support::{NEVER, free_address, mixed_urls, simulator};
+use crate::support::{NEVER, mixed_urls, simulator};
 
 const MIB: u64 = 1024 * 1024;
 /// Most that the resident memory may grow.
@@ -29,12 +29,7 @@ struct Flooded {
 impl Flooded {
     async fn start() -> Self {
         let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-        let address = free_address().await.to_string();
-        let binary = Binary::new()
-            .set("SERVER__LISTEN", &address)
-            .set("SERVER__PUBLIC_URL", &format!("http://{address}"))
-            .set("UPSTREAM__BASE_URL", &upstream.url())
-            .set("DISPATCH__MIN_INTERVAL", "1ms");
+        let binary = Binary::with_upstream(&upstream.url()).await;
         let serving = binary.serve(&[]);
         let client = Client::builder().no_proxy().build().unwrap();
         let job = client.post(format!("{}/v1/jobs", serving.base));

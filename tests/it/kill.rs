@@ -16,7 +16,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::binary::Binary;
 use crate::recompute::assert_states_follow_from_facts;
-use crate::support::{DEADLINE, free_address, simulator};
+use crate::support::{DEADLINE, simulator};
 
 const ROUNDS: u64 = 5;
 const URLS_PER_ROUND: u64 = 12;
@@ -38,12 +38,8 @@ async fn killed_at_random_nothing_acknowledged_is_lost_and_nothing_is_sent_twice
     let faults = Faults { duplicate: 0.3, early_callback: 0.3, ..Faults::default() };
     let index_delay = Duration::from_millis(40);
     let upstream = simulator(Settings { faults, index_delay, ..Settings::default() }).await;
-    let address = free_address().await.to_string();
-    let binary = Binary::new()
-        .set("SERVER__LISTEN", &address)
-        .set("SERVER__PUBLIC_URL", &format!("http://{address}"))
-        .set("UPSTREAM__BASE_URL", &upstream.url())
-        .set("DISPATCH__MIN_INTERVAL", "1ms")
+    let binary = Binary::with_upstream(&upstream.url())
+        .await
         .set("DISPATCH__PROBE_AFTER", "20ms")
         .set("RECONCILE__AFTER", "100ms");
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

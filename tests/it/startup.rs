@@ -172,12 +172,8 @@ fn health_tells_by_its_exit_code() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_run_at_trace_shows_no_secret() {
     let upstream = simulator(Settings::default()).await;
-    let address = crate::support::free_address().await.to_string();
-    let binary = Binary::new()
-        .set("SERVER__LISTEN", &address)
-        .set("SERVER__PUBLIC_URL", &format!("http://{address}"))
-        .set("UPSTREAM__BASE_URL", &upstream.url())
-        .set("DISPATCH__MIN_INTERVAL", "1ms")
+    let binary = Binary::with_upstream(&upstream.url())
+        .await
         .set("AUTH__API_KEYS", &format!("backend:write:{API_KEY}"))
         .set("CALLBACK__SECRET", CALLBACK_SECRET)
         .variable("RUST_LOG", "trace");
@@ -226,17 +222,12 @@ fn a_link_to_a_database_leads_to_its_lock_before_there_is_a_file() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_nobody_reads_any_more_loses_nothing() {
     let upstream = simulator(Settings::default()).await;
-    let address = crate::support::free_address().await.to_string();
-    let binary = Binary::new()
-        .set("SERVER__LISTEN", &address)
-        .set("SERVER__PUBLIC_URL", &format!("http://{address}"))
-        .set("UPSTREAM__BASE_URL", &upstream.url())
-        .set("DISPATCH__MIN_INTERVAL", "1ms");
+    let binary = Binary::with_upstream(&upstream.url()).await;
     let mut command = binary.command(&["serve"]);
     let mut child = command.spawn().unwrap();
     drop(child.stderr.take());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let jobs = format!("http://{address}/v1/jobs");
+    let jobs = format!("{}/v1/jobs", binary.value("SERVER__PUBLIC_URL"));
     let settle = async {
         let body = json!({ "video_urls": mixed_urls(6) });
         while client.post(&jobs).json(&body).send().await.is_err() {}
