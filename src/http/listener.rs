@@ -75,7 +75,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 async fn talk(stream: TcpStream, router: Router, limits: Limits, place: Place, stop: CancellationToken) {
-    let io = TokioIo::new(Watched { stream, seen: place.connection.clone(), instead: None });
+    let io =
+        TokioIo::new(Watched { stream, seen: place.connection.clone(), instead: None, is_partial: false });
     let mut builder = http1::Builder::new();
     // A client may say that it has sent all, and still wait for the answer.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).half_close(true);
@@ -176,6 +177,8 @@ struct Watched {
     seen: Arc<Connection>,
     /// What is written instead of what hyper asked for.
     instead: Option<Vec<u8>>,
+    /// The last write took a part only: what comes next is its rest, not the head of an answer.
+    is_partial: bool,
 }
 
 /// The problem to answer instead of a bare error of hyper's: every answer of ours carries a request id.
@@ -209,13 +212,14 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.instead.is_none() {
+        if self.instead.is_none() && !self.is_partial {
             self.instead = instead_of(bytes);
         }
         let Some(mut instead) = self.instead.take() else {
             let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-            if written.is_ready() {
+            if let Poll::Ready(result) = &written {
                 self.seen.touch();
+                self.is_partial = matches!(result, Ok(count) if *count < bytes.len());
             }
             return written;
         };

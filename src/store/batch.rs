@@ -136,7 +136,7 @@ async fn apply_one(
         Op::ResumeAll { by, at } => {
             pauses::lift_all(connection, by.as_deref(), *at, changes).await.map(|()| Effect::Done)
         }
-        Op::Sweep { at } => silence::sweep(connection, *at, policy, changes).await.map(|()| Effect::Done),
+        Op::Sweep { at } => silence::sweep(connection, *at, policy, changes).await.map(Effect::of),
         Op::Prove { at } => {
             sqlx::query(
                 "INSERT INTO meta (key, value) VALUES ('proved_at', ?1)

@@ -58,11 +58,12 @@ pub(super) async fn accept(
     callback: &AcceptedCallback,
     changes: &mut Changes,
 ) -> Result<ReceivedCallback, sqlx::Error> {
-    let known: Option<String> =
-        sqlx::query_scalar("SELECT id FROM tasks WHERE upstream_id = ?1 ORDER BY id DESC LIMIT 1")
-            .bind(&callback.upstream_id)
-            .fetch_optional(&mut *connection)
-            .await?;
+    let known: Option<String> = sqlx::query_scalar(
+        "SELECT id FROM tasks WHERE upstream_id = ?1 ORDER BY job_id IS NULL, id DESC LIMIT 1",
+    )
+    .bind(&callback.upstream_id)
+    .fetch_optional(&mut *connection)
+    .await?;
     let task = match known.and_then(|id| id.parse().ok()) {
         Some(task) => task,
         None => {

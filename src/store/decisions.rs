@@ -6,11 +6,13 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewEvent, NewFact, Touch};
 use super::followers::{self, move_urls};
+use super::{jobs, ledger};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::{Progress, UrlState};
 use crate::domain::task::{FactKind, TaskState, UpstreamIdSource};
 use crate::domain::time::Timestamp;
+use crate::domain::url::PostUrl;
 
 /// Has the task polled as soon as the budget allows; `false` where its `taskId` is not known.
 pub(super) async fn refresh(
@@ -91,14 +93,40 @@ pub(super) async fn retry(
     if !(state.is_settled() || state == TaskState::Unconfirmed) {
         return Ok(false);
     }
-    let urls: Vec<(i64, String, String, String)> = sqlx::query_as(
-        "SELECT position, url, canonical, state FROM task_urls
+    let Some(job) = job.parse().ok() else { return Ok(false) };
+    let Some(options) = jobs::options(connection, job).await? else { return Ok(false) };
+    let urls: Vec<(i64, String, String)> = sqlx::query_as(
+        "SELECT position, url, state FROM task_urls
          WHERE task_id = ?1 AND state <> 'indexed' ORDER BY position",
     )
     .bind(task.to_string())
     .fetch_all(&mut *connection)
     .await?;
-    if urls.is_empty() {
+    let mut posts = Vec::new();
+    for (position, url, state) in urls {
+        let (Ok(post), Ok(state)) = (PostUrl::parse(&url), state.parse::<UrlState>()) else { continue };
+        posts.push((position, post, state));
+    }
+    // What another task carries by now is not sent again: its followers follow that one.
+    let wanted: Vec<_> = posts.iter().map(|(position, post, _)| (*position, post.clone())).collect();
+    let mut carried = ledger::find(connection, &options, &wanted, Some(task)).await?;
+    carried.retain(|_, (.., state)| *state != UrlState::Failed);
+    let mut moves = Vec::new();
+    let mut rows = Vec::new();
+    for (position, post, old) in posts {
+        match carried.get(&post.canonical) {
+            Some((other, place, UrlState::Known)) => {
+                moves.push((position, old, (*other, *place), UrlState::Indexed));
+            }
+            Some((other, place, state)) => moves.push((position, old, (*other, *place), *state)),
+            None => {
+                let place = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+                rows.push(json!([place, post.given, post.canonical]));
+                moves.push((position, old, (new, place), UrlState::Waiting));
+            }
+        }
+    }
+    if rows.is_empty() {
         return Ok(false);
     }
     sqlx::query(
@@ -106,14 +134,12 @@ pub(super) async fn retry(
          VALUES (?1, ?2, ?3, ?4, 'queued', ?4, ?4, ?5)",
     )
     .bind(new.to_string())
-    .bind(job)
+    .bind(job.to_string())
     .bind(platform)
     .bind(at.as_millis())
     .bind(task.to_string())
     .execute(&mut *connection)
     .await?;
-    let rows: Vec<_> =
-        (0_i64..).zip(&urls).map(|(place, (_, url, post, _))| json!([place, url, post])).collect();
     sqlx::query(
         "INSERT INTO task_urls (task_id, position, url, canonical, state)
          SELECT ?2, value->>0, value->>1, value->>2, 'waiting' FROM json_each(?1)",
@@ -135,13 +161,12 @@ pub(super) async fn retry(
         ..NewEvent::new(EventKind::TaskQueued, Source::Operator, at)
     });
     let touch = Touch { at, source: Source::Operator };
-    for (place, (old_place, _, _, old)) in (0..).zip(&urls) {
-        let old: UrlState = old.parse().map_err(|_| sqlx::Error::Decode("a URL's state".into()))?;
-        let jobs = followers::hand_over(connection, (task, *old_place), (new, place)).await?;
+    for (position, old, carrier, now) in moves {
+        let jobs = followers::hand_over(connection, (task, position), carrier).await?;
         for job in jobs.iter().filter_map(|id| id.parse::<JobId>().ok()) {
             let mut change = Progress::default();
             change.add(old, -1);
-            change.add(UrlState::Waiting, 1);
+            change.add(now, 1);
             change.canceled = -i64::from(state == TaskState::Canceled);
             move_urls(connection, job, change, touch, changes).await?;
         }

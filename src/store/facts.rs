@@ -76,6 +76,7 @@ fn fold(news: &mut BTreeMap<String, VideoNews>, fact: NewFact) {
     let known = news.entry(video).or_insert_with(|| VideoNews {
         task,
         tasks: Vec::new(),
+        first_seen_at: at,
         at,
         source,
         state: VideoState::Indexing,
@@ -83,7 +84,7 @@ fn fold(news: &mut BTreeMap<String, VideoNews>, fact: NewFact) {
     });
     known.tasks.push(task);
     if state > known.state {
-        (known.task, known.at, known.source) = (task, at, source);
+        (known.at, known.source) = (at, source);
         (known.state, known.failure) = (state, failure);
     }
 }

@@ -11,7 +11,7 @@ use super::jobs::{self, JobRow};
 use super::ledger::{self, Placed, Wanted};
 use crate::domain::event::EventKind;
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::job::{JobOptions, JobState, Progress, UrlState};
+use crate::domain::job::{JobState, Progress, UrlState};
 use crate::domain::state::job_state;
 use crate::domain::url::PostUrl;
 
@@ -19,6 +19,12 @@ use crate::domain::url::PostUrl;
 pub(super) fn row(placed: &Placed) -> Value {
     let is_known = i64::from(placed.state == UrlState::Known);
     json!([placed.position, placed.url.given, placed.task, placed.task_position, is_known])
+}
+
+/// Whether a failure proves that what was sent is of no use. Not where it may have been charged and may still
+/// come, and not where nobody knows which of a task's URLs it is.
+fn is_useless(code: Option<&str>) -> bool {
+    !matches!(code, Some("unconfirmed" | "unattributed"))
 }
 
 /// Finds other carriers for URLs that a job followed in vain: the task that carried them ended without them.
@@ -32,7 +38,7 @@ pub(super) async fn replace_lost(
 ) -> Result<(), sqlx::Error> {
     let lost: HashMap<(TaskId, i64), UrlState> = urls
         .iter()
-        .filter(|(.., new, _, code, _)| *new == UrlState::Failed && code.as_deref() != Some("unconfirmed"))
+        .filter(|(.., new, _, code, _)| *new == UrlState::Failed && is_useless(code.as_deref()))
         .map(|(task, position, old, ..)| ((*task, i64::try_from(*position).unwrap_or(i64::MAX)), *old))
         .collect();
     if lost.is_empty() {
@@ -61,14 +67,7 @@ pub(super) async fn replace_lost(
         by_job.entry(job).or_default().push((position, url, old));
     }
     for (id, urls) in by_job {
-        let Some(job) = jobs::read(connection, id).await? else { continue };
-        let options = JobOptions {
-            unique_id: job.unique_id,
-            folder_id: job.folder_id,
-            quality: job.quality,
-            library: job.library,
-            labels: job.labels,
-        };
+        let Some(options) = jobs::options(connection, id).await? else { continue };
         let mut change = Progress::default();
         for (_, _, old) in &urls {
             change.add(*old, -1);

@@ -10,7 +10,7 @@ use super::op::NewJob;
 use super::{Policy, ReadError, Store, followers};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::JobId;
-use crate::domain::job::{Job, JobState, JobTask, Progress, UrlState};
+use crate::domain::job::{Job, JobOptions, JobState, JobTask, Progress, UrlState};
 use crate::domain::task::{Failure, JobUrl};
 use crate::domain::time::Timestamp;
 use crate::domain::url::Platform;
@@ -76,6 +76,25 @@ pub(super) async fn create(
     let touch = Touch { at: job.at, source: Source::Operator };
     followers::move_urls(connection, job.id, change, touch, changes).await?;
     read(connection, job.id).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+/// The settings that a job's tasks are submitted with.
+pub(super) async fn options(
+    connection: &mut SqliteConnection,
+    id: JobId,
+) -> Result<Option<JobOptions>, sqlx::Error> {
+    let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ?1")
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await?;
+    let options = |job: Job| JobOptions {
+        unique_id: job.unique_id,
+        folder_id: job.folder_id,
+        quality: job.quality,
+        library: job.library,
+        labels: job.labels,
+    };
+    Ok(row.and_then(JobRow::job).map(options))
 }
 
 /// One job with its tasks: its own, and those of other jobs that carry URLs of it.

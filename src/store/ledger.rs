@@ -49,7 +49,7 @@ pub(super) async fn place(
 ) -> Result<Vec<Placed>, sqlx::Error> {
     let mut carried = match wanted.force {
         true => HashMap::new(),
-        false => find(connection, wanted.options, &urls).await?,
+        false => find(connection, wanted.options, &urls, None).await?,
     };
     let mut placed = Vec::with_capacity(urls.len());
     let mut rest = Vec::new();
@@ -115,21 +115,29 @@ struct Row {
 }
 
 /// The best task URL that carries each of these on the same shelf, in at least this quality: one that is
-/// indexed, else the newest that is on its way.
-async fn find(
+/// indexed, else the newest that is on its way, else one that may have been charged.
+///
+/// Indexed counts only where it is sure which URL it was: counting may have guessed.
+pub(super) async fn find(
     connection: &mut SqliteConnection,
     options: &JobOptions,
     urls: &[(i64, PostUrl)],
+    except: Option<TaskId>,
 ) -> Result<HashMap<String, (TaskId, i64, UrlState)>, sqlx::Error> {
     let canonical: Vec<&str> = urls.iter().map(|(_, url)| url.canonical.as_str()).collect();
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT canonical, task_urls.task_id, position, task_urls.state, unique_id, folder_id, quality, library
          FROM json_each(?1) CROSS JOIN task_urls ON canonical = value
            CROSS JOIN tasks ON tasks.id = task_urls.task_id CROSS JOIN jobs ON jobs.id = tasks.job_id
-         WHERE task_urls.state <> 'failed'
-         ORDER BY task_urls.state = 'indexed', task_urls.task_id",
+         WHERE (task_urls.state <> 'failed' OR task_urls.error_code = 'unconfirmed')
+           AND (task_urls.state <> 'indexed' OR tasks.state = 'indexed' OR EXISTS (
+             SELECT 1 FROM listings
+             WHERE listings.task_id = task_urls.task_id AND listings.position = task_urls.position))
+           AND task_urls.task_id IS NOT ?2
+         ORDER BY task_urls.state = 'indexed', task_urls.state <> 'failed', task_urls.task_id",
     )
     .bind(json!(canonical).to_string())
+    .bind(except.map(|task| task.to_string()))
     .fetch_all(connection)
     .await?;
     let shelf = options.shelf();

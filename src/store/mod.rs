@@ -279,12 +279,12 @@ impl Store {
         self.did(op::Op::ResumeAll { by, at }).await.map(|_| ())
     }
 
-    /// Marks the tasks that were silent for too long.
+    /// Marks tasks that were silent for too long; `true` where there may be more of them.
     ///
     /// # Errors
     /// [`WriteError`]
-    pub async fn sweep(&self, at: Timestamp) -> Result<(), WriteError> {
-        self.queues.wait(op::Op::Sweep { at }).await.map(|_| ())
+    pub async fn sweep(&self, at: Timestamp) -> Result<bool, WriteError> {
+        self.did(op::Op::Sweep { at }).await
     }
 
     /// Stops sending, or moves the next probe of a scope that is stopped already.

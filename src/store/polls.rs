@@ -37,7 +37,7 @@ pub(super) async fn record(
     // What came while the question was on its way is not answered by it.
     let refused: i64 = sqlx::query_scalar(
         "UPDATE tasks SET poll_not_before = ?2, polls_in_vain = polls_in_vain + 1,
-           polled_at = CASE ?3 WHEN 'unanswered' THEN polled_at ELSE ?4 END,
+           polled_at = ?4,
            polled_news = CASE ?3 WHEN 'unanswered' THEN polled_news ELSE max(polled_news, ?5) END,
            refused_polls = CASE ?3 WHEN 'listed' THEN 0 WHEN 'refused' THEN refused_polls + 1
                            ELSE refused_polls END

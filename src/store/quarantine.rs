@@ -68,11 +68,12 @@ async fn heed(
     policy: Policy,
     changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
-    let known: Option<(String, Option<i64>)> =
-        sqlx::query_as("SELECT id, hinted_at FROM tasks WHERE upstream_id = ?1 ORDER BY id DESC LIMIT 1")
-            .bind(upstream_id)
-            .fetch_optional(&mut *connection)
-            .await?;
+    let known: Option<(String, Option<i64>)> = sqlx::query_as(
+        "SELECT id, hinted_at FROM tasks WHERE upstream_id = ?1 ORDER BY job_id IS NULL, id DESC LIMIT 1",
+    )
+    .bind(upstream_id)
+    .fetch_optional(&mut *connection)
+    .await?;
     let Some((id, hinted_at)) = known else { return Ok(false) };
     let is_soon = |last: i64| {
         let last = Timestamp::from_millis(last);

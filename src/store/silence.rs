@@ -9,27 +9,36 @@ use crate::domain::event::Source;
 use crate::domain::task::FactKind;
 use crate::domain::time::{Timestamp, millis};
 
-/// Marks the tasks whose deadline has passed since their last news.
+/// Most tasks that one batch marks.
+const SWEEP: i64 = 256;
+
+/// Marks tasks whose deadline has passed since their last news; `true` where there may be more.
+///
+/// One that can be polled must have been, after its deadline: silence while nobody asked proves nothing, and
+/// those who follow it would pay again.
 pub(super) async fn sweep(
     connection: &mut SqliteConnection,
     at: Timestamp,
     policy: Policy,
     changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     let silent: Vec<String> = sqlx::query_scalar(
-        "UPDATE tasks SET stalled_at = ?1
-         WHERE state IN ('unconfirmed', 'accepted', 'downloaded') AND stalled_at IS NULL AND news_at <= ?2
+        "UPDATE tasks SET stalled_at = ?1 WHERE id IN (
+           SELECT id FROM tasks
+           WHERE state IN ('unconfirmed', 'accepted', 'downloaded') AND stalled_at IS NULL
+             AND news_at <= ?1 - ?2 AND (upstream_id IS NULL OR polled_at >= news_at + ?2) LIMIT ?3)
          RETURNING id",
     )
     .bind(at.as_millis())
-    .bind(at.as_millis().saturating_sub(millis(policy.deadline)))
+    .bind(millis(policy.deadline).min(at.as_millis()))
+    .bind(SWEEP)
     .fetch_all(connection)
     .await?;
     for task in silent.iter().filter_map(|id| id.parse().ok()) {
         tracing::warn!(%task, "nothing was heard of this task for too long: its job stops waiting for it");
         changes.touch(task, at, Source::Clock);
     }
-    Ok(())
+    Ok(i64::try_from(silent.len()).unwrap_or(SWEEP) >= SWEEP)
 }
 
 /// Looks at the tasks that polls of this batch have listed: after SUCCEEDED, two polls far enough apart that

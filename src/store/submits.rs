@@ -17,7 +17,8 @@ use crate::domain::url::Platform;
 /// So many submits of unknown fate in a row stop sending.
 const UNKNOWN_IN_A_ROW: u8 = 2;
 
-/// Writes the row of a submit that is about to be sent; `false` where the task is no longer queued.
+/// Writes the row of a submit that is about to be sent; `false` where the task is no longer queued, or an
+/// operator has paused sending meanwhile.
 pub(super) async fn begin(
     connection: &mut SqliteConnection,
     task: TaskId,
@@ -27,7 +28,8 @@ pub(super) async fn begin(
     let begun = sqlx::query(
         "INSERT INTO submits (task_id, attempt, started_at)
          SELECT id, 1 + (SELECT count(*) FROM submits WHERE task_id = tasks.id), ?2
-         FROM tasks WHERE id = ?1 AND state = 'queued'",
+         FROM tasks WHERE id = ?1 AND state = 'queued'
+           AND NOT EXISTS (SELECT 1 FROM pauses WHERE scope IN ('operator', 'restored'))",
     )
     .bind(task.to_string())
     .bind(at.as_millis())
@@ -202,9 +204,10 @@ impl Store {
             "SELECT tasks.id, platform, next_attempt_at, unique_id, folder_id, quality, library,
                (SELECT json_group_array(url) FROM
                   (SELECT url FROM task_urls WHERE task_id = tasks.id ORDER BY position)) AS urls
-             FROM tasks JOIN jobs ON jobs.id = tasks.job_id
-             WHERE tasks.state = 'queued' AND platform NOT IN (SELECT value FROM json_each(?1))
-             ORDER BY next_attempt_at, tasks.id LIMIT 1",
+             FROM (SELECT id AS next FROM tasks INDEXED BY tasks_to_submit
+                   WHERE state = 'queued' AND platform NOT IN (SELECT value FROM json_each(?1))
+                   ORDER BY next_attempt_at, id LIMIT 1)
+               JOIN tasks ON tasks.id = next JOIN jobs ON jobs.id = tasks.job_id",
         )
         .bind(serde_json::json!(without).to_string())
         .fetch_optional(&self.readers)

@@ -93,10 +93,12 @@ impl Store {
                 .fetch_optional(&self.readers)
                 .await?
         } else {
-            sqlx::query_scalar("SELECT id FROM tasks WHERE upstream_id = ?1 ORDER BY id DESC LIMIT 1")
-                .bind(id)
-                .fetch_optional(&self.readers)
-                .await?
+            sqlx::query_scalar(
+                "SELECT id FROM tasks WHERE upstream_id = ?1 ORDER BY job_id IS NULL, id DESC LIMIT 1",
+            )
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await?
         };
         Ok(found.and_then(|id| id.parse().ok()))
     }

@@ -31,6 +31,7 @@ pub(super) struct VideoNews {
     pub(super) task: TaskId,
     /// Every task with news of the video.
     pub(super) tasks: Vec<TaskId>,
+    pub(super) first_seen_at: Timestamp,
     pub(super) at: Timestamp,
     pub(super) source: Source,
     pub(super) state: VideoState,
@@ -65,7 +66,7 @@ pub(super) async fn fold(
             id,
             news.task,
             state,
-            news.at.as_millis(),
+            news.first_seen_at.as_millis(),
             (state == VideoState::Indexed).then(|| news.at.as_millis()),
             failure.as_ref().map(|failure| &failure.code),
             failure.as_ref().map(|failure| &failure.message),

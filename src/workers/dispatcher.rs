@@ -87,7 +87,8 @@ impl Dispatcher {
     async fn spent(&mut self, task: &QueuedTask, now: Timestamp) -> Result<Option<Timestamp>, StepError> {
         let Some(most) = self.urls_per_day else { return Ok(None) };
         let sent = self.store.urls_sent_since(now.start_of_day()).await?;
-        if sent.saturating_add(task.urls.len() as u64) <= most {
+        // One that is larger than the whole budget, planned before that was set, has a day of its own.
+        if sent == 0 || sent.saturating_add(task.urls.len() as u64) <= most {
             return Ok(None);
         }
         let tomorrow = now.next_day();

@@ -48,7 +48,7 @@ impl Reconciler {
         if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
             return Ok(now.after(rest));
         }
-        self.store.sweep(now).await?;
+        while self.store.sweep(now).await? {}
         let rest = (self.policy.deadline / 20).clamp(Duration::from_millis(10), SWEEP);
         self.next_sweep = Some(Instant::now() + rest);
         Ok(now.after(rest))

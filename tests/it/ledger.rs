@@ -112,6 +112,30 @@ async fn a_post_that_may_have_been_charged_is_not_sent_again_for_those_who_follo
         let rows: Vec<Value> = service.items(&format!("/v1/jobs/{job}/urls")).await;
         assert_eq!(rows[0]["error"]["code"], "unconfirmed");
     }
+    // Nor for a job that comes later: only an operator decides that.
+    let third = service.submit(&[POST.to_owned()]).await;
+    assert_eq!(service.until_settled(&third).await["state"], "failed");
     assert_eq!(upstream.charged()[POST], 1);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_leaves_out_what_another_task_carries_by_now() {
+    let faults = Faults { fail_task: 1.0, ..Faults::default() };
+    let download_delay = Duration::from_millis(300);
+    let upstream = simulator(Settings { faults, download_delay, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let first = service.submit(&["https://youtu.be/a".to_owned(), POST.to_owned()]).await;
+    let second = service.submit(&[POST.to_owned()]).await;
+    upstream.until(|upstream| !upstream.submits().is_empty()).await;
+    upstream.set_faults(Faults::default());
+    assert_eq!(service.until_settled(&second).await["state"], "done", "planned anew");
+    let failed = service.items("/v1/tasks?state=failed").await.remove(0);
+    let retry = format!("/v1/tasks/{}/retry", failed["id"].as_str().unwrap());
+    let (status, new) = service.call(&retry, Value::Null).await;
+    assert_eq!((status, new["urls"].as_array().unwrap().len()), (202, 1));
+    let job = service.until_settled(&first).await;
+    assert_eq!((&job["state"], &job["progress"]["indexed"]), (&json!("done"), &json!(2)));
+    assert_eq!(upstream.charged()[POST], 2);
     service.stop().await;
 }

@@ -78,7 +78,10 @@ async fn what_is_silent_for_too_long_ends_and_news_reopens_it() {
     assert_eq!(file.state(tasks[0]).await, TaskState::Accepted, "not yet: news came two milliseconds later");
     let late = at(10).after(DAY);
     file.store.sweep(late).await.unwrap();
+    assert_eq!(file.state(tasks[0]).await, TaskState::Accepted, "nobody has asked upstream since");
+    poll(&file, late, PollEnd::Unanswered(MINUTE)).await;
     file.store.sweep(late.after(MINUTE)).await.unwrap();
+    file.store.sweep(late.after(MINUTE * 2)).await.unwrap();
     let states = [file.state(tasks[0]).await, file.state(tasks[1]).await, file.state(tasks[2]).await];
     assert_eq!(states, [TaskState::Stalled, TaskState::Unconfirmed, TaskState::Queued]);
     let unconfirmed = file.store.task(tasks[1]).await.unwrap().unwrap();
