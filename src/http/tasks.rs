@@ -129,8 +129,8 @@ pub(super) async fn retry_task(
     let now = clock::now();
     let new = TaskId::new(now);
     if !context.store.retry(id, new, caller.name, now).await? {
-        let detail =
-            "A task can be sent again once, when it has ended or is unconfirmed, if a URL is not indexed.";
+        let detail = "A task can be sent again once, when it has ended or is unconfirmed, if it has a URL that is not \
+                      indexed and that no other task carries by now.";
         return Err(Problem::new(Code::WrongState, detail));
     }
     let location = [(header::LOCATION, format!("/v1/tasks/{new}"))];

@@ -6,10 +6,12 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use serde_json::Value;
+use reqwest::Client;
+use scrapehook::simulator::{Settings, Simulator};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{DEADLINE, UPSTREAM_KEY, free_address};
+use crate::support::{DEADLINE, NEVER, UPSTREAM_KEY, free_address, mixed_urls, simulator};
 
 pub const API_KEY: &str = "api-key-that-must-not-show";
 pub const CALLBACK_SECRET: &str = "callback-secret-that-must-not-show";
@@ -183,5 +185,28 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// The real binary beside a simulator that takes its submits and downloads nothing.
+pub struct Process {
+    pub upstream: Simulator,
+    pub binary: Binary,
+    pub serving: Serving,
+    pub client: Client,
+}
+
+impl Process {
+    /// With a job of so many mixed URLs, all of them sent.
+    pub async fn start(urls: usize) -> Self {
+        let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+        let binary = Binary::with_upstream(&upstream.url()).await;
+        let serving = binary.serve(&[]);
+        let client = Client::builder().no_proxy().build().unwrap();
+        let job = client.post(format!("{}/v1/jobs", serving.base));
+        let job = job.json(&json!({ "video_urls": mixed_urls(urls) })).send().await.unwrap();
+        assert_eq!(job.status(), 202);
+        upstream.until(|upstream| upstream.charged().len() == urls).await;
+        Self { upstream, binary, serving, client }
     }
 }

@@ -2,36 +2,13 @@
 
 use std::process::Command;
 
-use reqwest::Client;
-use scrapehook::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use crate::binary::{Binary, Serving};
-use crate::support::{NEVER, mixed_urls, simulator};
+use crate::binary::Process;
 
-struct OnDisk {
-    upstream: Simulator,
-    binary: Binary,
-    serving: Serving,
-    client: Client,
-}
-
-impl OnDisk {
-    /// With one accepted task.
-    async fn start() -> Self {
-        let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-        let binary = Binary::with_upstream(&upstream.url()).await;
-        let serving = binary.serve(&[]);
-        let client = Client::builder().no_proxy().build().unwrap();
-        let job = client.post(format!("{}/v1/jobs", serving.base));
-        let job = job.json(&json!({ "video_urls": mixed_urls(1) })).send().await.unwrap();
-        assert_eq!(job.status(), 202);
-        upstream.until(|upstream| upstream.submits().len() == 1).await;
-        Self { upstream, binary, serving, client }
-    }
-
+impl Process {
     async fn call(&self, number: usize) -> u16 {
         let url = self.upstream.submits()[0].body.callback_url.clone().unwrap();
         let body = json!({ "status": "NOBODY_KNOWS", "n": number, "pad": "x".repeat(20_000) }).to_string();
@@ -67,7 +44,7 @@ impl OnDisk {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_can_not_be_written_is_503_and_the_service_recovers_by_itself() {
-    let service = OnDisk::start().await;
+    let service = Process::start(1).await;
     // A write beyond the limit fails with an I/O error.
     if !service.limit("unlimited") {
         println!("prlimit is not here: this fault is not tried");
@@ -104,7 +81,7 @@ async fn what_can_not_be_written_is_503_and_the_service_recovers_by_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_somebody_else_locks_is_503_until_they_let_go() {
-    let service = OnDisk::start().await;
+    let service = Process::start(1).await;
     let mut other = service.open().await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     assert_eq!(service.call(0).await, 503);
@@ -120,7 +97,7 @@ async fn a_file_that_is_taken_away_ends_the_service() {
     for (name, is_replaced) in
         [("scrapehook.db", false), ("scrapehook.db", true), ("scrapehook.db-wal", false)]
     {
-        let service = OnDisk::start().await;
+        let service = Process::start(1).await;
         let path = service.binary.path(name);
         std::fs::rename(&path, path.with_extension("taken")).unwrap();
         if is_replaced {

@@ -5,40 +5,17 @@
 #![cfg(target_os = "linux")]
 
 use futures_util::future::join_all;
-use reqwest::Client;
-use scrapehook::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::binary::{Binary, Serving};
-use crate::support::{NEVER, mixed_urls, simulator};
+use crate::binary::Process;
 
 const MIB: u64 = 1024 * 1024;
 /// Most that the resident memory may grow.
 const GROWTH: u64 = 16 * MIB;
 
-struct Flooded {
-    upstream: Simulator,
-    /// Keeps the folder.
-    _binary: Binary,
-    serving: Serving,
-    client: Client,
-}
-
-impl Flooded {
-    async fn start() -> Self {
-        let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-        let binary = Binary::with_upstream(&upstream.url()).await;
-        let serving = binary.serve(&[]);
-        let client = Client::builder().no_proxy().build().unwrap();
-        let job = client.post(format!("{}/v1/jobs", serving.base));
-        let job = job.json(&json!({ "video_urls": mixed_urls(3) })).send().await.unwrap();
-        assert_eq!(job.status(), 202);
-        upstream.until(|upstream| upstream.submits().len() == 3).await;
-        Self { upstream, _binary: binary, serving, client }
-    }
-
+impl Process {
     fn address(&self) -> &str {
         self.serving.base.strip_prefix("http://").unwrap()
     }
@@ -59,7 +36,7 @@ impl Flooded {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn huge_bodies_are_refused_before_they_are_read() {
-    let service = Flooded::start().await;
+    let service = Process::start(3).await;
     let before = service.memory();
     let chunk = [&b"10000\r\n"[..], &[b'x'; 65_536], b"\r\n"].concat();
     for head in ["Content-Length: 209715200", "Transfer-Encoding: chunked"] {
@@ -97,7 +74,7 @@ async fn huge_bodies_are_refused_before_they_are_read() {
 async fn forged_callbacks_keep_no_genuine_one_out() {
     let count: usize =
         std::env::var("SCRAPEHOOK_FORGED").map_or(3_000, |text| text.parse().expect("a number"));
-    let service = Flooded::start().await;
+    let service = Process::start(3).await;
     let urls: Vec<_> =
         service.upstream.submits().into_iter().map(|submit| submit.body.callback_url.unwrap()).collect();
     let forge = async |n: usize| {

@@ -189,3 +189,14 @@ async fn a_task_that_was_let_go_of_is_loaded_again_as_it_was() {
     }
     file.close().await;
 }
+
+#[tokio::test]
+async fn an_operators_pause_holds_for_the_submit_that_waits_for_its_turn() {
+    let file = File::started().await;
+    let task = file.job(&["a"]).await[0];
+    file.store.pause_by_hand(None, at(1)).await.unwrap();
+    assert_eq!(file.store.begin_submit(task, at(2)).await, Ok(false));
+    file.store.resume_by_hand(None, at(3)).await.unwrap();
+    assert_eq!(file.store.begin_submit(task, at(4)).await, Ok(true));
+    file.close().await;
+}
