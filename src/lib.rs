@@ -8,7 +8,7 @@
 //! | floor | modules |
 //! |---|---|
 //! | 0 | [`domain`] |
-//! | 1 | [`clock`], [`config`], [`telemetry`] |
+//! | 1 | [`clock`], [`config`], [`failpoint`], [`telemetry`] |
 //! | 2 | [`upstream`], [`store`] |
 //! | 3 | [`http`], [`workers`] |
 //! | 4 | [`app`] |
@@ -21,6 +21,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod failpoint;
 pub mod http;
 pub mod simulator;
 pub mod store;

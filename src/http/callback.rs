@@ -17,6 +17,7 @@ use crate::clock;
 use crate::config::WithoutToken;
 use crate::domain::callback::Meaning;
 use crate::domain::id::TaskId;
+use crate::failpoint::FailPoint;
 use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 use crate::upstream::wire::Notice;
 
@@ -38,6 +39,7 @@ pub(super) async fn receive_callback(
             Unread::Late | Unread::Cut => Problem::new(Code::Incomplete, "Send it again, whole."),
         },
     )?;
+    FailPoint::CallbackRead.pass();
     let at = clock::now();
     let body_hash = Sha256::digest(&body).into();
     let notice = Notice::parse(&body);
@@ -55,5 +57,6 @@ pub(super) async fn receive_callback(
     };
     let callback = ReceivedCallback { task, at, body, body_hash, meaning, upstream_id: notice.task_id };
     context.store.receive_callback(callback).await?;
+    FailPoint::CallbackKept.pass();
     Ok(Json(json!({ "kept": "callback" })).into_response())
 }

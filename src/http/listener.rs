@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error;
+use crate::failpoint::FailPoint;
 
 /// How long connections may take to end after the stop; shorter than what container runtimes wait.
 const GRACE: Duration = Duration::from_secs(5);
@@ -212,12 +213,14 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        FailPoint::AnswerBegun.pass();
         if self.instead.is_none() && !self.is_partial {
             self.instead = instead_of(bytes);
         }
         let Some(mut instead) = self.instead.take() else {
             let written = Pin::new(&mut self.stream).poll_write(context, bytes);
             if let Poll::Ready(result) = &written {
+                FailPoint::AnswerWritten.pass();
                 self.seen.touch();
                 self.is_partial = matches!(result, Ok(count) if *count < bytes.len());
             }

@@ -106,6 +106,16 @@ impl Simulator {
         self.shared.inspect(|account| account.submits.clone())
     }
 
+    /// How many requests have reached a submit route.
+    pub fn submitted(&self) -> usize {
+        self.shared.inspect(|account| account.submits.len())
+    }
+
+    /// How many callbacks were sent.
+    pub fn called_back(&self) -> usize {
+        self.shared.inspect(|account| account.callbacks_sent.len())
+    }
+
     /// How many times each URL was charged.
     pub fn charged(&self) -> BTreeMap<String, u32> {
         self.shared.inspect(|account| account.charged.clone())

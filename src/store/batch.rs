@@ -18,6 +18,7 @@ use super::{
     videos,
 };
 use crate::domain::id::TaskId;
+use crate::failpoint::FailPoint;
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ pub(super) async fn commit(
     loaded.begin();
     // Begun by hand: sqlx's own transaction is lost for good where SQLite has rolled back by itself.
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    FailPoint::BatchBegun.pass();
     let mut changes = Changes::default();
     let mut effects = Vec::with_capacity(ops.len());
     let mut received = Vec::new();
@@ -57,6 +59,7 @@ pub(super) async fn commit(
     }
     let received: Vec<_> = received.iter().map(Cow::as_ref).collect();
     callbacks::keep(connection, &received, loaded, &mut changes).await?;
+    FailPoint::BatchApplied.pass();
     for task in &changes.stale {
         loaded.forget(*task);
     }
@@ -67,7 +70,9 @@ pub(super) async fn commit(
     silence::judge(loaded, policy, &mut changes);
     facts::set(connection, loaded, &mut changes).await?;
     settle::touched(connection, policy, loaded, &mut changes).await?;
+    FailPoint::BatchDerived.pass();
     let last_seq = write_and_commit(connection, &mut changes).await?;
+    FailPoint::BatchCommitted.pass();
     Ok(Applied { effects, wakes_workers: changes.wakes_workers || !changes.touched.is_empty(), last_seq })
 }
 

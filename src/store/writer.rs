@@ -14,6 +14,7 @@ use super::lock::InstanceLock;
 use super::op::{Effect, Op};
 use super::working_set::WorkingSet;
 use super::{Policy, batch};
+use crate::failpoint::FailPoint;
 
 /// Most operations that one commit carries.
 const BATCH: usize = 256;
@@ -165,6 +166,7 @@ impl Writer {
     }
 
     async fn write(&mut self, messages: &mut Vec<Message>) {
+        FailPoint::BatchTaken.pass();
         let ops: Vec<&Op> = messages.iter().map(|message| &message.op).collect();
         let results = match self.commit(&ops).await {
             Ok(effects) => effects.into_iter().map(Ok).collect(),

@@ -18,6 +18,8 @@ pub use answer::{PollAnswer, Refusal, SubmitAnswer};
 pub use budget::{Budget, Kind};
 use wire::SubmitBody;
 
+use crate::failpoint::FailPoint;
+
 /// Most bytes of an answer that are read.
 const ANSWER_CAP: usize = 1024 * 1024;
 
@@ -86,10 +88,13 @@ impl Upstream {
     async fn send(&self, body: &SubmitBody, public: bool) -> SubmitAnswer {
         let path = if public { wire::SUBMIT_PUBLIC } else { wire::SUBMIT_PRIVATE };
         match self.request(Method::POST, path).json(body).send().await {
-            Ok(response) => match Received::read(response).await {
-                Ok(received) => answer::to_submit(&received),
-                Err(reason) => SubmitAnswer::Unknown(Refusal::new("no_answer", reason)),
-            },
+            Ok(response) => {
+                FailPoint::SubmitHeard.pass();
+                match Received::read(response).await {
+                    Ok(received) => answer::to_submit(&received),
+                    Err(reason) => SubmitAnswer::Unknown(Refusal::new("no_answer", reason)),
+                }
+            }
             Err(error) if error.is_connect() => {
                 SubmitAnswer::Retry(Refusal::new("no_connection", self.words(error)), None)
             }

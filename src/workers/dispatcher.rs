@@ -17,6 +17,7 @@ use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenKeys;
 use crate::domain::url::Platform;
+use crate::failpoint::FailPoint;
 use crate::store::{NewPause, Pause, QueuedTask, Store, SubmitEnd, WriteError};
 use crate::upstream::wire::SubmitBody;
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, Refusal, SubmitAnswer, Upstream};
@@ -109,6 +110,7 @@ impl Dispatcher {
         if !self.store.begin_submit(task.id, at()).await? {
             return Ok(Step::Worked);
         }
+        FailPoint::SubmitBegun.pass();
         let body = SubmitBody {
             video_urls: task.urls.clone(),
             tiktok_post_urls: Vec::new(),
@@ -118,6 +120,7 @@ impl Dispatcher {
             quality: Some(task.quality.to_string()),
         };
         let answer = self.upstream.submit(&body, task.library == Library::Public).await;
+        FailPoint::SubmitAnswered.pass();
         self.write_down(task, answer, pauses, at()).await
     }
 
@@ -199,7 +202,10 @@ impl Dispatcher {
                         () = tokio::time::sleep(REWRITE_AFTER) => {}
                     }
                 }
-                result => return result,
+                result => {
+                    FailPoint::SubmitEnded.pass();
+                    return result;
+                }
             }
         }
     }

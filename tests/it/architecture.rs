@@ -18,7 +18,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn floor(module: &str) -> Option<u8> {
     Some(match module {
         "domain" => 0,
-        "clock" | "config" | "telemetry" => 1,
+        "clock" | "config" | "failpoint" | "telemetry" => 1,
         "upstream" | "store" => 2,
         "http" | "workers" => 3,
         "app" => 4,

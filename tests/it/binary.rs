@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
@@ -86,6 +86,11 @@ impl Binary {
     }
 
     pub fn serve(&self, arguments: &[&str]) -> Serving {
+        self.try_serve(arguments).unwrap_or_else(|log| panic!("it does not serve: {log}"))
+    }
+
+    /// Gives its log where it ends before it serves.
+    pub fn try_serve(&self, arguments: &[&str]) -> Result<Serving, String> {
         let mut child = self.command(&[&["serve"], arguments].concat()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (tell, hear) = mpsc::channel();
@@ -105,9 +110,9 @@ impl Binary {
         let mut serving = Serving { child, log: Some(log), base: String::new() };
         match hear.recv_timeout(DEADLINE) {
             Ok(address) => serving.base = format!("http://{address}"),
-            Err(_) => panic!("it does not serve: {}", serving.end()),
+            Err(_) => return Err(serving.end()),
         }
-        serving
+        Ok(serving)
     }
 }
 
@@ -160,6 +165,16 @@ impl Serving {
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.log.take().map(|log| log.join().unwrap()).unwrap_or_default()
+    }
+
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stopped(&mut self) -> ExitStatus {
+        signal(self.child.id(), "-TERM");
+        self.child.wait().unwrap()
     }
 
     /// Asks it to stop; gives its exit code and all that it wrote.

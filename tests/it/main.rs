@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(missing_docs, reason = "the names of tests are facts")]
 
+mod aftermath;
 mod architecture;
 mod bad_input;
 mod binary;
@@ -16,6 +17,7 @@ mod fixtures;
 mod floods;
 mod hints;
 mod kill;
+mod kill_matrix;
 mod ledger;
 mod orders;
 mod raw;
