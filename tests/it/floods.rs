@@ -20,13 +20,6 @@ impl Process {
         self.serving.base.strip_prefix("http://").unwrap()
     }
 
-    /// Bytes that the process holds now.
-    fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.serving.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
-    }
-
     async fn get(&self, path: &str) -> Value {
         let answer = self.client.get(format!("{}{path}", self.serving.base)).send().await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -37,7 +30,7 @@ impl Process {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn huge_bodies_are_refused_before_they_are_read() {
     let service = Process::start(3).await;
-    let before = service.memory();
+    let before = service.serving.memory();
     let chunk = [&b"10000\r\n"[..], &[b'x'; 65_536], b"\r\n"].concat();
     for head in ["Content-Length: 209715200", "Transfer-Encoding: chunked"] {
         let is_chunked = head.contains("chunked");
@@ -64,7 +57,7 @@ async fn huge_bodies_are_refused_before_they_are_read() {
             assert!(said.is_empty() || said.starts_with("HTTP/1.1 413 "), "{said}");
         }
     }
-    let growth = service.memory().saturating_sub(before);
+    let growth = service.serving.memory().saturating_sub(before);
     println!("memory grew by {} KiB under 16 bodies of 200 MiB", growth / 1024);
     assert!(growth < GROWTH, "{growth}");
     assert_eq!(service.serving.terminate().0, 0);
@@ -85,7 +78,7 @@ async fn forged_callbacks_keep_no_genuine_one_out() {
     };
     // What stays for good, such as buffers of connections, is there before the measurement.
     join_all((0..64).map(&forge)).await;
-    let before = service.memory();
+    let before = service.serving.memory();
     let mut statuses = std::collections::BTreeMap::new();
     let mut genuine = 0;
     for start in (64..count).step_by(256) {
@@ -105,7 +98,7 @@ async fn forged_callbacks_keep_no_genuine_one_out() {
             genuine += 1;
         }
     }
-    let growth = service.memory().saturating_sub(before);
+    let growth = service.serving.memory().saturating_sub(before);
     println!("{count} forged ({statuses:?}), {genuine} genuine, memory grew by {} KiB", growth / 1024);
     // Those with dots in their path are resolved by the client and meet the API, those without are hints.
     assert!(statuses.keys().all(|status| [202, 405, 415, 503].contains(status)), "{statuses:?}");

@@ -24,6 +24,7 @@ mod raw;
 mod recompute;
 mod silence;
 mod simulator;
+mod soak;
 mod startup;
 mod store;
 mod strangers;
