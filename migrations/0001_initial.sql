@@ -23,6 +23,7 @@ CREATE TABLE jobs (
     folder_id  INTEGER,                   -- as the client gave it
     quality    TEXT NOT NULL,
     library    TEXT NOT NULL,
+    force      INTEGER NOT NULL,          -- it sends also what is known or on its way elsewhere
     urls       INTEGER NOT NULL,
     waiting    INTEGER NOT NULL,
     sent       INTEGER NOT NULL DEFAULT 0,
@@ -67,7 +68,8 @@ CREATE TABLE tasks (
     poll_wanted        INTEGER NOT NULL DEFAULT -1, -- `news` when somebody last asked for a poll
     polls_in_vain      INTEGER NOT NULL DEFAULT 0, -- in a row, that taught nothing
     refused_polls      INTEGER NOT NULL DEFAULT 0, -- in a row
-    poll_not_before    INTEGER NOT NULL DEFAULT 0, -- upstream could not be asked, or wanted to be left alone
+    poll_not_before    INTEGER NOT NULL DEFAULT 0, -- upstream could not be asked, or wanted to be left
+                                              -- alone; -1: an operator wants it before all others
     hinted_at          INTEGER,                   -- when a hint last made it be polled
     quiet_since        INTEGER,                   -- since then polls list no more, and all videos have ended
     stalled_at         INTEGER,                   -- when it had been silent for too long; news takes it back

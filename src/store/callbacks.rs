@@ -13,6 +13,7 @@ use super::{ReadError, Store};
 use crate::domain::callback::Callback;
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::TaskId;
+use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
 
 /// Most bodies of a task that nobody understands; more are only counted.
@@ -89,6 +90,67 @@ pub(super) async fn accept(
         meaning: callback.meaning.clone(),
         upstream_id: Some(callback.upstream_id.clone()),
     })
+}
+
+/// Takes in the task that accepted callbacks made before the answer to the submit named its `taskId`: it is the
+/// same one, and what it has learned is this task's.
+pub(super) async fn take_in(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+    upstream_id: &str,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let rivals: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM tasks WHERE upstream_id = ?1 AND id <> ?2 AND job_id IS NULL AND NOT EXISTS (
+           SELECT 1 FROM submits WHERE task_id = tasks.id)",
+    )
+    .bind(upstream_id)
+    .bind(task.to_string())
+    .fetch_all(&mut *connection)
+    .await?;
+    for rival in rivals {
+        let facts: Vec<FactRow> = sqlx::query_as(
+            "DELETE FROM facts WHERE task_id = ?1 RETURNING kind, video_id, at, code, message",
+        )
+        .bind(&rival)
+        .fetch_all(&mut *connection)
+        .await?;
+        changes.facts.extend(facts.into_iter().filter_map(|row| row.fact(task)));
+        for moved in [
+            "UPDATE OR IGNORE callbacks SET task_id = ?2 WHERE task_id = ?1",
+            "DELETE FROM callbacks WHERE task_id = ?1",
+            "UPDATE videos SET task_id = ?2 WHERE task_id = ?1",
+            "DELETE FROM tasks WHERE id = ?1",
+        ] {
+            sqlx::query(moved).bind(&rival).bind(task.to_string()).execute(&mut *connection).await?;
+        }
+        if let Ok(rival) = rival.parse() {
+            changes.stale.insert(rival);
+        }
+    }
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct FactRow {
+    kind: String,
+    video_id: String,
+    at: i64,
+    code: Option<String>,
+    message: Option<String>,
+}
+
+impl FactRow {
+    fn fact(self, task: TaskId) -> Option<NewFact> {
+        Some(NewFact {
+            task,
+            kind: self.kind.parse().ok()?,
+            video: self.video_id,
+            at: Timestamp::from_millis(self.at),
+            source: Source::Callback,
+            failure: self.code.map(|code| Failure { code, message: self.message.unwrap_or_default() }),
+        })
+    }
 }
 
 /// A good token whose task is not in the store was issued before this file was restored from a backup.

@@ -67,7 +67,7 @@ pub(super) async fn replace_lost(
         by_job.entry(job).or_default().push((position, url, old));
     }
     for (id, urls) in by_job {
-        let Some(options) = jobs::options(connection, id).await? else { continue };
+        let Some((options, _)) = jobs::options(connection, id).await? else { continue };
         let mut change = Progress::default();
         for (_, _, old) in &urls {
             change.add(*old, -1);
@@ -109,24 +109,6 @@ pub(super) async fn follow_others(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Lets everybody who follows the one task URL follow the other; gives the jobs.
-pub(super) async fn hand_over(
-    connection: &mut SqliteConnection,
-    (old_task, old_position): (TaskId, i64),
-    (task, position): (TaskId, i64),
-) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "UPDATE job_urls SET task_id = ?3, task_position = ?4
-         WHERE task_id = ?1 AND task_position = ?2 AND NOT known RETURNING job_id",
-    )
-    .bind(old_task.to_string())
-    .bind(old_position)
-    .bind(task.to_string())
-    .bind(position)
-    .fetch_all(connection)
-    .await
 }
 
 /// Changes how many URLs of a job stand where.

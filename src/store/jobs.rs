@@ -28,8 +28,8 @@ pub(super) async fn create(
     });
     sqlx::query(
         "INSERT INTO jobs (id, created_at, created_by, state, labels, unique_id, folder_id, quality, library,
-           urls, waiting)
-         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, 0)",
+           force, urls, waiting)
+         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
     )
     .bind(job.id.to_string())
     .bind(job.at.as_millis())
@@ -39,6 +39,7 @@ pub(super) async fn create(
     .bind(job.options.folder_id)
     .bind(job.options.quality.as_str())
     .bind(job.options.library.as_str())
+    .bind(job.force)
     .bind(i64::try_from(job.urls.len()).unwrap_or(i64::MAX))
     .execute(&mut *connection)
     .await?;
@@ -78,15 +79,17 @@ pub(super) async fn create(
     read(connection, job.id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
-/// The settings that a job's tasks are submitted with.
+/// The settings that a job's tasks are submitted with, and whether it sends also what others carry.
 pub(super) async fn options(
     connection: &mut SqliteConnection,
     id: JobId,
-) -> Result<Option<JobOptions>, sqlx::Error> {
+) -> Result<Option<(JobOptions, bool)>, sqlx::Error> {
     let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ?1")
         .bind(id.to_string())
         .fetch_optional(connection)
         .await?;
+    let Some(row) = row else { return Ok(None) };
+    let force = row.force;
     let options = |job: Job| JobOptions {
         unique_id: job.unique_id,
         folder_id: job.folder_id,
@@ -94,7 +97,7 @@ pub(super) async fn options(
         library: job.library,
         labels: job.labels,
     };
-    Ok(row.and_then(JobRow::job).map(options))
+    Ok(row.job().map(|job| (options(job), force)))
 }
 
 /// One job with its tasks: its own, and those of other jobs that carry URLs of it.
@@ -143,6 +146,7 @@ pub(super) struct JobRow {
     folder_id: Option<i64>,
     quality: String,
     library: String,
+    force: bool,
     urls: i64,
     waiting: i64,
     sent: i64,

@@ -5,6 +5,7 @@
 
 mod batch;
 mod callbacks;
+mod carriers;
 mod changes;
 mod decisions;
 mod events;

@@ -147,6 +147,9 @@ fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) 
         let settle = stored.quiet_since.map(|since| since.saturating_add(millis(policy.settle_after)));
         settle.map_or(next, |settle| settle.min(next).max(at))
     };
+    if is_wanted && stored.poll_not_before < 0 {
+        return Some(0);
+    }
     let next = if is_due { at } else { silent() };
     Some(next.max(stored.poll_not_before))
 }

@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::changes::Changes;
 use super::op::{NewPause, SubmitEnd};
 use super::pauses::{self, Pause};
-use super::{Policy, ReadError, Store};
+use super::{Policy, ReadError, Store, callbacks, carriers};
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::job::{Library, Quality};
@@ -17,14 +17,17 @@ use crate::domain::url::Platform;
 /// So many submits of unknown fate in a row stop sending.
 const UNKNOWN_IN_A_ROW: u8 = 2;
 
-/// Writes the row of a submit that is about to be sent; `false` where the task is no longer queued, or an
-/// operator has paused sending meanwhile.
+/// Writes the row of a submit that is about to be sent; `false` where the task is no longer queued, has made way
+/// for another one, or an operator has paused sending meanwhile.
 pub(super) async fn begin(
     connection: &mut SqliteConnection,
     task: TaskId,
     at: Timestamp,
     changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
+    if carriers::make_way(connection, task, at, changes).await? {
+        return Ok(false);
+    }
     let begun = sqlx::query(
         "INSERT INTO submits (task_id, attempt, started_at)
          SELECT id, 1 + (SELECT count(*) FROM submits WHERE task_id = tasks.id), ?2
@@ -64,9 +67,9 @@ pub(super) async fn end(
                 .bind(task.to_string())
                 .bind(upstream_id)
                 .bind(UpstreamIdSource::Submit.as_str())
-                .bind(at.as_millis())
                 .execute(&mut *connection)
                 .await?;
+            callbacks::take_in(connection, task, upstream_id, changes).await?;
         }
         SubmitEnd::Deferred(_, wait) => {
             sqlx::query("UPDATE tasks SET next_attempt_at = ?2 WHERE id = ?1")

@@ -83,27 +83,30 @@ impl Reconciler {
         Ok(Step::Worked)
     }
 
-    /// What there is to do where no task is due for a poll: unknown ids, one an interval, however many come.
-    async fn rest(&mut self, now: Timestamp, until: Timestamp) -> Result<Step, StepError> {
-        let Some(look) = self.store.next_look().await? else { return Ok(Step::WaitUntil(until)) };
+    /// The unknown id that is asked about next, and when: one an interval, however many come.
+    async fn next_look(&self, now: Timestamp) -> Result<Option<(Look, Timestamp)>, StepError> {
+        let Some(look) = self.store.next_look().await? else { return Ok(None) };
         let rest = self.next_look.map(|next| next.saturating_duration_since(Instant::now()));
         let due = now.after(rest.unwrap_or_default()).max(look.due);
-        if due > now {
-            return Ok(Step::WaitUntil(due.min(until)));
-        }
-        self.look(look, now).await
+        Ok(Some((look, due)))
     }
 }
 
 impl Worker for Reconciler {
-    /// Polls the task that is due first.
+    /// Asks about the unknown id whose turn it is, else polls the task that is due first.
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
-        let sweep = self.sweep(now).await?;
-        let Some(due) = self.store.next_poll().await? else { return self.rest(now, sweep).await };
+        let mut next = self.sweep(now).await?;
+        // They are rare enough to go first: behind overdue polls their turn might never come.
+        match self.next_look(now).await? {
+            Some((look, due)) if due <= now => return self.look(look, now).await,
+            Some((_, due)) => next = next.min(due),
+            None => {}
+        }
+        let Some(due) = self.store.next_poll().await? else { return Ok(Step::WaitUntil(next)) };
         // One that is due later than any wait lasts was put off before the clock was set back.
         let longest = LONGEST_WAIT.max(self.policy.poll_after * 8).max(self.policy.settle_after);
         if due.due > now && due.due <= now.after(longest) {
-            return self.rest(now, due.due.min(sweep)).await;
+            return Ok(Step::WaitUntil(due.due.min(next)));
         }
         let started = Instant::now();
         let at = || now.after(started.elapsed());

@@ -81,6 +81,10 @@ impl File {
     }
 
     pub async fn job_of(&self, urls: &[String]) -> Vec<TaskId> {
+        self.job_with(urls, false).await
+    }
+
+    pub async fn job_with(&self, urls: &[String], force: bool) -> Vec<TaskId> {
         let urls: Vec<_> = urls.iter().map(|url| PostUrl::parse(url).unwrap()).collect();
         let options = JobOptions {
             unique_id: None,
@@ -89,14 +93,8 @@ impl File {
             library: Library::Private,
             labels: [("k".to_owned(), "v".to_owned())].into(),
         };
-        let job = NewJob {
-            id: JobId::new(at(0)),
-            at: at(0),
-            created_by: None,
-            options,
-            urls: fold(urls),
-            force: false,
-        };
+        let job =
+            NewJob { id: JobId::new(at(0)), at: at(0), created_by: None, options, urls: fold(urls), force };
         let job = self.store.create_job(job).await.unwrap();
         job.tasks.unwrap().into_iter().map(|task| task.id).collect()
     }

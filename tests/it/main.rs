@@ -8,6 +8,7 @@ mod architecture;
 mod bad_input;
 mod binary;
 mod callbacks;
+mod carriers;
 mod configuration;
 mod conversations;
 mod decisions;

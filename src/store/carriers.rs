@@ -1,0 +1,223 @@
+//! Tasks that hand their URLs to other carriers: to a task that has them by now, or to a new one.
+//!
+//! Whoever followed a URL follows its new carrier.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+use sqlx::FromRow;
+use sqlx::sqlite::SqliteConnection;
+
+use super::changes::{Changes, NewEvent, NewFact, Touch};
+use super::followers::move_urls;
+use super::{jobs, ledger};
+use crate::domain::event::{EventKind, Source};
+use crate::domain::id::{JobId, TaskId};
+use crate::domain::job::{Progress, UrlState};
+use crate::domain::task::FactKind;
+use crate::domain::time::Timestamp;
+use crate::domain::url::PostUrl;
+
+/// A task that hands over its URLs.
+pub(super) struct Leaving {
+    pub(super) task: TaskId,
+    pub(super) job: JobId,
+    pub(super) platform: String,
+    /// The new task is its retry, and not what is left of it.
+    pub(super) is_retry: bool,
+    /// It is canceled, and its URLs count as such.
+    pub(super) is_canceled: bool,
+    /// What it hands over: place, post, and where that stands.
+    pub(super) posts: Vec<(i64, PostUrl, UrlState)>,
+}
+
+/// Who has a post by now: the task, the place in it, and where that stands.
+pub(super) type Carried = HashMap<String, (TaskId, i64, UrlState)>;
+
+/// Makes the task `new` for the posts that nobody carries, and lets every job follow; `words` are for its event.
+pub(super) async fn hand_over(
+    connection: &mut SqliteConnection,
+    leaving: &Leaving,
+    carried: &Carried,
+    new: TaskId,
+    words: String,
+    touch: Touch,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let mut moves = Vec::new();
+    let mut rows = Vec::new();
+    for (position, post, old) in &leaving.posts {
+        match carried.get(&post.canonical) {
+            Some((other, place, UrlState::Known)) => {
+                moves.push((*position, *old, (*other, *place), UrlState::Indexed));
+            }
+            Some((other, place, state)) => moves.push((*position, *old, (*other, *place), *state)),
+            None => {
+                let place = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+                rows.push(json!([place, post.given, post.canonical]));
+                moves.push((*position, *old, (new, place), UrlState::Waiting));
+            }
+        }
+    }
+    if !rows.is_empty() {
+        insert(connection, leaving, new, json!(rows).to_string(), touch.at).await?;
+        changes.events.push(NewEvent {
+            task: Some(new),
+            message: Some(words),
+            ..NewEvent::new(EventKind::TaskQueued, touch.source, touch.at)
+        });
+    }
+    for (position, old, carrier, now) in moves {
+        let jobs = follow(connection, (leaving.task, position), carrier).await?;
+        for job in jobs.iter().filter_map(|id| id.parse::<JobId>().ok()) {
+            let mut change = Progress::default();
+            change.add(old, -1);
+            change.add(now, 1);
+            change.canceled = -i64::from(leaving.is_canceled);
+            move_urls(connection, job, change, touch, changes).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    leaving: &Leaving,
+    new: TaskId,
+    urls: String,
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO tasks (id, job_id, platform, created_at, state, next_attempt_at, news_at, retry_of)
+         SELECT ?1, ?2, ?3, ?4, 'queued', ?4, ?4, iif(?5, id, retry_of) FROM tasks WHERE id = ?6",
+    )
+    .bind(new.to_string())
+    .bind(leaving.job.to_string())
+    .bind(&leaving.platform)
+    .bind(at.as_millis())
+    .bind(leaving.is_retry)
+    .bind(leaving.task.to_string())
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "INSERT INTO task_urls (task_id, position, url, canonical, state)
+         SELECT ?2, value->>0, value->>1, value->>2, 'waiting' FROM json_each(?1)",
+    )
+    .bind(urls)
+    .bind(new.to_string())
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("UPDATE tasks SET replaced_by = ?2 WHERE id = ?1")
+        .bind(leaving.task.to_string())
+        .bind(new.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Lets everybody who follows the one task URL follow the other; gives the jobs.
+async fn follow(
+    connection: &mut SqliteConnection,
+    (old_task, old_position): (TaskId, i64),
+    (task, position): (TaskId, i64),
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "UPDATE job_urls SET task_id = ?3, task_position = ?4
+         WHERE task_id = ?1 AND task_position = ?2 AND NOT known RETURNING job_id",
+    )
+    .bind(old_task.to_string())
+    .bind(old_position)
+    .bind(task.to_string())
+    .bind(position)
+    .fetch_all(connection)
+    .await
+}
+
+/// The posts of a task that are not indexed.
+pub(super) async fn posts(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+) -> Result<Vec<(i64, PostUrl, UrlState)>, sqlx::Error> {
+    let urls: Vec<(i64, String, String)> = sqlx::query_as(
+        "SELECT position, url, state FROM task_urls
+         WHERE task_id = ?1 AND state <> 'indexed' ORDER BY position",
+    )
+    .bind(task.to_string())
+    .fetch_all(connection)
+    .await?;
+    let post = |(position, url, state): (i64, String, String)| {
+        Some((position, PostUrl::parse(&url).ok()?, state.parse().ok()?))
+    };
+    Ok(urls.into_iter().filter_map(post).collect())
+}
+
+/// Which of these posts another task carries by now; none for a job that wants its own scrape.
+pub(super) async fn carried(
+    connection: &mut SqliteConnection,
+    leaving: &Leaving,
+) -> Result<Carried, sqlx::Error> {
+    let Some((options, false)) = jobs::options(connection, leaving.job).await? else {
+        return Ok(Carried::new());
+    };
+    let wanted: Vec<_> = leaving.posts.iter().map(|(place, post, _)| (*place, post.clone())).collect();
+    let mut carried = ledger::find(connection, &options, &wanted, Some(leaving.task)).await?;
+    carried.retain(|_, (.., state)| *state != UrlState::Failed);
+    Ok(carried)
+}
+
+#[derive(FromRow)]
+struct Row {
+    job_id: String,
+    platform: String,
+    replaces: Option<String>,
+}
+
+/// Cancels a queued task whose URLs were proven to be on their way elsewhere since it was made: an old task that
+/// was given up has shown itself, or a forced one was faster. What nobody else has goes to a new task.
+pub(super) async fn make_way(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT job_id, platform, (SELECT id FROM tasks AS old WHERE old.replaced_by = tasks.id) AS replaces
+         FROM tasks WHERE id = ?1 AND state = 'queued' AND job_id IS NOT NULL AND platform IS NOT NULL",
+    )
+    .bind(task.to_string())
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(Row { job_id, platform, replaces }) = row else { return Ok(false) };
+    let Ok(job) = job_id.parse() else { return Ok(false) };
+    let posts = posts(connection, task).await?;
+    let leaving = Leaving { task, job, platform, is_retry: false, is_canceled: false, posts };
+    let mut carried = carried(connection, &leaving).await?;
+    // Two that both wait would make way for each other.
+    carried.retain(|_, (.., state)| *state != UrlState::Waiting);
+    if carried.is_empty() {
+        return Ok(false);
+    }
+    let touch = Touch { at, source: Source::Submit };
+    let words = format!("what is left of {task}");
+    hand_over(connection, &leaving, &carried, TaskId::new(at), words, touch, changes).await?;
+    if let Some(old) = replaces
+        && carried.len() == leaving.posts.len()
+    {
+        // It may be retried once more.
+        sqlx::query("UPDATE tasks SET replaced_by = NULL WHERE id = ?1")
+            .bind(old)
+            .execute(&mut *connection)
+            .await?;
+    }
+    tracing::info!(%task, urls = carried.len(), "another task has these URLs by now: they are not sent again");
+    changes.facts.push(NewFact {
+        task,
+        kind: FactKind::Canceled,
+        video: String::new(),
+        at,
+        source: Source::Submit,
+        failure: None,
+    });
+    changes.touch(task, at, Source::Submit);
+    Ok(true)
+}
