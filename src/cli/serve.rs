@@ -24,6 +24,22 @@ pub struct Serve {
 /// Its number on Linux and macOS.
 const SIGXFSZ: i32 = 25;
 
+/// Files that are open beside connections: the database, its readers, the way to upstream.
+const OTHER_FILES: u64 = 64;
+
+/// Most systems let a process open fewer files than connections are allowed here, until it asks for more.
+fn allow_connections(connections: usize) {
+    let wanted = (connections as u64).saturating_add(OTHER_FILES);
+    let allowed = rlimit::increase_nofile_limit(wanted).unwrap_or_default();
+    if allowed < wanted {
+        tracing::warn!(
+            allowed,
+            wanted,
+            "server.max_connections is more than this process may open: raise its limit of open files"
+        );
+    }
+}
+
 /// Serves until the first signal, then stops in order; a second signal ends it at once, as a failure.
 ///
 /// # Errors
@@ -35,6 +51,7 @@ pub async fn run(args: Serve) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     // Heard so that it does not kill: a limit on file sizes is met as a full disk is, with 503.
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
+    allow_connections(config.server.max_connections);
     let app = App::bind(&config, args.accept_upstream_change).await?;
     tracing::info!(address = %app.address(), store = %config.store.path.display(), "serving");
     let stop = app.stop_token();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use scrapehook::simulator::Simulator;
 use sqlx::ConnectOptions;
@@ -43,15 +43,22 @@ pub async fn moving(file: &mut SqliteConnection) -> Vec<(String, i64)> {
     .unwrap()
 }
 
-/// Serves once more until every task has come to rest.
+/// Serves once more until every task has come to rest; something must happen within `patience`, again and again.
 pub async fn come_to_rest(binary: &Binary, patience: Duration, context: &str) {
     let mut serving = binary.serve(&[]);
     let mut file = read(&binary.path("scrapehook.db")).await;
-    let rest = async { while !moving(&mut file).await.is_empty() {} };
-    if tokio::time::timeout(patience, rest).await.is_err() {
-        let (left, log) = (moving(&mut file).await, serving.end());
-        let log: Vec<_> = log.lines().rev().take(5).collect();
-        panic!("{context}: tasks have no way on: {left:?}, {log:?}");
+    let mut left = moving(&mut file).await;
+    let mut moved = Instant::now();
+    while !left.is_empty() {
+        let now = moving(&mut file).await;
+        if now != left {
+            (left, moved) = (now, Instant::now());
+        }
+        if moved.elapsed() > patience {
+            let log = serving.end();
+            let log: Vec<_> = log.lines().rev().take(5).collect();
+            panic!("{context}: tasks have no way on: {left:?}, {log:?}");
+        }
     }
     assert_eq!(serving.terminate().0, 0, "{context}");
 }

@@ -228,8 +228,13 @@ pub struct Process {
 impl Process {
     /// With a job of so many mixed URLs, all of them sent.
     pub async fn start(urls: usize) -> Self {
+        Self::start_with(urls, &[]).await
+    }
+
+    pub async fn start_with(urls: usize, settings: &[(&str, &str)]) -> Self {
         let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
         let binary = Binary::with_upstream(&upstream.url()).await;
+        let binary = settings.iter().fold(binary, |binary, (key, value)| binary.set(key, value));
         let serving = binary.serve(&[]);
         let client = Client::builder().no_proxy().build().unwrap();
         let job = client.post(format!("{}/v1/jobs", serving.base));

@@ -1,19 +1,25 @@
 //! Floods against the real process: its memory stays flat, genuine callbacks are answered 200 meanwhile.
 //!
-//! `SCRAPEHOOK_FORGED=100000 cargo test --test it floods -- --nocapture` is the long form.
+//! `SCRAPEHOOK_FORGED=100000 SCRAPEHOOK_IDLE=10000 cargo test --test it floods:: -- --nocapture` is the long form.
 
 #![cfg(target_os = "linux")]
+
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::aftermath::number;
 use crate::binary::Process;
+use crate::support::DEADLINE;
 
 const MIB: u64 = 1024 * 1024;
 /// Most that the resident memory may grow.
 const GROWTH: u64 = 16 * MIB;
+/// Connections that say nothing, or only half of a head.
+const IDLE: u64 = 2_000;
 
 impl Process {
     fn address(&self) -> &str {
@@ -65,8 +71,7 @@ async fn huge_bodies_are_refused_before_they_are_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forged_callbacks_keep_no_genuine_one_out() {
-    let count: usize =
-        std::env::var("SCRAPEHOOK_FORGED").map_or(3_000, |text| text.parse().expect("a number"));
+    let count = usize::try_from(number("SCRAPEHOOK_FORGED", 3_000)).unwrap();
     let service = Process::start(3).await;
     let urls: Vec<_> =
         service.upstream.submits().into_iter().map(|submit| submit.body.callback_url.unwrap()).collect();
@@ -116,5 +121,44 @@ async fn forged_callbacks_keep_no_genuine_one_out() {
     assert!(hints <= 1_000, "{hints}");
     let kept = service.get("/v1/tasks?state=downloaded").await["items"].as_array().unwrap().len();
     assert_eq!(kept, 3);
+    assert_eq!(service.serving.terminate().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_cost_little_and_are_closed_in_time() {
+    let wanted = number("SCRAPEHOOK_IDLE", IDLE);
+    let allowed = rlimit::increase_nofile_limit(wanted + 512).unwrap();
+    let count = wanted.min(allowed.saturating_sub(512));
+    let most = (count + 64).to_string();
+    // Long enough for all of them to be open at once.
+    let timeout = format!("{}s", 5 + count / 500);
+    let settings = [("SERVER__MAX_CONNECTIONS", most.as_str()), ("SERVER__HEADER_TIMEOUT", &timeout)];
+    let service = Process::start_with(1, &settings).await;
+    let (before, descriptors) = (service.serving.memory(), service.serving.descriptors());
+    let started = Instant::now();
+    let mut idle = Vec::new();
+    for n in 0..count {
+        let mut stream = TcpStream::connect(service.address()).await.unwrap();
+        if n % 2 == 0 {
+            stream.write_all(b"POST /callback HTTP/1.1\r\nHost: x\r\nContent-Le").await.unwrap();
+        }
+        idle.push(stream);
+    }
+    let url = service.upstream.submits()[0].body.callback_url.clone().unwrap();
+    let said = service.client.post(url).body(r#"{"status":"SUCCEEDED"}"#).send().await.unwrap();
+    assert_eq!(said.status(), 200);
+    service.get("/v1/tasks").await;
+    let open = service.serving.descriptors() - descriptors;
+    let each = service.serving.memory().saturating_sub(before) / open as u64;
+    println!("{open} of {count} idle connections open after {:?}, {each} bytes each", started.elapsed());
+    assert!(each < 16 * 1024, "{each}");
+    for mut stream in idle {
+        let mut said = Vec::new();
+        let closed = tokio::time::timeout(2 * DEADLINE, stream.read_to_end(&mut said)).await;
+        assert!(closed.is_ok(), "still open");
+    }
+    println!("all closed after {:?}", started.elapsed());
+    let closed = async { while service.serving.descriptors() > descriptors + 8 {} };
+    tokio::time::timeout(DEADLINE, closed).await.expect("their descriptors are given back");
     assert_eq!(service.serving.terminate().0, 0);
 }

@@ -52,8 +52,7 @@ async fn killed_at_random_nothing_acknowledged_is_lost_and_nothing_is_sent_twice
     }
 
     let context = format!("seed {seed}");
-    let patience = DEADLINE + Duration::from_millis(500) * u32::try_from(rounds).unwrap();
-    come_to_rest(&binary, patience, &context).await;
+    come_to_rest(&binary, DEADLINE, &context).await;
     let counts = assert_promises_were_kept(&upstream, &binary.path("scrapehook.db"), &context).await;
     println!("{context}: {rounds} kills, {counts:?}: all kept, none sent twice");
 }
