@@ -23,6 +23,26 @@ doc:
 bench:
     cargo bench --bench callback_rate
 
+# kill -9 at random, a thousand times (about 10 minutes).
+kill rounds="1000":
+    SCRAPEHOOK_KILL_ROUNDS={{rounds}} cargo test --test it kill:: -- --nocapture
+
+# Ends the process at each passing of each fail point (about a minute).
+kill-matrix:
+    SCRAPEHOOK_KILL_PASSINGS=1000 cargo test --test it kill_matrix:: -- --nocapture
+
+# Every order of every choice of news with four videos, and a longer random walk (about 20 minutes).
+orders:
+    SCRAPEHOOK_ORDERS_VIDEOS=4 SCRAPEHOOK_ORDERS=20000 cargo test --test it orders:: -- --nocapture
+
+# A hundred thousand forged callbacks, ten thousand idle connections.
+floods:
+    SCRAPEHOOK_FORGED=100000 SCRAPEHOOK_IDLE=10000 cargo test --test it floods:: -- --nocapture
+
+# Half an hour under load with faults on and a restart a minute.
+soak minutes="30":
+    SCRAPEHOOK_SOAK_MINUTES={{minutes}} cargo test --test it soak:: -- --nocapture
+
 # What a change must pass.
 ci:
     .ci/run

@@ -1,8 +1,9 @@
 //! Every order: whatever of the answer to a submit, callbacks, polls and hints arrives, and in whatever order,
 //! what has arrived decides the end.
 //!
-//! All orders of all choices from two sets are tried; beyond them a random walk, which
-//! `SCRAPEHOOK_ORDERS_SEED` replays and `SCRAPEHOOK_ORDERS` makes longer.
+//! All orders of all choices from two sets are tried, with two callbacks of indexed videos, or four with
+//! `SCRAPEHOOK_ORDERS_VIDEOS=4`; beyond them a random walk, which `SCRAPEHOOK_ORDERS_SEED` replays and
+//! `SCRAPEHOOK_ORDERS` makes longer.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use scrapehook::domain::video::VideoState;
 use scrapehook::store::{DuePoll, PollEnd, PolledVideo, ReceivedHint, SubmitEnd};
 use sha2::{Digest, Sha256};
 
+use crate::aftermath::number;
 use crate::file::{File, at, callback, lost};
 
 /// Something that arrives for a task of two URLs. Videos belong to the URL of their number's parity.
@@ -171,12 +173,11 @@ async fn assert_order_is_no_matter(sequences: Vec<Vec<News>>) -> BTreeMap<Vec<Ne
 #[tokio::test]
 async fn every_order_of_every_choice_has_one_end() {
     use News::{Accepted, Failed, Indexed, Lost, Polled, Seen, Succeeded, VideoFailed};
+    let videos = u8::try_from(number("SCRAPEHOOK_ORDERS_VIDEOS", 2)).unwrap();
     let mut count = 0;
-    for set in [
-        &[Accepted, Succeeded, Failed, Indexed(0), Indexed(1), Polled(0, 1)][..],
-        &[Lost, Succeeded, VideoFailed(0), Indexed(0), Seen(1)],
-    ] {
-        let sequences = orders_of_choices(set);
+    for set in [[Accepted, Succeeded, Failed, Polled(0, 1)], [Lost, Succeeded, VideoFailed(0), Seen(1)]] {
+        let set: Vec<_> = set.into_iter().chain((0..videos).map(Indexed)).collect();
+        let sequences = orders_of_choices(&set);
         count += sequences.len();
         let ends = assert_order_is_no_matter(sequences).await;
         let end = |news: &[News]| ends[news].0;
@@ -196,9 +197,6 @@ async fn every_order_of_every_choice_has_one_end() {
 
 #[tokio::test]
 async fn a_random_walk_through_longer_orders_ends_where_what_arrived_says() {
-    let number = |name: &str, default: u64| {
-        std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-    };
     let (seed, count) = (number("SCRAPEHOOK_ORDERS_SEED", 3), number("SCRAPEHOOK_ORDERS", 600));
     let mut random = StdRng::seed_from_u64(seed);
     let mut sequences = Vec::new();
