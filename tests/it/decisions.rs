@@ -160,6 +160,24 @@ async fn a_day_s_budget_holds_across_restarts_and_a_refusal_gives_it_back() {
 }
 
 #[tokio::test]
+async fn a_task_that_is_larger_than_the_days_budget_has_a_day_of_its_own() {
+    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let _ = service.call("/v1/pause", Value::Null).await;
+    let urls: Vec<_> = (0..8).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
+    service.submit(&urls).await;
+    // The budget comes after the plan.
+    let service = service.stop().await.set("DISPATCH__MAX_URLS_PER_DAY", "4").start().await;
+    let late = service.submit(&["https://youtu.be/late".to_owned()]).await;
+    let _ = service.call("/v1/resume", Value::Null).await;
+    upstream.until(|upstream| upstream.charged().len() >= 8).await;
+    service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    assert_eq!(service.get(&format!("/v1/jobs/{late}")).await["progress"]["waiting"], 1);
+    service.stop().await;
+    assert_eq!(upstream.charged().len(), 8);
+}
+
+#[tokio::test]
 async fn a_restored_backup_sends_nothing_until_it_is_resumed_and_its_callbacks_find_their_way() {
     use sqlx::ConnectOptions;
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
