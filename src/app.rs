@@ -129,7 +129,7 @@ impl App {
             stop.clone(),
         );
         let reconciler = Reconciler::new(worker_store, upstream, budget, policy, stop.clone());
-        let router = http::routes(config, store.clone(), tokens);
+        let router = http::routes(config, store.clone(), tokens, stop.clone());
         let limits = ConnectionLimits {
             header_timeout: config.server.header_timeout,
             connections: config.server.max_connections,
@@ -150,6 +150,11 @@ impl App {
         tasks.spawn(async move {
             workers::run(reconciler, reconciler_store, reconciler_stop).await;
             "reconciler"
+        });
+        let (fed, feed_stop) = (store.clone(), stop.clone());
+        tasks.spawn(async move {
+            fed.feed(feed_stop).await;
+            "feed of events"
         });
         let stop_deadline = config.upstream.timeout + STOP_DEADLINE;
         let (guarded, guard_stop) = (store.clone(), stop.clone());

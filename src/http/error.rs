@@ -17,6 +17,7 @@ pub(super) enum Code {
     BadQuery,
     BadCursor,
     CursorAhead,
+    CursorGone,
     IdempotencyUnsupported,
     Unauthorized,
     Forbidden,
@@ -41,6 +42,7 @@ impl Code {
             Self::BadQuery => (StatusCode::BAD_REQUEST, "bad_query", "A query parameter is wrong"),
             Self::BadCursor => (StatusCode::BAD_REQUEST, "bad_cursor", "The cursor is not one of ours"),
             Self::CursorAhead => (StatusCode::BAD_REQUEST, "cursor_ahead", "The cursor lies in the future"),
+            Self::CursorGone => (StatusCode::GONE, "cursor_gone", "The cursor is older than what is kept"),
             Self::IdempotencyUnsupported => {
                 (StatusCode::BAD_REQUEST, "idempotency_unsupported", "Idempotency-Key is not supported yet")
             }

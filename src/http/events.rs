@@ -35,19 +35,11 @@ pub(super) async fn list_events(
     };
     // Read before the page: an event that comes in between is on the next page, never skipped.
     let last = context.store.last_seq().await?;
-    if after > last {
-        return Err(Problem::new(Code::CursorAhead, format!("The newest event is {last}.")));
-    }
-    let job = query::word("job", params.job.as_deref())?;
-    let kind = query::word("kind", params.kind.as_deref())?;
-    let task = match &params.task {
-        None => None,
-        Some(id) => match context.store.find_task(id).await? {
-            Some(task) => Some(task),
-            None => return Ok(Json(Page::feed(Vec::new(), after.to_string()))),
-        },
+    check_cursor(&context, after, last).await?;
+    let filters = Filters { job: params.job, task: params.task, kind: params.kind };
+    let Some(filter) = filters.read(&context, after, limit).await? else {
+        return Ok(Json(Page::feed(Vec::new(), after.to_string())));
     };
-    let filter = EventFilter { after, job, task, kind, limit };
     let events = context.store.events(&filter).await?;
     // Filtered out is seen, too: an empty page moves the cursor to the end of what was looked at.
     let is_full = events.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
@@ -57,4 +49,46 @@ pub(super) async fn list_events(
         None => last,
     };
     Ok(Json(Page::feed(events, next.to_string())))
+}
+
+/// A cursor must lie between what is no longer kept and what has not happened yet; zero is the beginning.
+pub(super) async fn check_cursor(context: &Context, after: i64, last: i64) -> Result<(), Problem> {
+    if after > last {
+        return Err(Problem::new(Code::CursorAhead, format!("The newest event is {last}.")));
+    }
+    if after == 0 || after == last {
+        return Ok(());
+    }
+    match context.store.first_seq().await? {
+        Some(first) if after + 1 >= first => Ok(()),
+        _ => Err(Problem::new(Code::CursorGone, "Events after this one are no longer kept: start at 0.")),
+    }
+}
+
+/// Which events a client wants, as it wrote it.
+pub(super) struct Filters {
+    pub(super) job: Option<String>,
+    pub(super) task: Option<String>,
+    pub(super) kind: Option<String>,
+}
+
+impl Filters {
+    /// The filter; none where there is no such task.
+    pub(super) async fn read(
+        &self,
+        context: &Context,
+        after: i64,
+        limit: i64,
+    ) -> Result<Option<EventFilter>, Problem> {
+        let job = query::word("job", self.job.as_deref())?;
+        let kind = query::word("kind", self.kind.as_deref())?;
+        let task = match &self.task {
+            None => None,
+            Some(id) => match context.store.find_task(id).await? {
+                Some(task) => Some(task),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(EventFilter { after, job, task, kind, limit }))
+    }
 }

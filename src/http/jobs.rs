@@ -11,13 +11,14 @@ use super::auth::Caller;
 use super::body;
 use super::error::{Code, Problem};
 use super::job_body;
-use super::query::{self, NoParams, Page, Params};
+use super::query::{self, Page, Params};
+use super::wait;
 use crate::clock;
 use crate::domain::id::JobId;
-use crate::domain::job::Job;
+use crate::domain::job::{Job, JobState};
 use crate::domain::plan::fold;
 use crate::domain::task::JobUrl;
-use crate::store::{JobFilter, NewJob};
+use crate::store::{Awaited, JobFilter, NewJob, Store};
 
 /// Most bytes of a job's body.
 const BODY: usize = 8 * 1024 * 1024;
@@ -93,10 +94,19 @@ fn parse_id(id: &str) -> Result<JobId, Problem> {
 pub(super) async fn get_job(
     State(context): State<Context>,
     Path(id): Path<String>,
-    Params(NoParams {}): Params<NoParams>,
+    Params(params): Params<WaitParams>,
 ) -> Result<Json<Job>, Problem> {
-    let job = context.store.job(parse_id(&id)?).await?;
+    let (id, wait) = (parse_id(&id)?, wait::duration(params.wait.as_deref())?);
+    let read = move |store: Store| async move { store.job(id).await };
+    let is_settled = |job: &Job| job.state != JobState::Running;
+    let job = wait::until_settled(&context, Awaited::Job(id), wait, read, is_settled).await?;
     job.map(Json).ok_or_else(|| Problem::not_found("job"))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WaitParams {
+    pub(super) wait: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

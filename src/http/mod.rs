@@ -13,8 +13,10 @@ mod jobs;
 mod listener;
 mod query;
 mod sending;
+mod stream;
 mod tasks;
 mod videos;
+mod wait;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +27,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use listener::{Limits as ConnectionLimits, serve};
@@ -42,6 +45,8 @@ struct Context {
     keys: Arc<auth::Keys>,
     proof: Arc<health::Proof>,
     without_token: WithoutToken,
+    /// What waits or streams ends with it.
+    stop: CancellationToken,
     limits: Limits,
 }
 
@@ -53,13 +58,14 @@ struct Limits {
 }
 
 /// Every route of the service.
-pub fn routes(config: &Config, store: Store, tokens: Arc<TokenKeys>) -> Router {
+pub fn routes(config: &Config, store: Store, tokens: Arc<TokenKeys>, stop: CancellationToken) -> Router {
     let context = Context {
         store,
         tokens,
         keys: Arc::new(auth::Keys::new(&config.auth.api_keys)),
         proof: Arc::default(),
         without_token: config.callback.without_token,
+        stop,
         limits: Limits {
             callback_body: config.callback.max_body,
             body_timeout: config.server.body_timeout,
@@ -84,6 +90,7 @@ pub fn routes(config: &Config, store: Store, tokens: Arc<TokenKeys>) -> Router {
         .route("/v1/videos", get(videos::list_videos))
         .route("/v1/videos/{video_id}", get(videos::get_video))
         .route("/v1/events", get(events::list_events))
+        .route("/v1/events/stream", get(stream::stream_events))
         .route("/v1/quarantine", get(health::list_quarantine))
         .route("/healthz", get(health::get_health))
         .route("/readyz", get(health::get_readiness))

@@ -11,13 +11,15 @@ use super::Context;
 use super::auth::Caller;
 use super::body;
 use super::error::{Code, Fault, Problem};
+use super::jobs::WaitParams;
 use super::query::{self, NoParams, Page, Params};
+use super::wait;
 use crate::clock;
 use crate::domain::callback::Callback;
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::task::Task;
-use crate::store::{CallbackPage, TaskFilter};
+use crate::store::{Awaited, CallbackPage, Store, TaskFilter};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,10 +57,13 @@ async fn find(context: &Context, id: &str) -> Result<TaskId, Problem> {
 pub(super) async fn get_task(
     State(context): State<Context>,
     Path(id): Path<String>,
-    Params(NoParams {}): Params<NoParams>,
+    Params(params): Params<WaitParams>,
 ) -> Result<Json<Task>, Problem> {
-    let id = find(&context, &id).await?;
-    context.store.task(id).await?.map(Json).ok_or_else(|| Problem::not_found("task"))
+    let (id, wait) = (find(&context, &id).await?, wait::duration(params.wait.as_deref())?);
+    let read = move |store: Store| async move { store.task(id).await };
+    let is_settled = |task: &Task| task.state.is_settled();
+    let task = wait::until_settled(&context, Awaited::Task(id), wait, read, is_settled).await?;
+    task.map(Json).ok_or_else(|| Problem::not_found("task"))
 }
 
 /// The task as it is now that something was decided.

@@ -12,6 +12,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::changes::Changes;
 use super::op::{Effect, Op};
+use super::settlements::{Awaited, Settlements};
 use super::working_set::WorkingSet;
 use super::{
     Policy, callbacks, decisions, events, facts, jobs, pauses, polls, quarantine, settle, silence, submits,
@@ -29,6 +30,8 @@ pub(super) struct Applied {
     pub(super) wakes_workers: bool,
     /// The `seq` of the last event, if there was one.
     pub(super) last_seq: Option<i64>,
+    /// What has settled.
+    pub(super) settled: Vec<Awaited>,
 }
 
 /// Applies the operations in one transaction and commits it.
@@ -73,7 +76,12 @@ pub(super) async fn commit(
     FailPoint::BatchDerived.pass();
     let last_seq = write_and_commit(connection, &mut changes).await?;
     FailPoint::BatchCommitted.pass();
-    Ok(Applied { effects, wakes_workers: changes.wakes_workers || !changes.touched.is_empty(), last_seq })
+    Ok(Applied {
+        effects,
+        wakes_workers: changes.wakes_workers || !changes.touched.is_empty(),
+        last_seq,
+        settled: Settlements::of(&changes.events),
+    })
 }
 
 async fn write_and_commit(

@@ -48,6 +48,15 @@ pub struct EventFilter {
     pub limit: i64,
 }
 
+impl EventFilter {
+    /// Whether it lets this event pass, whatever its `seq`.
+    pub(super) fn admits(&self, event: &Event) -> bool {
+        self.job.is_none_or(|job| event.job_id == Some(job))
+            && self.task.is_none_or(|task| event.task_id == Some(task))
+            && self.kind.is_none_or(|kind| event.kind == kind)
+    }
+}
+
 #[derive(FromRow)]
 struct Row {
     seq: i64,
@@ -86,13 +95,23 @@ impl Store {
         Ok(rows.into_iter().filter_map(event).collect())
     }
 
-    /// The `seq` of the newest event, zero where there is none.
+    /// The last `seq` that was given out, zero where none was; a restored file begins far above its newest event.
     ///
     /// # Errors
     /// [`ReadError`]
     pub async fn last_seq(&self) -> Result<i64, ReadError> {
-        let seq = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM events");
-        Ok(seq.fetch_one(&self.readers).await?)
+        let seq: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(seq.unwrap_or_default())
+    }
+
+    /// The `seq` of the oldest event that is kept.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn first_seq(&self) -> Result<Option<i64>, ReadError> {
+        Ok(sqlx::query_scalar("SELECT min(seq) FROM events").fetch_one(&self.readers).await?)
     }
 }
 

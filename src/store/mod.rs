@@ -10,6 +10,7 @@ mod changes;
 mod decisions;
 mod events;
 mod facts;
+mod feed;
 mod followers;
 mod guard;
 mod jobs;
@@ -21,6 +22,7 @@ mod pauses;
 mod polls;
 mod quarantine;
 mod settle;
+mod settlements;
 mod silence;
 mod submits;
 mod tasks;
@@ -38,6 +40,7 @@ use tokio::sync::watch;
 
 pub use callbacks::CallbackPage;
 pub use events::EventFilter;
+pub use feed::Follower;
 pub use jobs::JobFilter;
 pub use op::{
     AcceptedCallback, NewJob, NewPause, PollEnd, PolledVideo, ReceivedCallback, ReceivedHint, SubmitEnd,
@@ -46,6 +49,7 @@ pub use open::OpenError;
 pub use pauses::Pause;
 pub use polls::DuePoll;
 pub use quarantine::Look;
+pub use settlements::{Awaited, Waiting};
 pub use submits::QueuedTask;
 pub use tasks::TaskFilter;
 pub use videos::VideoFilter;
@@ -90,6 +94,8 @@ pub struct Store {
     seq: watch::Receiver<i64>,
     callback_secret: Arc<str>,
     guard: guard::Guard,
+    settlements: settlements::Settlements,
+    feed: Arc<feed::Feed>,
 }
 
 impl Store {
@@ -107,10 +113,13 @@ impl Store {
         let lock = lock::InstanceLock::take(path)?;
         let Opened { writer, readers, worker_readers, callback_secret } =
             open::open(path, upstream, accept_change, now).await?;
-        let (queues, writer, seq) = writer::new(writer, lock, policy);
+        let settlements = settlements::Settlements::default();
+        let (queues, writer, seq) = writer::new(writer, lock, policy, settlements.clone());
         let callback_secret = callback_secret.into();
         let guard = guard::Guard::new(path);
-        Ok((Self { readers, worker_readers, queues, seq, callback_secret, guard }, writer))
+        let feed = Arc::default();
+        let store = Self { readers, worker_readers, queues, seq, callback_secret, guard, settlements, feed };
+        Ok((store, writer))
     }
 
     /// The same store with readers of its own, which slow questions of clients can't use up.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lock::InstanceLock;
 use super::op::{Effect, Op};
+use super::settlements::Settlements;
 use super::working_set::WorkingSet;
 use super::{Policy, batch};
 use crate::failpoint::FailPoint;
@@ -93,6 +94,7 @@ pub struct Writer {
     stop: CancellationToken,
     seq: watch::Sender<i64>,
     policy: Policy,
+    settlements: Settlements,
     loaded: WorkingSet,
     /// The connection's thread is gone.
     is_lost: bool,
@@ -103,6 +105,7 @@ pub(super) fn new(
     connection: SqliteConnection,
     lock: InstanceLock,
     policy: Policy,
+    settlements: Settlements,
 ) -> (Queues, Writer, watch::Receiver<i64>) {
     let (facts, facts_in) = mpsc::channel(QUEUE);
     let (hints, hints_in) = mpsc::channel(HINT_QUEUE);
@@ -116,6 +119,7 @@ pub(super) fn new(
         stop,
         seq,
         policy,
+        settlements,
         loaded: WorkingSet::default(),
         is_lost: false,
         _lock: lock,
@@ -206,6 +210,7 @@ impl Writer {
         if applied.wakes_workers || applied.last_seq.is_some() {
             self.seq.send_modify(|seq| *seq = applied.last_seq.unwrap_or(*seq));
         }
+        self.settlements.wake(&applied.settled);
         Ok(applied.effects)
     }
 }

@@ -168,6 +168,16 @@ impl Serving {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
+    /// How long the process has used a core so far.
+    #[cfg(target_os = "linux")]
+    pub fn cpu(&self) -> std::time::Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        // Its name, in parentheses, could hold spaces.
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        std::time::Duration::from_millis(ticks * 10)
+    }
+
     /// How many file descriptors the process holds now.
     #[cfg(target_os = "linux")]
     pub fn descriptors(&self) -> usize {

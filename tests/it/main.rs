@@ -29,4 +29,6 @@ mod soak;
 mod startup;
 mod store;
 mod strangers;
+mod stream;
 mod support;
+mod waiting;

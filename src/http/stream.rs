@@ -1,0 +1,108 @@
+//! `/v1/events/stream`: the log of changes as server-sent events, each sent after its commit.
+//!
+//! A reader that is slow is caught up from the file; nothing is dropped, and nothing is kept for it in memory.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{self, Sse};
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use super::error::{Code, Problem};
+use super::events::{self, Filters};
+use super::query::Params;
+use crate::domain::event::Event;
+use crate::store::Follower;
+
+/// Between two signs of life.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Events that come closer together are sent together: a thousand streams must not wake for each commit.
+const TOGETHER: Duration = Duration::from_millis(20);
+/// Most events that one look into the file brings.
+const PAGE: i64 = 500;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StreamParams {
+    job: Option<String>,
+    task: Option<String>,
+    kind: Option<String>,
+}
+
+pub(super) async fn stream_events(
+    State(context): State<Context>,
+    Params(params): Params<StreamParams>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
+    let filters = Filters { job: params.job, task: params.task, kind: params.kind };
+    let last = context.store.last_seq().await?;
+    let after = match headers.get("last-event-id") {
+        None => last,
+        Some(id) => {
+            let id = id.to_str().ok().and_then(|id| id.trim().parse().ok()).filter(|id| *id >= 0);
+            let id = id.ok_or_else(|| {
+                Problem::new(Code::BadCursor, "Last-Event-ID: the `id` of an event is expected.")
+            })?;
+            events::check_cursor(&context, id, last).await?;
+            id
+        }
+    };
+    let filter = filters.read(&context, after, PAGE).await?.ok_or_else(|| Problem::not_found("task"))?;
+    let reader =
+        Reader { follower: context.store.follow(filter), ready: VecDeque::new(), stop: context.stop.clone() };
+    Ok(Sse::new(stream::unfold(reader, Reader::next)))
+}
+
+struct Reader {
+    follower: Follower,
+    ready: VecDeque<Arc<Event>>,
+    stop: CancellationToken,
+}
+
+impl Reader {
+    async fn next(mut self) -> Option<(Result<sse::Event, Infallible>, Self)> {
+        if let Some(event) = self.ready.pop_front() {
+            return Some((Ok(render(&event)), self));
+        }
+        let heartbeat = tokio::time::sleep(HEARTBEAT);
+        tokio::pin!(heartbeat);
+        loop {
+            let found = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                found = self.follower.next() => found,
+                () = &mut heartbeat => {
+                    // With a cursor: whoever comes back need not look through what was filtered out.
+                    let id = self.follower.cursor().to_string();
+                    return Some((Ok(sse::Event::default().comment("alive").id(id)), self));
+                }
+            };
+            match found {
+                Ok(events) => self.ready.extend(events),
+                Err(error) => {
+                    tracing::warn!(%error, "a stream of events ends; its reader may come back");
+                    return None;
+                }
+            }
+            if let Some(event) = self.ready.pop_front() {
+                return Some((Ok(render(&event)), self));
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = tokio::time::sleep(TOGETHER) => {}
+            }
+        }
+    }
+}
+
+fn render(event: &Event) -> sse::Event {
+    let data = serde_json::to_string(event).unwrap_or_default();
+    sse::Event::default().id(event.seq.to_string()).event(event.kind.as_str()).data(data)
+}

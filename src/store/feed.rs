@@ -1,0 +1,174 @@
+//! The newest events in memory, for those who follow: a thousand of them cost the database one read a commit.
+//!
+//! What is older comes from the file. An event gets here after its commit, never before.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::events::EventFilter;
+use super::{ReadError, Store};
+use crate::domain::event::Event;
+
+/// Most events that are kept in memory.
+const RECENT: usize = 4_096;
+/// Most events that one read brings.
+const PAGE: i64 = 1_000;
+
+/// The newest events.
+#[derive(Debug)]
+pub(super) struct Feed {
+    /// None where nobody follows.
+    recent: Mutex<Option<Recent>>,
+    /// The `seq` up to which everything is here, or in the file.
+    seen: watch::Sender<i64>,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self { recent: Mutex::default(), seen: watch::Sender::new(0) }
+    }
+}
+
+#[derive(Debug)]
+struct Recent {
+    events: VecDeque<Arc<Event>>,
+    /// Every event after this one and up to `last` is here.
+    after: i64,
+    last: i64,
+}
+
+impl Recent {
+    fn take(&mut self, events: Vec<Event>, last: i64) {
+        self.events.extend(events.into_iter().map(Arc::new));
+        self.last = last;
+        while self.events.len() > RECENT {
+            if let Some(oldest) = self.events.pop_front() {
+                self.after = oldest.seq;
+            }
+        }
+    }
+}
+
+impl Feed {
+    // What is done under it can't fail halfway.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Recent>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who follows.
+#[derive(Debug)]
+pub struct Follower {
+    store: Store,
+    seen: watch::Receiver<i64>,
+    filter: EventFilter,
+}
+
+impl Follower {
+    /// The `seq` up to which everything was looked at.
+    pub fn cursor(&self) -> i64 {
+        self.filter.after
+    }
+
+    /// The events that the filter lets pass since the last call; waits until there is one, or until everything
+    /// that was committed meanwhile is looked at.
+    ///
+    /// # Errors
+    /// [`ReadError`]: nothing was skipped, it can be asked again.
+    pub async fn next(&mut self) -> Result<Vec<Arc<Event>>, ReadError> {
+        loop {
+            self.seen.borrow_and_update();
+            if let Some((events, last)) = self.recent() {
+                let is_news = last > self.filter.after;
+                self.filter.after = last;
+                if is_news {
+                    return Ok(events);
+                }
+            } else {
+                let last = self.store.last_seq().await?;
+                let events = self.store.events(&self.filter).await?;
+                let is_full = events.len() >= usize::try_from(self.filter.limit).unwrap_or(usize::MAX);
+                let is_news = last > self.filter.after;
+                self.filter.after = match events.last() {
+                    Some(event) if is_full => event.seq,
+                    newest => newest.map_or(last, |event| event.seq.max(last)),
+                };
+                if is_news {
+                    return Ok(events.into_iter().map(Arc::new).collect());
+                }
+            }
+            if self.seen.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// What is in memory after the cursor; none where that goes back further.
+    fn recent(&self) -> Option<(Vec<Arc<Event>>, i64)> {
+        let recent = self.store.feed.lock();
+        let recent = recent.as_ref()?;
+        if self.filter.after < recent.after {
+            return None;
+        }
+        let start = recent.events.partition_point(|event| event.seq <= self.filter.after);
+        let wanted = recent.events.range(start..).filter(|event| self.filter.admits(event));
+        Some((wanted.cloned().collect(), recent.last.max(self.filter.after)))
+    }
+}
+
+impl Store {
+    /// Follows the events after `filter.after`, from the file as far as they are not in memory.
+    pub fn follow(&self, filter: EventFilter) -> Follower {
+        Follower { store: self.clone(), seen: self.feed.seen.subscribe(), filter }
+    }
+
+    /// Keeps the newest events in memory as long as somebody follows, until `stop`.
+    pub async fn feed(&self, stop: CancellationToken) {
+        let mut committed = self.committed();
+        loop {
+            committed.borrow_and_update();
+            if let Err(error) = self.feed_once().await {
+                tracing::warn!(%error, "followers of the events have to wait");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = committed.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    async fn feed_once(&self) -> Result<(), ReadError> {
+        if self.feed.seen.receiver_count() == 0 {
+            *self.feed.lock() = None;
+            return Ok(());
+        }
+        let known = self.feed.lock().as_ref().map(|recent| recent.last);
+        let mut after = match known {
+            Some(last) => last,
+            None => {
+                // What was before comes from the file.
+                let last = self.last_seq().await?;
+                *self.feed.lock() = Some(Recent { events: VecDeque::new(), after: last, last });
+                last
+            }
+        };
+        loop {
+            let filter = EventFilter { after, limit: PAGE, ..EventFilter::default() };
+            let events = self.events(&filter).await?;
+            let Some(last) = events.last().map(|event| event.seq) else { break };
+            let is_full = events.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
+            if let Some(recent) = self.feed.lock().as_mut() {
+                recent.take(events, last);
+            }
+            after = last;
+            if !is_full {
+                break;
+            }
+        }
+        self.feed.seen.send_if_modified(|seen| std::mem::replace(seen, after) != after);
+        Ok(())
+    }
+}

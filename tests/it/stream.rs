@@ -1,0 +1,167 @@
+//! `/v1/events/stream`: every event once, in order, after its commit, whoever hangs up in between.
+
+use std::collections::VecDeque;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use reqwest::{Method, Response};
+use scrapehook::simulator::Settings;
+use serde_json::{Value, json};
+
+use crate::aftermath::number;
+use crate::support::{DEADLINE, NEVER, Service, Setup, mixed_urls, simulator};
+
+/// One stream as a browser reads it.
+struct Stream {
+    response: Response,
+    buffer: String,
+    ready: VecDeque<(i64, String, Value)>,
+}
+
+impl Stream {
+    async fn open(service: &Service, path: &str, last: Option<i64>) -> Self {
+        let mut request = service.request(Method::GET, path);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, buffer: String::new(), ready: VecDeque::new() }
+    }
+
+    /// The next event; none once the stream has ended.
+    async fn next(&mut self) -> Option<(i64, String, Value)> {
+        while self.ready.is_empty() {
+            let chunk = tokio::time::timeout(DEADLINE, self.response.chunk()).await.expect("news in time");
+            self.buffer.push_str(std::str::from_utf8(&chunk.ok()??).unwrap());
+            while let Some((block, rest)) = self.buffer.split_once("\n\n") {
+                let field =
+                    |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+                if let (Some(id), Some(kind), Some(data)) = (field("id"), field("event"), field("data")) {
+                    let event = (id.parse().unwrap(), kind.to_owned(), serde_json::from_str(data).unwrap());
+                    self.ready.push_back(event);
+                }
+                self.buffer = rest.to_owned();
+            }
+        }
+        self.ready.pop_front()
+    }
+}
+
+#[tokio::test]
+async fn a_stream_starts_at_now_or_after_the_last_event_seen() {
+    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let first = service.submit(&mixed_urls(1)).await;
+    service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    let listed = service.items("/v1/events").await;
+    let mut now = Stream::open(&service, "/v1/events/stream", None).await;
+    let mut all = Stream::open(&service, "/v1/events/stream", Some(0)).await;
+    for event in &listed {
+        let (seq, kind, data) = all.next().await.unwrap();
+        assert_eq!((&json!(seq), &json!(kind), &data), (&event["seq"], &event["kind"], event));
+    }
+    let second = service.submit(&["https://youtu.be/second".to_owned()]).await;
+    for stream in [&mut now, &mut all] {
+        let (_, kind, data) = stream.next().await.unwrap();
+        assert_eq!((kind.as_str(), &data["job_id"]), ("job.created", &json!(second)));
+        // It is on disk: whoever is told can read it.
+        assert_eq!(service.get(&format!("/v1/jobs/{second}")).await["id"], second);
+    }
+    let mut filtered =
+        Stream::open(&service, &format!("/v1/events/stream?job={first}&kind=task.accepted"), Some(0)).await;
+    assert_eq!(filtered.next().await.unwrap().2["job_id"], first);
+    let task = listed.iter().find(|event| event["task_id"].is_string()).unwrap();
+    let upstream_id = upstream.submits()[0].task_id.clone().unwrap();
+    let mut of_task = Stream::open(&service, &format!("/v1/events/stream?task={upstream_id}"), Some(0)).await;
+    assert_eq!(of_task.next().await.unwrap().2["task_id"], task["task_id"]);
+    service.stop().await;
+    for stream in [&mut now, &mut all, &mut filtered, &mut of_task] {
+        while stream.next().await.is_some() {}
+    }
+}
+
+#[tokio::test]
+async fn a_last_event_id_that_is_none_is_said_so() {
+    let upstream = simulator(Settings::default()).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    for (path, id, status, code) in [
+        ("", "x", 400, "bad_cursor"),
+        ("", "-1", 400, "bad_cursor"),
+        ("", "99999999999999999999", 400, "bad_cursor"),
+        ("", "4711", 400, "cursor_ahead"),
+        ("?kind=nonsense", "0", 400, "bad_query"),
+        ("?job=nonsense", "0", 400, "bad_query"),
+        ("?after=0", "0", 400, "bad_query"),
+        ("?task=nonsense", "0", 404, "not_found"),
+    ] {
+        let request = service.request(Method::GET, &format!("/v1/events/stream{path}"));
+        let answer = request.header("last-event-id", id).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path} {id}");
+        assert_eq!(answer.json::<Value>().await.unwrap()["code"], code, "{path} {id}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_is_cut_again_and_again_sees_every_event_once() {
+    let seed = number("SCRAPEHOOK_STREAM_SEED", 5);
+    let mut random = StdRng::seed_from_u64(seed);
+    let upstream = simulator(Settings::default()).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let _ = service.call("/v1/pause", Value::Null).await;
+    let write = async {
+        for job in 0..20 {
+            let urls: Vec<_> = (0..500).map(|n| format!("https://host{n}.example/job{job}")).collect();
+            service.submit(&urls).await;
+        }
+        service.get("/v1/events?limit=1&after=0").await;
+    };
+    let read = async {
+        let (mut last, mut seen, mut cuts) = (0, Vec::new(), 0);
+        while seen.len() < 10_000 {
+            let mut stream = Stream::open(&service, "/v1/events/stream", Some(last)).await;
+            // A hundred cuts at least; then it may read on to the end.
+            for _ in 0..random.random_range(1..190) {
+                if seen.len() >= 10_000 {
+                    break;
+                }
+                let (seq, ..) = stream.next().await.unwrap();
+                seen.push(seq);
+                last = seq;
+            }
+            cuts += 1;
+        }
+        (seen, cuts)
+    };
+    let ((), (seen, cuts)) = tokio::join!(write, read);
+    println!("seed {seed}: {} events, {cuts} cuts", seen.len());
+    assert!(cuts >= 100, "{cuts}");
+    assert!(
+        seen.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "seed {seed}: one is missing, or there twice"
+    );
+    assert_eq!(seen[0], 1);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_streams_hear_of_everything() {
+    const STREAMS: usize = 300;
+    rlimit::increase_nofile_limit(3 * STREAMS as u64 + 512).unwrap();
+    let upstream = simulator(Settings::default()).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS {
+        streams.push(Stream::open(&service, "/v1/events/stream?kind=job.settled", None).await);
+    }
+    for n in 0..3 {
+        let job = service.submit(&[format!("https://youtu.be/post{n}")]).await;
+        service.until_settled(&job).await;
+        for stream in &mut streams {
+            assert_eq!(stream.next().await.unwrap().2["job_id"], job);
+        }
+    }
+    service.stop().await;
+}
