@@ -44,6 +44,15 @@ CREATE TABLE job_labels (
     PRIMARY KEY (key, value, job_id)
 ) STRICT, WITHOUT ROWID;
 
+-- Words of clients under which a job is made once; kept for ever.
+CREATE TABLE idempotency_keys (
+    caller  TEXT NOT NULL, -- name of the API key; empty where none was required
+    key     TEXT NOT NULL,
+    request BLOB NOT NULL, -- SHA-256 of what was asked for
+    job_id  TEXT NOT NULL REFERENCES jobs (id),
+    PRIMARY KEY (caller, key)
+) STRICT, WITHOUT ROWID;
+
 -- A task: one upstream request, at most 50 URLs of one platform.
 CREATE TABLE tasks (
     id                 TEXT PRIMARY KEY,

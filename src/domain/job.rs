@@ -187,3 +187,25 @@ pub struct JobTask {
     /// How many URLs it carries.
     pub urls: i64,
 }
+
+/// What would become of a job.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobPlan {
+    /// URLs after folding.
+    pub urls: usize,
+    /// The tasks that would be made.
+    pub tasks: Vec<PlannedUrls>,
+    /// URLs that are indexed already.
+    pub known: usize,
+    /// URLs that are on their way in another job's task.
+    pub following: usize,
+}
+
+/// A task that would be made.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedUrls {
+    /// The platform of its URLs.
+    pub platform: Platform,
+    /// How many there are.
+    pub urls: usize,
+}

@@ -49,21 +49,45 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Unread> {
     Ok(whole.freeze())
 }
 
+/// What a client says its body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Json,
+    /// One URL a line; curl calls a file so that it was told nothing about.
+    Lines,
+    Csv,
+}
+
+impl Kind {
+    /// What the headers say; none where it is nothing that is taken here.
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let kind =
+            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match kind.as_str() {
+            "application/json" => Some(Self::Json),
+            kind if kind.starts_with("application/") && kind.ends_with("+json") => Some(Self::Json),
+            "text/plain" | "application/x-www-form-urlencoded" => Some(Self::Lines),
+            "text/csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+}
+
 /// Reads the JSON body of a client of the API.
 pub(super) async fn read_json(request: Request, limit: usize, deadline: Duration) -> Result<Bytes, Problem> {
-    let (parts, stream) = request.into_parts();
-    if !is_json(&parts.headers) {
+    if Kind::of(request.headers()) != Some(Kind::Json) {
         return Err(Problem::new(Code::UnsupportedMediaType, "Content-Type must be application/json."));
     }
+    read_whole(request, limit, deadline).await
+}
+
+/// Reads the body of a client of the API, whatever it is.
+pub(super) async fn read_whole(request: Request, limit: usize, deadline: Duration) -> Result<Bytes, Problem> {
+    let (parts, stream) = request.into_parts();
     read(&parts.headers, stream, limit, deadline).await.map_err(|unread| match unread {
         Unread::TooLarge => Problem::new(Code::TooLarge, format!("At most {limit} bytes are taken.")),
         Unread::Late => Problem::new(Code::Timeout, "The body did not arrive in time."),
         Unread::Cut => Problem::new(Code::BadRequest, "The body did not arrive whole."),
     })
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }

@@ -18,7 +18,7 @@ pub(super) enum Code {
     BadCursor,
     CursorAhead,
     CursorGone,
-    IdempotencyUnsupported,
+    BadIdempotencyKey,
     Unauthorized,
     Forbidden,
     CrossSite,
@@ -29,6 +29,7 @@ pub(super) enum Code {
     TooLarge,
     UnsupportedMediaType,
     Invalid,
+    IdempotencyMismatch,
     Internal,
     Unavailable,
     Incomplete,
@@ -43,8 +44,8 @@ impl Code {
             Self::BadCursor => (StatusCode::BAD_REQUEST, "bad_cursor", "The cursor is not one of ours"),
             Self::CursorAhead => (StatusCode::BAD_REQUEST, "cursor_ahead", "The cursor lies in the future"),
             Self::CursorGone => (StatusCode::GONE, "cursor_gone", "The cursor is older than what is kept"),
-            Self::IdempotencyUnsupported => {
-                (StatusCode::BAD_REQUEST, "idempotency_unsupported", "Idempotency-Key is not supported yet")
+            Self::BadIdempotencyKey => {
+                (StatusCode::BAD_REQUEST, "bad_idempotency_key", "The Idempotency-Key can't be taken")
             }
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "An API key is needed"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "This API key may only read"),
@@ -64,6 +65,11 @@ impl Code {
                 "This content type is not taken",
             ),
             Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The body has faults"),
+            Self::IdempotencyMismatch => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_mismatch",
+                "This Idempotency-Key came with another request before",
+            ),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now"),
             Self::Incomplete => {
@@ -115,6 +121,11 @@ impl Problem {
             count => format!("{count} faults were found; nothing was stored."),
         };
         Self { code: Code::Invalid, detail, faults }
+    }
+
+    /// Faults of a query that has settings in it.
+    pub(super) fn query_faults(faults: Vec<Fault>) -> Self {
+        Self { code: Code::BadQuery, ..Self::faults(faults) }
     }
 
     pub(super) fn not_found(what: &str) -> Self {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::error::{Code, Fault, Problem};
 use crate::domain::job::{JobOptions, Library, Quality};
@@ -22,6 +23,19 @@ pub(super) struct AskedJob {
     pub(super) options: JobOptions,
     /// Whether to send also what is known or on its way.
     pub(super) force: bool,
+    /// Whether to say what would be done, and do nothing.
+    pub(super) dry_run: bool,
+}
+
+impl AskedJob {
+    /// The same for every way to ask for the same job.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        let Self { urls, options, force, dry_run: _ } = self;
+        let JobOptions { unique_id, folder_id, quality, library, labels } = options;
+        let urls: Vec<&str> = urls.iter().map(|url| url.given.as_str()).collect();
+        let asked = json!([urls, unique_id, folder_id, quality, library, labels, force]);
+        Sha256::digest(asked.to_string()).into()
+    }
 }
 
 /// The names that an object has more than once.
@@ -74,31 +88,83 @@ pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
         return Err(Problem::faults(reader.faults));
     };
     let urls = reader.urls(&mut fields, most_urls);
-    let library = reader.library(&mut fields);
-    let force = reader.force(&mut fields);
-    let options = JobOptions {
-        unique_id: reader.unique_id(&mut fields),
-        folder_id: reader.folder_id(&mut fields),
-        quality: reader.quality(&mut fields, library),
-        library,
-        labels: reader.labels(&mut fields),
-    };
-    if options.unique_id.is_some() && options.folder_id.is_some() {
-        reader.fault("/folder_id", "give either unique_id or folder_id");
+    let settings = reader.settings(&mut fields);
+    if reader.faults.is_empty() { Ok(settings.with(urls)) } else { Err(Problem::faults(reader.faults)) }
+}
+
+/// All that a job is besides its URLs.
+#[derive(Debug)]
+pub(super) struct Settings {
+    options: JobOptions,
+    force: bool,
+    dry_run: bool,
+}
+
+impl Settings {
+    pub(super) fn with(self, urls: Vec<PostUrl>) -> AskedJob {
+        let Self { options, force, dry_run } = self;
+        AskedJob { urls, options, force, dry_run }
     }
-    for name in fields.keys() {
-        reader.fault(&format!("/{}", escape(name)), "unknown field");
+}
+
+/// Reads settings from a query, for bodies that hold nothing but URLs. They have the names of the fields; a label
+/// is `label=key:value`.
+pub(super) fn read_query(query: &str) -> Result<Settings, Problem> {
+    let mut reader = Reader { faults: Vec::new() };
+    let (mut fields, mut labels) = (Map::new(), Map::new());
+    for (name, text) in url::form_urlencoded::parse(query.as_bytes()) {
+        let value = match (&*name, &*text) {
+            ("label", _) => {
+                match text.split_once(':') {
+                    Some((key, value)) => drop(labels.insert(key.to_owned(), value.into())),
+                    None => reader.fault("/label", "`key:value` is expected"),
+                }
+                continue;
+            }
+            ("video_urls" | "tiktok_post_urls" | "labels", _) => Value::Null,
+            ("folder_id", number) => {
+                number.parse().map_or_else(|_| number.into(), |number: i64| number.into())
+            }
+            ("force" | "dry_run", "true") => true.into(),
+            ("force" | "dry_run", "false") => false.into(),
+            (_, text) => text.into(),
+        };
+        if value.is_null() {
+            reader.fault(&format!("/{}", escape(&name)), "unknown parameter");
+        } else if fields.insert(name.clone().into_owned(), value).is_some() {
+            reader.fault(&format!("/{}", escape(&name)), "is there twice");
+        }
     }
-    if reader.faults.is_empty() {
-        Ok(AskedJob { urls, options, force })
-    } else {
-        Err(Problem::faults(reader.faults))
+    if !labels.is_empty() {
+        fields.insert("labels".to_owned(), labels.into());
     }
+    let settings = reader.settings(&mut fields);
+    if reader.faults.is_empty() { Ok(settings) } else { Err(Problem::query_faults(reader.faults)) }
 }
 
 impl Reader {
     fn fault(&mut self, pointer: &str, detail: impl Into<String>) {
         self.faults.push(Fault { pointer: pointer.to_owned(), detail: detail.into() });
+    }
+
+    fn settings(&mut self, fields: &mut Map<String, Value>) -> Settings {
+        let library = self.library(fields);
+        let force = self.flag(fields, "force");
+        let dry_run = self.flag(fields, "dry_run");
+        let options = JobOptions {
+            unique_id: self.unique_id(fields),
+            folder_id: self.folder_id(fields),
+            quality: self.quality(fields, library),
+            library,
+            labels: self.labels(fields),
+        };
+        if options.unique_id.is_some() && options.folder_id.is_some() {
+            self.fault("/folder_id", "give either unique_id or folder_id");
+        }
+        for name in fields.keys() {
+            self.fault(&format!("/{}", escape(name)), "unknown field");
+        }
+        Settings { options, force, dry_run }
     }
 
     fn urls(&mut self, fields: &mut Map<String, Value>, most: usize) -> Vec<PostUrl> {
@@ -143,11 +209,11 @@ impl Reader {
         }
     }
 
-    fn force(&mut self, fields: &mut Map<String, Value>) -> bool {
-        match fields.remove("force") {
+    fn flag(&mut self, fields: &mut Map<String, Value>, name: &str) -> bool {
+        match fields.remove(name) {
             None | Some(Value::Null) => false,
             Some(value) => value.as_bool().unwrap_or_else(|| {
-                self.fault("/force", "true or false is expected");
+                self.fault(&format!("/{name}"), "true or false is expected");
                 false
             }),
         }

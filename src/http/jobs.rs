@@ -1,16 +1,17 @@
 //! `/v1/jobs`: submitting, and where a job and its URLs stand.
 
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::Context;
 use super::auth::Caller;
-use super::body;
+use super::body::{self, Kind};
 use super::error::{Code, Problem};
-use super::job_body;
+use super::job_body::{self, AskedJob};
+use super::job_lines;
 use super::query::{self, Page, Params};
 use super::wait;
 use crate::clock;
@@ -18,7 +19,7 @@ use crate::domain::id::JobId;
 use crate::domain::job::{Job, JobState};
 use crate::domain::plan::fold;
 use crate::domain::task::JobUrl;
-use crate::store::{Awaited, JobFilter, NewJob, Store};
+use crate::store::{Awaited, CreatedJob, IdempotencyKey, JobFilter, NewJob, Store};
 
 /// Most bytes of a job's body.
 const BODY: usize = 8 * 1024 * 1024;
@@ -28,33 +29,80 @@ pub(super) async fn submit_job(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (parts, stream) = request.into_parts();
-    if parts.uri.query().is_some_and(|query| !query.is_empty()) {
-        return Err(Problem::new(Code::BadQuery, "This route has no query parameters."));
+    let key = idempotency_key(request.headers())?;
+    let kind = Kind::of(request.headers()).ok_or_else(|| {
+        let detail = "Content-Type must be application/json, text/plain (one URL a line) or text/csv.";
+        Problem::new(Code::UnsupportedMediaType, detail)
+    })?;
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    if kind == Kind::Json && !query.is_empty() {
+        return Err(Problem::new(Code::BadQuery, "With a JSON body, settings are its fields."));
     }
-    // To take it and not keep its promise could make somebody pay twice.
-    if parts.headers.contains_key("idempotency-key") {
-        return Err(Problem::new(
-            Code::IdempotencyUnsupported,
-            "Send the job without this header; it is not resent by itself.",
-        ));
-    }
-    let request = Request::from_parts(parts, stream);
-    let body = body::read_json(request, BODY, context.limits.body_timeout).await?;
-    let asked = job_body::read(&body, context.limits.urls_per_job)?;
+    // Before the body: it may be long.
+    let settings = job_body::read_query(&query)?;
+    let most = context.limits.urls_per_job;
+    let body = body::read_whole(request, BODY, context.limits.body_timeout).await?;
+    let asked = match kind {
+        Kind::Json => job_body::read(&body, most)?,
+        Kind::Lines => settings.with(job_lines::read_lines(&body, most)?),
+        Kind::Csv => settings.with(job_lines::read_csv(&body, most)?),
+    };
+    take(&context, caller, asked, key).await
+}
+
+/// Takes a job that has no faults, or says what would become of it.
+async fn take(
+    context: &Context,
+    caller: Caller,
+    asked: AskedJob,
+    key: Option<String>,
+) -> Result<Response, Problem> {
     let at = clock::now();
-    let id = JobId::new(at);
+    let idempotency = key.map(|key| IdempotencyKey {
+        caller: caller.name.clone().unwrap_or_default(),
+        key,
+        request: asked.fingerprint(),
+    });
     let job = NewJob {
-        id,
+        id: JobId::new(at),
         at,
         created_by: caller.name,
         options: asked.options,
         urls: fold(asked.urls),
         force: asked.force,
+        idempotency,
     };
-    let job = context.store.create_job(job).await?;
-    let location = [(header::LOCATION, format!("/v1/jobs/{id}"))];
-    Ok((StatusCode::ACCEPTED, location, Json(job)).into_response())
+    if asked.dry_run {
+        return Ok(Json(context.store.plan_job(&job).await?).into_response());
+    }
+    let (job, is_again) = match context.store.create_job(job).await? {
+        CreatedJob::New(job) => (job, false),
+        CreatedJob::Again(job) => (job, true),
+        CreatedJob::OtherRequest => {
+            return Err(Problem::new(Code::IdempotencyMismatch, "Use a key of its own for each job."));
+        }
+    };
+    let location = [(header::LOCATION, format!("/v1/jobs/{}", job.id))];
+    let mut response = (StatusCode::ACCEPTED, location, Json(job)).into_response();
+    if is_again {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Most characters of an `Idempotency-Key`.
+const KEY_CHARS: usize = 255;
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    let bad = |detail: String| Err(Problem::new(Code::BadIdempotencyKey, detail));
+    match key.to_str() {
+        Ok(_) if keys.next().is_some() => bad("It is there twice.".to_owned()),
+        Ok(key) if key.trim().is_empty() => bad("It is empty.".to_owned()),
+        Ok(key) if key.len() <= KEY_CHARS => Ok(Some(key.to_owned())),
+        _ => bad(format!("At most {KEY_CHARS} visible ASCII characters are taken.")),
+    }
 }
 
 #[derive(Debug, Deserialize)]

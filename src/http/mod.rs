@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod health;
 mod job_body;
+mod job_lines;
 mod jobs;
 mod listener;
 mod query;

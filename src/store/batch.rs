@@ -120,7 +120,7 @@ async fn apply_one(
             quarantine::looked(connection, upstream_id, posts, *at, policy, changes).await.map(Effect::of)
         }
         Op::CreateJob(job) => {
-            let job = jobs::create(connection, job, policy, changes).await?;
+            let job = jobs::create_once(connection, job, policy, changes).await?;
             Ok(Effect::Job(Box::new(job)))
         }
         Op::BeginSubmit { task, at } => submits::begin(connection, *task, *at, changes).await.map(Effect::of),

@@ -1,22 +1,59 @@
 //! Jobs: taken with their whole plan in one commit, and read.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{FromRow, QueryBuilder};
 
 use super::changes::{Changes, NewEvent, Touch};
 use super::ledger::{self, Wanted};
-use super::op::NewJob;
+use super::op::{CreatedJob, IdempotencyKey, NewJob};
 use super::{Policy, ReadError, Store, followers};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::JobId;
-use crate::domain::job::{Job, JobOptions, JobState, JobTask, Progress, UrlState};
+use crate::domain::job::{Job, JobOptions, JobPlan, JobState, JobTask, PlannedUrls, Progress, UrlState};
+use crate::domain::plan::plan;
 use crate::domain::task::{Failure, JobUrl};
 use crate::domain::time::Timestamp;
 use crate::domain::url::Platform;
 
+/// Takes a job, unless the same request made it before.
+pub(super) async fn create_once(
+    connection: &mut SqliteConnection,
+    job: &NewJob,
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<CreatedJob, sqlx::Error> {
+    let Some(IdempotencyKey { caller, key, request }) = &job.idempotency else {
+        return create(connection, job, policy, changes).await.map(CreatedJob::New);
+    };
+    let before: Option<(Vec<u8>, String)> =
+        sqlx::query_as("SELECT request, job_id FROM idempotency_keys WHERE caller = ?1 AND key = ?2")
+            .bind(caller)
+            .bind(key)
+            .fetch_optional(&mut *connection)
+            .await?;
+    if let Some((known, id)) = before {
+        if known != request {
+            return Ok(CreatedJob::OtherRequest);
+        }
+        let id = id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        return read(connection, id).await?.map(CreatedJob::Again).ok_or(sqlx::Error::RowNotFound);
+    }
+    let created = create(connection, job, policy, changes).await?;
+    sqlx::query("INSERT INTO idempotency_keys (caller, key, request, job_id) VALUES (?1, ?2, ?3, ?4)")
+        .bind(caller)
+        .bind(key)
+        .bind(&request[..])
+        .bind(job.id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(CreatedJob::New(created))
+}
+
 /// Takes a job: which task URL each of its own URLs follows, and tasks for those that nobody carries.
-pub(super) async fn create(
+async fn create(
     connection: &mut SqliteConnection,
     job: &NewJob,
     policy: Policy,
@@ -219,6 +256,33 @@ impl Store {
         query.push(" ORDER BY id DESC LIMIT ").push_bind(filter.limit);
         let rows: Vec<JobRow> = query.build_query_as().fetch_all(&self.readers).await?;
         Ok(rows.into_iter().filter_map(JobRow::job).collect())
+    }
+
+    /// What would become of a job now; nothing is stored.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn plan_job(&self, job: &NewJob) -> Result<JobPlan, ReadError> {
+        let urls: Vec<_> = (0..).zip(job.urls.iter().cloned()).collect();
+        let carried = match job.force {
+            true => HashMap::new(),
+            false => {
+                let mut reader = self.readers.acquire().await?;
+                ledger::find(&mut reader, &job.options, &urls, None).await?
+            }
+        };
+        let rest = job.urls.iter().filter(|url| !carried.contains_key(&url.canonical)).cloned().collect();
+        let tasks = plan(rest, self.policy.urls_per_task);
+        let known = carried.values().filter(|(.., state)| *state == UrlState::Known).count();
+        Ok(JobPlan {
+            urls: job.urls.len(),
+            tasks: tasks
+                .into_iter()
+                .map(|task| PlannedUrls { platform: task.platform, urls: task.urls.len() })
+                .collect(),
+            known,
+            following: carried.len() - known,
+        })
     }
 
     /// One job with its tasks.

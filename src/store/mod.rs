@@ -43,7 +43,8 @@ pub use events::EventFilter;
 pub use feed::Follower;
 pub use jobs::JobFilter;
 pub use op::{
-    AcceptedCallback, NewJob, NewPause, PollEnd, PolledVideo, ReceivedCallback, ReceivedHint, SubmitEnd,
+    AcceptedCallback, CreatedJob, IdempotencyKey, NewJob, NewPause, PollEnd, PolledVideo, ReceivedCallback,
+    ReceivedHint, SubmitEnd,
 };
 pub use open::OpenError;
 pub use pauses::Pause;
@@ -59,7 +60,6 @@ use self::op::Effect;
 use self::open::Opened;
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
-use crate::domain::job::Job;
 use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
 
@@ -93,6 +93,7 @@ pub struct Store {
     queues: writer::Queues,
     seq: watch::Receiver<i64>,
     callback_secret: Arc<str>,
+    policy: Policy,
     guard: guard::Guard,
     settlements: settlements::Settlements,
     feed: Arc<feed::Feed>,
@@ -118,7 +119,8 @@ impl Store {
         let callback_secret = callback_secret.into();
         let guard = guard::Guard::new(path);
         let feed = Arc::default();
-        let store = Self { readers, worker_readers, queues, seq, callback_secret, guard, settlements, feed };
+        let store =
+            Self { readers, worker_readers, queues, seq, callback_secret, policy, guard, settlements, feed };
         Ok((store, writer))
     }
 
@@ -186,11 +188,11 @@ impl Store {
         self.did(op::Op::Looked { upstream_id, posts, at }).await
     }
 
-    /// Takes a job with its plan.
+    /// Takes a job with its plan; once, where it has an idempotency key.
     ///
     /// # Errors
     /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
-    pub async fn create_job(&self, job: NewJob) -> Result<Job, WriteError> {
+    pub async fn create_job(&self, job: NewJob) -> Result<CreatedJob, WriteError> {
         match self.queues.wait(op::Op::CreateJob(job)).await? {
             Effect::Job(job) => Ok(*job),
             Effect::Done | Effect::Nothing => Err(WriteError::Failed),

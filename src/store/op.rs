@@ -76,6 +76,30 @@ pub struct NewJob {
     pub urls: Vec<PostUrl>,
     /// Whether to send also what is known or on its way.
     pub force: bool,
+    /// What makes sure that it is made once, however often it is asked for.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// A client's own word for a request, under which it is done once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The API key's name; empty in keyless mode.
+    pub caller: String,
+    /// The word.
+    pub key: String,
+    /// SHA-256 of the request.
+    pub request: [u8; 32],
+}
+
+/// What became of a job that was asked for.
+#[derive(Clone, Debug)]
+pub enum CreatedJob {
+    /// It was made.
+    New(Job),
+    /// The same request came before: the job that it made, as it is now.
+    Again(Job),
+    /// Another request came with its key before; nothing was made.
+    OtherRequest,
 }
 
 /// How a submit ended.
@@ -134,8 +158,8 @@ pub(super) enum Effect {
     Done,
     /// It did not: things are no longer as whoever asked for it thought.
     Nothing,
-    /// It made this job.
-    Job(Box<Job>),
+    /// What became of a job.
+    Job(Box<CreatedJob>),
 }
 
 impl Effect {

@@ -11,7 +11,7 @@ use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::domain::video::VideoState;
 use scrapehook::store::{
-    DuePoll, NewJob, Policy, PollEnd, PolledVideo, ReceivedCallback, Store, SubmitEnd, Writer,
+    CreatedJob, DuePoll, NewJob, Policy, PollEnd, PolledVideo, ReceivedCallback, Store, SubmitEnd, Writer,
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -93,9 +93,16 @@ impl File {
             library: Library::Private,
             labels: [("k".to_owned(), "v".to_owned())].into(),
         };
-        let job =
-            NewJob { id: JobId::new(at(0)), at: at(0), created_by: None, options, urls: fold(urls), force };
-        let job = self.store.create_job(job).await.unwrap();
+        let job = NewJob {
+            id: JobId::new(at(0)),
+            at: at(0),
+            created_by: None,
+            options,
+            urls: fold(urls),
+            force,
+            idempotency: None,
+        };
+        let CreatedJob::New(job) = self.store.create_job(job).await.unwrap() else { panic!("not new") };
         job.tasks.unwrap().into_iter().map(|task| task.id).collect()
     }
 
