@@ -138,6 +138,7 @@ CREATE TABLE submits (
 
 CREATE INDEX submits_open ON submits (task_id) WHERE outcome IS NULL;
 CREATE INDEX submits_by_start ON submits (started_at);
+CREATE INDEX submits_with_errors ON submits (number) WHERE code IS NOT NULL;
 
 -- What callbacks and polls said, once for a task, a kind and a video ('' where it is about the task).
 CREATE TABLE facts (

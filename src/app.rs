@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::config::{Config, ConfigError, WithoutToken};
 use crate::domain::token::TokenKeys;
-use crate::http::{self, ConnectionLimits};
+use crate::http::{self, ConnectionLimits, Surroundings};
 use crate::store::{OpenError, Policy, Store};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, ClientError, Upstream};
@@ -120,6 +120,11 @@ impl App {
             );
         }
         let worker_store = store.for_workers();
+        let surroundings = Surroundings {
+            store_path: config.store.path.as_path().into(),
+            budget: budget.clone(),
+            has_callbacks: config.server.public_url.is_some(),
+        };
         let dispatcher = Dispatcher::new(
             worker_store.clone(),
             upstream.clone(),
@@ -129,7 +134,7 @@ impl App {
             stop.clone(),
         );
         let reconciler = Reconciler::new(worker_store, upstream, budget, policy, stop.clone());
-        let router = http::routes(config, store.clone(), tokens, stop.clone());
+        let router = http::routes(config, store.clone(), tokens, surroundings, stop.clone());
         let limits = ConnectionLimits {
             header_timeout: config.server.header_timeout,
             connections: config.server.max_connections,

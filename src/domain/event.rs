@@ -31,6 +31,8 @@ words! {
         TaskStalled = "task.stalled",
         /// It was canceled.
         TaskCanceled = "task.canceled",
+        /// An operator asked for a poll.
+        TaskRefreshed = "task.refreshed",
         /// Nothing more is expected of it.
         TaskSettled = "task.settled",
         /// A video was first heard of.

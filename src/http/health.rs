@@ -21,7 +21,7 @@ use crate::store::{Store, WriteError};
 pub(super) struct Proof(Mutex<Option<Instant>>);
 
 impl Proof {
-    async fn make(&self, store: &Store) -> Result<(), WriteError> {
+    pub(super) async fn make(&self, store: &Store) -> Result<(), WriteError> {
         let asked = Instant::now();
         let mut last = self.0.lock().await;
         if last.is_some_and(|last| last >= asked) {

@@ -12,14 +12,14 @@ use super::body::{self, Kind};
 use super::error::{Code, Problem};
 use super::job_body::{self, AskedJob};
 use super::job_lines;
-use super::query::{self, Page, Params};
+use super::query::{self, NoParams, Page, Params};
 use super::wait;
 use crate::clock;
 use crate::domain::id::JobId;
 use crate::domain::job::{Job, JobState};
 use crate::domain::plan::fold;
 use crate::domain::task::JobUrl;
-use crate::store::{Awaited, CreatedJob, IdempotencyKey, JobFilter, NewJob, Store};
+use crate::store::{Awaited, CreatedJob, Decision, IdempotencyKey, JobFilter, NewJob, Store};
 
 /// Most bytes of a job's body.
 const BODY: usize = 8 * 1024 * 1024;
@@ -149,6 +149,22 @@ pub(super) async fn get_job(
     let is_settled = |job: &Job| job.state != JobState::Running;
     let job = wait::until_settled(&context, Awaited::Job(id), wait, read, is_settled).await?;
     job.map(Json).ok_or_else(|| Problem::not_found("job"))
+}
+
+pub(super) async fn cancel_job(
+    State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<Job>, Problem> {
+    let id = parse_id(&id)?;
+    if context.store.job(id).await?.is_none() {
+        return Err(Problem::not_found("job"));
+    }
+    if !context.store.decide(Decision::CancelJob(id), caller.name, clock::now()).await? {
+        return Err(Problem::new(Code::WrongState, "Nothing of this job still waits to be sent."));
+    }
+    context.store.job(id).await?.map(Json).ok_or_else(|| Problem::not_found("job"))
 }
 
 #[derive(Debug, Deserialize)]

@@ -14,6 +14,7 @@ mod jobs;
 mod listener;
 mod query;
 mod sending;
+mod status;
 mod stream;
 mod tasks;
 mod videos;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use listener::{Limits as ConnectionLimits, serve};
+pub use status::Surroundings;
 
 use self::error::{Code, Problem};
 use crate::config::{Config, WithoutToken};
@@ -48,6 +50,7 @@ struct Context {
     without_token: WithoutToken,
     /// What waits or streams ends with it.
     stop: CancellationToken,
+    surroundings: Surroundings,
     limits: Limits,
 }
 
@@ -59,7 +62,13 @@ struct Limits {
 }
 
 /// Every route of the service.
-pub fn routes(config: &Config, store: Store, tokens: Arc<TokenKeys>, stop: CancellationToken) -> Router {
+pub fn routes(
+    config: &Config,
+    store: Store,
+    tokens: Arc<TokenKeys>,
+    surroundings: Surroundings,
+    stop: CancellationToken,
+) -> Router {
     let context = Context {
         store,
         tokens,
@@ -67,6 +76,7 @@ pub fn routes(config: &Config, store: Store, tokens: Arc<TokenKeys>, stop: Cance
         proof: Arc::default(),
         without_token: config.callback.without_token,
         stop,
+        surroundings,
         limits: Limits {
             callback_body: config.callback.max_body,
             body_timeout: config.server.body_timeout,
@@ -80,18 +90,21 @@ pub fn routes(config: &Config, store: Store, tokens: Arc<TokenKeys>, stop: Cance
         .route("/v1/jobs", post(jobs::submit_job).get(jobs::list_jobs))
         .route("/v1/jobs/{id}", get(jobs::get_job))
         .route("/v1/jobs/{id}/urls", get(jobs::list_job_urls))
+        .route("/v1/jobs/{id}/cancel", post(jobs::cancel_job))
         .route("/v1/tasks", get(tasks::list_tasks))
         .route("/v1/tasks/{id}", get(tasks::get_task))
         .route("/v1/tasks/{id}/callbacks", get(tasks::list_task_callbacks))
         .route("/v1/tasks/{id}/retry", post(tasks::retry_task))
         .route("/v1/tasks/{id}/adopt", post(tasks::adopt_task))
         .route("/v1/tasks/{id}/refresh", post(tasks::refresh_task))
+        .route("/v1/tasks/{id}/cancel", post(tasks::cancel_task))
         .route("/v1/pause", post(sending::pause_sending))
         .route("/v1/resume", post(sending::resume_sending))
         .route("/v1/videos", get(videos::list_videos))
         .route("/v1/videos/{video_id}", get(videos::get_video))
         .route("/v1/events", get(events::list_events))
         .route("/v1/events/stream", get(stream::stream_events))
+        .route("/v1/status", get(status::get_status))
         .route("/v1/quarantine", get(health::list_quarantine))
         .route("/healthz", get(health::get_health))
         .route("/readyz", get(health::get_readiness))

@@ -9,7 +9,7 @@ use super::auth::Caller;
 use super::error::Problem;
 use super::query::{NoParams, Params};
 use crate::clock;
-use crate::store::Pause;
+use crate::store::{Decision, Pause};
 
 /// Whether tasks are sent, and if not, why.
 #[derive(Debug, Serialize)]
@@ -22,7 +22,7 @@ pub(super) async fn pause_sending(
     Extension(caller): Extension<Caller>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Json<Sending>, Problem> {
-    context.store.pause_by_hand(caller.name, clock::now()).await?;
+    context.store.decide(Decision::Pause, caller.name, clock::now()).await?;
     Ok(Json(Sending { paused: context.store.pauses().await? }))
 }
 
@@ -31,6 +31,6 @@ pub(super) async fn resume_sending(
     Extension(caller): Extension<Caller>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Json<Sending>, Problem> {
-    context.store.resume_by_hand(caller.name, clock::now()).await?;
+    context.store.decide(Decision::Resume, caller.name, clock::now()).await?;
     Ok(Json(Sending { paused: context.store.pauses().await? }))
 }

@@ -16,10 +16,9 @@ use super::query::{self, NoParams, Page, Params};
 use super::wait;
 use crate::clock;
 use crate::domain::callback::Callback;
-use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::task::Task;
-use crate::store::{Awaited, CallbackPage, Store, TaskFilter};
+use crate::store::{Awaited, CallbackPage, Decision, Store, TaskFilter};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,13 +70,28 @@ async fn show(context: &Context, id: TaskId) -> Result<Json<Task>, Problem> {
     context.store.task(id).await?.map(Json).ok_or_else(|| Problem::not_found("task"))
 }
 
-pub(super) async fn refresh_task(
+pub(super) async fn cancel_task(
     State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Json<Task>, Problem> {
     let id = find(&context, &id).await?;
-    if !context.store.refresh(id, clock::now()).await? {
+    if !context.store.decide(Decision::Cancel(id), caller.name, clock::now()).await? {
+        let detail = "Only a task that was not sent can be canceled, and an unconfirmed one be given up.";
+        return Err(Problem::new(Code::WrongState, detail));
+    }
+    show(&context, id).await
+}
+
+pub(super) async fn refresh_task(
+    State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<Task>, Problem> {
+    let id = find(&context, &id).await?;
+    if !context.store.decide(Decision::Refresh(id), caller.name, clock::now()).await? {
         return Err(Problem::new(Code::WrongState, "Its taskId is not known, so upstream can't be asked."));
     }
     show(&context, id).await
@@ -85,6 +99,7 @@ pub(super) async fn refresh_task(
 
 pub(super) async fn adopt_task(
     State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
     request: Request,
@@ -92,7 +107,8 @@ pub(super) async fn adopt_task(
     let id = find(&context, &id).await?;
     let body = body::read_json(request, ADOPT_BODY, context.limits.body_timeout).await?;
     let upstream_id = adopt_body(&body)?;
-    if !context.store.adopt(id, upstream_id, Source::Operator, clock::now()).await? {
+    let adopt = Decision::Adopt(id, upstream_id);
+    if !context.store.decide(adopt, caller.name, clock::now()).await? {
         let detail = "Only an unconfirmed task can be given a taskId, and only one that no other task holds.";
         return Err(Problem::new(Code::WrongState, detail));
     }
@@ -133,7 +149,7 @@ pub(super) async fn retry_task(
     let id = find(&context, &id).await?;
     let now = clock::now();
     let new = TaskId::new(now);
-    if !context.store.retry(id, new, caller.name, now).await? {
+    if !context.store.decide(Decision::Retry { task: id, new }, caller.name, now).await? {
         let detail = "A task can be sent again once, when it has ended or is unconfirmed, if it has a URL that is not \
                       indexed and that no other task carries by now.";
         return Err(Problem::new(Code::WrongState, detail));

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 
 use super::changes::Changes;
+use super::decisions::By;
 use super::op::{Effect, Op};
 use super::settlements::{Awaited, Settlements};
 use super::working_set::WorkingSet;
@@ -139,15 +140,9 @@ async fn apply_one(
         Op::Resume { scope, source, at } => {
             pauses::lift(connection, scope, *source, *at, changes).await.map(Effect::of)
         }
-        Op::Refresh { task, at } => decisions::refresh(connection, *task, *at, changes).await.map(Effect::of),
-        Op::Adopt { task, upstream_id, source, at } => {
-            decisions::adopt(connection, *task, upstream_id, *source, *at, changes).await.map(Effect::of)
-        }
-        Op::Retry { task, new, by, at } => {
-            decisions::retry(connection, *task, *new, by.as_deref(), *at, changes).await.map(Effect::of)
-        }
-        Op::ResumeAll { by, at } => {
-            pauses::lift_all(connection, by.as_deref(), *at, changes).await.map(|()| Effect::Done)
+        Op::Decide { decision, by, at } => {
+            let by = By { name: by.as_deref(), at: *at };
+            decisions::decide(connection, decision, by, policy, changes).await.map(Effect::of)
         }
         Op::Sweep { at } => silence::sweep(connection, *at, policy, changes).await.map(Effect::of),
         Op::Prove { at } => {

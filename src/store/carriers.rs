@@ -210,6 +210,7 @@ pub(super) async fn make_way(
             .await?;
     }
     tracing::info!(%task, urls = carried.len(), "another task has these URLs by now: they are not sent again");
+    changes.words.insert(task, "another task has its URLs by now".to_owned());
     changes.facts.push(NewFact {
         task,
         kind: FactKind::Canceled,

@@ -32,6 +32,8 @@ pub(super) struct Changes {
     /// Tasks whose rows were changed by SQL alone: the working set must load them anew.
     pub(super) stale: BTreeSet<TaskId>,
     pub(super) events: Vec<NewEvent>,
+    /// What an operator's decision adds to the event that follows from it.
+    pub(super) words: BTreeMap<TaskId, String>,
 }
 
 impl Changes {

@@ -1,21 +1,66 @@
-//! What an operator decides about a task: ask upstream now, adopt a `taskId`, send again what is not indexed.
+//! What an operator decides about tasks, jobs and sending; each decision is an event with the operator's name.
 
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
-use super::callbacks;
 use super::carriers::{self, Leaving};
-use super::changes::{Changes, NewFact, Touch};
-use crate::domain::event::Source;
-use crate::domain::id::TaskId;
-use crate::domain::task::{FactKind, TaskState, UpstreamIdSource};
+use super::changes::{Changes, NewEvent, NewFact, Touch};
+use super::op::{Decision, NewPause};
+use super::pauses::Pause;
+use super::{Policy, callbacks, pauses};
+use crate::domain::event::{EventKind, Source};
+use crate::domain::id::{JobId, TaskId};
+use crate::domain::task::{FactKind, Failure, TaskState, UpstreamIdSource};
 use crate::domain::time::Timestamp;
 
+/// Who decides, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct By<'a> {
+    /// The API key's name; none in keyless mode.
+    pub(super) name: Option<&'a str>,
+    pub(super) at: Timestamp,
+}
+
+impl By<'_> {
+    fn words(self, what: &str) -> String {
+        format!("{what} by {}", self.name.unwrap_or("an operator"))
+    }
+}
+
+/// Does what was decided; `false` where that makes no sense as things are.
+pub(super) async fn decide(
+    connection: &mut SqliteConnection,
+    decision: &Decision,
+    by: By<'_>,
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    match decision {
+        Decision::Refresh(task) => refresh(connection, *task, by, changes).await,
+        Decision::Adopt(task, upstream_id) => {
+            let adopted = adopt(connection, *task, upstream_id, Source::Operator, by.at, changes).await?;
+            if adopted {
+                changes.words.insert(*task, by.words("adopted"));
+            }
+            Ok(adopted)
+        }
+        Decision::Retry { task, new } => retry(connection, *task, *new, by, changes).await,
+        Decision::Cancel(task) => cancel(connection, *task, by, changes).await,
+        Decision::CancelJob(job) => cancel_job(connection, *job, by, changes).await,
+        Decision::Pause => {
+            let failure = Failure::new(Pause::OPERATOR, by.words("paused"));
+            let pause = NewPause { scope: Pause::OPERATOR.to_owned(), failure };
+            pauses::set(connection, &pause, Source::Operator, by.at, policy, changes).await.map(|()| true)
+        }
+        Decision::Resume => pauses::lift_all(connection, by.name, by.at, changes).await.map(|()| true),
+    }
+}
+
 /// Has the task polled before all others; `false` where its `taskId` is not known.
-pub(super) async fn refresh(
+async fn refresh(
     connection: &mut SqliteConnection,
     task: TaskId,
-    at: Timestamp,
+    by: By<'_>,
     changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
     let asked = sqlx::query(
@@ -28,7 +73,12 @@ pub(super) async fn refresh(
     if asked.rows_affected() == 0 {
         return Ok(false);
     }
-    changes.touch(task, at, Source::Operator);
+    changes.events.push(NewEvent {
+        task: Some(task),
+        message: Some(by.words("asked for")),
+        ..NewEvent::new(EventKind::TaskRefreshed, Source::Operator, by.at)
+    });
+    changes.touch(task, by.at, Source::Operator);
     Ok(true)
 }
 
@@ -73,12 +123,11 @@ struct Row {
 
 /// Makes a new task for the URLs of one that ended without them, or that nobody knows the fate of; every job
 /// that followed them follows the new one. `false` where there is nothing to send again.
-pub(super) async fn retry(
+async fn retry(
     connection: &mut SqliteConnection,
     task: TaskId,
     new: TaskId,
-    by: Option<&str>,
-    at: Timestamp,
+    by: By<'_>,
     changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
     let row: Option<Row> =
@@ -107,21 +156,62 @@ pub(super) async fn retry(
     if leaving.posts.iter().all(|(_, post, _)| carried.contains_key(&post.canonical)) {
         return Ok(false);
     }
-    let words =
-        format!("retry of {task}{}", by.map(|name| format!(", asked for by {name}")).unwrap_or_default());
-    let touch = Touch { at, source: Source::Operator };
+    let words = by.words(&format!("retry of {task}, asked for"));
+    let touch = Touch { at: by.at, source: Source::Operator };
     carriers::hand_over(connection, &leaving, &carried, new, words, touch, changes).await?;
     if state == TaskState::Unconfirmed {
-        // Given up: whoever retries has decided that it was not taken, or that it may be paid again.
-        changes.facts.push(NewFact {
-            task,
-            kind: FactKind::Canceled,
-            video: String::new(),
-            at,
-            source: Source::Operator,
-            failure: None,
-        });
+        // Whoever retries has decided that it was not taken, or that it may be paid again.
+        give_up(task, by.words("given up"), by.at, changes);
     }
-    changes.touch(task, at, Source::Operator);
+    changes.touch(task, by.at, Source::Operator);
     Ok(true)
+}
+
+/// Cancels a task that was not sent, or gives up one of unknown fate; `false` for any other.
+async fn cancel(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+    by: By<'_>,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    let can_be: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM tasks WHERE id = ?1 AND state IN ('queued', 'unconfirmed'))",
+    )
+    .bind(task.to_string())
+    .fetch_one(connection)
+    .await?;
+    if can_be {
+        give_up(task, by.words("canceled"), by.at, changes);
+    }
+    Ok(can_be)
+}
+
+/// Cancels what was not sent of a job; `false` where nothing is left to cancel.
+async fn cancel_job(
+    connection: &mut SqliteConnection,
+    job: JobId,
+    by: By<'_>,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    let queued: Vec<String> =
+        sqlx::query_scalar("SELECT id FROM tasks WHERE job_id = ?1 AND state = 'queued'")
+            .bind(job.to_string())
+            .fetch_all(connection)
+            .await?;
+    for task in queued.iter().filter_map(|id| id.parse().ok()) {
+        give_up(task, by.words("canceled"), by.at, changes);
+    }
+    Ok(!queued.is_empty())
+}
+
+fn give_up(task: TaskId, words: String, at: Timestamp, changes: &mut Changes) {
+    changes.words.insert(task, words);
+    changes.facts.push(NewFact {
+        task,
+        kind: FactKind::Canceled,
+        video: String::new(),
+        at,
+        source: Source::Operator,
+        failure: None,
+    });
 }

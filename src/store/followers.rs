@@ -23,8 +23,13 @@ pub(super) fn row(placed: &Placed) -> Value {
 
 /// Whether a failure proves that what was sent is of no use. Not where it may have been charged and may still
 /// come, and not where nobody knows which of a task's URLs it is.
-fn is_useless(code: Option<&str>) -> bool {
-    !matches!(code, Some("unconfirmed" | "unattributed"))
+fn is_useless(old: UrlState, code: Option<&str>) -> bool {
+    match code {
+        Some("unconfirmed" | "unattributed") => false,
+        // Given up after it may have been sent: an operator's word, which lets nobody pay twice by itself.
+        Some("canceled") => old == UrlState::Waiting,
+        _ => true,
+    }
 }
 
 /// Finds other carriers for URLs that a job followed in vain: the task that carried them ended without them.
@@ -38,7 +43,7 @@ pub(super) async fn replace_lost(
 ) -> Result<(), sqlx::Error> {
     let lost: HashMap<(TaskId, i64), UrlState> = urls
         .iter()
-        .filter(|(.., new, _, code, _)| *new == UrlState::Failed && is_useless(code.as_deref()))
+        .filter(|(_, _, old, new, _, code, _)| *new == UrlState::Failed && is_useless(*old, code.as_deref()))
         .map(|(task, position, old, ..)| ((*task, i64::try_from(*position).unwrap_or(i64::MAX)), *old))
         .collect();
     if lost.is_empty() {

@@ -24,6 +24,7 @@ mod quarantine;
 mod settle;
 mod settlements;
 mod silence;
+mod status;
 mod submits;
 mod tasks;
 mod videos;
@@ -43,14 +44,15 @@ pub use events::EventFilter;
 pub use feed::Follower;
 pub use jobs::JobFilter;
 pub use op::{
-    AcceptedCallback, CreatedJob, IdempotencyKey, NewJob, NewPause, PollEnd, PolledVideo, ReceivedCallback,
-    ReceivedHint, SubmitEnd,
+    AcceptedCallback, CreatedJob, Decision, IdempotencyKey, NewJob, NewPause, PollEnd, PolledVideo,
+    ReceivedCallback, ReceivedHint, SubmitEnd,
 };
 pub use open::OpenError;
 pub use pauses::Pause;
 pub use polls::DuePoll;
 pub use quarantine::Look;
 pub use settlements::{Awaited, Waiting};
+pub use status::{Count, Counts, LastError, Overview};
 pub use submits::QueuedTask;
 pub use tasks::TaskFilter;
 pub use videos::VideoFilter;
@@ -60,7 +62,6 @@ use self::op::Effect;
 use self::open::Opened;
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
-use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
 
 /// What the store has to know of the configuration.
@@ -237,58 +238,17 @@ impl Store {
         self.queues.wait(op::Op::RecordPoll { poll, asked_at, at, end }).await.map(|_| ())
     }
 
-    /// Has a task polled soon; `false` where its `taskId` is not known.
+    /// Does what an operator decided; `false` where that makes no sense as things are.
     ///
     /// # Errors
     /// [`WriteError`]
-    pub async fn refresh(&self, task: TaskId, at: Timestamp) -> Result<bool, WriteError> {
-        self.did(op::Op::Refresh { task, at }).await
-    }
-
-    /// Takes a `taskId` for an unconfirmed task's; `false` where that makes no sense.
-    ///
-    /// # Errors
-    /// [`WriteError`]
-    pub async fn adopt(
+    pub async fn decide(
         &self,
-        task: TaskId,
-        upstream_id: String,
-        source: Source,
-        at: Timestamp,
-    ) -> Result<bool, WriteError> {
-        self.did(op::Op::Adopt { task, upstream_id, source, at }).await
-    }
-
-    /// Makes the task `new` for what `task` left without an indexed video; `false` where that makes no sense.
-    ///
-    /// # Errors
-    /// [`WriteError`]
-    pub async fn retry(
-        &self,
-        task: TaskId,
-        new: TaskId,
+        decision: Decision,
         by: Option<String>,
         at: Timestamp,
     ) -> Result<bool, WriteError> {
-        self.did(op::Op::Retry { task, new, by, at }).await
-    }
-
-    /// Stops sending until [`resume_by_hand`](Self::resume_by_hand).
-    ///
-    /// # Errors
-    /// [`WriteError`]
-    pub async fn pause_by_hand(&self, by: Option<String>, at: Timestamp) -> Result<(), WriteError> {
-        let words = by.map_or("paused by an operator".to_owned(), |name| format!("paused by {name}"));
-        let failure = Failure::new(Pause::OPERATOR, words);
-        self.pause(NewPause { scope: Pause::OPERATOR.to_owned(), failure }, Source::Operator, at).await
-    }
-
-    /// Lifts every pause, whatever its reason.
-    ///
-    /// # Errors
-    /// [`WriteError`]
-    pub async fn resume_by_hand(&self, by: Option<String>, at: Timestamp) -> Result<(), WriteError> {
-        self.did(op::Op::ResumeAll { by, at }).await.map(|_| ())
+        self.did(op::Op::Decide { decision, by, at }).await
     }
 
     /// Marks tasks that were silent for too long; `true` where there may be more of them.

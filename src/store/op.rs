@@ -142,6 +142,30 @@ pub enum PollEnd {
     Unanswered(Duration),
 }
 
+/// What an operator decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Poll this task before all others.
+    Refresh(TaskId),
+    /// This `taskId` is the unconfirmed task's.
+    Adopt(TaskId, String),
+    /// Send what `task` left without an indexed video again, as the task `new`.
+    Retry {
+        /// The old task.
+        task: TaskId,
+        /// The id of the new one.
+        new: TaskId,
+    },
+    /// Don't send this task, or no longer wait for an unconfirmed one.
+    Cancel(TaskId),
+    /// Send nothing more of this job.
+    CancelJob(JobId),
+    /// Send nothing more at all.
+    Pause,
+    /// Lift every pause, whatever its reason.
+    Resume,
+}
+
 /// Whom a pause stops, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPause {
@@ -177,8 +201,7 @@ impl Op {
             Self::BeginSubmit { .. }
                 | Self::Sweep { .. }
                 | Self::CreateJob(_)
-                | Self::Adopt { .. }
-                | Self::Retry { .. }
+                | Self::Decide { .. }
                 | Self::Looked { .. }
         )
     }
@@ -225,27 +248,12 @@ pub(super) enum Op {
         source: Source,
         at: Timestamp,
     },
-    Refresh {
-        task: TaskId,
-        at: Timestamp,
-    },
-    Adopt {
-        task: TaskId,
-        upstream_id: String,
-        source: Source,
-        at: Timestamp,
-    },
-    Retry {
-        task: TaskId,
-        new: TaskId,
+    Decide {
+        decision: Decision,
+        /// The API key's name.
         by: Option<String>,
         at: Timestamp,
     },
-    ResumeAll {
-        by: Option<String>,
-        at: Timestamp,
-    },
-    /// Marks what was silent for too long.
     Sweep {
         at: Timestamp,
     },

@@ -30,7 +30,8 @@ pub(super) async fn touched(
         let Some(stored) = loaded.get_mut(task) else { continue };
         let derived = derive(&stored.facts);
         url_changes(task, stored, &derived, &mut urls);
-        changes.rows.tasks.push(task_change(stored, task, &derived, touch, policy, &mut events));
+        let words = changes.words.get(&task);
+        changes.rows.tasks.push(task_change(stored, task, &derived, (touch, words), policy, &mut events));
     }
     changes.events.append(&mut events);
     store_urls(connection, &urls).await?;
@@ -58,7 +59,7 @@ fn task_change(
     stored: &mut LoadedTask,
     task: TaskId,
     derived: &Derived,
-    touch: Touch,
+    (touch, words): (Touch, Option<&String>),
     policy: Policy,
     events: &mut Vec<NewEvent>,
 ) -> Value {
@@ -71,7 +72,7 @@ fn task_change(
     let is_downloaded = stored.facts.succeeded || !stored.facts.videos.is_empty();
     if stored.accepted_at.is_none() && stored.facts.has_upstream_id {
         stored.accepted_at = Some(at);
-        event(EventKind::TaskAccepted, None);
+        event(EventKind::TaskAccepted, words.cloned());
     }
     if stored.downloaded_at.is_none() && is_downloaded {
         stored.downloaded_at = Some(at);
@@ -90,7 +91,8 @@ fn task_change(
         TaskState::Accepted | TaskState::Downloaded | TaskState::Indexed | TaskState::Partial => None,
     };
     if let (Some(kind), true) = (kind, is_new_state) {
-        event(kind, reason());
+        let words = words.cloned().filter(|_| state == TaskState::Canceled);
+        event(kind, words.or_else(reason));
     }
     if state == TaskState::Unconfirmed && stored.stalled_at == Some(at) {
         event(EventKind::TaskStalled, Some("unconfirmed: its job no longer waits for it".to_owned()));

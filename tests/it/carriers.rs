@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use scrapehook::domain::callback::Meaning;
-use scrapehook::domain::event::Source;
 use scrapehook::domain::id::TaskId;
 use scrapehook::domain::task::TaskState;
 use scrapehook::simulator::{Faults, Settings};
-use scrapehook::store::{AcceptedCallback, SubmitEnd};
+use scrapehook::store::{AcceptedCallback, Decision, SubmitEnd};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -84,7 +83,7 @@ async fn a_forced_job_makes_no_way_and_its_retry_leaves_nothing_out() {
     let forced = file.job_with(&urls(&["x"]), true).await[0];
     file.submit(forced, lost()).await;
     let new = TaskId::new(at(5));
-    assert!(file.store.retry(forced, new, None, at(5)).await.unwrap());
+    assert!(file.store.decide(Decision::Retry { task: forced, new }, None, at(5)).await.unwrap());
     assert_eq!(file.store.begin_submit(new, at(6)).await, Ok(true));
     file.close().await;
 }
@@ -102,7 +101,9 @@ async fn accepted_callbacks_that_overtake_the_answer_are_the_tasks_own() {
         file.store.accept_callback(rival).await.unwrap();
         if is_adopted {
             file.store.end_submit(task, at(2), lost()).await.unwrap();
-            assert!(file.store.adopt(task, "theirs".to_owned(), Source::Operator, at(3)).await.unwrap());
+            assert!(
+                file.store.decide(Decision::Adopt(task, "theirs".to_owned()), None, at(3)).await.unwrap()
+            );
         } else {
             file.store.end_submit(task, at(2), SubmitEnd::Accepted("theirs".to_owned())).await.unwrap();
         }
@@ -128,7 +129,7 @@ async fn an_operators_refresh_goes_before_polls_that_are_overdue() {
         file.accept(*task).await;
     }
     assert_eq!(file.due().await.unwrap().task, tasks[0]);
-    assert!(file.store.refresh(tasks[1], at(1_000_000)).await.unwrap());
+    assert!(file.store.decide(Decision::Refresh(tasks[1]), None, at(1_000_000)).await.unwrap());
     let due = file.due().await.unwrap();
     assert_eq!(due.task, tasks[1]);
     file.store

@@ -6,7 +6,7 @@ use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::event::Source;
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::video::VideoState;
-use scrapehook::store::{Pause, PollEnd, ReceivedCallback, SubmitEnd};
+use scrapehook::store::{Decision, Pause, PollEnd, ReceivedCallback, SubmitEnd};
 
 use crate::file::{File, HOUR, MINUTE, at, callback, indexed, listed, lost};
 
@@ -194,9 +194,9 @@ async fn a_task_that_was_let_go_of_is_loaded_again_as_it_was() {
 async fn an_operators_pause_holds_for_the_submit_that_waits_for_its_turn() {
     let file = File::started().await;
     let task = file.job(&["a"]).await[0];
-    file.store.pause_by_hand(None, at(1)).await.unwrap();
+    file.store.decide(Decision::Pause, None, at(1)).await.unwrap();
     assert_eq!(file.store.begin_submit(task, at(2)).await, Ok(false));
-    file.store.resume_by_hand(None, at(3)).await.unwrap();
+    file.store.decide(Decision::Resume, None, at(3)).await.unwrap();
     assert_eq!(file.store.begin_submit(task, at(4)).await, Ok(true));
     file.close().await;
 }

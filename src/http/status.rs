@@ -1,0 +1,169 @@
+//! `/v1/status`: what is wrong, since when, and what to do about it; then how many there are of everything.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::Context;
+use super::error::Problem;
+use super::query::{NoParams, Params};
+use crate::clock;
+use crate::domain::time::Timestamp;
+use crate::store::{Counts, LastError, Overview, Pause};
+use crate::upstream::Budget;
+
+/// Less room than this on the database's disk is worth a word.
+const LITTLE_ROOM: u64 = 1024 * 1024 * 1024;
+/// Callbacks of the fastest platform come within a minute: that nothing at all came in so long means something.
+const SILENCE: Duration = Duration::from_secs(15 * 60);
+
+/// What status needs to know of the service.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Where the database is.
+    pub store_path: Arc<Path>,
+    /// Shared by submits and polls.
+    pub budget: Arc<Budget>,
+    /// Whether callbacks are asked for.
+    pub has_callbacks: bool,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Serialize)]
+struct Wrong {
+    code: &'static str,
+    /// Since when; none where that is not known.
+    since: Option<Timestamp>,
+    detail: String,
+    /// What to do about it.
+    action: &'static str,
+}
+
+/// How things are.
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    problems: Vec<Wrong>,
+    counts: Counts,
+    last_callback_at: Option<Timestamp>,
+    upstream: UpstreamStatus,
+    version: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct UpstreamStatus {
+    last_error: Option<LastError>,
+    /// Between two requests, as learned so far.
+    interval_ms: u64,
+}
+
+pub(super) async fn get_status(
+    State(context): State<Context>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<Status>, Problem> {
+    let now = clock::now();
+    let overview = context.store.overview(now).await?;
+    let pauses = context.store.pauses().await?;
+    let mut problems: Vec<Wrong> = pauses.iter().map(paused).collect();
+    if context.proof.make(&context.store).await.is_err() {
+        problems.push(Wrong {
+            code: "not_writable",
+            since: None,
+            detail: "A commit failed: callbacks are answered 503, and nothing is sent.".to_owned(),
+            action: "Look at the log for the reason; most often the disk is full or not writable.",
+        });
+    }
+    problems.extend(room(&context.surroundings.store_path));
+    problems.extend(of_tasks(&overview));
+    problems.extend(silence(&overview, context.surroundings.has_callbacks, now));
+    let interval = context.surroundings.budget.interval();
+    Ok(Json(Status {
+        problems,
+        counts: overview.counts,
+        last_callback_at: overview.last_callback_at,
+        upstream: UpstreamStatus {
+            last_error: overview.last_error,
+            interval_ms: u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
+        },
+        version: env!("CARGO_PKG_VERSION"),
+    }))
+}
+
+fn paused(pause: &Pause) -> Wrong {
+    let action = match (pause.scope.as_str(), pause.code.as_str()) {
+        (Pause::OPERATOR, _) => "POST /v1/resume when sending may go on.",
+        (Pause::RESTORED, _) => {
+            "What is queued may have been sent after the backup was taken: look at it, cancel what was, then \
+             POST /v1/resume."
+        }
+        (_, Pause::UNCONFIRMED) => {
+            "Look whether upstream is well. One task at a time is tried; POST /v1/resume sends at once."
+        }
+        (_, "0402" | "http_402") => {
+            "Top up the account. One task is tried from time to time, or POST /v1/resume."
+        }
+        _ => {
+            "Mend the account or its key (upstream.api_key). One task is tried from time to time, or POST /v1/resume."
+        }
+    };
+    Wrong {
+        code: "sending_paused",
+        since: Some(pause.since),
+        detail: format!("Sending is paused ({}): {}: {}", pause.scope, pause.code, pause.message),
+        action,
+    }
+}
+
+fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {
+    let unconfirmed = overview.unconfirmed.map(|tasks| Wrong {
+        code: "unconfirmed",
+        since: Some(tasks.since),
+        detail: format!(
+            "{} task(s) whose submit was not answered: upstream may have charged for them, and they are not sent \
+             again by themselves.",
+            tasks.count
+        ),
+        action: "Look in the upstream's account: POST /v1/tasks/{id}/adopt what was taken, /retry what was not, /cancel \
+                 what is not wanted any more. A callback settles it, too.",
+    });
+    let stalled = overview.stalled.map(|tasks| Wrong {
+        code: "stalled",
+        since: Some(tasks.since),
+        detail: format!("{} task(s) of which nothing was heard for longer than reconcile.deadline.", tasks.count),
+        action: "POST /v1/tasks/{id}/refresh asks once more; /retry sends what is not indexed again, and is charged.",
+    });
+    let hints = overview.hints.map(|hints| Wrong {
+        code: "quarantined",
+        since: Some(hints.since),
+        detail: format!("{} callback(s) without a good token, kept as hints.", hints.count),
+        action: "GET /v1/quarantine shows them. If they are genuine, the account has a callback URL of its own, or \
+                 callback.secret was changed.",
+    });
+    [unconfirmed, stalled, hints].into_iter().flatten()
+}
+
+/// Nothing at all came for what was accepted: the way to us may be closed.
+fn silence(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<Wrong> {
+    let silent = overview.silent.filter(|silent| has_callbacks && now.since(silent.since) >= SILENCE)?;
+    Some(Wrong {
+        code: "silence",
+        since: Some(silent.since),
+        detail: format!("{} task(s) were accepted since, and not one callback came.", silent.count),
+        action: "Check that server.public_url reaches this service from outside. Polls bring the results meanwhile.",
+    })
+}
+
+fn room(path: &Path) -> Option<Wrong> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    (free < LITTLE_ROOM).then(|| Wrong {
+        code: "disk",
+        since: None,
+        detail: format!("{} MiB are free where the database is.", free / (1024 * 1024)),
+        action: "Make room: without it callbacks are answered 503 and nothing is sent.",
+    })
+}

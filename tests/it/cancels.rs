@@ -1,0 +1,158 @@
+//! What is canceled is not sent, and takes nothing away from others.
+
+use scrapehook::simulator::{Faults, Settings, Simulator};
+use serde_json::{Value, json};
+
+use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
+
+/// A service that sends nothing.
+async fn paused() -> (Simulator, Service) {
+    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let _ = service.call("/v1/pause", Value::Null).await;
+    (upstream, service)
+}
+
+#[tokio::test]
+async fn a_canceled_job_is_not_sent() {
+    let (upstream, service) = paused().await;
+    let job = service.submit(&mixed_urls(3)).await;
+    let (status, canceled) = service.call(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
+    assert_eq!((status, &canceled["state"]), (200, &json!("canceled")));
+    assert!(canceled["settled_at"].is_string());
+    let (status, problem) = service.call(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("wrong_state")));
+    assert_eq!(service.call("/v1/jobs/job_nope/cancel", Value::Null).await.0, 404);
+    let _ = service.call("/v1/resume", Value::Null).await;
+    // Another one is sent, so that one would have been before it.
+    let other = service.submit(&["https://youtu.be/other".to_owned()]).await;
+    service.until(&format!("/v1/jobs/{other}"), |job| job["progress"]["sent"] == 1).await;
+    assert_eq!(upstream.submitted(), 1);
+    let events = service.items(&format!("/v1/events?job={job}&kind=task.canceled")).await;
+    assert_eq!((events.len(), &events[0]["message"]), (3, &json!("canceled by an operator")));
+    // A canceled task can be sent after all.
+    let task = events[0]["task_id"].as_str().unwrap();
+    assert_eq!(service.call(&format!("/v1/tasks/{task}/retry"), Value::Null).await.0, 202);
+    service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["sent"] == 1).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn canceling_a_job_leaves_what_was_sent() {
+    let upstream = simulator(Settings { index_delay: NEVER, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.set("DISPATCH__MAX_URLS_PER_DAY", "2").start().await;
+    let urls: Vec<_> = (0..4).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
+    let job = service.submit(&urls).await;
+    service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["downloaded"] == 2).await;
+    let (status, job) = service.call(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
+    assert_eq!(status, 200);
+    let progress = &job["progress"];
+    assert_eq!(
+        (&job["state"], &progress["failed"], &progress["downloaded"]),
+        (&json!("running"), &json!(2), &json!(2))
+    );
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn who_followed_a_canceled_task_gets_one_of_its_own() {
+    let (upstream, service) = paused().await;
+    let first = service.submit(&mixed_urls(1)).await;
+    let second = service.submit(&mixed_urls(1)).await;
+    assert_eq!(service.call(&format!("/v1/jobs/{first}/cancel"), Value::Null).await.0, 200);
+    assert_eq!(service.get(&format!("/v1/jobs/{second}")).await["progress"]["waiting"], 1);
+    let _ = service.call("/v1/resume", Value::Null).await;
+    service.until(&format!("/v1/jobs/{second}"), |job| job["progress"]["sent"] == 1).await;
+    assert_eq!(service.get(&format!("/v1/jobs/{first}")).await["state"], "canceled");
+    assert_eq!(upstream.submitted(), 1);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn giving_up_an_unconfirmed_task_lets_nobody_pay_twice_by_itself() {
+    let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
+    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let first = service.submit(&mixed_urls(1)).await;
+    let unconfirmed = service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
+    let second = service.submit(&mixed_urls(1)).await;
+    let task = unconfirmed["items"][0]["id"].as_str().unwrap();
+    let (status, canceled) = service.call(&format!("/v1/tasks/{task}/cancel"), Value::Null).await;
+    assert_eq!((status, &canceled["state"]), (200, &json!("canceled")));
+    assert_eq!(service.call(&format!("/v1/tasks/{task}/cancel"), Value::Null).await.0, 409);
+    for job in [first, second] {
+        assert_eq!(service.get(&format!("/v1/jobs/{job}")).await["state"], "canceled");
+    }
+    assert!(service.items("/v1/tasks?state=queued").await.is_empty());
+    service.stop().await;
+    assert_eq!(upstream.submitted(), 1);
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_can_not_be_canceled() {
+    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    service.submit(&mixed_urls(1)).await;
+    let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    let task = accepted["items"][0]["id"].as_str().unwrap();
+    let (status, problem) = service.call(&format!("/v1/tasks/{task}/cancel"), Value::Null).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("wrong_state")));
+    assert_eq!(service.call("/v1/tasks/nope/cancel", Value::Null).await.0, 404);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn each_decision_is_an_event_with_the_name_of_who_decided() {
+    let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
+    let upstream = simulator(Settings { faults, download_delay: NEVER, ..Settings::default() }).await;
+    let key = "key-of-the-one-operator";
+    let setup = Setup::new(&upstream.url()).await.set("AUTH__API_KEYS", &format!("ops:write:{key}"));
+    let service = setup.start().await;
+    let call = async |method: &str, path: &str, body: Value| -> Value {
+        let method = method.parse().unwrap();
+        let request = service.request(method, path).bearer_auth(key);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.unwrap()
+    };
+    for n in 0..2 {
+        call("POST", "/v1/jobs", json!({ "video_urls": [format!("https://host{n}.example/p")] })).await;
+    }
+    upstream.until(|upstream| upstream.submitted() >= 2).await;
+    let tasks = loop {
+        let page = call("GET", "/v1/tasks?state=unconfirmed", Value::Null).await;
+        if page["items"][1].is_object() {
+            break page["items"].clone();
+        }
+    };
+    let ids = upstream.submits();
+    let [two, one] = [0, 1].map(|n| tasks[n]["id"].as_str().unwrap().to_owned());
+    call("POST", "/v1/pause", Value::Null).await;
+    call("POST", &format!("/v1/tasks/{one}/adopt"), json!({ "upstream_id": ids[0].task_id })).await;
+    call("POST", &format!("/v1/tasks/{one}/refresh"), Value::Null).await;
+    let new = call("POST", &format!("/v1/tasks/{two}/retry"), Value::Null).await;
+    call("POST", &format!("/v1/tasks/{}/cancel", new["id"].as_str().unwrap()), Value::Null).await;
+    call("POST", "/v1/resume", Value::Null).await;
+    let events = call("GET", "/v1/events?limit=500", Value::Null).await;
+    let said: Vec<_> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| {
+            event["source"] == "operator" && event["message"].as_str().is_some_and(|m| m.contains("ops"))
+        })
+        .map(|event| event["kind"].as_str().unwrap().to_owned())
+        .collect();
+    for kind in [
+        "sending.paused",
+        "task.accepted",
+        "task.refreshed",
+        "task.queued",
+        "task.canceled",
+        "sending.resumed",
+    ] {
+        assert!(said.iter().any(|known| known == kind), "{kind}: {said:?}");
+    }
+    service.stop().await;
+}
