@@ -1,6 +1,7 @@
 //! Callbacks: bodies that arrived, and what they mean.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::id::TaskId;
 use super::task::{FactKind, Failure};
@@ -64,7 +65,7 @@ impl Meaning {
 }
 
 /// A callback as clients see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Callback {
     /// Its number.
     pub id: i64,
@@ -77,17 +78,19 @@ pub struct Callback {
     /// How often it was received.
     pub deliveries: i64,
     /// The fact it stated, or null.
+    #[schema(required)]
     pub understood: Option<String>,
     /// The body as it came; bytes that are not UTF-8 are shown as U+FFFD.
     pub body: String,
 }
 
 /// A callback that came without a good token.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Hint {
     /// Its number.
     pub id: i64,
     /// The `taskId` it claims.
+    #[schema(required)]
     pub upstream_id: Option<String>,
     /// When it was first received.
     pub first_received_at: Timestamp,

@@ -1,6 +1,7 @@
 //! Events: the append-only log of what was committed.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::id::{JobId, TaskId};
 use super::time::Timestamp;
@@ -69,7 +70,7 @@ words! {
 }
 
 /// An event as clients see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Event {
     /// Its place in the log; ever growing.
     pub seq: i64,
@@ -78,15 +79,20 @@ pub struct Event {
     /// Where the news came from.
     pub source: Source,
     /// The job it is about.
+    #[schema(required)]
     pub job_id: Option<JobId>,
     /// The task it is about.
+    #[schema(required)]
     pub task_id: Option<TaskId>,
     /// That task's `taskId`, where it was known.
+    #[schema(required)]
     pub upstream_id: Option<String>,
     /// The video it is about.
+    #[schema(required)]
     pub video_id: Option<String>,
     /// When it happened.
     pub at: Timestamp,
     /// Words for people.
+    #[schema(required)]
     pub message: Option<String>,
 }

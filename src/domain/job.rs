@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::id::{JobId, TaskId};
 use super::task::TaskState;
@@ -112,7 +113,7 @@ impl JobOptions {
 }
 
 /// How many of a job's URLs stand where; the states add up to `urls`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Progress {
     /// URLs after folding.
     pub urls: i64,
@@ -148,7 +149,7 @@ impl Progress {
 }
 
 /// A job as clients see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Job {
     /// Our id.
     pub id: JobId,
@@ -157,12 +158,15 @@ pub struct Job {
     /// When it was committed.
     pub created_at: Timestamp,
     /// When its last URL got its outcome; null again where news reopened it.
+    #[schema(required)]
     pub settled_at: Option<Timestamp>,
     /// The client's own words.
     pub labels: BTreeMap<String, String>,
     /// Folder name, as given.
+    #[schema(required)]
     pub unique_id: Option<String>,
     /// Folder number, as given.
+    #[schema(required)]
     pub folder_id: Option<i64>,
     /// Lines of the wanted picture.
     pub quality: Quality,
@@ -176,7 +180,7 @@ pub struct Job {
 }
 
 /// A task in its job's own answer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct JobTask {
     /// Our id.
     pub id: TaskId,
@@ -189,7 +193,7 @@ pub struct JobTask {
 }
 
 /// What would become of a job.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct JobPlan {
     /// URLs after folding.
     pub urls: usize,
@@ -202,7 +206,7 @@ pub struct JobPlan {
 }
 
 /// A task that would be made.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PlannedUrls {
     /// The platform of its URLs.
     pub platform: Platform,

@@ -1,6 +1,7 @@
 //! Tasks: one upstream request each, and the facts that their state is made of.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::id::{JobId, TaskId};
 use super::job::UrlState;
@@ -103,7 +104,7 @@ words! {
 }
 
 /// Why something failed: the upstream's code and words, or ours.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Failure {
     /// The upstream's code, or a word of ours.
     pub code: String,
@@ -119,31 +120,40 @@ impl Failure {
 }
 
 /// A task as clients see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Task {
     /// Our id.
     pub id: TaskId,
     /// The job it was planned for; none for a task recovered from a callback.
+    #[schema(required)]
     pub job_id: Option<JobId>,
     /// Their `taskId`.
+    #[schema(required)]
     pub upstream_id: Option<String>,
     /// Where it stands.
     pub state: TaskState,
     /// The platform of its URLs; none for a task recovered from a callback.
+    #[schema(required)]
     pub platform: Option<Platform>,
     /// When it was committed.
     pub created_at: Timestamp,
     /// When its `taskId` was learned.
+    #[schema(required)]
     pub accepted_at: Option<Timestamp>,
     /// When SUCCEEDED or a first video was seen.
+    #[schema(required)]
     pub downloaded_at: Option<Timestamp>,
     /// When it settled; null again where news reopened it.
+    #[schema(required)]
     pub settled_at: Option<Timestamp>,
     /// The task whose URLs this one sends again.
+    #[schema(required)]
     pub retry_of: Option<TaskId>,
     /// The task that sends this one's URLs again.
+    #[schema(required)]
     pub replaced_by: Option<TaskId>,
     /// Why it ended badly, or why it was not taken at the last attempt.
+    #[schema(required)]
     pub error: Option<Failure>,
     /// Its URLs; only where one task is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,7 +164,7 @@ pub struct Task {
 }
 
 /// One URL of a task.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TaskUrl {
     /// As the user gave it.
     pub url: String,
@@ -163,20 +173,23 @@ pub struct TaskUrl {
     /// The videos it yielded.
     pub video_ids: Vec<String>,
     /// Why it failed.
+    #[schema(required)]
     pub error: Option<Failure>,
 }
 
 /// One URL of a job.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct JobUrl {
     /// As the user gave it.
     pub url: String,
     /// Where it stands.
     pub state: UrlState,
     /// The task that carries it.
+    #[schema(required)]
     pub task_id: Option<TaskId>,
     /// The videos it yielded.
     pub video_ids: Vec<String>,
     /// Why it failed.
+    #[schema(required)]
     pub error: Option<Failure>,
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use url::Url;
+use utoipa::ToSchema;
 
 /// Longest URL that is taken, in characters.
 pub const MAX_URL_CHARS: usize = 2_048;
@@ -33,7 +34,7 @@ pub enum InvalidUrl {
 }
 
 /// Where a post lives: `tiktok`, `youtube`, `instagram`, `x`, or the host itself where it is none of these.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct Platform(String);
 

@@ -1,6 +1,7 @@
 //! Videos: what upstream made of a post.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::id::{JobId, TaskId};
 use super::task::Failure;
@@ -27,24 +28,28 @@ impl VideoState {
 }
 
 /// A video as clients see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Video {
     /// The upstream's id.
     pub id: String,
     /// The first task that brought it.
     pub task_id: TaskId,
     /// That task's job; none for a task recovered from a callback.
+    #[schema(required)]
     pub job_id: Option<JobId>,
     /// Every task that brought it, oldest first.
     pub tasks: Vec<TaskId>,
     /// The post it came from, as submitted; null until a poll named it.
+    #[schema(required)]
     pub url: Option<String>,
     /// Where it stands.
     pub state: VideoState,
     /// When it was first heard of.
     pub first_seen_at: Timestamp,
     /// When it was first heard to be indexed.
+    #[schema(required)]
     pub indexed_at: Option<Timestamp>,
     /// Why it failed.
+    #[schema(required)]
     pub error: Option<Failure>,
 }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::{ReadError, WriteError};
 
@@ -94,7 +95,7 @@ impl Code {
 }
 
 /// One fault of a body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Fault {
     /// JSON pointer to what is wrong.
     pub(super) pointer: String,
@@ -175,7 +176,7 @@ impl IntoResponse for Problem {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Body<'a> {
     r#type: &'static str,
     title: &'a str,

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::error::{Code, Problem};
 use crate::domain::url::PostUrl;
@@ -80,9 +81,10 @@ pub(super) fn place<T: FromStr>(list: &str, cursor: Option<&str>) -> Result<Opti
 }
 
 /// One page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Page<T> {
     items: Vec<T>,
+    #[schema(required)]
     next: Option<String>,
 }
 

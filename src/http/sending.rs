@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::{Extension, Json};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Context;
 use super::auth::Caller;
@@ -12,7 +13,7 @@ use crate::clock;
 use crate::store::{Decision, Pause};
 
 /// Whether tasks are sent, and if not, why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Sending {
     paused: Vec<Pause>,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Context;
 use super::error::Problem;
@@ -33,10 +34,11 @@ pub struct Surroundings {
 }
 
 /// Something that is wrong.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Wrong {
     code: &'static str,
     /// Since when; none where that is not known.
+    #[schema(required)]
     since: Option<Timestamp>,
     detail: String,
     /// What to do about it.
@@ -44,17 +46,19 @@ struct Wrong {
 }
 
 /// How things are.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Status {
     problems: Vec<Wrong>,
     counts: Counts,
+    #[schema(required)]
     last_callback_at: Option<Timestamp>,
     upstream: UpstreamStatus,
     version: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct UpstreamStatus {
+    #[schema(required)]
     last_error: Option<LastError>,
     /// Between two requests, as learned so far.
     interval_ms: u64,

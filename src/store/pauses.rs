@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
+use utoipa::ToSchema;
 
 use super::changes::{Changes, NewEvent};
 use super::op::NewPause;
@@ -90,7 +91,7 @@ pub(super) async fn lift_all(
 }
 
 /// A pause in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Pause {
     /// `all`, or the one platform that is stopped.
     pub scope: String,

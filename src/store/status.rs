@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sqlx::FromRow;
+use utoipa::ToSchema;
 
 use super::{ReadError, Store};
 use crate::domain::time::{Timestamp, millis};
@@ -21,7 +22,7 @@ pub struct Count {
 }
 
 /// The upstream's last error.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct LastError {
     /// Its code, or a word of ours.
     pub code: String,
@@ -32,7 +33,7 @@ pub struct LastError {
 }
 
 /// How many there are of everything, by state.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Counts {
     /// Jobs.
     pub jobs: BTreeMap<String, i64>,
