@@ -22,8 +22,10 @@ Every fault takes a probability from 0 to 1; without one it always happens.
 Examples:
   A well-behaved upstream, two seconds to the download:
     scrapehook simulate
-  Every submit is charged and never answered:
+  Every submit is charged, and its answer cut off:
     scrapehook simulate --cut
+  Nothing is ever answered in a way that can be read:
+    scrapehook simulate --wrong-types
   A bad day, the same one each time:
     scrapehook simulate --seed 7 --lose 0.2 --duplicate 0.3 --reorder --early-callback 0.5
   An account that runs out of credits, with a strict rate limit:
@@ -134,6 +136,20 @@ fault_flags! {
     cut,
     /// Answer a request late, see --slow-by.
     slow,
+    /// Close a connection before its request is read: nothing is done or charged.
+    cut_unread,
+    /// Carry out a request, and never answer it.
+    hang,
+    /// Carry out a request, and answer at one byte a second.
+    drip,
+    /// Carry out a request, and answer with a page of HTML on HTTP 200.
+    html,
+    /// Carry out a request, and answer with 10 MiB.
+    huge,
+    /// Carry out a request, and answer with fields of the wrong types.
+    wrong_types,
+    /// Carry out a request, and answer with HTTP 307 to its own route: whoever follows asks twice.
+    redirect,
 }
 
 fn probability(text: &str) -> Result<f64, String> {

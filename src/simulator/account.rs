@@ -18,6 +18,7 @@ use super::plan::{Callback, KnownIds, ListedVideo, Plan, Video};
 use super::platform::YOUTUBE;
 use super::records::{SentCallback, Submitted};
 use super::settings::Settings;
+use super::spoiled::Spoiled;
 
 /// Everything that changes while a simulator runs.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(super) struct Account {
     pub(super) submits: Vec<Submitted>,
     /// How often each URL was paid for.
     pub(super) charged: BTreeMap<String, u32>,
+    /// How many connections were accepted, also those that were cut at once.
+    pub(super) connections: u64,
     /// How many polls came in.
     pub(super) polls: u64,
     /// How many requests the infrastructure answered itself.
@@ -36,6 +39,7 @@ pub(super) struct Account {
     pub(super) callbacks_sent: Vec<SentCallback>,
     submit_rng: StdRng,
     poll_rng: StdRng,
+    connection_rng: StdRng,
     admitted_at: Option<Instant>,
     known: KnownIds,
     tasks: HashMap<String, Task>,
@@ -55,6 +59,8 @@ pub(super) struct Verdict<T> {
     pub(super) outcome: Result<T, Refusal>,
     /// How long the answer is held back.
     pub(super) delay: Duration,
+    /// What comes in place of the answer.
+    pub(super) spoiled: Option<Spoiled>,
 }
 
 /// A task that was accepted and charged.
@@ -77,12 +83,14 @@ impl Account {
     pub(super) fn new(settings: Settings) -> Self {
         let mut root = StdRng::seed_from_u64(settings.seed);
         Self {
-            // Two streams, so that the number of polls can't move the luck of submits.
+            // Streams of their own, so that the number of polls can't move the luck of submits.
             submit_rng: StdRng::from_rng(&mut root),
             poll_rng: StdRng::from_rng(&mut root),
+            connection_rng: StdRng::from_rng(&mut root),
             settings,
             submits: Vec::new(),
             charged: BTreeMap::new(),
+            connections: 0,
             polls: 0,
             infrastructure_errors: 0,
             callbacks_sent: Vec::new(),
@@ -99,6 +107,15 @@ impl Account {
             // A listener that went away misses nothing that it wants.
             let _ = listener.send(line);
         }
+    }
+
+    /// Counts a connection; whether it is closed before its request is read.
+    pub(super) fn connect(&mut self) -> bool {
+        self.connections += 1;
+        let mut dice = Dice::fork(&mut self.connection_rng);
+        let is_cut = dice.fault("cut-unread", self.settings.faults.cut_unread, "connection");
+        self.tell_of(dice);
+        is_cut
     }
 
     /// Decides a submit, and accepts and charges it where nothing speaks against that.
@@ -240,17 +257,22 @@ impl Account {
         Ok(())
     }
 
-    /// Tells of a decision, and draws whether its answer is slow.
+    /// Tells of a decision, and draws whether its answer is slow, and whether it is one at all.
     fn conclude<T>(&self, request: &'static str, mut dice: Dice, outcome: Result<T, Refusal>) -> Verdict<T> {
         let faults = &self.settings.faults;
         let is_slow = dice.fault("slow", faults.slow, request);
-        for (fault, on) in dice.applied {
-            self.tell(Line::Fault { fault, on });
-        }
+        let spoiled = Spoiled::draw(&mut dice, faults, request);
+        self.tell_of(dice);
         if let Err(refusal) = &outcome {
             self.tell(Line::Refused { request, code: refusal.code(), msg: refusal.msg().to_owned() });
         }
-        Verdict { outcome, delay: if is_slow { faults.slow_by } else { Duration::ZERO } }
+        Verdict { outcome, delay: if is_slow { faults.slow_by } else { Duration::ZERO }, spoiled }
+    }
+
+    fn tell_of(&self, dice: Dice) {
+        for (fault, on) in dice.applied {
+            self.tell(Line::Fault { fault, on });
+        }
     }
 }
 

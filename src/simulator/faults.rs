@@ -36,6 +36,20 @@ pub struct Faults {
     pub cut: f64,
     /// An answer comes late, by `slow_by`.
     pub slow: f64,
+    /// A connection is closed before its request is read: nothing is done or charged.
+    pub cut_unread: f64,
+    /// A request is carried out and never answered.
+    pub hang: f64,
+    /// A request is carried out, and its answer comes at one byte a second.
+    pub drip: f64,
+    /// A request is carried out and answered with a page of HTML, on HTTP 200.
+    pub html: f64,
+    /// A request is carried out, and its answer is padded to 10 MiB.
+    pub huge: f64,
+    /// A request is carried out, and its answer has fields of the wrong types.
+    pub wrong_types: f64,
+    /// A request is carried out and answered with HTTP 307 to its own route: whoever follows asks twice.
+    pub redirect: f64,
     /// How late a slow answer comes.
     pub slow_by: Duration,
     /// Polls are answered in the older shape, which doesn't name the videos' URLs.
@@ -61,6 +75,13 @@ impl Faults {
             ("unavailable", self.unavailable),
             ("cut", self.cut),
             ("slow", self.slow),
+            ("cut-unread", self.cut_unread),
+            ("hang", self.hang),
+            ("drip", self.drip),
+            ("html", self.html),
+            ("huge", self.huge),
+            ("wrong-types", self.wrong_types),
+            ("redirect", self.redirect),
             ("poll-without-urls", f64::from(self.poll_without_urls)),
             ("integer-codes", f64::from(self.integer_codes)),
         ];
@@ -93,5 +114,24 @@ impl Dice {
             self.applied.push((name, on.to_owned()));
         }
         happens
+    }
+
+    /// Which of these faults happens; the first one where several do.
+    ///
+    /// Draws for each, for the same reason.
+    pub(super) fn one_of<T>(
+        &mut self,
+        faults: impl IntoIterator<Item = (&'static str, f64, T)>,
+        on: &str,
+    ) -> Option<T> {
+        let mut first = None;
+        for (name, probability, fault) in faults {
+            let happens = self.rng.random::<f64>() < probability;
+            if happens && first.is_none() {
+                self.applied.push((name, on.to_owned()));
+                first = Some(fault);
+            }
+        }
+        first
     }
 }

@@ -16,6 +16,7 @@ mod records;
 mod routes;
 mod server;
 mod settings;
+mod spoiled;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -79,7 +80,7 @@ impl Simulator {
             stop: stop.clone(),
         });
         let router = routes::router(Arc::clone(&shared));
-        tracker.spawn(server::serve(listener, router, tracker.clone(), stop.clone()));
+        tracker.spawn(server::serve(listener, router, Arc::clone(&shared)));
         Ok(Self { address, shared, _stop_on_drop: stop.drop_guard() })
     }
 
@@ -119,6 +120,11 @@ impl Simulator {
     /// How many times each URL was charged.
     pub fn charged(&self) -> BTreeMap<String, u32> {
         self.shared.inspect(|account| account.charged.clone())
+    }
+
+    /// How many connections were accepted, also those that were cut before their request was read.
+    pub fn connections(&self) -> u64 {
+        self.shared.inspect(|account| account.connections)
     }
 
     /// How many requests reached the poll route.

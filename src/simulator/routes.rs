@@ -25,6 +25,7 @@ use super::courier;
 use super::order::Library;
 use super::plan::ListedVideo;
 use super::server::HangUp;
+use super::spoiled::Spoiled;
 
 const LIST: &str = "/serve/api/v1/list_videos";
 
@@ -98,9 +99,9 @@ async fn submit(
     uri: Uri,
     body: Bytes,
 ) -> Response {
-    let Verdict { outcome, delay } =
+    let Verdict { outcome, delay, spoiled } =
         shared.change(|account| account.submit(library, key(&headers), &body, Instant::now()));
-    match outcome {
+    let answer = match outcome {
         Ok(mut accepted) => {
             courier::dispatch(&shared, &mut accepted).await;
             sleep(delay).await;
@@ -115,7 +116,8 @@ async fn submit(
             sleep(delay).await;
             shared.refuse(&refusal, &uri)
         }
-    }
+    };
+    deliver(answer, spoiled, &uri).await
 }
 
 async fn poll_task(
@@ -128,14 +130,15 @@ async fn poll_task(
     let verdict =
         shared.change(|account| account.poll(key(&headers), &task_id, unique_id.as_deref(), Instant::now()));
     sleep(verdict.delay).await;
-    match verdict.outcome {
+    let answer = match verdict.outcome {
         Ok(videos) if shared.inspect(|account| account.settings.faults.poll_without_urls) => {
             let video_ids = videos.into_iter().map(|video| video.video_no).collect();
             shared.agree(OlderListing { task_id, video_ids })
         }
         Ok(videos) => shared.agree(Listing { videos }),
         Err(refusal) => shared.refuse(&refusal, &uri),
-    }
+    };
+    deliver(answer, verdict.spoiled, &uri).await
 }
 
 async fn list_videos(
@@ -147,9 +150,17 @@ async fn list_videos(
     let ids = serde_json::from_slice(&body).ok().map(|body: ListBody| body.video_nos);
     let verdict = shared.change(|account| account.list(key(&headers), ids.as_deref(), Instant::now()));
     sleep(verdict.delay).await;
-    match verdict.outcome {
+    let answer = match verdict.outcome {
         Ok(videos) => shared.agree(Listing { videos }),
         Err(refusal) => shared.refuse(&refusal, &uri),
+    };
+    deliver(answer, verdict.spoiled, &uri).await
+}
+
+async fn deliver(answer: Response, spoiled: Option<Spoiled>, uri: &Uri) -> Response {
+    match spoiled {
+        Some(spoiled) => spoiled.in_place_of(answer, uri).await,
+        None => answer,
     }
 }
 

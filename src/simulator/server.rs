@@ -3,6 +3,7 @@
 //! A loop of its own because no ordinary server lets a handler close its connection. Must never
 //! outlive the stop signal.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,8 +15,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
+
+use super::Shared;
+use super::account::Account;
 
 /// How long to wait after a failed accept; out of file descriptors, the next would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -32,16 +35,14 @@ impl HangUp {
 }
 
 /// Accepts connections until the stop signal.
-pub(super) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    tracker: TaskTracker,
-    stop: CancellationToken,
-) {
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+pub(super) async fn serve(listener: TcpListener, router: Router, shared: Arc<Shared>) {
+    while let Some(accepted) = shared.stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) => {
-                tracker.spawn(serve_connection(stream, router.clone(), stop.child_token()));
+                if !shared.change(Account::connect) {
+                    let hang_up = shared.stop.child_token();
+                    shared.tracker.spawn(serve_connection(stream, router.clone(), hang_up));
+                }
             }
             Err(_) => sleep(ACCEPT_PAUSE).await,
         }

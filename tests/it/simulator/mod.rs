@@ -1,6 +1,7 @@
 //! The simulator observed from outside: over HTTP, with a receiver for its callbacks.
 mod faults;
 mod rules;
+mod spoiled;
 
 use std::future::Future;
 use std::sync::Arc;
