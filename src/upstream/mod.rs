@@ -23,6 +23,9 @@ use crate::failpoint::FailPoint;
 /// Most bytes of an answer that are read.
 const ANSWER_CAP: usize = 1024 * 1024;
 
+/// Longest wait for a connection.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
+
 /// Longest `Retry-After` that is honoured: one wrong header must not stop the service for a year.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
@@ -63,7 +66,8 @@ impl Upstream {
         key.set_sensitive(true);
         let mut builder = Client::builder()
             .user_agent(concat!("scrapehook/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10).min(timeout))
+            // Well before the whole time is over: what was never connected was certainly not sent.
+            .connect_timeout(LONGEST_CONNECT.min(timeout / 2))
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -162,6 +166,9 @@ impl Received {
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => break,
+                Err(error) if error.is_timeout() => {
+                    return Err(format!("HTTP {status}, not read to its end in time"));
+                }
                 Err(_) => return Err(format!("HTTP {status}, cut off while it was read")),
             }
         }

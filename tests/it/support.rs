@@ -43,6 +43,7 @@ pub struct Setup {
     upstream: String,
     address: SocketAddr,
     with_callbacks: bool,
+    timeout: Option<Duration>,
     settings: Vec<(String, String)>,
 }
 
@@ -54,6 +55,7 @@ impl Setup {
             upstream: upstream.to_owned(),
             address,
             with_callbacks: true,
+            timeout: None,
             settings: Vec::new(),
         }
     }
@@ -62,6 +64,12 @@ impl Setup {
     pub fn polling_only(mut self) -> Self {
         self.with_callbacks = false;
         self.set("RECONCILE__AFTER", "50ms")
+    }
+
+    /// Waits so long for upstream's answers: less than the configuration allows, for tests that wait for it.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
     }
 
     pub fn set(mut self, key: &str, value: &str) -> Self {
@@ -86,7 +94,9 @@ impl Setup {
                 .push(("SCRAPEHOOK_SERVER__PUBLIC_URL".to_owned(), format!("http://{}", self.address)));
         }
         environment.extend(self.settings.clone());
-        Config::load_with(None, environment).unwrap()
+        let mut config = Config::load_with(None, environment).unwrap();
+        config.upstream.timeout = self.timeout.unwrap_or(config.upstream.timeout);
+        config
     }
 
     pub async fn start(self) -> Service {
