@@ -23,8 +23,8 @@ pub(super) struct Touch {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub(super) facts: Vec<NewFact>,
-    /// Tasks that a poll listed in the shape that names URLs, and when it was asked.
-    pub(super) listed: Vec<(TaskId, Timestamp)>,
+    /// Tasks that a poll listed in the shape that names URLs, when it was asked, and whether all of it was read.
+    pub(super) listed: Vec<(TaskId, Timestamp, bool)>,
     pub(super) rows: Rows,
     pub(super) touched: BTreeMap<TaskId, Touch>,
     /// Whether a worker has something to do although no task was touched.

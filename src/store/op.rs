@@ -135,6 +135,8 @@ pub enum PollEnd {
         videos: Vec<PolledVideo>,
         /// Whether the answer has the shape that names their URLs.
         names_urls: bool,
+        /// Whether every entry could be read: one that could not may be one more video.
+        is_whole: bool,
     },
     /// Upstream refused to say.
     Refused,

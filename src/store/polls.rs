@@ -70,9 +70,9 @@ pub(super) async fn record(
                 fact(FactKind::Unnamed, "", None);
             }
         }
-        PollEnd::Listed { videos, names_urls } => {
+        PollEnd::Listed { videos, names_urls, is_whole } => {
             if *names_urls {
-                listed.push((task, asked_at));
+                listed.push((task, asked_at, *is_whole));
                 fact(FactKind::Named, "", None);
             } else if !videos.is_empty() {
                 fact(FactKind::Unnamed, "", None);

@@ -44,10 +44,10 @@ pub(super) async fn sweep(
 /// Looks at the tasks that polls of this batch have listed: after SUCCEEDED, two polls far enough apart that
 /// list the same ended videos prove that there are no more.
 pub(super) fn judge(loaded: &mut WorkingSet, policy: Policy, changes: &mut Changes) {
-    for (id, asked_at) in std::mem::take(&mut changes.listed) {
+    for (id, asked_at, is_whole) in std::mem::take(&mut changes.listed) {
         let Some(task) = loaded.get_mut(id) else { continue };
         let have_ended = task.facts.videos.iter().all(|video| video.state.is_ended());
-        if !task.facts.succeeded || !have_ended || task.facts.exhausted {
+        if !is_whole || !task.facts.succeeded || !have_ended || task.facts.exhausted {
             task.quiet_since = None;
             continue;
         }

@@ -114,20 +114,31 @@ pub struct Listing {
     pub videos: Vec<ListedVideo>,
     /// Whether it has the captured shape, which names URLs; an empty list has it, too.
     pub names_urls: bool,
+    /// Whether every entry could be read: one that could not may be one more video.
+    pub is_whole: bool,
 }
 
 impl Listing {
-    /// Reads the `data` of a poll's answer, in the captured or in the older shape; `None` where it is neither.
+    /// Reads the `data` of a poll's answer, in the captured or in the older shape; `None` where it is neither,
+    /// or where none of its entries can be read: that is not an empty list.
     pub fn parse(data: &Value) -> Option<Self> {
-        if let Some(videos) = data.get("videos").and_then(Value::as_array) {
-            let videos: Vec<_> = videos.iter().filter_map(listed_video).collect();
-            let names_urls = videos.is_empty() || videos.iter().any(|video| video.url.is_some());
-            return Some(Self { videos, names_urls });
+        let (entries, names_urls) = match data.get("videos").and_then(Value::as_array) {
+            Some(entries) => (entries, true),
+            None => (data.get("video_ids")?.as_array()?, false),
+        };
+        let read = if names_urls { listed_video } else { listed_id };
+        let videos: Vec<_> = entries.iter().filter_map(read).collect();
+        if videos.is_empty() && !entries.is_empty() {
+            return None;
         }
-        let ids = data.get("video_ids")?.as_array()?.iter().filter_map(text);
-        let videos = ids.map(|id| ListedVideo { id, url: None, status: ListedStatus::Indexing }).collect();
-        Some(Self { videos, names_urls: false })
+        let names_urls = names_urls && (videos.is_empty() || videos.iter().any(|video| video.url.is_some()));
+        let is_whole = videos.len() == entries.len();
+        Some(Self { videos, names_urls, is_whole })
     }
+}
+
+fn listed_id(id: &Value) -> Option<ListedVideo> {
+    Some(ListedVideo { id: text(id)?, url: None, status: ListedStatus::Indexing })
 }
 
 fn listed_video(video: &Value) -> Option<ListedVideo> {

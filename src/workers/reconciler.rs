@@ -119,7 +119,7 @@ impl Worker for Reconciler {
             PollAnswer::Listed(listing) => {
                 self.budget.went_well();
                 let videos = listing.videos.into_iter().map(polled).collect();
-                PollEnd::Listed { videos, names_urls: listing.names_urls }
+                PollEnd::Listed { videos, names_urls: listing.names_urls, is_whole: listing.is_whole }
             }
             PollAnswer::Refused(refusal) => {
                 tracing::warn!(task = %due.task, code = refusal.code, reason = refusal.message, "poll refused");

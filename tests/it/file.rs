@@ -146,7 +146,7 @@ pub fn listed(videos: &[(&str, VideoState, &str)]) -> PollEnd {
         state,
         url: Some(url.to_owned()),
     };
-    PollEnd::Listed { videos: videos.iter().map(video).collect(), names_urls: true }
+    PollEnd::Listed { videos: videos.iter().map(video).collect(), names_urls: true, is_whole: true }
 }
 
 pub fn lost() -> SubmitEnd {

@@ -52,7 +52,7 @@ fn poll(task: TaskId, videos: &[(u8, VideoState)], urls: &[String]) -> (DuePoll,
         state,
         url: Some(urls[usize::from(number % 2)].clone()),
     };
-    (due, PollEnd::Listed { videos: videos.iter().map(listed).collect(), names_urls: true })
+    (due, PollEnd::Listed { videos: videos.iter().map(listed).collect(), names_urls: true, is_whole: true })
 }
 
 async fn arrive(file: &File, task: TaskId, urls: &[String], news: News, when: i64) {

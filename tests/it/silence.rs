@@ -69,6 +69,22 @@ async fn a_new_video_between_two_polls_begins_the_wait_anew() {
 }
 
 #[tokio::test]
+async fn a_list_that_was_not_read_whole_proves_no_silence() {
+    let file = File::started().await;
+    let task = file.job(&["a"]).await[0];
+    file.accept(task).await;
+    file.store.receive_callback(callback(task, 100, Some(Meaning::Succeeded), "t")).await.unwrap();
+    let half = || PollEnd::Listed { videos: Vec::new(), names_urls: true, is_whole: false };
+    for (minute, end) in [(1, listed(&[])), (3, half()), (5, listed(&[]))] {
+        poll(&file, at(0).after(MINUTE * minute), end).await;
+        assert_eq!(file.state(task).await, TaskState::Downloaded);
+    }
+    poll(&file, at(0).after(MINUTE * 6), listed(&[])).await;
+    assert_eq!(file.state(task).await, TaskState::Failed);
+    file.close().await;
+}
+
+#[tokio::test]
 async fn what_is_silent_for_too_long_ends_and_news_reopens_it() {
     let file = File::started().await;
     let tasks = file.job(&["a", "b", "c"]).await;
