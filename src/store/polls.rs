@@ -162,12 +162,21 @@ impl Store {
     /// # Errors
     /// [`ReadError`]
     pub async fn next_poll(&self) -> Result<Option<DuePoll>, ReadError> {
+        self.next_poll_after(Timestamp::from_millis(i64::MIN)).await
+    }
+
+    /// The task whose poll is due first of those that are due after this time.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn next_poll_after(&self, time: Timestamp) -> Result<Option<DuePoll>, ReadError> {
         let row: Option<Row> = sqlx::query_as(
             "SELECT tasks.id, upstream_id, unique_id, news, next_poll_at
              FROM tasks LEFT JOIN jobs ON jobs.id = tasks.job_id
-             WHERE next_poll_at IS NOT NULL
+             WHERE next_poll_at > ?1
              ORDER BY next_poll_at LIMIT 1",
         )
+        .bind(time.as_millis())
         .fetch_optional(&self.readers)
         .await?;
         let due = |row: Row| {

@@ -102,11 +102,15 @@ impl Worker for Reconciler {
             Some((_, due)) => next = next.min(due),
             None => {}
         }
-        let Some(due) = self.store.next_poll().await? else { return Ok(Step::WaitUntil(next)) };
-        // One that is due later than any wait lasts was put off before the clock was set back.
-        let longest = LONGEST_WAIT.max(self.policy.poll_after * 8).max(self.policy.settle_after);
-        if due.due > now && due.due <= now.after(longest) {
-            return Ok(Step::WaitUntil(due.due.min(next)));
+        let Some(mut due) = self.store.next_poll().await? else { return Ok(Step::WaitUntil(next)) };
+        if due.due > now {
+            // One that is due later than any wait lasts was put off before the clock was set back. It may
+            // stand behind others whose turn comes again and again.
+            let longest = LONGEST_WAIT.max(self.policy.poll_after * 8).max(self.policy.settle_after);
+            match self.store.next_poll_after(now.after(longest)).await? {
+                Some(put_off) => due = put_off,
+                None => return Ok(Step::WaitUntil(due.due.min(next))),
+            }
         }
         let started = Instant::now();
         let at = || now.after(started.elapsed());
