@@ -10,7 +10,7 @@ use super::{Policy, ReadError, Store, decisions};
 use crate::domain::callback::Hint;
 use crate::domain::event::{EventKind, Source};
 use crate::domain::retry::backoff;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, millis};
 
 /// Most hints that are kept.
 const ROWS: i64 = 1_000;
@@ -161,14 +161,21 @@ struct Row {
 impl Store {
     /// The unknown `taskId` that is to be asked about first; none where there is no unconfirmed task to find.
     ///
+    /// One that is due later than its wait lasts was put off before the clock was set back: it is due now.
+    ///
     /// # Errors
     /// [`ReadError`]
-    pub async fn next_look(&self) -> Result<Option<Look>, ReadError> {
+    pub async fn next_look(&self, now: Timestamp, policy: Policy) -> Result<Option<Look>, ReadError> {
         let row: Option<(String, i64)> = sqlx::query_as(
-            "SELECT upstream_id, look_at FROM quarantine
+            "SELECT upstream_id,
+               iif(look_at > ?1 + min(?2 << max(looks - 1, 0), ?3), ?1, look_at) AS due
+             FROM quarantine
              WHERE look_at IS NOT NULL AND EXISTS (SELECT 1 FROM tasks WHERE state = 'unconfirmed')
-             ORDER BY look_at LIMIT 1",
+             ORDER BY due LIMIT 1",
         )
+        .bind(now.as_millis())
+        .bind(millis(policy.poll_after))
+        .bind(millis(policy.deadline))
         .fetch_optional(&self.readers)
         .await?;
         let Some((upstream_id, due)) = row else { return Ok(None) };

@@ -85,7 +85,7 @@ impl Reconciler {
 
     /// The unknown id that is asked about next, and when: one an interval, however many come.
     async fn next_look(&self, now: Timestamp) -> Result<Option<(Look, Timestamp)>, StepError> {
-        let Some(look) = self.store.next_look().await? else { return Ok(None) };
+        let Some(look) = self.store.next_look(now, self.policy).await? else { return Ok(None) };
         let rest = self.next_look.map(|next| next.saturating_duration_since(Instant::now()));
         let due = now.after(rest.unwrap_or_default()).max(look.due);
         Ok(Some((look, due)))
