@@ -145,6 +145,9 @@ async fn apply_one(
             decisions::decide(connection, decision, by, policy, changes).await.map(Effect::of)
         }
         Op::Sweep { at } => silence::sweep(connection, *at, policy, changes).await.map(Effect::of),
+        Op::ClockSetForward { by, at } => {
+            silence::set_forward(connection, *by, *at, changes).await.map(|()| Effect::Done)
+        }
         Op::Prove { at } => {
             sqlx::query(
                 "INSERT INTO meta (key, value) VALUES ('proved_at', ?1)

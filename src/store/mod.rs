@@ -259,6 +259,14 @@ impl Store {
         self.did(op::Op::Sweep { at }).await
     }
 
+    /// Keeps the time that a clock was set forward by from counting as silence of the tasks that wait.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn clock_set_forward(&self, by: Duration, at: Timestamp) -> Result<(), WriteError> {
+        self.did(op::Op::ClockSetForward { by, at }).await.map(|_| ())
+    }
+
     /// Stops sending, or moves the next probe of a scope that is stopped already.
     ///
     /// # Errors

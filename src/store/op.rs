@@ -202,6 +202,7 @@ impl Op {
             self,
             Self::BeginSubmit { .. }
                 | Self::Sweep { .. }
+                | Self::ClockSetForward { .. }
                 | Self::CreateJob(_)
                 | Self::Decide { .. }
                 | Self::Looked { .. }
@@ -257,6 +258,11 @@ pub(super) enum Op {
         at: Timestamp,
     },
     Sweep {
+        at: Timestamp,
+    },
+    /// Moves the beginnings of silences along with a clock that was set.
+    ClockSetForward {
+        by: Duration,
         at: Timestamp,
     },
     /// Changes nothing that anybody reads: proves that commits work.

@@ -1,11 +1,14 @@
 //! Silence: which tasks nothing was learned of for too long, and which of them upstream lists no more for.
 
+use std::time::Duration;
+
 use sqlx::sqlite::SqliteConnection;
 
 use super::Policy;
 use super::changes::{Changes, NewFact};
 use super::working_set::WorkingSet;
 use crate::domain::event::Source;
+use crate::domain::id::TaskId;
 use crate::domain::task::FactKind;
 use crate::domain::time::{Timestamp, millis};
 
@@ -39,6 +42,25 @@ pub(super) async fn sweep(
         changes.touch(task, at, Source::Clock);
     }
     Ok(i64::try_from(silent.len()).unwrap_or(SWEEP) >= SWEEP)
+}
+
+/// Moves the beginnings of silences along with a clock that was set forward.
+pub(super) async fn set_forward(
+    connection: &mut SqliteConnection,
+    by: Duration,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let moved: Vec<String> = sqlx::query_scalar(
+        "UPDATE tasks SET news_at = min(news_at + ?1, ?2), quiet_since = min(quiet_since + ?1, ?2)
+         WHERE state IN ('unconfirmed', 'accepted', 'downloaded') AND stalled_at IS NULL RETURNING id",
+    )
+    .bind(millis(by))
+    .bind(at.as_millis())
+    .fetch_all(connection)
+    .await?;
+    changes.stale.extend(moved.iter().filter_map(|id| id.parse::<TaskId>().ok()));
+    Ok(())
 }
 
 /// Looks at the tasks that polls of this batch have listed: after SUCCEEDED, two polls far enough apart that

@@ -23,6 +23,8 @@ pub struct Reconciler {
     stop: CancellationToken,
     next_sweep: Option<Instant>,
     next_look: Option<Instant>,
+    /// When the last step began, by the clock and by what nobody can set.
+    last_step: Option<(Timestamp, Instant)>,
 }
 
 impl Reconciler {
@@ -34,14 +36,30 @@ impl Reconciler {
         policy: Policy,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, upstream, budget, policy, stop, next_sweep: None, next_look: None }
+        Self { store, upstream, budget, policy, stop, next_sweep: None, next_look: None, last_step: None }
     }
 }
 
 /// The longest time between two looks for tasks that were silent for too long.
 const SWEEP: Duration = Duration::from_secs(60);
+/// A clock that gains more than this between two steps was set forward.
+const JUMP: Duration = Duration::from_secs(30);
 
 impl Reconciler {
+    /// Keeps time that never went by from counting as silence.
+    async fn notice_jump(&mut self, now: Timestamp) -> Result<(), StepError> {
+        let begun = Instant::now();
+        if let Some((then, instant)) = self.last_step {
+            let ahead = now.since(then.after(begun.duration_since(instant)));
+            if ahead > JUMP {
+                tracing::warn!(?ahead, "the clock was set forward: that does not count as silence");
+                self.store.clock_set_forward(ahead, now).await?;
+            }
+        }
+        self.last_step = Some((now, begun));
+        Ok(())
+    }
+
     /// Looks for what was silent for too long, now and then; says when it will look again.
     async fn sweep(&mut self, now: Timestamp) -> Result<Timestamp, StepError> {
         let rest = self.next_sweep.map(|next| next.saturating_duration_since(Instant::now()));
@@ -95,6 +113,7 @@ impl Reconciler {
 impl Worker for Reconciler {
     /// Asks about the unknown id whose turn it is, else polls the task that is due first.
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
+        self.notice_jump(now).await?;
         let mut next = self.sweep(now).await?;
         // They are rare enough to go first: behind overdue polls their turn might never come.
         match self.next_look(now).await? {
