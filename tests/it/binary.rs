@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use reqwest::Client;
 use scrapehook::simulator::{Settings, Simulator};
@@ -168,14 +170,14 @@ impl Serving {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
-    /// How long the process has used a core so far.
+    /// How long the process has had a processor so far.
     #[cfg(target_os = "linux")]
-    pub fn cpu(&self) -> std::time::Duration {
+    pub fn processor_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        // Its name, in parentheses, could hold spaces.
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        std::time::Duration::from_millis(ticks * 10)
+        // After the name, which can hold anything: user and system time are the 12th and 13th word, in 1/100 s.
+        let words: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: u64 = words[11..13].iter().map(|word| word.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
     }
 
     /// How many file descriptors the process holds now.

@@ -34,4 +34,5 @@ mod strangers;
 mod stream;
 mod submitting;
 mod support;
+mod upstream_faults;
 mod waiting;

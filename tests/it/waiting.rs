@@ -99,9 +99,9 @@ async fn a_thousand_who_wait_cost_nothing_until_all_of_them_are_answered() {
     // Two that wait for a second each: the first lets all others come to rest, the second one is looked at.
     let pass = async || service.client.get(format!("{job}?wait=1s")).send().await.unwrap();
     pass().await;
-    let (cpu, started) = (service.serving.cpu(), Instant::now());
+    let (cpu, started) = (service.serving.processor_time(), Instant::now());
     pass().await;
-    let share = (service.serving.cpu() - cpu).as_secs_f64() / started.elapsed().as_secs_f64();
+    let share = (service.serving.processor_time() - cpu).as_secs_f64() / started.elapsed().as_secs_f64();
     let url = service.upstream.submits()[0].body.callback_url.clone().unwrap();
     let started = Instant::now();
     let told = service.client.post(url).body(r#"{"status":"FAILED"}"#).send().await.unwrap();
