@@ -17,7 +17,7 @@ impl InstanceLock {
     /// Takes the lock of the database at `path`, or says who is in the way.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         // By any name: a link to the file must not lead past its lock.
-        let side = side_file(&real_path(path));
+        let side = side_file(&real_path(path), ".lock");
         let unwritable = |source| OpenError::Unwritable { path: side.clone(), source };
         let file =
             OpenOptions::new().create(true).truncate(false).write(true).open(&side).map_err(unwritable)?;
@@ -30,7 +30,7 @@ impl InstanceLock {
 }
 
 /// Where a path leads, also where there is no file yet.
-fn real_path(path: &Path) -> PathBuf {
+pub(super) fn real_path(path: &Path) -> PathBuf {
     /// As many links as the system follows itself.
     const LINKS: usize = 40;
     let mut path = path.to_owned();
@@ -51,8 +51,9 @@ fn real_path(path: &Path) -> PathBuf {
     path
 }
 
-fn side_file(path: &Path) -> PathBuf {
+/// The file beside `path` whose name ends in `suffix`.
+pub(super) fn side_file(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(suffix);
     PathBuf::from(name)
 }

@@ -13,6 +13,7 @@ mod facts;
 mod feed;
 mod followers;
 mod guard;
+mod inspect;
 mod jobs;
 mod ledger;
 mod lock;

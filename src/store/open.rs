@@ -1,15 +1,14 @@
-//! Opening the file: is it ours, is it bound to this upstream, can it be written, is SQLite sound.
+//! Opening the file: can it be written, is SQLite sound; then it is migrated, and bound to this upstream.
 //!
-//! A file that is refused is left as it was.
+//! Must never write to a file that [`inspect`] has not seen.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sqlx::migrate::MigrateError;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -17,11 +16,12 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 use thiserror::Error;
 
+use super::inspect::inspect;
 use super::pauses::Pause;
 use crate::domain::time::Timestamp;
 
 /// Marks a file as ours: "shok" in ASCII.
-const APPLICATION_ID: i64 = 0x7368_6f6b;
+pub(super) const APPLICATION_ID: i64 = 0x7368_6f6b;
 
 /// The first SQLite without the bug that can lose data in WAL mode.
 const OLDEST_SQLITE: i64 = 3_051_003;
@@ -32,8 +32,7 @@ const WAL_PAGES: &str = "8192";
 const READERS: u32 = 4;
 const WORKER_READERS: u32 = 2;
 
-/// How every SQLite file begins.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// Why the database can't be opened; each is a line for the operator.
 #[derive(Debug, Error)]
@@ -57,6 +56,25 @@ pub enum OpenError {
     Foreign {
         /// The database file.
         path: PathBuf,
+    },
+    /// It is ours, and not whole.
+    #[error("store.path: {path} is damaged ({reason}); it was left as it is")]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no database, but the log of one.
+    #[error(
+        "store.path: there is no database in {path}, but its log {log} is there and would be lost; put the \
+         database back, or move the log away"
+    )]
+    LoneLog {
+        /// The database file.
+        path: PathBuf,
+        /// Its write-ahead log.
+        log: PathBuf,
     },
     /// It was written by a newer version.
     #[error("store.path: {path} was written by a newer version of scrapehook; it was left as it is")]
@@ -109,9 +127,7 @@ pub(super) async fn open(
     now: Timestamp,
 ) -> Result<Opened, OpenError> {
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-    if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
-        inspect(path).await?;
-    }
+    inspect(path, upstream, accept_change).await?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -136,7 +152,7 @@ pub(super) async fn open(
 
     // First of all: a start that was killed in between must not leave a file that looks foreign.
     sqlx::query("PRAGMA application_id = 0x73686f6b").execute(&mut writer).await.map_err(sqlite)?;
-    match sqlx::migrate!("./migrations").run(&mut writer).await {
+    match MIGRATIONS.run(&mut writer).await {
         Ok(()) => {}
         Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
             return Err(OpenError::Newer { path: path.to_owned() });
@@ -144,11 +160,13 @@ pub(super) async fn open(
         Err(MigrateError::Execute(source)) => return Err(unopenable(path, source)),
         Err(error) => return Err(sqlite(sqlx::Error::Migrate(Box::new(error)))),
     }
-    bind(&mut writer, path, upstream, accept_change).await?;
+    bind(&mut writer, upstream).await.map_err(sqlite)?;
     if is_backup(&mut writer).await.map_err(sqlite)? {
         restore(&mut writer, now).await.map_err(sqlite)?;
     }
     let callback_secret = remembered_secret(&mut writer, path).await?;
+    // From here on the file itself says whose it is, and what its tokens are made with, whatever becomes of its log.
+    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut writer).await.map_err(sqlite)?;
 
     let options = options.pragma("query_only", "ON");
     let readers = pool(READERS, options.clone()).await.map_err(sqlite)?;
@@ -167,71 +185,32 @@ async fn pool(most: u32, options: SqliteConnectOptions) -> Result<SqlitePool, sq
         .await
 }
 
-/// Looks at an existing file without changing a byte of it.
-async fn inspect(path: &Path) -> Result<(), OpenError> {
-    let foreign = || OpenError::Foreign { path: path.to_owned() };
-    // SQLite itself takes a file of one byte for an empty one, and would write over it.
-    let mut head = [0; MAGIC.len()];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut head)) {
-        Ok(()) if head == *MAGIC => {}
-        Ok(()) => return Err(foreign()),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(foreign()),
-        Err(source) => return Err(OpenError::Unwritable { path: path.to_owned(), source }),
-    }
-    let options = SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
-    let mut connection = options.connect().await.map_err(|error| unopenable(path, error))?;
-    let id: i64 = sqlx::query_scalar("PRAGMA application_id")
-        .fetch_one(&mut connection)
-        .await
-        .map_err(|error| unopenable(path, error))?;
-    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master")
-        .fetch_one(&mut connection)
-        .await
-        .map_err(|error| unopenable(path, error))?;
-    let closed = connection.close().await;
-    if id != APPLICATION_ID && (id != 0 || tables > 0) {
-        return Err(foreign());
-    }
-    closed.map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
-}
-
-fn unopenable(path: &Path, error: sqlx::Error) -> OpenError {
-    let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
-    let primary = code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff);
-    match primary {
-        // SQLITE_NOTADB, SQLITE_CORRUPT
-        Some(26 | 11) => OpenError::Foreign { path: path.to_owned() },
+pub(super) fn unopenable(path: &Path, error: sqlx::Error) -> OpenError {
+    match primary_code(&error) {
+        // SQLITE_CORRUPT
+        Some(11) => OpenError::Damaged { path: path.to_owned(), reason: words(&error) },
+        // SQLITE_NOTADB
+        Some(26) => OpenError::Foreign { path: path.to_owned() },
         // SQLITE_READONLY, SQLITE_CANTOPEN
         Some(8 | 14) => OpenError::Unwritable {
             path: path.to_owned(),
-            source: io::Error::new(io::ErrorKind::PermissionDenied, error.to_string()),
+            source: io::Error::new(io::ErrorKind::PermissionDenied, words(&error)),
         },
         _ => OpenError::Sqlite { path: path.to_owned(), source: error },
     }
 }
 
-async fn bind(
-    writer: &mut SqliteConnection,
-    path: &Path,
-    upstream: &str,
-    accept_change: bool,
-) -> Result<(), OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-    let bound: Option<String> = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'upstream'")
-        .fetch_optional(&mut *writer)
-        .await
-        .map_err(sqlite)?;
-    match bound {
-        Some(bound) if bound == upstream => return Ok(()),
-        Some(bound) if !accept_change => {
-            return Err(OpenError::OtherUpstream {
-                path: path.to_owned(),
-                bound,
-                asked: upstream.to_owned(),
-            });
-        }
-        _ => {}
-    }
+fn words(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+}
+
+/// SQLite's code for an error, without what details it.
+pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
+    Some(code & 0xff)
+}
+
+async fn bind(writer: &mut SqliteConnection, upstream: &str) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO meta (key, value) VALUES ('upstream', ?1)
          ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -239,8 +218,7 @@ async fn bind(
     .bind(upstream)
     .execute(writer)
     .await
-    .map_err(sqlite)?;
-    Ok(())
+    .map(|_| ())
 }
 
 async fn is_backup(writer: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
