@@ -116,10 +116,12 @@ impl Store {
         let lock = lock::InstanceLock::take(path)?;
         let Opened { writer, readers, worker_readers, callback_secret } =
             open::open(path, upstream, accept_change, now).await?;
-        let settlements = settlements::Settlements::default();
-        let (queues, writer, seq) = writer::new(writer, lock, policy, settlements.clone());
         let callback_secret = callback_secret.into();
         let guard = guard::Guard::new(path);
+        let pools = [readers.clone(), worker_readers.clone()];
+        let settlements = settlements::Settlements::default();
+        let (queues, writer, seq) =
+            writer::new(writer, lock, pools, guard.clone(), policy, settlements.clone());
         let feed = Arc::default();
         let store =
             Self { readers, worker_readers, queues, seq, callback_secret, policy, guard, settlements, feed };
@@ -132,10 +134,12 @@ impl Store {
         Self { readers: self.worker_readers.clone(), ..self.clone() }
     }
 
-    /// Returns once the file or its log was deleted or replaced underneath: what is written then is lost.
+    /// Returns once the file or its log was deleted, replaced or emptied underneath. From then on nothing is
+    /// written any more: it would be lost.
     pub async fn file_gone(&self) {
         let file = self.guard.watch().await;
-        tracing::error!(file = %file.display(), "the database was deleted or replaced underneath");
+        self.queues.give_up();
+        tracing::error!(file = %file.display(), "the database was deleted, replaced or emptied underneath");
     }
 
     /// The secret that this file generated for callback tokens.

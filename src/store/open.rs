@@ -168,7 +168,9 @@ pub(super) async fn open(
     // From here on the file itself says whose it is, and what its tokens are made with, whatever becomes of its log.
     sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut writer).await.map_err(sqlite)?;
 
-    let options = options.pragma("query_only", "ON");
+    // Read-only down to the file: at their end such connections copy nothing out of the log. One that was opened
+    // after the log was taken away would copy from a log of its own into the database.
+    let options = options.read_only(true).create_if_missing(false);
     let readers = pool(READERS, options.clone()).await.map_err(sqlite)?;
     let worker_readers = pool(WORKER_READERS, options).await.map_err(sqlite)?;
     Ok(Opened { writer, readers, worker_readers, callback_secret })

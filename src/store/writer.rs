@@ -5,13 +5,15 @@
 //! of their own that is served after everything else, so a stranger can't starve a sender.
 
 use sqlx::Connection;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::guard::Guard;
 use super::lock::InstanceLock;
 use super::op::{Effect, Op};
+use super::open::primary_code;
 use super::settlements::Settlements;
 use super::working_set::WorkingSet;
 use super::{Policy, batch};
@@ -23,6 +25,8 @@ const BATCH: usize = 256;
 const QUEUE: usize = 8_192;
 /// Most hints that wait for their commit.
 const HINT_QUEUE: usize = 64;
+/// SQLite's code where another process kept its lock for longer than we wait.
+const SQLITE_BUSY: i32 = 5;
 
 /// Why an operation is not on disk.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -51,6 +55,7 @@ pub(super) struct Queues {
     facts: mpsc::Sender<Message>,
     hints: mpsc::Sender<Message>,
     stop: CancellationToken,
+    given_up: CancellationToken,
 }
 
 impl Queues {
@@ -83,6 +88,11 @@ impl Queues {
     pub(super) fn close(&self) {
         self.stop.cancel();
     }
+
+    /// From now on nothing is written, and everybody who asks hears so.
+    pub(super) fn give_up(&self) {
+        self.given_up.cancel();
+    }
 }
 
 /// Owns the write connection; does nothing until it is [`run`](Self::run).
@@ -92,10 +102,13 @@ pub struct Writer {
     facts: mpsc::Receiver<Message>,
     hints: mpsc::Receiver<Message>,
     stop: CancellationToken,
+    given_up: CancellationToken,
     seq: watch::Sender<i64>,
     policy: Policy,
     settlements: Settlements,
     loaded: WorkingSet,
+    readers: [SqlitePool; 2],
+    guard: Guard,
     /// The connection's thread is gone.
     is_lost: bool,
     _lock: InstanceLock,
@@ -104,23 +117,28 @@ pub struct Writer {
 pub(super) fn new(
     connection: SqliteConnection,
     lock: InstanceLock,
+    readers: [SqlitePool; 2],
+    guard: Guard,
     policy: Policy,
     settlements: Settlements,
 ) -> (Queues, Writer, watch::Receiver<i64>) {
     let (facts, facts_in) = mpsc::channel(QUEUE);
     let (hints, hints_in) = mpsc::channel(HINT_QUEUE);
     let (seq, committed) = watch::channel(0);
-    let stop = CancellationToken::new();
-    let queues = Queues { facts, hints, stop: stop.clone() };
+    let (stop, given_up) = (CancellationToken::new(), CancellationToken::new());
+    let queues = Queues { facts, hints, stop: stop.clone(), given_up: given_up.clone() };
     let writer = Writer {
         connection,
         facts: facts_in,
         hints: hints_in,
         stop,
+        given_up,
         seq,
         policy,
         settlements,
         loaded: WorkingSet::default(),
+        readers,
+        guard,
         is_lost: false,
         _lock: lock,
     };
@@ -158,19 +176,41 @@ impl Writer {
             if batch.is_empty() {
                 break;
             }
-            self.write(&mut batch).await;
+            let was_locked = self.write(&mut batch).await;
+            if was_locked {
+                // Each batch waits for the lock anew: who came meanwhile would wait for all before it.
+                batch.extend(next.take());
+                while let Ok(message) = self.facts.try_recv().or_else(|_| self.hints.try_recv()) {
+                    batch.push(message);
+                }
+                answer(&mut batch, WriteError::Failed);
+            }
             if self.is_lost {
                 // Without its connection nothing can be written any more: the service ends.
                 return;
             }
         }
+        for readers in &self.readers {
+            readers.close().await;
+        }
+        if !self.guard.has_database() {
+            // To close is to copy the log into whatever lies there now, and to delete it.
+            std::mem::forget(self.connection);
+            return;
+        }
+        // The last connection to close copies the log into the database, and deletes it.
         if let Err(error) = self.connection.close().await {
             tracing::warn!(%error, "the database was not closed cleanly");
         }
     }
 
-    async fn write(&mut self, messages: &mut Vec<Message>) {
+    /// Writes and answers; says whether another process held the lock for too long.
+    async fn write(&mut self, messages: &mut Vec<Message>) -> bool {
         FailPoint::BatchTaken.pass();
+        if self.given_up.is_cancelled() {
+            answer(messages, WriteError::Failed);
+            return false;
+        }
         let ops: Vec<&Op> = messages.iter().map(|message| &message.op).collect();
         let results = match self.commit(&ops).await {
             Ok(effects) => effects.into_iter().map(Ok).collect(),
@@ -185,14 +225,16 @@ impl Writer {
                 results
             }
             Err(error) => {
-                let failure = failed(error);
-                ops.iter().map(|_| Err(failure)).collect()
+                let was_locked = primary_code(&error) == Some(SQLITE_BUSY);
+                answer(messages, failed(error));
+                return was_locked;
             }
         };
         for (message, result) in messages.drain(..).zip(results) {
             // A caller that left is of no concern: its operation is on disk all the same.
             let _ = message.reply.send(result);
         }
+        false
     }
 
     async fn commit(&mut self, ops: &[&Op]) -> Result<Vec<Effect>, sqlx::Error> {
@@ -215,6 +257,12 @@ impl Writer {
     }
 }
 
+fn answer(messages: &mut Vec<Message>, error: WriteError) {
+    for message in messages.drain(..) {
+        let _ = message.reply.send(Err(error));
+    }
+}
+
 fn one(effects: Vec<Effect>) -> Result<Effect, WriteError> {
     effects.into_iter().next().ok_or(WriteError::Failed)
 }
@@ -227,11 +275,8 @@ fn failed(error: sqlx::Error) -> WriteError {
 /// Whether the whole file is in trouble (busy, out of memory, read-only, I/O, corrupt, full), not one row.
 fn is_about_the_file(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Database(error) => {
-            let code = error.code().and_then(|code| code.parse::<i32>().ok());
-            // SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH
-            !matches!(code.map(|code| code & 0xff), Some(1 | 18 | 19 | 20))
-        }
+        // SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH
+        sqlx::Error::Database(_) => !matches!(primary_code(error), Some(1 | 18 | 19 | 20)),
         sqlx::Error::RowNotFound | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => false,
         _ => true,
     }

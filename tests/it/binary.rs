@@ -22,12 +22,14 @@ pub const CALLBACK_SECRET: &str = "callback-secret-that-must-not-show";
 pub struct Binary {
     folder: TempDir,
     variables: Vec<(String, String)>,
+    /// The command that it is an argument of.
+    within: Vec<String>,
 }
 
 impl Binary {
     /// Without a variable.
     pub fn bare() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
+        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), within: Vec::new() }
     }
 
     pub fn new() -> Self {
@@ -66,13 +68,20 @@ impl Binary {
         self
     }
 
+    /// Has it started by another command, which must become it: the process keeps its id.
+    pub fn within(mut self, command: &[&str]) -> Self {
+        self.within = command.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_scrapehook"));
-        command.args(arguments).current_dir(self.folder.path()).env_clear();
+        let mut words = self.within.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_scrapehook")]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).args(arguments).current_dir(self.folder.path()).env_clear();
         command.envs(self.variables.iter().cloned()).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -186,6 +195,11 @@ impl Serving {
         std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
     }
 
+    /// Kills it, and does not wait.
+    pub fn kill(&self) {
+        signal(self.child.id(), "-KILL");
+    }
+
     /// Kills it, and gives its log.
     pub fn end(&mut self) -> String {
         let _ = self.child.kill();
@@ -240,19 +254,30 @@ pub struct Process {
 impl Process {
     /// With a job of so many mixed URLs, all of them sent.
     pub async fn start(urls: usize) -> Self {
-        Self::start_with(urls, &[]).await
+        Self::start_as(urls, |binary| binary).await
     }
 
-    pub async fn start_with(urls: usize, settings: &[(&str, &str)]) -> Self {
-        let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-        let binary = Binary::with_upstream(&upstream.url()).await;
-        let binary = settings.iter().fold(binary, |binary, (key, value)| binary.set(key, value));
+    /// The same, with a binary that is set up further.
+    pub async fn start_as(urls: usize, set_up: impl FnOnce(Binary) -> Binary) -> Self {
+        let process = Self::idle(Settings::default(), set_up).await;
+        assert_eq!(process.submit(urls).await, 202);
+        process.upstream.until(|upstream| upstream.charged().len() == urls).await;
+        process
+    }
+
+    /// Without a job.
+    pub async fn idle(settings: Settings, set_up: impl FnOnce(Binary) -> Binary) -> Self {
+        let upstream = simulator(Settings { download_delay: NEVER, ..settings }).await;
+        let binary = set_up(Binary::with_upstream(&upstream.url()).await);
         let serving = binary.serve(&[]);
         let client = Client::builder().no_proxy().build().unwrap();
-        let job = client.post(format!("{}/v1/jobs", serving.base));
-        let job = job.json(&json!({ "video_urls": mixed_urls(urls) })).send().await.unwrap();
-        assert_eq!(job.status(), 202);
-        upstream.until(|upstream| upstream.charged().len() == urls).await;
         Self { upstream, binary, serving, client }
+    }
+
+    /// Submits a job of so many mixed URLs; gives the status.
+    pub async fn submit(&self, urls: usize) -> u16 {
+        let job = self.client.post(format!("{}/v1/jobs", self.serving.base));
+        let job = job.json(&json!({ "video_urls": mixed_urls(urls) })).send().await.unwrap();
+        job.status().as_u16()
     }
 }

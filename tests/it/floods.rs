@@ -168,7 +168,10 @@ async fn idle_connections_cost_little_and_are_closed_in_time() {
     // Long enough for all of them to be open at once.
     let timeout = format!("{}s", 5 + count / 500);
     let settings = [("SERVER__MAX_CONNECTIONS", most.as_str()), ("SERVER__HEADER_TIMEOUT", &timeout)];
-    let service = Process::start_with(1, &settings).await;
+    let service = Process::start_as(1, |binary| {
+        settings.iter().fold(binary, |binary, (key, value)| binary.set(key, value))
+    })
+    .await;
     let (before, descriptors) = (service.serving.memory(), service.serving.descriptors());
     let started = Instant::now();
     let mut idle = Vec::new();

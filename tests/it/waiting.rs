@@ -76,7 +76,7 @@ async fn waits_end_with_the_service() {
 async fn a_thousand_who_wait_cost_nothing_until_all_of_them_are_answered() {
     const WAITING: usize = 1_000;
     rlimit::increase_nofile_limit(WAITING as u64 + 512).unwrap();
-    let service = Process::start_with(1, &[]).await;
+    let service = Process::start(1).await;
     let jobs: Value = service
         .client
         .get(format!("{}/v1/jobs", service.serving.base))
