@@ -12,8 +12,11 @@ mod cancels;
 mod carriers;
 mod configuration;
 mod conversations;
+mod damage;
 mod decisions;
 mod disk;
+#[cfg(target_os = "linux")]
+mod faulty_disk;
 mod file;
 mod fixtures;
 mod floods;
