@@ -7,8 +7,9 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use super::Context;
 use super::body::{self, Unread};
@@ -21,7 +22,17 @@ use crate::failpoint::FailPoint;
 use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 use crate::upstream::wire::Notice;
 
-/// Keeps what arrives: as a callback where the path ends in a good token, else as a hint.
+/// What became of a body.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct KeptAnswer {
+    /// `callback` or `hint`.
+    kept: &'static str,
+}
+
+/// Takes a callback from upstream.
+///
+/// With a good token it is a fact, without one a hint.
+#[utoipa::path(post, path = "/callback/{token}", tag = "callbacks", params(("token" = String, Path, description = "What the callback URL ends in.")), request_body(description = "Anything.", content((serde_json::Value = "application/json"))), responses((status = 200, description = "On disk.", body = KeptAnswer), (status = 202, description = "Kept as a hint.", body = KeptAnswer), (status = 413, description = "Larger than callback.max_body."), (status = 503, description = "Not kept: send it again.")))]
 pub(super) async fn receive_callback(
     State(context): State<Context>,
     request: Request,
@@ -50,13 +61,19 @@ pub(super) async fn receive_callback(
             let (upstream_id, new) = (upstream_id.clone(), TaskId::new(at));
             let callback = AcceptedCallback { upstream_id, new, at, body, body_hash, meaning };
             context.store.accept_callback(callback).await?;
-            return Ok(Json(json!({ "kept": "callback" })).into_response());
+            return Ok(Json(KeptAnswer { kept: "callback" }).into_response());
         }
         context.store.receive_hint(ReceivedHint { at, body, body_hash, upstream_id: notice.task_id }).await?;
-        return Ok((StatusCode::ACCEPTED, Json(json!({ "kept": "hint" }))).into_response());
+        return Ok((StatusCode::ACCEPTED, Json(KeptAnswer { kept: "hint" })).into_response());
     };
     let callback = ReceivedCallback { task, at, body, body_hash, meaning, upstream_id: notice.task_id };
     context.store.receive_callback(callback).await?;
     FailPoint::CallbackKept.pass();
-    Ok(Json(json!({ "kept": "callback" })).into_response())
+    Ok(Json(KeptAnswer { kept: "callback" }).into_response())
+}
+
+/// Takes a callback without a token: a hint.
+#[utoipa::path(post, path = "/callback", tag = "callbacks", request_body(description = "Anything.", content((serde_json::Value = "application/json"))), responses((status = 200, description = "On disk; where callback.without_token is `accept`.", body = KeptAnswer), (status = 202, description = "Kept as a hint.", body = KeptAnswer), (status = 413, description = "Larger than callback.max_body."), (status = 503, description = "Not kept: send it again.")))]
+pub(super) async fn receive_hint(context: State<Context>, request: Request) -> Result<Response, Problem> {
+    receive_callback(context, request).await
 }

@@ -177,7 +177,7 @@ impl IntoResponse for Problem {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Body<'a> {
+pub(super) struct ProblemBody<'a> {
     r#type: &'static str,
     title: &'a str,
     status: u16,
@@ -198,7 +198,7 @@ pub(super) fn raw(status: StatusCode, request_id: &str) -> Vec<u8> {
     let code = Code::BadRequest;
     let title = status.canonical_reason().unwrap_or_default();
     let detail = "This could not be read as an HTTP request.";
-    let body = Body {
+    let body = ProblemBody {
         r#type: "about:blank",
         title,
         status: status.as_u16(),
@@ -228,7 +228,7 @@ pub(super) fn render(mut response: Response, request_id: &str) -> Response {
         Problem::new(code, format!("{}.", code.parts().2))
     });
     let (_, code, title) = problem.code.parts();
-    let body = Json(Body {
+    let body = Json(ProblemBody {
         r#type: "about:blank",
         title,
         status: status.as_u16(),

@@ -3,23 +3,40 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Context;
 use super::error::{Code, Problem};
 use super::query::{self, Page, Params};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventKind};
+use crate::domain::id::JobId;
 use crate::store::EventFilter;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// Only those of this job.
+    #[param(value_type = Option<JobId>)]
     job: Option<String>,
+    /// Only those of this task, by our id or upstream's.
+    #[param(value_type = Option<String>)]
     task: Option<String>,
+    /// Only events of this kind.
+    #[param(value_type = Option<EventKind>)]
     kind: Option<String>,
+    /// Items of a page; 50 where it is not given.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
+    /// The last `seq` seen; 0 is the beginning.
+    #[param(value_type = Option<i64>, minimum = 0)]
     after: Option<String>,
 }
 
+/// Lists what changed, oldest first.
+///
+/// `next` is never null: it is the place to ask from the next time.
+#[utoipa::path(get, path = "/v1/events", tag = "events", params(ListParams), responses((status = 200, description = "A page of events.", body = Page<Event>), (status = 410, description = "What came after the cursor is no longer kept.")))]
 pub(super) async fn list_events(
     State(context): State<Context>,
     Params(params): Params<ListParams>,

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Context;
 use super::error::Problem;
@@ -34,25 +34,39 @@ impl Proof {
     }
 }
 
-/// The process answers.
-pub(super) async fn get_health() -> Json<Value> {
-    Json(json!({ "status": "alive" }))
+/// What a healthy service says.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HealthAnswer {
+    status: &'static str,
 }
 
-/// A commit works, proven by one.
-pub(super) async fn get_readiness(State(context): State<Context>) -> Result<Json<Value>, Problem> {
+/// Says that the process answers.
+#[utoipa::path(get, path = "/healthz", tag = "operating", responses((status = 200, description = "It does.", body = HealthAnswer)))]
+pub(super) async fn get_health() -> Json<HealthAnswer> {
+    Json(HealthAnswer { status: "alive" })
+}
+
+/// Says that a commit works, proven by one.
+#[utoipa::path(get, path = "/readyz", tag = "operating", responses((status = 200, description = "It does.", body = HealthAnswer), (status = 503, description = "It does not.")))]
+pub(super) async fn get_readiness(State(context): State<Context>) -> Result<Json<HealthAnswer>, Problem> {
     context.proof.make(&context.store).await?;
-    Ok(Json(json!({ "status": "ready" })))
+    Ok(Json(HealthAnswer { status: "ready" }))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageParams {
+    /// Items of a page; 50 where it is not given.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>)]
     after: Option<String>,
 }
 
-/// The hints kept.
+/// Lists the hints that are kept: callbacks without a good token, newest first.
+#[utoipa::path(get, path = "/v1/quarantine", tag = "operating", params(PageParams), responses((status = 200, description = "A page of hints.", body = Page<Hint>)))]
 pub(super) async fn list_quarantine(
     State(context): State<Context>,
     Params(params): Params<PageParams>,

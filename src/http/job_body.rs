@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use super::error::{Code, Fault, Problem};
 use crate::domain::job::{JobOptions, Library, Quality};
@@ -15,6 +16,43 @@ use crate::domain::url::PostUrl;
 const LABELS: usize = 32;
 /// Most characters of a label's key or value, and of `unique_id`.
 const TEXT_CHARS: usize = 256;
+
+/// What `POST /v1/jobs` takes as JSON; at least one URL in one of the two lists.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the body is read field by field, to name every fault; this is its description")]
+pub(super) struct JobRequest {
+    /// Post URLs of any platforms.
+    #[schema(min_items = 1, max_items = 10_000, example = json!(["https://www.youtube.com/watch?v=o9vgXOH4ET0"]))]
+    video_urls: Vec<PostUrlText>,
+    /// Upstream's own second list; added to the first.
+    #[schema(max_items = 10_000)]
+    tiktok_post_urls: Option<Vec<PostUrlText>>,
+    /// Folder name in the account.
+    #[schema(
+        min_length = 1,
+        max_length = 256,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
+    unique_id: Option<String>,
+    /// Folder number in the account; instead of `unique_id`.
+    folder_id: Option<i64>,
+    /// Lines of the picture; 360, and 720 in the library `public`, where it is not given.
+    quality: Option<Quality>,
+    /// Where the videos go; `public` is for everybody and for ever. `private` where it is not given.
+    library: Option<Library>,
+    /// Words to find the job by; at most 32.
+    labels: Option<BTreeMap<String, String>>,
+    /// Also send what is indexed or on its way.
+    force: Option<bool>,
+    /// Say what would be done, and do nothing.
+    dry_run: Option<bool>,
+}
+
+/// The URL of a post.
+#[derive(ToSchema)]
+#[schema(max_length = 2048, format = "uri", pattern = r"^https?://[a-z0-9-]+(\.[a-z0-9-]+)+/")]
+#[expect(dead_code, reason = "the same")]
+struct PostUrlText(String);
 
 /// A job as asked for, without faults.
 #[derive(Debug)]

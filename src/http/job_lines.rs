@@ -23,7 +23,7 @@ impl Urls {
     }
 
     /// Takes one; `false` where there are too many to go on.
-    fn take(&mut self, line: u64, text: &str) -> bool {
+    fn take(&mut self, text: &str, line: impl FnOnce() -> u64) -> bool {
         self.count += 1;
         if self.count > self.most {
             let detail = format!("at most {} URLs make a job", self.most);
@@ -32,7 +32,7 @@ impl Urls {
         }
         match PostUrl::parse(text) {
             Ok(url) => self.urls.push(url),
-            Err(error) => self.fault(line, error),
+            Err(error) => self.fault(line(), error),
         }
         true
     }
@@ -56,8 +56,8 @@ pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Probl
             continue;
         }
         let goes_on = match std::str::from_utf8(text) {
-            Ok(text) => urls.take(line, text),
-            Err(_) => urls.take(line, "\0"),
+            Ok(text) => urls.take(text, || line),
+            Err(_) => urls.take("\0", || line),
         };
         if !goes_on {
             break;
@@ -82,13 +82,21 @@ pub(super) fn read_csv(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem
     for row in reader.byte_records() {
         // Reading bytes from memory with rows of any length can't fail.
         let Ok(row) = row else { continue };
-        let line = row.position().map_or(0, csv::Position::line);
+        let start = row.position().map_or(0, csv::Position::byte);
         let text = row.get(column).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
-        if !urls.take(line, text) {
+        if !urls.take(text, || line_of(body, start)) {
             break;
         }
     }
     urls.done()
+}
+
+/// The line of what comes after this place; blank lines before it belong to nothing.
+fn line_of(body: &[u8], start: u64) -> u64 {
+    let start = usize::try_from(start).unwrap_or(usize::MAX).min(body.len());
+    let blank = body[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let before = body[..start + blank].iter().filter(|byte| **byte == b'\n').count();
+    before as u64 + 1
 }
 
 #[cfg(test)]

@@ -5,18 +5,19 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Context;
 use super::auth::Caller;
 use super::body::{self, Kind};
 use super::error::{Code, Problem};
-use super::job_body::{self, AskedJob};
+use super::job_body::{self, AskedJob, JobRequest};
 use super::job_lines;
 use super::query::{self, NoParams, Page, Params};
 use super::wait;
 use crate::clock;
 use crate::domain::id::JobId;
-use crate::domain::job::{Job, JobState};
+use crate::domain::job::{Job, JobPlan, JobState, UrlState};
 use crate::domain::plan::fold;
 use crate::domain::task::JobUrl;
 use crate::store::{Awaited, CreatedJob, Decision, IdempotencyKey, JobFilter, NewJob, Store};
@@ -24,6 +25,22 @@ use crate::store::{Awaited, CreatedJob, Decision, IdempotencyKey, JobFilter, New
 /// Most bytes of a job's body.
 const BODY: usize = 8 * 1024 * 1024;
 
+/// Submits a job: up to 10,000 URLs, platforms mixed.
+///
+/// With `text/plain` (one URL a line) or `text/csv` (a column `url`), the other fields are query parameters, a label as `label=key:value`. Videos of the library `public` stay there for everybody, for ever. The same `Idempotency-Key` with the same request gives the same job again.
+#[utoipa::path(post, path = "/v1/jobs", tag = "jobs",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A word of yours for this request, kept for ever.", min_length = 1, max_length = 255)),
+    request_body(description = "The job.", content((JobRequest = "application/json"), (String = "text/plain"), (String = "text/csv"))),
+    responses(
+        (status = 200, description = "A dry run: what would be done.", body = JobPlan),
+        (status = 202, description = "The job, on disk.", body = Job, headers(
+            ("Location" = String, description = "Where the job is."),
+            ("Idempotent-Replayed" = Option<String>, description = "`true` where the job was there already."))),
+        (status = 408, description = "The body took too long."),
+        (status = 413, description = "The body is larger than 8 MiB."),
+        (status = 415, description = "Another content type."),
+        (status = 422, description = "Faults in the body, each named; or the key came with another request before.")
+    ))]
 pub(super) async fn submit_job(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -105,15 +122,26 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// Only those in this state.
+    #[param(value_type = Option<JobState>)]
     state: Option<String>,
+    /// `key:value`.
+    #[param(value_type = Option<String>, pattern = "^[^:]+:")]
     label: Option<String>,
+    /// Items of a page; 50 where it is not given.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>)]
     after: Option<String>,
 }
 
+/// Lists jobs, newest first.
+#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(ListParams), responses((status = 200, description = "A page of jobs.", body = Page<Job>)))]
 pub(super) async fn list_jobs(
     State(context): State<Context>,
     Params(params): Params<ListParams>,
@@ -139,6 +167,8 @@ fn parse_id(id: &str) -> Result<JobId, Problem> {
     id.parse().map_err(|_| Problem::not_found("job"))
 }
 
+/// Shows one job with its tasks.
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = JobId, Path, description = "The job."), WaitParams), responses((status = 200, description = "The job.", body = Job)))]
 pub(super) async fn get_job(
     State(context): State<Context>,
     Path(id): Path<String>,
@@ -151,6 +181,8 @@ pub(super) async fn get_job(
     job.map(Json).ok_or_else(|| Problem::not_found("job"))
 }
 
+/// Cancels what has not been sent of a job.
+#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = JobId, Path, description = "The job.")), responses((status = 200, description = "The job.", body = Job), (status = 409, description = "Nothing of it still waits to be sent.")))]
 pub(super) async fn cancel_job(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -167,20 +199,32 @@ pub(super) async fn cancel_job(
     context.store.job(id).await?.map(Json).ok_or_else(|| Problem::not_found("job"))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WaitParams {
+    /// Answer once it has settled, or after this time: `30s`, at most `120s`.
+    #[param(value_type = Option<String>, example = "30s", pattern = "^([0-9]|[1-9][0-9]|1[01][0-9]|120)s$")]
     pub(super) wait: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UrlParams {
+    /// Only those in this state.
+    #[param(value_type = Option<UrlState>)]
     state: Option<String>,
+    /// Items of a page; 50 where it is not given.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>)]
     after: Option<String>,
 }
 
+/// Lists the URLs of a job, in the order of its plan.
+#[utoipa::path(get, path = "/v1/jobs/{id}/urls", tag = "jobs", params(("id" = JobId, Path, description = "The job."), UrlParams), responses((status = 200, description = "A page of URLs.", body = Page<JobUrl>)))]
 pub(super) async fn list_job_urls(
     State(context): State<Context>,
     Path(id): Path<String>,

@@ -12,6 +12,7 @@ mod job_body;
 mod job_lines;
 mod jobs;
 mod listener;
+mod openapi;
 mod query;
 mod sending;
 mod status;
@@ -31,6 +32,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
 
 pub use listener::{Limits as ConnectionLimits, serve};
 pub use status::Surroundings;
@@ -51,6 +56,8 @@ struct Context {
     /// What waits or streams ends with it.
     stop: CancellationToken,
     surroundings: Surroundings,
+    /// The description of the API.
+    document: Arc<str>,
     limits: Limits,
 }
 
@@ -77,37 +84,45 @@ pub fn routes(
         without_token: config.callback.without_token,
         stop,
         surroundings,
+        document: "".into(),
         limits: Limits {
             callback_body: config.callback.max_body,
             body_timeout: config.server.body_timeout,
             urls_per_job: config.dispatch.max_urls_per_job,
         },
     };
-    Router::new()
-        .route("/callback", post(callback::receive_callback))
-        .route("/callback/", post(callback::receive_callback))
+    let (router, document) = OpenApiRouter::with_openapi(openapi::Described::openapi())
+        .routes(routes!(jobs::submit_job, jobs::list_jobs))
+        .routes(routes!(jobs::get_job))
+        .routes(routes!(jobs::list_job_urls))
+        .routes(routes!(jobs::cancel_job))
+        .routes(routes!(tasks::list_tasks))
+        .routes(routes!(tasks::get_task))
+        .routes(routes!(tasks::list_task_callbacks))
+        .routes(routes!(tasks::retry_task))
+        .routes(routes!(tasks::adopt_task))
+        .routes(routes!(tasks::refresh_task))
+        .routes(routes!(tasks::cancel_task))
+        .routes(routes!(sending::pause_sending))
+        .routes(routes!(sending::resume_sending))
+        .routes(routes!(videos::list_videos))
+        .routes(routes!(videos::get_video))
+        .routes(routes!(events::list_events))
+        .routes(routes!(stream::stream_events))
+        .routes(routes!(status::get_status))
+        .routes(routes!(health::list_quarantine))
+        .routes(routes!(health::get_health))
+        .routes(routes!(health::get_readiness))
+        .split_for_parts();
+    let document = openapi::complete(document).to_pretty_json().unwrap_or_default().into();
+    let context = Context { document, ..context };
+    router
+        // A token is whatever follows: a hint may have any path.
+        .route("/callback", post(callback::receive_hint))
+        .route("/callback/", post(callback::receive_hint))
         .route("/callback/{*token}", post(callback::receive_callback))
-        .route("/v1/jobs", post(jobs::submit_job).get(jobs::list_jobs))
-        .route("/v1/jobs/{id}", get(jobs::get_job))
-        .route("/v1/jobs/{id}/urls", get(jobs::list_job_urls))
-        .route("/v1/jobs/{id}/cancel", post(jobs::cancel_job))
-        .route("/v1/tasks", get(tasks::list_tasks))
-        .route("/v1/tasks/{id}", get(tasks::get_task))
-        .route("/v1/tasks/{id}/callbacks", get(tasks::list_task_callbacks))
-        .route("/v1/tasks/{id}/retry", post(tasks::retry_task))
-        .route("/v1/tasks/{id}/adopt", post(tasks::adopt_task))
-        .route("/v1/tasks/{id}/refresh", post(tasks::refresh_task))
-        .route("/v1/tasks/{id}/cancel", post(tasks::cancel_task))
-        .route("/v1/pause", post(sending::pause_sending))
-        .route("/v1/resume", post(sending::resume_sending))
-        .route("/v1/videos", get(videos::list_videos))
-        .route("/v1/videos/{video_id}", get(videos::get_video))
-        .route("/v1/events", get(events::list_events))
-        .route("/v1/events/stream", get(stream::stream_events))
-        .route("/v1/status", get(status::get_status))
-        .route("/v1/quarantine", get(health::list_quarantine))
-        .route("/healthz", get(health::get_health))
-        .route("/readyz", get(health::get_readiness))
+        .route("/openapi.json", get(openapi::get_document))
+        .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
         .layer(middleware::from_fn_with_state(context.clone(), auth::check_key))
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(middleware::from_fn(finish))

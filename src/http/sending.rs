@@ -18,6 +18,8 @@ pub(super) struct Sending {
     paused: Vec<Pause>,
 }
 
+/// Stops sending until it is resumed.
+#[utoipa::path(post, path = "/v1/pause", tag = "operating", responses((status = 200, description = "Why nothing is sent.", body = Sending)))]
 pub(super) async fn pause_sending(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -27,6 +29,8 @@ pub(super) async fn pause_sending(
     Ok(Json(Sending { paused: context.store.pauses().await? }))
 }
 
+/// Lifts every pause, whatever its reason.
+#[utoipa::path(post, path = "/v1/resume", tag = "operating", responses((status = 200, description = "No pause is left.", body = Sending)))]
 pub(super) async fn resume_sending(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,

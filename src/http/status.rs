@@ -64,6 +64,8 @@ struct UpstreamStatus {
     interval_ms: u64,
 }
 
+/// Says what is wrong, since when, and what to do about it.
+#[utoipa::path(get, path = "/v1/status", tag = "operating", responses((status = 200, description = "How things are.", body = Status)))]
 pub(super) async fn get_status(
     State(context): State<Context>,
     Params(NoParams {}): Params<NoParams>,

@@ -13,12 +13,14 @@ use axum::response::sse::{self, Sse};
 use futures_util::{Stream, stream};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
+use utoipa::IntoParams;
 
 use super::Context;
 use super::error::{Code, Problem};
 use super::events::{self, Filters};
 use super::query::Params;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventKind};
+use crate::domain::id::JobId;
 use crate::store::Follower;
 
 /// Between two signs of life.
@@ -28,14 +30,25 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// Most events that one look into the file brings.
 const PAGE: i64 = 500;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StreamParams {
+    /// Only those of this job.
+    #[param(value_type = Option<JobId>)]
     job: Option<String>,
+    /// Only those of this task, by our id or upstream's.
+    #[param(value_type = Option<String>)]
     task: Option<String>,
+    /// Only events of this kind.
+    #[param(value_type = Option<EventKind>)]
     kind: Option<String>,
 }
 
+/// Streams what changes, as server-sent events.
+///
+/// `id` is the `seq`, `event` the kind, `data` the event. It starts at now, or after `Last-Event-ID`.
+#[utoipa::path(get, path = "/v1/events/stream", tag = "events", params(StreamParams, ("Last-Event-ID" = Option<i64>, Header, description = "The last `id` seen; 0 is the beginning.", minimum = 0)), responses((status = 200, description = "The stream.", content_type = "text/event-stream", body = String), (status = 404, description = "There is no such task."), (status = 410, description = "What came after the cursor is no longer kept.")))]
 pub(super) async fn stream_events(
     State(context): State<Context>,
     Params(params): Params<StreamParams>,

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Context;
 use super::auth::Caller;
@@ -16,21 +17,36 @@ use super::query::{self, NoParams, Page, Params};
 use super::wait;
 use crate::clock;
 use crate::domain::callback::Callback;
-use crate::domain::id::TaskId;
-use crate::domain::task::Task;
+use crate::domain::id::{JobId, TaskId};
+use crate::domain::task::{Task, TaskState};
 use crate::store::{Awaited, CallbackPage, Decision, Store, TaskFilter};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// Only those in this state.
+    #[param(value_type = Option<TaskState>)]
     state: Option<String>,
+    /// Only those of this job.
+    #[param(value_type = Option<JobId>)]
     job: Option<String>,
+    /// `tiktok`, `youtube`, `instagram`, `x`, or the host itself.
+    #[param(value_type = Option<String>)]
     platform: Option<String>,
+    /// Any spelling of the post's URL.
+    #[param(value_type = Option<String>, max_length = 2048)]
     url: Option<String>,
+    /// Items of a page; 50 where it is not given.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>)]
     after: Option<String>,
 }
 
+/// Lists tasks, newest first.
+#[utoipa::path(get, path = "/v1/tasks", tag = "tasks", params(ListParams), responses((status = 200, description = "A page of tasks.", body = Page<Task>)))]
 pub(super) async fn list_tasks(
     State(context): State<Context>,
     Params(params): Params<ListParams>,
@@ -53,6 +69,8 @@ async fn find(context: &Context, id: &str) -> Result<TaskId, Problem> {
     context.store.find_task(id).await?.ok_or_else(|| Problem::not_found("task"))
 }
 
+/// Shows one task with its URLs and videos.
+#[utoipa::path(get, path = "/v1/tasks/{id}", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's."), WaitParams), responses((status = 200, description = "The task.", body = Task)))]
 pub(super) async fn get_task(
     State(context): State<Context>,
     Path(id): Path<String>,
@@ -70,6 +88,8 @@ async fn show(context: &Context, id: TaskId) -> Result<Json<Task>, Problem> {
     context.store.task(id).await?.map(Json).ok_or_else(|| Problem::not_found("task"))
 }
 
+/// Cancels a task that was not sent, or gives up an unconfirmed one.
+#[utoipa::path(post, path = "/v1/tasks/{id}/cancel", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), responses((status = 200, description = "The task.", body = Task), (status = 409, description = "It was sent.")))]
 pub(super) async fn cancel_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -84,6 +104,8 @@ pub(super) async fn cancel_task(
     show(&context, id).await
 }
 
+/// Has a task polled now.
+#[utoipa::path(post, path = "/v1/tasks/{id}/refresh", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), responses((status = 200, description = "The task.", body = Task), (status = 409, description = "Its `taskId` is not known.")))]
 pub(super) async fn refresh_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -97,6 +119,8 @@ pub(super) async fn refresh_task(
     show(&context, id).await
 }
 
+/// Gives an unconfirmed task the `taskId` that the upstream's account shows for it.
+#[utoipa::path(post, path = "/v1/tasks/{id}/adopt", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), request_body = AdoptRequest, responses((status = 200, description = "The task.", body = Task), (status = 408, description = "The body took too long."), (status = 409, description = "It is not unconfirmed, or another task holds that `taskId`."), (status = 413, description = "The body is too large."), (status = 415, description = "Another content type."), (status = 422, description = "Faults in the body.")))]
 pub(super) async fn adopt_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -113,6 +137,15 @@ pub(super) async fn adopt_task(
         return Err(Problem::new(Code::WrongState, detail));
     }
     show(&context, id).await
+}
+
+/// What `adopt` takes.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the body is read field by field, to name every fault; this is its description")]
+pub(super) struct AdoptRequest {
+    /// The upstream's `taskId`.
+    #[schema(min_length = 1, max_length = 256, example = "31b0fccb-d6f9-4135-922d-1e8828499812")]
+    upstream_id: String,
 }
 
 /// Most bytes of what `adopt` takes, and most characters of a `taskId`.
@@ -140,6 +173,10 @@ fn adopt_body(body: &[u8]) -> Result<String, Problem> {
     if faults.is_empty() { Ok(id.to_owned()) } else { Err(Problem::faults(faults)) }
 }
 
+/// Makes a new task for the URLs of this one that are not indexed.
+///
+/// It is charged. For an unconfirmed task that is to say: it was not taken, or may be paid again.
+#[utoipa::path(post, path = "/v1/tasks/{id}/retry", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), responses((status = 202, description = "The new task.", body = Task, headers(("Location" = String, description = "Where the new task is."))), (status = 409, description = "There is nothing to send again.")))]
 pub(super) async fn retry_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -158,13 +195,20 @@ pub(super) async fn retry_task(
     Ok((StatusCode::ACCEPTED, location, show(&context, new).await?).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageParams {
+    /// Items of a page; 50 where it is not given.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>)]
     after: Option<String>,
 }
 
+/// Lists the callbacks that arrived for a task, newest first.
+#[utoipa::path(get, path = "/v1/tasks/{id}/callbacks", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's."), PageParams), responses((status = 200, description = "A page of callbacks.", body = Page<Callback>)))]
 pub(super) async fn list_task_callbacks(
     State(context): State<Context>,
     Path(id): Path<String>,

@@ -3,24 +3,41 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Context;
 use super::error::Problem;
 use super::query::{self, NoParams, Page, Params};
-use crate::domain::video::Video;
+use crate::domain::id::JobId;
+use crate::domain::video::{Video, VideoState};
 use crate::store::VideoFilter;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// Only those in this state.
+    #[param(value_type = Option<VideoState>)]
     state: Option<String>,
+    /// Only those of this task, by our id or upstream's.
+    #[param(value_type = Option<String>)]
     task: Option<String>,
+    /// Only those of this job.
+    #[param(value_type = Option<JobId>)]
     job: Option<String>,
+    /// Any spelling of the post's URL.
+    #[param(value_type = Option<String>, max_length = 2048)]
     url: Option<String>,
+    /// Items of a page; 50 where it is not given.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>)]
     after: Option<String>,
 }
 
+/// Lists videos, newest first.
+#[utoipa::path(get, path = "/v1/videos", tag = "videos", params(ListParams), responses((status = 200, description = "A page of videos.", body = Page<Video>)))]
 pub(super) async fn list_videos(
     State(context): State<Context>,
     Params(params): Params<ListParams>,
@@ -46,6 +63,8 @@ pub(super) async fn list_videos(
     Ok(Json(page.map(|(_, video)| video)))
 }
 
+/// Shows one video.
+#[utoipa::path(get, path = "/v1/videos/{video_id}", tag = "videos", params(("video_id" = String, Path, description = "Upstream's id.")), responses((status = 200, description = "The video.", body = Video)))]
 pub(super) async fn get_video(
     State(context): State<Context>,
     Path(id): Path<String>,

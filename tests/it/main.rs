@@ -24,6 +24,7 @@ mod hints;
 mod kill;
 mod kill_matrix;
 mod ledger;
+mod openapi;
 mod orders;
 mod raw;
 mod recompute;

@@ -1,0 +1,92 @@
+//! The API's description, generated from the handlers, and the page that shows it.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder, SecurityRequirement};
+use utoipa::{OpenApi, ToSchema};
+
+use super::Context;
+use super::error::ProblemBody;
+
+/// What the document says beside the operations.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        description = "Submits scrape jobs to a metered API, catches its callbacks, and says where each task and each video stands."
+    ),
+    components(schemas(ProblemBody)),
+    paths(super::callback::receive_callback, super::callback::receive_hint)
+)]
+pub(super) struct Described;
+
+const PROBLEM: &str = "application/problem+json";
+const KEY: &str = "api_key";
+
+/// What any request can be answered with.
+const ALWAYS: [(&str, &str); 2] = [
+    ("500", "A fault of ours; the log has more."),
+    ("503", "The database can't be used, or the service stops."),
+];
+/// What a request under `/v1` can be answered with.
+const KEYED: [(&str, &str); 3] = [
+    ("400", "The request can't be read, or a query parameter or cursor is wrong."),
+    ("401", "No API key, or one that is not known."),
+    ("403", "A key that may only read; without keys, a request from elsewhere."),
+];
+
+/// What clients send: unknown fields are errors.
+const REQUESTS: [&str; 2] = ["JobRequest", "AdoptRequest"];
+
+/// Adds to every operation what any of its kind can answer, and to every problem its shape.
+pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    let components = document.components.get_or_insert_default();
+    components.security_schemes.insert(KEY.to_owned(), SecurityScheme::Http(scheme).into());
+    for (name, schema) in &mut components.schemas {
+        if let RefOr::T(openapi::Schema::Object(object)) = schema
+            && REQUESTS.contains(&name.as_str())
+        {
+            object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
+    }
+    for (path, item) in &mut document.paths.paths {
+        let operations = [&mut item.get, &mut item.post].into_iter().filter_map(Option::as_mut);
+        for operation in operations {
+            if path.starts_with("/v1/") {
+                operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(KEY, [])]);
+                add(operation, &KEYED);
+                if path.contains('{') {
+                    add(operation, &[("404", "There is no such thing.")]);
+                }
+                add(operation, &ALWAYS);
+            }
+            for (status, response) in &mut operation.responses.responses {
+                if let RefOr::T(response) = response
+                    && (status.starts_with('4') || status.starts_with('5'))
+                {
+                    let body = Ref::from_schema_name(ProblemBody::name());
+                    response
+                        .content
+                        .insert(PROBLEM.to_owned(), ContentBuilder::new().schema(Some(body)).build().into());
+                }
+            }
+        }
+    }
+    document
+}
+
+fn add(operation: &mut Operation, answers: &[(&str, &str)]) {
+    for (status, description) in answers {
+        let response = || ResponseBuilder::new().description(*description).build().into();
+        operation.responses.responses.entry((*status).to_owned()).or_insert_with(response);
+    }
+}
+
+/// The document as JSON.
+pub(super) async fn get_document(State(context): State<Context>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], context.document.to_string()).into_response()
+}
