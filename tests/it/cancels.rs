@@ -26,7 +26,9 @@ async fn a_canceled_job_is_not_sent() {
     let _ = service.call("/v1/resume", Value::Null).await;
     // Another one is sent, so that one would have been before it.
     let other = service.submit(&["https://youtu.be/other".to_owned()]).await;
-    service.until(&format!("/v1/jobs/{other}"), |job| job["progress"]["sent"] == 1).await;
+    service
+        .until(&format!("/v1/tasks?job={other}&state=accepted"), |page| page["items"][0].is_object())
+        .await;
     assert_eq!(upstream.submitted(), 1);
     let events = service.items(&format!("/v1/events?job={job}&kind=task.canceled")).await;
     assert_eq!((events.len(), &events[0]["message"]), (3, &json!("canceled by an operator")));
@@ -62,7 +64,9 @@ async fn who_followed_a_canceled_task_gets_one_of_its_own() {
     assert_eq!(service.call(&format!("/v1/jobs/{first}/cancel"), Value::Null).await.0, 200);
     assert_eq!(service.get(&format!("/v1/jobs/{second}")).await["progress"]["waiting"], 1);
     let _ = service.call("/v1/resume", Value::Null).await;
-    service.until(&format!("/v1/jobs/{second}"), |job| job["progress"]["sent"] == 1).await;
+    service
+        .until(&format!("/v1/tasks?job={second}&state=accepted"), |page| page["items"][0].is_object())
+        .await;
     assert_eq!(service.get(&format!("/v1/jobs/{first}")).await["state"], "canceled");
     assert_eq!(upstream.submitted(), 1);
     service.stop().await;
