@@ -22,19 +22,27 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the setting.
     pub fn load_with(file: Option<&Path>, environment: Vec<(String, String)>) -> Result<Self, ConfigError> {
+        let Some(path) = file else { return Self::read(None, environment) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError(format!("--config {}: {error}", path.display())))?;
+        Self::read(Some((&path.display().to_string(), &text)), environment)
+    }
+
+    /// Like [`load_with`](Self::load_with), with the file's name and text.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting.
+    pub fn read(file: Option<(&str, &str)>, environment: Vec<(String, String)>) -> Result<Self, ConfigError> {
         let known = keys(DEFAULTS)?;
         let mut builder =
             config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
-        if let Some(path) = file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| ConfigError(format!("--config {}: {error}", path.display())))?;
-            let in_file =
-                |error: &dyn fmt::Display| ConfigError(format!("--config {}: {error}", path.display()));
-            let keys = keys(&text).map_err(|error| in_file(&error))?;
+        if let Some((name, text)) = file {
+            let in_file = |error: &dyn fmt::Display| ConfigError(format!("--config {name}: {error}"));
+            let keys = keys(text).map_err(|error| in_file(&error))?;
             if let Some(key) = keys.iter().find(|key| !known.contains(*key)) {
                 return Err(in_file(&format_args!("{key}: unknown setting")));
             }
-            builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
+            builder = builder.add_source(config::File::from_str(text, config::FileFormat::Toml));
         }
         for Setting { name, key, value } in from_environment(environment)? {
             if !known.contains(&key) {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::Received;
+use super::LONGEST_WAIT;
 use super::wire::{Envelope, Listing, is_infrastructure_error};
 
 /// Why upstream did not do what it was asked.
@@ -65,6 +65,21 @@ pub enum PollAnswer {
 }
 
 impl SubmitAnswer {
+    /// What an answer to a submit means. `retry_after` is the header of that name, as it came.
+    pub fn read(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
+        let (class, envelope, refusal) = classify(status, body);
+        match class {
+            Class::Success => match envelope.and_then(|envelope| envelope.task_id()) {
+                Some(task_id) => Self::Accepted(task_id),
+                None => Self::Unknown(Refusal::new(refusal.code, "accepted without a taskId")),
+            },
+            Class::Final => Self::Final(refusal),
+            Class::Limited => Self::Retry(refusal, wait(retry_after)),
+            Class::Account => Self::Account(refusal),
+            Class::Doubt => Self::Unknown(refusal),
+        }
+    }
+
     pub(super) fn without(self, secret: &str) -> Self {
         match self {
             Self::Accepted(id) => Self::Accepted(id),
@@ -77,6 +92,20 @@ impl SubmitAnswer {
 }
 
 impl PollAnswer {
+    /// What an answer to a poll means. `retry_after` is the header of that name, as it came.
+    pub fn read(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
+        let (class, envelope, refusal) = classify(status, body);
+        match class {
+            Class::Success => match envelope.and_then(|envelope| Listing::parse(&envelope.data)) {
+                Some(listing) => Self::Listed(listing),
+                None => Self::Unanswered(Refusal::new(refusal.code, "a list that can't be read")),
+            },
+            Class::Final => Self::Refused(refusal),
+            Class::Limited if status != 503 => Self::Limited(wait(retry_after)),
+            Class::Limited | Class::Account | Class::Doubt => Self::Unanswered(refusal),
+        }
+    }
+
     pub(super) fn without(self, secret: &str) -> Self {
         match self {
             Self::Refused(refusal) => Self::Refused(refusal.without(secret)),
@@ -104,59 +133,35 @@ fn class_of_code(code: &str) -> Class {
     }
 }
 
-fn class_of_status(received: &Received) -> Class {
-    match received.status {
+fn class_of_status(status: u16, body: &[u8]) -> Class {
+    match status {
         429 => Class::Limited,
-        503 if is_infrastructure_error(&received.body) => Class::Limited,
+        503 if is_infrastructure_error(body) => Class::Limited,
         401..=404 => Class::Account,
         _ => Class::Doubt,
     }
 }
 
-fn classify(received: &Received) -> (Class, Option<Envelope>, Refusal) {
-    let Some(envelope) = Envelope::parse(&received.body) else {
-        let refusal = Refusal::new(
-            format!("http_{}", received.status),
-            format!("HTTP {} without a code that can be read", received.status),
-        );
-        return (class_of_status(received), None, refusal);
+fn classify(status: u16, body: &[u8]) -> (Class, Option<Envelope>, Refusal) {
+    let Some(envelope) = Envelope::parse(body) else {
+        let refusal =
+            Refusal::new(format!("http_{status}"), format!("HTTP {status} without a code that can be read"));
+        return (class_of_status(status, body), None, refusal);
     };
     let class = match class_of_code(&envelope.code) {
         // A server that broke down may have charged before, whatever code it could still say.
-        Class::Final if received.status >= 500 => Class::Doubt,
+        Class::Final if status >= 500 => Class::Doubt,
         // A code that nobody knows says less than HTTP does.
-        Class::Doubt => class_of_status(received),
+        Class::Doubt => class_of_status(status, body),
         class => class,
     };
     let refusal = Refusal::new(envelope.code.clone(), envelope.msg.clone());
     (class, Some(envelope), refusal)
 }
 
-pub(super) fn to_submit(received: &Received) -> SubmitAnswer {
-    let (class, envelope, refusal) = classify(received);
-    match class {
-        Class::Success => match envelope.and_then(|envelope| envelope.task_id()) {
-            Some(task_id) => SubmitAnswer::Accepted(task_id),
-            None => SubmitAnswer::Unknown(Refusal::new(refusal.code, "accepted without a taskId")),
-        },
-        Class::Final => SubmitAnswer::Final(refusal),
-        Class::Limited => SubmitAnswer::Retry(refusal, received.retry_after),
-        Class::Account => SubmitAnswer::Account(refusal),
-        Class::Doubt => SubmitAnswer::Unknown(refusal),
-    }
-}
-
-pub(super) fn to_poll(received: &Received) -> PollAnswer {
-    let (class, envelope, refusal) = classify(received);
-    match class {
-        Class::Success => match envelope.and_then(|envelope| Listing::parse(&envelope.data)) {
-            Some(listing) => PollAnswer::Listed(listing),
-            None => PollAnswer::Unanswered(Refusal::new(refusal.code, "a list that can't be read")),
-        },
-        Class::Final => PollAnswer::Refused(refusal),
-        Class::Limited if received.status != 503 => PollAnswer::Limited(received.retry_after),
-        Class::Limited | Class::Account | Class::Doubt => PollAnswer::Unanswered(refusal),
-    }
+/// The form with a date is not read: it would need a clock.
+fn wait(retry_after: Option<&str>) -> Option<Duration> {
+    retry_after?.parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -166,8 +171,7 @@ mod tests {
     const GATEWAY: &str = r#"{"timestamp":"t","path":"/","status":0,"error":"e","requestId":"r"}"#;
 
     fn submit(status: u16, body: &str) -> &'static str {
-        let received = Received { status, retry_after: None, body: body.as_bytes().to_vec() };
-        match to_submit(&received) {
+        match SubmitAnswer::read(status, None, body.as_bytes()) {
             SubmitAnswer::Accepted(_) => "accepted",
             SubmitAnswer::Final(_) => "final",
             SubmitAnswer::Retry(..) => "retry",
@@ -185,9 +189,25 @@ mod tests {
     #[test]
     fn the_documented_success_is_accepted() {
         let body = r#"{"code":"0000","msg":"success","data":{"taskId":"31b0fccb-d6f9-4135-922d-1e8828499812"},"success":true,"failed":false}"#;
-        let received = Received { status: 200, retry_after: None, body: body.into() };
         let id = "31b0fccb-d6f9-4135-922d-1e8828499812".to_owned();
-        assert_eq!(to_submit(&received), SubmitAnswer::Accepted(id));
+        assert_eq!(SubmitAnswer::read(200, None, body.as_bytes()), SubmitAnswer::Accepted(id));
+    }
+
+    #[test]
+    fn a_wait_is_read_in_seconds_and_has_a_bound() {
+        for (header, expected) in [
+            (None, None),
+            (Some("7"), Some(Duration::from_secs(7))),
+            (Some("99999999"), Some(LONGEST_WAIT)),
+            (Some("-1"), None),
+            (Some("Wed, 21 Oct 2026 07:28:00 GMT"), None),
+        ] {
+            let SubmitAnswer::Retry(_, wait) = SubmitAnswer::read(429, header, b"") else {
+                panic!("no retry")
+            };
+            assert_eq!(wait, expected, "{header:?}");
+            assert_eq!(PollAnswer::read(429, header, b""), PollAnswer::Limited(expected), "{header:?}");
+        }
     }
 
     #[test]

@@ -95,7 +95,9 @@ impl Upstream {
             Ok(response) => {
                 FailPoint::SubmitHeard.pass();
                 match Received::read(response).await {
-                    Ok(received) => answer::to_submit(&received),
+                    Ok(answer) => {
+                        SubmitAnswer::read(answer.status, answer.retry_after.as_deref(), &answer.body)
+                    }
                     Err(reason) => SubmitAnswer::Unknown(Refusal::new("no_answer", reason)),
                 }
             }
@@ -114,7 +116,7 @@ impl Upstream {
         }
         let answer = match request.send().await {
             Ok(response) => match Received::read(response).await {
-                Ok(received) => answer::to_poll(&received),
+                Ok(answer) => PollAnswer::read(answer.status, answer.retry_after.as_deref(), &answer.body),
                 Err(reason) => PollAnswer::Unanswered(Refusal::new("no_answer", reason)),
             },
             Err(error) => PollAnswer::Unanswered(Refusal::new("no_answer", self.words(error))),
@@ -148,16 +150,17 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// An answer, read whole.
-pub(crate) struct Received {
-    pub(crate) status: u16,
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) body: Vec<u8>,
+struct Received {
+    status: u16,
+    retry_after: Option<String>,
+    body: Vec<u8>,
 }
 
 impl Received {
     async fn read(mut response: Response) -> Result<Self, String> {
         let status = response.status().as_u16();
-        let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.map(str::to_owned);
         let mut body = BytesMut::new();
         loop {
             match response.chunk().await {
@@ -172,7 +175,6 @@ impl Received {
                 Err(_) => return Err(format!("HTTP {status}, cut off while it was read")),
             }
         }
-        let retry_after = seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT));
         Ok(Self { status, retry_after, body: body.into() })
     }
 }
