@@ -84,23 +84,26 @@ impl PostUrl {
         if given.contains(|c: char| c.is_control()) {
             return Err(InvalidUrl::NotAUrl);
         }
-        let url = Url::parse(given).map_err(|_| InvalidUrl::NotAUrl)?;
+        let mut url = Url::parse(given).map_err(|_| InvalidUrl::NotAUrl)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(InvalidUrl::Scheme(url.scheme().to_owned()));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidUrl::Credentials);
         }
+        // A trailing dot names the same host; without it `0x7f.1..` is an address.
         let host = url.host_str().ok_or(InvalidUrl::NotAUrl)?;
-        let host = host.trim_end_matches('.').to_owned();
-        if host.is_empty() {
-            return Err(InvalidUrl::NotAUrl);
+        let dotless = host.trim_end_matches('.');
+        if dotless.len() < host.len() {
+            let dotless = dotless.to_owned();
+            url.set_host(Some(&dotless)).map_err(|_| InvalidUrl::NotAUrl)?;
         }
+        let host = url.host_str().ok_or(InvalidUrl::NotAUrl)?;
         // A bare name is a typing error, and could be taken for the name of a platform.
         if !host.contains(['.', ':']) {
-            return Err(InvalidUrl::BareHost(host));
+            return Err(InvalidUrl::BareHost(host.to_owned()));
         }
-        let (platform, canonical) = canonicalize(&url, &host);
+        let (platform, canonical) = canonicalize(&url, host);
         Ok(Self { given: given.to_owned(), canonical, platform: Platform(platform) })
     }
 }
@@ -111,19 +114,22 @@ fn canonicalize(url: &Url, host: &str) -> (String, String) {
         .map(|segments| segments.filter(|segment| !segment.is_empty()).collect())
         .unwrap_or_default();
     // A port means another server: nothing is known of its posts.
-    let known = if url.port().is_none() { host } else { "" };
+    let mut known = if url.port().is_none() { host } else { "" };
+    while let Some(rest) = known.strip_prefix("www.").or_else(|| known.strip_prefix("m.")) {
+        known = rest;
+    }
     let (platform, post) = if is_under(known, "tiktok.com") {
-        ("tiktok", tiktok(host, &segments))
+        ("tiktok", tiktok(known, &segments))
     } else if is_under(known, "youtube.com") || is_under(known, "youtu.be") {
-        (Platform::YOUTUBE, youtube(url, host, &segments))
+        (Platform::YOUTUBE, youtube(url, known, &segments))
     } else if is_under(known, "instagram.com") {
         ("instagram", instagram(&segments))
     } else if is_under(known, "x.com") || is_under(known, "twitter.com") {
         ("x", x(&segments))
     } else {
-        return (host.to_owned(), unknown_host(url, host));
+        return (host.to_owned(), unknown_host(url));
     };
-    let canonical = post.unwrap_or_else(|| unknown_shape(url, host, &segments));
+    let canonical = post.unwrap_or_else(|| unknown_shape(url, known, &segments));
     (platform.to_owned(), canonical)
 }
 
@@ -150,13 +156,20 @@ fn tiktok(host: &str, segments: &[&str]) -> Option<String> {
 fn youtube(url: &Url, host: &str, segments: &[&str]) -> Option<String> {
     let id = match segments {
         [id] if is_under(host, "youtu.be") => (*id).to_owned(),
-        ["watch"] => url.query_pairs().find(|(name, _)| name == "v")?.1.into_owned(),
+        ["watch"] => only_id(url)?,
         ["shorts" | "embed" | "live" | "v", id] => (*id).to_owned(),
         _ => return None,
     };
     // These two are players, not posts: what they show stands in the query.
     let is_post = is_code(&id) && !matches!(id.as_str(), "videoseries" | "live_stream");
     is_post.then(|| format!("https://www.youtube.com/watch?v={id}"))
+}
+
+/// Of two ids nobody knows which one is shown.
+fn only_id(url: &Url) -> Option<String> {
+    let mut ids = url.query_pairs().filter(|(name, _)| name == "v");
+    let (id, other) = (ids.next()?.1, ids.next());
+    other.is_none().then(|| id.into_owned())
 }
 
 fn instagram(segments: &[&str]) -> Option<String> {
@@ -186,10 +199,6 @@ fn is_code(text: &str) -> bool {
 
 /// A known platform, but no known shape of a post: everything that could matter is kept.
 fn unknown_shape(url: &Url, host: &str, segments: &[&str]) -> String {
-    let mut host = host;
-    while let Some(rest) = host.strip_prefix("www.").or_else(|| host.strip_prefix("m.")) {
-        host = rest;
-    }
     let mut query: Vec<(String, String)> = url
         .query_pairs()
         .filter(|(name, _)| !is_tracking(name))
@@ -235,11 +244,9 @@ fn is_tracking(name: &str) -> bool {
 }
 
 /// Nothing is known of this host, so only what no server ever sees is dropped: the fragment.
-fn unknown_host(url: &Url, host: &str) -> String {
+fn unknown_host(url: &Url) -> String {
     let mut plain = url.clone();
     plain.set_fragment(None);
-    // A trailing dot names the same host.
-    let _ = plain.set_host(Some(host));
     plain.into()
 }
 
@@ -302,7 +309,14 @@ mod tests {
                 "https://mobile.twitter.com/user/status/1234567890/photo/1",
             ],
         );
-        assert_same_post("tiktok", &["https://vm.tiktok.com/ZMabc/", "https://vm.tiktok.com/ZMabc?_r=1"]);
+        assert_same_post(
+            "tiktok",
+            &[
+                "https://vm.tiktok.com/ZMabc/",
+                "https://vm.tiktok.com/ZMabc?_r=1",
+                "https://www.vm.tiktok.com./ZMabc?a=b",
+            ],
+        );
     }
 
     #[test]
@@ -316,6 +330,8 @@ mod tests {
             ("http://example.com/a", "https://example.com/a"),
             ("https://www.youtube.com:8443/watch?v=abc", "https://www.youtube.com/watch?v=abc"),
             ("https://www.instagram.com/a%2Fb/p", "https://www.instagram.com/a/b/p"),
+            ("https://www.youtube.com/watch?v=z!&v=abc", "https://www.youtube.com/watch?v=abc"),
+            ("https://www.youtube.com/watch?v=abc&v=def", "https://www.youtube.com/watch?v=abc"),
         ] {
             assert_ne!(canonical(one), canonical(other));
         }
@@ -329,6 +345,7 @@ mod tests {
             ("https://vimeo.com/1234#t=1", "vimeo.com"),
             ("https://xx.com/u/status/1", "xx.com"),
             ("https://[::1]/a", "[::1]"),
+            ("https://0x7f.1../a", "127.0.0.1"),
         ] {
             assert_eq!(PostUrl::parse(text).expect(text).platform.as_str(), platform);
         }
@@ -342,6 +359,8 @@ mod tests {
             ("hello", InvalidUrl::NotAUrl),
             ("/watch?v=1", InvalidUrl::NotAUrl),
             ("https://", InvalidUrl::NotAUrl),
+            ("https://../a", InvalidUrl::NotAUrl),
+            ("https://a.1../a", InvalidUrl::NotAUrl),
             ("https://you\ntube.com/", InvalidUrl::NotAUrl),
             ("ftp://example.com/a", InvalidUrl::Scheme("ftp".into())),
             ("javascript:alert(1)", InvalidUrl::Scheme("javascript".into())),
@@ -356,9 +375,9 @@ mod tests {
     proptest! {
         #[test]
         fn the_canonical_form_is_its_own_canonical_form(
-            host in "(www\\.|m\\.|vm\\.|mobile\\.)?(tiktok\\.com|youtube\\.com|youtu\\.be|instagram\\.com|x\\.com|example\\.org)",
-            path in "(/[@a-zA-Z0-9_%.-]{0,8}){0,4}",
-            query in "(\\?[a-z_]{1,6}=[a-zA-Z0-9%+]{0,6}(&[a-z]{1,3}=[a-z]{0,3}){0,2})?",
+            host in "(www\\.|m\\.|vm\\.|mobile\\.){0,2}(tiktok\\.com|youtube\\.com|youtu\\.be|instagram\\.com|x\\.com|example\\.org|0x7f\\.1)\\.{0,2}",
+            path in "(/(watch|shorts|status|video|[pt]|[@a-zA-Z0-9_%.-]{0,8})){0,4}",
+            query in "(\\?([a-z_]{1,6}|v)=[a-zA-Z0-9%+!]{0,6}(&([a-z]{1,3}|v)=[a-z]{0,3}){0,2})?",
         ) {
             let text = format!("https://{host}{path}{query}");
             if let Ok(first) = PostUrl::parse(&text) {
