@@ -61,7 +61,7 @@ pub struct Envelope {
 impl Envelope {
     /// Reads an answer; `None` where it is not JSON or carries no code.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        let mut value: Value = serde_json::from_slice(body).ok()?;
+        let mut value = json(body)?;
         let object = value.as_object_mut()?;
         let code = normal_code(object.get("code")?)?;
         let msg = object.get("msg").and_then(words).unwrap_or_default();
@@ -78,7 +78,7 @@ impl Envelope {
 /// Whether a body is the gateway's own error, `{timestamp, path, status, error, requestId}`, which
 /// says that the application behind it never saw the request.
 pub fn is_infrastructure_error(body: &[u8]) -> bool {
-    let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
+    let Some(Value::Object(object)) = json(body) else {
         return false;
     };
     !object.contains_key("code")
@@ -179,9 +179,7 @@ pub struct Notice {
 impl Notice {
     /// Reads a callback's body. Anything can be in it: what can't be read is `None`.
     pub fn parse(body: &[u8]) -> Self {
-        let Ok(value) = serde_json::from_slice::<Value>(body) else {
-            return Self::default();
-        };
+        let Some(value) = json(body) else { return Self::default() };
         let field_as = |names: &[&str], read: fn(&Value) -> Option<String>| {
             [Some(&value), value.get("data")]
                 .into_iter()
@@ -219,16 +217,56 @@ const LISTED_URL: usize = 8_192;
 /// Longest text that is taken for an id, a status or a code, in bytes; ids seen so far have 69 at most.
 const TEXT: usize = 1_024;
 
-/// A string, or a number as a string; `null`, `"null"`, blank text and text with a NUL are nothing.
-///
-/// A NUL can't be part of an id or a status that the upstream issued, and SQLite's JSON functions
-/// would cut the text there.
-fn text(value: &Value) -> Option<String> {
-    let text = words(value)?;
-    (text.len() <= TEXT).then_some(text)
+/// Reads JSON, also where a text in it was cut inside a character, as titles are: that character alone is lost.
+fn json(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body).or_else(|_| serde_json::from_str(&mended(body))).ok()
 }
 
-/// Like [`text`], of any length: cut where it is too long to be kept.
+/// The text with U+FFFD for everything that is half a character, as it stands or escaped.
+fn mended(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = &*text;
+    while let Some((before, escape)) = rest.find('\\').and_then(|place| rest.split_at_checked(place)) {
+        mended.push_str(before);
+        let is_pair = is_half(escape, b"89ab") && escape.get(6..).is_some_and(|low| is_half(low, b"cdef"));
+        let length = if is_pair {
+            12
+        } else if is_half(escape, b"89abcdef") {
+            mended.push_str("\\ufffd");
+            rest = &escape[6..];
+            continue;
+        } else {
+            // The backslash and what it escapes, which may be a backslash.
+            1 + escape[1..].chars().next().map_or(0, char::len_utf8)
+        };
+        mended.push_str(&escape[..length]);
+        rest = &escape[length..];
+    }
+    mended.push_str(rest);
+    mended
+}
+
+/// Whether a text begins with the escape of half a character, as `\ud83d` is, with one of these second digits.
+fn is_half(text: &str, seconds: &[u8]) -> bool {
+    match text.as_bytes() {
+        [b'\\', b'u', b'd' | b'D', second, rest @ ..] => {
+            seconds.contains(&second.to_ascii_lowercase())
+                && rest.get(..2).is_some_and(|rest| rest.iter().all(u8::is_ascii_hexdigit))
+        }
+        _ => false,
+    }
+}
+
+/// A string, or a number as a string; `null`, `"null"` and blank text are nothing, nor is one with control
+/// characters: they can't be part of what the upstream issued.
+fn text(value: &Value) -> Option<String> {
+    let text = words(value)?;
+    (text.len() <= TEXT && !text.contains(char::is_control)).then_some(text)
+}
+
+/// Like [`text`], of any length and of several lines: cut where it is too long to be kept. SQLite's JSON
+/// functions would cut it at a NUL.
 fn words(value: &Value) -> Option<String> {
     let mut text = match value {
         Value::String(text) => text.trim().to_owned(),
@@ -268,7 +306,9 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_code_is_no_envelope() {
-        for body in ["", "<html>", "[]", r#"{"code":null}"#, r#"{"status":503}"#] {
+        for body in
+            ["", "<html>", "[]", r#"{"code":null}"#, r#"{"code":"\u0001\u0002"}"#, r#"{"status":503}"#]
+        {
             assert_eq!(Envelope::parse(body.as_bytes()), None, "{body}");
         }
     }
@@ -297,6 +337,23 @@ mod tests {
             r#"{"data":{"taskId":"t1","video_no":"VI1","status":"PARSE"}}"#,
         ] {
             assert_eq!(Notice::parse(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn half_a_character_in_one_field_takes_nothing_from_the_others() {
+        let expected = Notice { task_id: Some("t1".into()), ..Notice::default() };
+        for title in [r#""\ud83d""#, r#""a\\\uDE00 \"b""#, r#""\ud83d\ud83d\ude00""#, r#""\ud83d\u0041""#] {
+            let body = format!(r#"{{"title":{title},"taskId":"t1"}}"#);
+            assert_eq!(Notice::parse(body.as_bytes()), expected, "{title}");
+        }
+        assert_eq!(Notice::parse(b"{\"title\":\"\xf0\x9f\",\"taskId\":\"t1\"}"), expected);
+        let words = |message: &str| Notice::parse(format!(r#"{{"message":"{message}"}}"#).as_bytes()).message;
+        assert_eq!(words(r"a\ud83d\uDE00 \ude00\n\\ud83d").unwrap(), "a😀 \u{fffd}\n\\ud83d");
+        for body in
+            [r#"{"taskId":"t1","title":"\ud83"#, r#"{"taskId":"t1","title":"\ud83g"}"#, "\\", "\\ud83d"]
+        {
+            assert_eq!(Notice::parse(body.as_bytes()), Notice::default(), "{body}");
         }
     }
 
