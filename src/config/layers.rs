@@ -1,8 +1,10 @@
 //! The layers: the embedded example, the file, the environment. Later wins.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
+
+use config::{FileFormat, Format};
 
 use super::{Config, ConfigError};
 
@@ -35,14 +37,14 @@ impl Config {
     pub fn read(file: Option<(&str, &str)>, environment: Vec<(String, String)>) -> Result<Self, ConfigError> {
         let known = keys(DEFAULTS)?;
         let mut builder =
-            config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
+            config::Config::builder().add_source(config::File::from_str(DEFAULTS, FileFormat::Toml));
         if let Some((name, text)) = file {
             let in_file = |error: &dyn fmt::Display| ConfigError(format!("--config {name}: {error}"));
             let keys = keys(text).map_err(|error| in_file(&error))?;
             if let Some(key) = keys.iter().find(|key| !known.contains(*key)) {
                 return Err(in_file(&format_args!("{key}: unknown setting")));
             }
-            builder = builder.add_source(config::File::from_str(text, config::FileFormat::Toml));
+            builder = builder.add_source(config::File::from_str(text, FileFormat::Toml));
         }
         for Setting { name, key, value } in from_environment(environment)? {
             if !known.contains(&key) {
@@ -52,22 +54,21 @@ impl Config {
                 .set_override(&key, value)
                 .map_err(|_| ConfigError(format!("{name}: not a setting")))?;
         }
-        let layers = builder.build().map_err(|error| ConfigError(one_line(&error.to_string())))?;
+        let layers = builder.build().map_err(|error| ConfigError(without_excerpt(&error.to_string())))?;
         let config: Self =
-            layers.try_deserialize().map_err(|error| ConfigError(one_line(&error.to_string())))?;
+            layers.try_deserialize().map_err(|error| ConfigError(without_excerpt(&error.to_string())))?;
         config.check()?;
         Ok(config)
     }
 }
 
 /// The settings that a text names, as `section.key`.
+///
+/// Parsed by itself: a builder of layers takes a name for a path, and makes a list that long of `"a[999999999]"`.
 fn keys(text: &str) -> Result<BTreeSet<String>, ConfigError> {
-    let source = config::File::from_str(text, config::FileFormat::Toml);
-    let sections: BTreeMap<String, config::Value> = config::Config::builder()
-        .add_source(source)
-        .build()
-        .and_then(config::Config::try_deserialize)
-        .map_err(|error| ConfigError(one_line(&error.to_string())))?;
+    let sections = FileFormat::Toml
+        .parse(None, text)
+        .map_err(|error| ConfigError(without_excerpt(&error.to_string())))?;
     let mut keys = BTreeSet::new();
     for (section, value) in sections {
         match value.into_table() {
@@ -81,7 +82,7 @@ fn keys(text: &str) -> Result<BTreeSet<String>, ConfigError> {
 }
 
 /// A parser's message without its excerpt of the file: that spans lines, and can hold a secret.
-fn one_line(message: &str) -> String {
+fn without_excerpt(message: &str) -> String {
     let is_excerpt =
         |line: &str| line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
     let lines = message.lines().map(str::trim).filter(|line| !line.is_empty() && !is_excerpt(line));

@@ -23,8 +23,13 @@ const MOST_PUBLIC_URL: usize = 240;
 
 /// What is wrong with the configuration; one line that names the setting.
 #[derive(Debug, Error)]
-#[error("{0}")]
+#[error("{}", one_line(.0))]
 pub struct ConfigError(String);
+
+/// Names and values are quoted, and quoted keys of TOML can hold line ends and what moves a terminal's cursor.
+fn one_line(text: &str) -> String {
+    text.replace(|c: char| c.is_control(), " ")
+}
 
 impl ConfigError {
     /// An error with this line, which names the setting.

@@ -88,6 +88,24 @@ fn an_unknown_key_is_named_with_where_it_stands() {
 }
 
 #[test]
+fn an_error_is_one_line_whatever_it_quotes() {
+    for file in
+        ["[server]\n\"a\\nb\" = 1", "[reconcile]\nafter = \"\\u001b[2J\\nb\"", "[server]\nlisten = \"\n"]
+    {
+        let error = load(Some(file), &[]).unwrap_err();
+        assert!(!error.contains(char::is_control), "{error:?}");
+    }
+}
+
+#[test]
+fn a_name_that_looks_like_a_path_is_unknown() {
+    for name in ["server[999999999999999]", "server[-9]", "server.listen.a", "upstream.api_key[0]"] {
+        let error = load(Some(&format!("\"{name}\" = 1")), &[]).unwrap_err();
+        assert!(error.ends_with("unknown setting"), "{error}");
+    }
+}
+
+#[test]
 fn a_value_out_of_its_bounds_is_refused() {
     let long = format!("https://hooks.example.com/{}", "x".repeat(240));
     for (name, value) in [
