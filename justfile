@@ -39,9 +39,25 @@ orders:
 floods:
     SCRAPEHOOK_FORGED=100000 SCRAPEHOOK_IDLE=10000 cargo test --test it floods:: -- --nocapture
 
+# A bad upstream, a thousand huge answers.
+upstream-faults:
+    SCRAPEHOOK_HUGE=1000 cargo test --test it upstream_faults:: -- --nocapture
+
+# A disk that fails, files that are damaged.
+disk:
+    cargo test --test it -- faulty_disk:: disk:: damage:: --nocapture
+
 # Half an hour under load with faults on and a restart a minute.
 soak minutes="30":
     SCRAPEHOOK_SOAK_MINUTES={{minutes}} cargo test --test it soak:: -- --nocapture
+
+# Each fuzz target for so many seconds (needs nightly and cargo-fuzz).
+fuzz seconds="600":
+    fuzz/run {{seconds}}
+
+# Generated requests against the API's description (needs Python).
+schemathesis examples="100":
+    tests/api/schemathesis {{examples}}
 
 # What a change must pass.
 ci:

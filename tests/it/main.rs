@@ -20,6 +20,7 @@ mod faulty_disk;
 mod file;
 mod fixtures;
 mod floods;
+mod fuzz;
 mod hints;
 mod kill;
 mod kill_matrix;

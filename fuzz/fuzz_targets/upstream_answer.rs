@@ -1,0 +1,5 @@
+//! The target `upstream_answer` for cargo-fuzz; what it holds is in `targets.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| scrapehook_fuzz::upstream_answer(data));
