@@ -86,6 +86,7 @@ CREATE TABLE tasks (
     unrecognized       INTEGER NOT NULL DEFAULT 0 -- callbacks that nobody understood, kept or only counted
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX tasks_by_replacement ON tasks (replaced_by) WHERE replaced_by IS NOT NULL;
 CREATE INDEX tasks_by_job ON tasks (job_id, id);
 CREATE INDEX tasks_by_upstream_id ON tasks (upstream_id) WHERE upstream_id IS NOT NULL;
 CREATE INDEX tasks_by_state ON tasks (state, id);
@@ -115,7 +116,7 @@ CREATE TABLE job_urls (
     url           TEXT NOT NULL,
     task_id       TEXT NOT NULL,
     task_position INTEGER NOT NULL,
-    known         INTEGER NOT NULL DEFAULT 0, -- it was indexed when the job came, and was not sent again
+    fixed         TEXT, -- 'known': it was indexed when the job came; 'canceled': before it was sent; NULL: it follows
     PRIMARY KEY (job_id, position),
     FOREIGN KEY (task_id, task_position) REFERENCES task_urls (task_id, position)
 ) STRICT, WITHOUT ROWID;

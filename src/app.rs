@@ -102,6 +102,7 @@ impl App {
             Store::open(&config.store.path, base, accept_upstream_change, policy, clock::now()).await?;
         let writer = tokio::spawn(writer.run());
         store.close_open_submits(clock::now()).await?;
+        store.clock_set_back(clock::now()).await?;
 
         let secrets = &config.callback.secret.0;
         // The store's own secret comes last: what it signed before a secret was configured stays good.
@@ -121,7 +122,7 @@ impl App {
         }
         let worker_store = store.for_workers();
         let surroundings = Surroundings {
-            store_path: config.store.path.as_path().into(),
+            store_path: config.store.path.canonicalize().unwrap_or_else(|_| config.store.path.clone()).into(),
             budget: budget.clone(),
             has_callbacks: config.server.public_url.is_some(),
         };
@@ -156,7 +157,7 @@ impl App {
             workers::run(reconciler, reconciler_store, reconciler_stop).await;
             "reconciler"
         });
-        let (fed, feed_stop) = (store.clone(), stop.clone());
+        let (fed, feed_stop) = (store.for_workers(), stop.clone());
         tasks.spawn(async move {
             fed.feed(feed_stop).await;
             "feed of events"

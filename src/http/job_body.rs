@@ -22,8 +22,8 @@ const TEXT_CHARS: usize = 256;
 #[expect(dead_code, reason = "the body is read field by field, to name every fault; this is its description")]
 pub(super) struct JobRequest {
     /// Post URLs of any platforms.
-    #[schema(min_items = 1, max_items = 10_000, example = json!(["https://www.youtube.com/watch?v=o9vgXOH4ET0"]))]
-    video_urls: Vec<PostUrlText>,
+    #[schema(max_items = 10_000, example = json!(["https://www.youtube.com/watch?v=o9vgXOH4ET0"]))]
+    video_urls: Option<Vec<PostUrlText>>,
     /// Upstream's own second list; added to the first.
     #[schema(max_items = 10_000)]
     tiktok_post_urls: Option<Vec<PostUrlText>>,
@@ -154,6 +154,9 @@ pub(super) fn read_query(query: &str) -> Result<Settings, Problem> {
         let value = match (&*name, &*text) {
             ("label", _) => {
                 match text.split_once(':') {
+                    Some((key, _)) if labels.contains_key(key) => {
+                        reader.fault(&format!("/label/{}", escape(key)), "is there twice");
+                    }
                     Some((key, value)) => drop(labels.insert(key.to_owned(), value.into())),
                     None => reader.fault("/label", "`key:value` is expected"),
                 }

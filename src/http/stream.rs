@@ -90,12 +90,12 @@ impl Reader {
             let found = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return None,
-                found = self.follower.next() => found,
                 () = &mut heartbeat => {
                     // With a cursor: whoever comes back need not look through what was filtered out.
                     let id = self.follower.cursor().to_string();
                     return Some((Ok(sse::Event::default().comment("alive").id(id)), self));
                 }
+                found = self.follower.next() => found,
             };
             match found {
                 Ok(events) => self.ready.extend(events),

@@ -133,7 +133,7 @@ pub(super) async fn adopt_task(
     let upstream_id = adopt_body(&body)?;
     let adopt = Decision::Adopt(id, upstream_id);
     if !context.store.decide(adopt, caller.name, clock::now()).await? {
-        let detail = "Only an unconfirmed task can be given a taskId, and only one that no other task holds.";
+        let detail = "Only a task whose submit was not answered can be given a taskId, and only one that no other task holds.";
         return Err(Problem::new(Code::WrongState, detail));
     }
     show(&context, id).await
@@ -176,7 +176,7 @@ fn adopt_body(body: &[u8]) -> Result<String, Problem> {
 /// Makes a new task for the URLs of this one that are not indexed.
 ///
 /// It is charged. For an unconfirmed task that is to say: it was not taken, or may be paid again.
-#[utoipa::path(post, path = "/v1/tasks/{id}/retry", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), responses((status = 202, description = "The new task.", body = Task, headers(("Location" = String, description = "Where the new task is."))), (status = 409, description = "There is nothing to send again.")))]
+#[utoipa::path(post, path = "/v1/tasks/{id}/retry", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), responses((status = 200, description = "No new task was needed: other tasks have all of it by now.", body = Task), (status = 202, description = "The new task.", body = Task, headers(("Location" = String, description = "Where the new task is."))), (status = 409, description = "There is nothing to send again.")))]
 pub(super) async fn retry_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -187,9 +187,13 @@ pub(super) async fn retry_task(
     let now = clock::now();
     let new = TaskId::new(now);
     if !context.store.decide(Decision::Retry { task: id, new }, caller.name, now).await? {
-        let detail = "A task can be sent again once, when it has ended or is unconfirmed, if it has a URL that is not \
-                      indexed and that no other task carries by now.";
+        let detail = "A task can be sent again when it has ended or is unconfirmed, if a job waits for a URL of it that \
+                      is not indexed.";
         return Err(Problem::new(Code::WrongState, detail));
+    }
+    if context.store.task(new).await?.is_none() {
+        // Other tasks had all of it: there is nothing new to send.
+        return Ok(show(&context, id).await?.into_response());
     }
     let location = [(header::LOCATION, format!("/v1/tasks/{new}"))];
     Ok((StatusCode::ACCEPTED, location, show(&context, new).await?).into_response())

@@ -61,6 +61,11 @@ pub(super) async fn commit(
         }
         effects.push(apply_one(connection, op, policy, &mut changes).await?);
     }
+    for callback in &mut received {
+        if let Some(task) = changes.taken_in.get(&callback.task) {
+            callback.to_mut().task = *task;
+        }
+    }
     let received: Vec<_> = received.iter().map(Cow::as_ref).collect();
     callbacks::keep(connection, &received, loaded, &mut changes).await?;
     FailPoint::BatchApplied.pass();
@@ -117,8 +122,10 @@ async fn apply_one(
         // Kept together at the end of the batch.
         Op::Callback(_) | Op::Accept(_) => Ok(Effect::Done),
         Op::Hint(hint) => quarantine::keep(connection, hint, policy, changes).await.map(|()| Effect::Done),
-        Op::Looked { upstream_id, posts, at } => {
-            quarantine::looked(connection, upstream_id, posts, *at, policy, changes).await.map(Effect::of)
+        Op::Looked { upstream_id, unique_id, posts, at } => {
+            quarantine::looked(connection, upstream_id, (unique_id.as_deref(), posts), *at, policy, changes)
+                .await
+                .map(Effect::of)
         }
         Op::CreateJob(job) => {
             let job = jobs::create_once(connection, job, policy, changes).await?;
@@ -148,6 +155,7 @@ async fn apply_one(
         Op::ClockSetForward { by, at } => {
             silence::set_forward(connection, *by, *at, changes).await.map(|()| Effect::Done)
         }
+        Op::ClockSetBack { at } => silence::set_back(connection, *at, changes).await.map(|()| Effect::Done),
         Op::Prove { at } => {
             sqlx::query(
                 "INSERT INTO meta (key, value) VALUES ('proved_at', ?1)

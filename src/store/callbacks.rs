@@ -13,7 +13,7 @@ use super::{ReadError, Store};
 use crate::domain::callback::Callback;
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::TaskId;
-use crate::domain::task::Failure;
+use crate::domain::task::{FactKind, Failure};
 use crate::domain::time::Timestamp;
 
 /// Most bodies of a task that nobody understands; more are only counted.
@@ -93,11 +93,12 @@ pub(super) async fn accept(
 }
 
 /// Takes in the task that accepted callbacks made before the answer to the submit named its `taskId`: it is the
-/// same one, and what it has learned is this task's.
+/// same one, and what it has learned is this task's. An empty one is left in its place.
 pub(super) async fn take_in(
     connection: &mut SqliteConnection,
     task: TaskId,
     upstream_id: &str,
+    at: Timestamp,
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     let rivals: Vec<String> = sqlx::query_scalar(
@@ -109,24 +110,33 @@ pub(super) async fn take_in(
     .fetch_all(&mut *connection)
     .await?;
     for rival in rivals {
+        for moved in [
+            "UPDATE videos SET task_id = ?2
+             WHERE task_id = ?1 AND id IN (SELECT video_id FROM facts WHERE task_id = ?1)",
+            "UPDATE OR IGNORE callbacks SET task_id = ?2 WHERE task_id = ?1",
+            "UPDATE tasks SET upstream_id = NULL, replaced_by = ?2 WHERE id = ?1",
+        ] {
+            sqlx::query(moved).bind(&rival).bind(task.to_string()).execute(&mut *connection).await?;
+        }
         let facts: Vec<FactRow> = sqlx::query_as(
-            "DELETE FROM facts WHERE task_id = ?1 RETURNING kind, video_id, at, code, message",
+            "DELETE FROM facts WHERE task_id = ?1 RETURNING kind, video_id, at, source, code, message",
         )
         .bind(&rival)
         .fetch_all(&mut *connection)
         .await?;
         changes.facts.extend(facts.into_iter().filter_map(|row| row.fact(task)));
-        for moved in [
-            "UPDATE OR IGNORE callbacks SET task_id = ?2 WHERE task_id = ?1",
-            "DELETE FROM callbacks WHERE task_id = ?1",
-            "UPDATE videos SET task_id = ?2 WHERE task_id = ?1",
-            "DELETE FROM tasks WHERE id = ?1",
-        ] {
-            sqlx::query(moved).bind(&rival).bind(task.to_string()).execute(&mut *connection).await?;
-        }
-        if let Ok(rival) = rival.parse() {
-            changes.stale.insert(rival);
-        }
+        let Ok(rival) = rival.parse() else { continue };
+        changes.taken_in.insert(rival, task);
+        changes.words.insert(rival, format!("it is {task}"));
+        changes.facts.push(NewFact {
+            task: rival,
+            kind: FactKind::Canceled,
+            video: String::new(),
+            at,
+            source: Source::Callback,
+            failure: None,
+        });
+        changes.touch(rival, at, Source::Callback);
     }
     Ok(())
 }
@@ -136,6 +146,7 @@ struct FactRow {
     kind: String,
     video_id: String,
     at: i64,
+    source: String,
     code: Option<String>,
     message: Option<String>,
 }
@@ -147,7 +158,7 @@ impl FactRow {
             kind: self.kind.parse().ok()?,
             video: self.video_id,
             at: Timestamp::from_millis(self.at),
-            source: Source::Callback,
+            source: self.source.parse().ok()?,
             failure: self.code.map(|code| Failure { code, message: self.message.unwrap_or_default() }),
         })
     }
@@ -209,13 +220,16 @@ async fn adopt(
         "UPDATE tasks SET upstream_id = named.upstream_id, upstream_id_source = 'callback'
          FROM (SELECT value->>0 AS id, value->>1 AS upstream_id FROM json_each(?1)) AS named
          WHERE tasks.id = named.id AND tasks.upstream_id IS NULL
-           AND NOT EXISTS (SELECT 1 FROM tasks AS other WHERE other.upstream_id = named.upstream_id)
+           AND NOT EXISTS (
+             SELECT 1 FROM tasks AS other WHERE other.upstream_id = named.upstream_id AND (
+               other.job_id IS NOT NULL OR EXISTS (SELECT 1 FROM submits WHERE task_id = other.id)))
          RETURNING tasks.upstream_id",
     )
     .bind(json!(rows).to_string())
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    for callback in adopted.iter().filter_map(|id| named.get(id.as_str())) {
+    for (id, callback) in adopted.iter().filter_map(|id| named.get_key_value(id.as_str())) {
+        take_in(connection, callback.task, id, callback.at, changes).await?;
         changes.touch(callback.task, callback.at, Source::Callback);
     }
     Ok(())

@@ -2,7 +2,7 @@
 //!
 //! Whoever followed a URL follows its new carrier.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::json;
 use sqlx::FromRow;
@@ -34,7 +34,8 @@ pub(super) struct Leaving {
 /// Who has a post by now: the task, the place in it, and where that stands.
 pub(super) type Carried = HashMap<String, (TaskId, i64, UrlState)>;
 
-/// Makes the task `new` for the posts that nobody carries, and lets every job follow; `words` are for its event.
+/// Makes the task `new` for the posts that nobody carries, if there are any, and lets every job follow; `words`
+/// are for its event.
 pub(super) async fn hand_over(
     connection: &mut SqliteConnection,
     leaving: &Leaving,
@@ -67,15 +68,19 @@ pub(super) async fn hand_over(
             ..NewEvent::new(EventKind::TaskQueued, touch.source, touch.at)
         });
     }
+    // Each job in one go: halfway it could seem to have settled.
+    let mut by_job: BTreeMap<JobId, Progress> = BTreeMap::new();
     for (position, old, carrier, now) in moves {
         let jobs = follow(connection, (leaving.task, position), carrier).await?;
         for job in jobs.iter().filter_map(|id| id.parse::<JobId>().ok()) {
-            let mut change = Progress::default();
+            let change = by_job.entry(job).or_default();
             change.add(old, -1);
             change.add(now, 1);
-            change.canceled = -i64::from(leaving.is_canceled);
-            move_urls(connection, job, change, touch, changes).await?;
+            change.canceled -= i64::from(leaving.is_canceled);
         }
+    }
+    for (job, change) in by_job {
+        move_urls(connection, job, change, touch, changes).await?;
     }
     Ok(())
 }
@@ -123,7 +128,7 @@ async fn follow(
 ) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(
         "UPDATE job_urls SET task_id = ?3, task_position = ?4
-         WHERE task_id = ?1 AND task_position = ?2 AND NOT known RETURNING job_id",
+         WHERE task_id = ?1 AND task_position = ?2 AND fixed IS NULL RETURNING job_id",
     )
     .bind(old_task.to_string())
     .bind(old_position)
@@ -133,14 +138,17 @@ async fn follow(
     .await
 }
 
-/// The posts of a task that are not indexed.
+/// The posts of a task that are not indexed, and that a job waits for there.
 pub(super) async fn posts(
     connection: &mut SqliteConnection,
     task: TaskId,
 ) -> Result<Vec<(i64, PostUrl, UrlState)>, sqlx::Error> {
     let urls: Vec<(i64, String, String)> = sqlx::query_as(
         "SELECT position, url, state FROM task_urls
-         WHERE task_id = ?1 AND state <> 'indexed' ORDER BY position",
+         WHERE task_id = ?1 AND state <> 'indexed' AND EXISTS (
+           SELECT 1 FROM job_urls
+           WHERE job_urls.task_id = ?1 AND task_position = task_urls.position AND fixed IS NULL)
+         ORDER BY position",
     )
     .bind(task.to_string())
     .fetch_all(connection)
@@ -203,7 +211,6 @@ pub(super) async fn make_way(
     if let Some(old) = replaces
         && carried.len() == leaving.posts.len()
     {
-        // It may be retried once more.
         sqlx::query("UPDATE tasks SET replaced_by = NULL WHERE id = ?1")
             .bind(old)
             .execute(&mut *connection)

@@ -32,6 +32,8 @@ pub(super) struct Changes {
     /// Tasks whose rows were changed by SQL alone: the working set must load them anew.
     pub(super) stale: BTreeSet<TaskId>,
     pub(super) events: Vec<NewEvent>,
+    /// Tasks that turned out to be other ones.
+    pub(super) taken_in: BTreeMap<TaskId, TaskId>,
     /// What an operator's decision adds to the event that follows from it.
     pub(super) words: BTreeMap<TaskId, String>,
 }
@@ -89,5 +91,6 @@ impl NewEvent {
     }
 }
 
-/// A URL's change: task, position, old state, new state, change of "canceled", code, message.
-pub(super) type UrlChange = (TaskId, usize, UrlState, UrlState, i64, Option<String>, Option<String>);
+/// A URL's change: task, position, old state, new state, change of "canceled", code, message, old code.
+pub(super) type UrlChange =
+    (TaskId, usize, UrlState, UrlState, i64, Option<String>, Option<String>, Option<String>);

@@ -7,9 +7,10 @@ use super::carriers::{self, Leaving};
 use super::changes::{Changes, NewEvent, NewFact, Touch};
 use super::op::{Decision, NewPause};
 use super::pauses::Pause;
-use super::{Policy, callbacks, pauses};
+use super::{Policy, callbacks, followers, pauses};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
+use crate::domain::job::Progress;
 use crate::domain::task::{FactKind, Failure, TaskState, UpstreamIdSource};
 use crate::domain::time::Timestamp;
 
@@ -50,7 +51,16 @@ pub(super) async fn decide(
         Decision::Pause => {
             let failure = Failure::new(Pause::OPERATOR, by.words("paused"));
             let pause = NewPause { scope: Pause::OPERATOR.to_owned(), failure };
-            pauses::set(connection, &pause, Source::Operator, by.at, policy, changes).await.map(|()| true)
+            let events = changes.events.len();
+            pauses::set(connection, &pause, Source::Operator, by.at, policy, changes).await?;
+            if changes.events.len() == events {
+                // Paused already: who wants it now is worth a word, too.
+                changes.events.push(NewEvent {
+                    message: Some(by.words("paused again")),
+                    ..NewEvent::new(EventKind::SendingPaused, Source::Operator, by.at)
+                });
+            }
+            Ok(true)
         }
         Decision::Resume => pauses::lift_all(connection, by.name, by.at, changes).await.map(|()| true),
     }
@@ -82,7 +92,8 @@ async fn refresh(
     Ok(true)
 }
 
-/// Takes this `taskId` for an unconfirmed task's; `false` where it is not unconfirmed, or another task holds it.
+/// Takes this `taskId` for that of a task whose submit was not answered; `false` where it was, or where another
+/// task holds it.
 pub(super) async fn adopt(
     connection: &mut SqliteConnection,
     task: TaskId,
@@ -94,7 +105,8 @@ pub(super) async fn adopt(
     let adopted = sqlx::query(
         "UPDATE tasks SET upstream_id = ?2, upstream_id_source = ?3, news_at = ?4, stalled_at = NULL,
            news = news + 1, poll_wanted = news + 1
-         WHERE id = ?1 AND state = 'unconfirmed' AND upstream_id IS NULL
+         WHERE id = ?1 AND upstream_id IS NULL AND state NOT IN ('queued', 'submitting')
+           AND EXISTS (SELECT 1 FROM submits WHERE task_id = tasks.id AND outcome = 'unknown')
            AND NOT EXISTS (
              SELECT 1 FROM tasks AS other WHERE other.upstream_id = ?2 AND (
                other.job_id IS NOT NULL OR EXISTS (SELECT 1 FROM submits WHERE task_id = other.id)))",
@@ -108,7 +120,7 @@ pub(super) async fn adopt(
     if adopted.rows_affected() == 0 {
         return Ok(false);
     }
-    callbacks::take_in(connection, task, upstream_id, changes).await?;
+    callbacks::take_in(connection, task, upstream_id, at, changes).await?;
     changes.touch(task, at, source);
     Ok(true)
 }
@@ -118,11 +130,11 @@ struct Row {
     state: String,
     job_id: Option<String>,
     platform: Option<String>,
-    replaced_by: Option<String>,
 }
 
 /// Makes a new task for the URLs of one that ended without them, or that nobody knows the fate of; every job
-/// that followed them follows the new one. `false` where there is nothing to send again.
+/// that followed them follows the new one, or another task that has the URL by now; where that is so for all,
+/// there is no new one. `false` where no job waits for anything of it.
 async fn retry(
     connection: &mut SqliteConnection,
     task: TaskId,
@@ -130,12 +142,11 @@ async fn retry(
     by: By<'_>,
     changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
-    let row: Option<Row> =
-        sqlx::query_as("SELECT state, job_id, platform, replaced_by FROM tasks WHERE id = ?1")
-            .bind(task.to_string())
-            .fetch_optional(&mut *connection)
-            .await?;
-    let Some(Row { state, job_id: Some(job), platform: Some(platform), replaced_by: None }) = row else {
+    let row: Option<Row> = sqlx::query_as("SELECT state, job_id, platform FROM tasks WHERE id = ?1")
+        .bind(task.to_string())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(Row { state, job_id: Some(job), platform: Some(platform) }) = row else {
         return Ok(false);
     };
     let Ok(state) = state.parse::<TaskState>() else { return Ok(false) };
@@ -151,11 +162,11 @@ async fn retry(
         is_canceled: state == TaskState::Canceled,
         posts: carriers::posts(connection, task).await?,
     };
-    // What another task carries by now is not sent again.
-    let carried = carriers::carried(connection, &leaving).await?;
-    if leaving.posts.iter().all(|(_, post, _)| carried.contains_key(&post.canonical)) {
+    if leaving.posts.is_empty() {
         return Ok(false);
     }
+    // What another task carries by now is not sent again: who waits for it follows that one.
+    let carried = carriers::carried(connection, &leaving).await?;
     let words = by.words(&format!("retry of {task}, asked for"));
     let touch = Touch { at: by.at, source: Source::Operator };
     carriers::hand_over(connection, &leaving, &carried, new, words, touch, changes).await?;
@@ -186,7 +197,7 @@ async fn cancel(
     Ok(can_be)
 }
 
-/// Cancels what was not sent of a job; `false` where nothing is left to cancel.
+/// Cancels what was not sent of a job, also where it waits in another job's task; `false` where nothing is left.
 async fn cancel_job(
     connection: &mut SqliteConnection,
     job: JobId,
@@ -196,12 +207,28 @@ async fn cancel_job(
     let queued: Vec<String> =
         sqlx::query_scalar("SELECT id FROM tasks WHERE job_id = ?1 AND state = 'queued'")
             .bind(job.to_string())
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await?;
     for task in queued.iter().filter_map(|id| id.parse().ok()) {
         give_up(task, by.words("canceled"), by.at, changes);
     }
-    Ok(!queued.is_empty())
+    let elsewhere = sqlx::query(
+        "UPDATE job_urls SET fixed = 'canceled' WHERE job_id = ?1 AND fixed IS NULL AND EXISTS (
+           SELECT 1 FROM task_urls JOIN tasks ON tasks.id = task_urls.task_id
+           WHERE task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
+             AND task_urls.state = 'waiting' AND tasks.job_id IS NOT ?1)",
+    )
+    .bind(job.to_string())
+    .execute(&mut *connection)
+    .await?;
+    let elsewhere = i64::try_from(elsewhere.rows_affected()).unwrap_or_default();
+    if elsewhere > 0 {
+        let change =
+            Progress { waiting: -elsewhere, failed: elsewhere, canceled: elsewhere, ..Progress::default() };
+        let touch = Touch { at: by.at, source: Source::Operator };
+        followers::move_urls(connection, job, change, touch, changes).await?;
+    }
+    Ok(!queued.is_empty() || elsewhere > 0)
 }
 
 fn give_up(task: TaskId, words: String, at: Timestamp, changes: &mut Changes) {

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,9 @@ use crate::domain::event::Event;
 const RECENT: usize = 4_096;
 /// Most events that one read brings.
 const PAGE: i64 = 1_000;
+
+/// Between two tries to read what was committed.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// The newest events.
 #[derive(Debug)]
@@ -91,7 +95,7 @@ impl Follower {
                 let last = self.store.last_seq().await?;
                 let events = self.store.events(&self.filter).await?;
                 let is_full = events.len() >= usize::try_from(self.filter.limit).unwrap_or(usize::MAX);
-                let is_news = last > self.filter.after;
+                let is_news = last > self.filter.after || !events.is_empty();
                 self.filter.after = match events.last() {
                     Some(event) if is_full => event.seq,
                     newest => newest.map_or(last, |event| event.seq.max(last)),
@@ -130,11 +134,12 @@ impl Store {
         let mut committed = self.committed();
         loop {
             committed.borrow_and_update();
-            if let Err(error) = self.feed_once().await {
+            let is_behind = self.feed_once().await.inspect_err(|error| {
                 tracing::warn!(%error, "followers of the events have to wait");
-            }
+            });
             tokio::select! {
                 () = stop.cancelled() => return,
+                () = tokio::time::sleep(AFTER_ERROR), if is_behind.is_err() => {}
                 changed = committed.changed() => if changed.is_err() { return },
             }
         }

@@ -15,21 +15,21 @@ use crate::domain::job::{JobState, Progress, UrlState};
 use crate::domain::state::job_state;
 use crate::domain::url::PostUrl;
 
-/// A row of `job_urls`: position, URL, the task URL it follows, and whether it was known.
+/// A row of `job_urls`: position, URL, the task URL it follows, and whether it is known for good.
 pub(super) fn row(placed: &Placed) -> Value {
-    let is_known = i64::from(placed.state == UrlState::Known);
-    json!([placed.position, placed.url.given, placed.task, placed.task_position, is_known])
+    let fixed = (placed.state == UrlState::Known).then_some("known");
+    json!([placed.position, placed.url.given, placed.task, placed.task_position, fixed])
 }
 
-/// Whether a failure proves that what was sent is of no use. Not where it may have been charged and may still
-/// come, and not where nobody knows which of a task's URLs it is.
-fn is_useless(old: UrlState, code: Option<&str>) -> bool {
-    match code {
-        Some("unconfirmed" | "unattributed") => false,
-        // Given up after it may have been sent: an operator's word, which lets nobody pay twice by itself.
-        Some("canceled") => old == UrlState::Waiting,
-        _ => true,
-    }
+/// Whether a URL has failed in a way that proves that what was sent is of no use. Not where it may have been
+/// charged and may still come, and not where nobody knows which of a task's URLs it is.
+fn is_lost((_, _, old, new, _, code, _, old_code): &UrlChange) -> bool {
+    // Given up after it may have been sent: an operator's word, which lets nobody pay twice by itself, whatever
+    // else becomes known.
+    let is_given_up = old_code.as_deref() == Some("canceled")
+        || (code.as_deref() == Some("canceled") && *old != UrlState::Waiting);
+    let is_in_doubt = matches!(code.as_deref(), Some("unconfirmed" | "unattributed"));
+    *new == UrlState::Failed && !is_given_up && !is_in_doubt
 }
 
 /// Finds other carriers for URLs that a job followed in vain: the task that carried them ended without them.
@@ -43,7 +43,7 @@ pub(super) async fn replace_lost(
 ) -> Result<(), sqlx::Error> {
     let lost: HashMap<(TaskId, i64), UrlState> = urls
         .iter()
-        .filter(|(_, _, old, new, _, code, _)| *new == UrlState::Failed && is_useless(*old, code.as_deref()))
+        .filter(|change| is_lost(change))
         .map(|(task, position, old, ..)| ((*task, i64::try_from(*position).unwrap_or(i64::MAX)), *old))
         .collect();
     if lost.is_empty() {
@@ -55,7 +55,7 @@ pub(super) async fn replace_lost(
          FROM json_each(?1) AS lost
            CROSS JOIN job_urls ON task_id = lost.value->>0 AND task_position = lost.value->>1
            JOIN tasks ON tasks.id = job_urls.task_id
-         WHERE NOT known AND tasks.job_id IS NOT job_urls.job_id
+         WHERE fixed IS NULL AND tasks.job_id IS NOT job_urls.job_id
          ORDER BY job_urls.job_id, job_urls.position",
     )
     .bind(json!(keys).to_string())
@@ -71,6 +71,13 @@ pub(super) async fn replace_lost(
         let old = lost.get(&(task, task_position)).copied().unwrap_or(UrlState::Sent);
         by_job.entry(job).or_default().push((position, url, old));
     }
+    let changing: HashMap<(TaskId, i64), (UrlState, bool)> = urls
+        .iter()
+        .map(|(task, position, old, .., old_code)| {
+            let place = (*task, i64::try_from(*position).unwrap_or(i64::MAX));
+            (place, (*old, old_code.as_deref() == Some("canceled")))
+        })
+        .collect();
     for (id, urls) in by_job {
         let Some((options, _)) = jobs::options(connection, id).await? else { continue };
         let mut change = Progress::default();
@@ -89,7 +96,11 @@ pub(super) async fn replace_lost(
         let placed = ledger::place(connection, &wanted, urls, changes).await?;
         follow_others(connection, id, &placed).await?;
         for url in &placed {
-            change.add(url.state, 1);
+            // What changes in this very batch is brought to it below, with all others that follow.
+            let before =
+                changing.get(&(url.task, url.task_position)).filter(|_| url.state != UrlState::Known);
+            change.add(before.map_or(url.state, |(old, _)| *old), 1);
+            change.canceled += i64::from(before.is_some_and(|(_, was_canceled)| *was_canceled));
         }
         move_urls(connection, id, change, touch, changes).await?;
     }
@@ -104,9 +115,9 @@ pub(super) async fn follow_others(
 ) -> Result<(), sqlx::Error> {
     let rows: Vec<_> = placed.iter().map(row).collect();
     sqlx::query(
-        "UPDATE job_urls SET task_id = new.task_id, task_position = new.task_position, known = new.known
+        "UPDATE job_urls SET task_id = new.task_id, task_position = new.task_position, fixed = new.fixed
          FROM (SELECT value->>0 AS position, value->>2 AS task_id, value->>3 AS task_position,
-                 value->>4 AS known FROM json_each(?1)) AS new
+                 value->>4 AS fixed FROM json_each(?1)) AS new
          WHERE job_urls.job_id = ?2 AND job_urls.position = new.position",
     )
     .bind(json!(rows).to_string())
@@ -194,7 +205,7 @@ pub(super) async fn follow(
              sum(c.value->>4) AS canceled
            FROM json_each(?1) AS c
            JOIN job_urls ON job_urls.task_id = c.value->>0 AND job_urls.task_position = c.value->>1
-             AND NOT job_urls.known
+             AND job_urls.fixed IS NULL
            GROUP BY job_id) AS d
          WHERE jobs.id = d.job_id
          RETURNING *",

@@ -100,7 +100,7 @@ async fn create(
     let placed = ledger::place(connection, &wanted, urls, changes).await?;
     let rows: Vec<_> = placed.iter().map(followers::row).collect();
     sqlx::query(
-        "INSERT INTO job_urls (job_id, position, url, task_id, task_position, known)
+        "INSERT INTO job_urls (job_id, position, url, task_id, task_position, fixed)
          SELECT ?2, value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each(?1)",
     )
     .bind(json!(rows).to_string())
@@ -306,13 +306,15 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<(i64, JobUrl)>, ReadError> {
         let rows: Vec<UrlRow> = sqlx::query_as(
-            "SELECT job_urls.position, job_urls.url, iif(known, 'known', task_urls.state) AS state,
-               job_urls.task_id, iif(known, NULL, error_code) AS error_code, error_message,
+            "SELECT job_urls.position, job_urls.url, CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' ELSE task_urls.state END AS state,
+               job_urls.task_id,
+               CASE fixed WHEN 'known' THEN NULL WHEN 'canceled' THEN fixed ELSE error_code END AS error_code,
+               CASE fixed WHEN 'canceled' THEN 'canceled before it was sent' ELSE error_message END AS error_message,
                (SELECT json_group_array(video_id) FROM listings
                   WHERE listings.task_id = job_urls.task_id AND listings.position = task_position) AS video_ids
              FROM job_urls JOIN task_urls
                ON task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
-             WHERE job_id = ?1 AND job_urls.position >= ?2 AND (?3 IS NULL OR iif(known, 'known', task_urls.state) = ?3)
+             WHERE job_id = ?1 AND job_urls.position >= ?2 AND (?3 IS NULL OR ?3 = CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' ELSE task_urls.state END)
              ORDER BY job_urls.position LIMIT ?4",
         )
         .bind(job.to_string())

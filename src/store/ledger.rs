@@ -115,7 +115,7 @@ struct Row {
 }
 
 /// The best task URL that carries each of these on the same shelf, in at least this quality: one that is
-/// indexed, else the newest that is on its way, else one that may have been charged.
+/// indexed, else the newest that was sent, else the newest that waits, else one that may have been charged.
 ///
 /// Indexed counts only where it is sure which URL it was: counting may have guessed.
 pub(super) async fn find(
@@ -134,7 +134,8 @@ pub(super) async fn find(
              SELECT 1 FROM listings
              WHERE listings.task_id = task_urls.task_id AND listings.position = task_urls.position))
            AND task_urls.task_id IS NOT ?2
-         ORDER BY task_urls.state = 'indexed', task_urls.state <> 'failed', task_urls.task_id",
+         ORDER BY task_urls.state = 'indexed', task_urls.state <> 'failed', task_urls.state <> 'waiting',
+           task_urls.task_id",
     )
     .bind(json!(canonical).to_string())
     .bind(except.map(|task| task.to_string()))

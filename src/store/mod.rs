@@ -188,10 +188,11 @@ impl Store {
     pub async fn looked(
         &self,
         upstream_id: String,
+        unique_id: Option<String>,
         posts: Vec<String>,
         at: Timestamp,
     ) -> Result<bool, WriteError> {
-        self.did(op::Op::Looked { upstream_id, posts, at }).await
+        self.did(op::Op::Looked { upstream_id, unique_id, posts, at }).await
     }
 
     /// Takes a job with its plan; once, where it has an idempotency key.
@@ -270,6 +271,14 @@ impl Store {
     /// [`WriteError`]
     pub async fn clock_set_forward(&self, by: Duration, at: Timestamp) -> Result<(), WriteError> {
         self.did(op::Op::ClockSetForward { by, at }).await.map(|_| ())
+    }
+
+    /// Begins silences anew that began later than now.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn clock_set_back(&self, at: Timestamp) -> Result<(), WriteError> {
+        self.did(op::Op::ClockSetBack { at }).await.map(|_| ())
     }
 
     /// Stops sending, or moves the next probe of a scope that is stopped already.

@@ -203,6 +203,7 @@ impl Op {
             Self::BeginSubmit { .. }
                 | Self::Sweep { .. }
                 | Self::ClockSetForward { .. }
+                | Self::ClockSetBack { .. }
                 | Self::CreateJob(_)
                 | Self::Decide { .. }
                 | Self::Looked { .. }
@@ -218,6 +219,8 @@ pub(super) enum Op {
     Accept(AcceptedCallback),
     Looked {
         upstream_id: String,
+        /// The folder in which upstream found them.
+        unique_id: Option<String>,
         /// Canonical forms.
         posts: Vec<String>,
         at: Timestamp,
@@ -263,6 +266,9 @@ pub(super) enum Op {
     /// Moves the beginnings of silences along with a clock that was set.
     ClockSetForward {
         by: Duration,
+        at: Timestamp,
+    },
+    ClockSetBack {
         at: Timestamp,
     },
     /// Changes nothing that anybody reads: proves that commits work.

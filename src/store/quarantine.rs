@@ -97,11 +97,11 @@ async fn heed(
 
 /// Writes down what upstream said of a `taskId` that hints named: these posts, or nothing so far.
 ///
-/// An unconfirmed task that carries them all is the one.
+/// The one unconfirmed task of that folder that carries them all is it; where there are two, an operator has to say.
 pub(super) async fn looked(
     connection: &mut SqliteConnection,
     upstream_id: &str,
-    posts: &[String],
+    (unique_id, posts): (Option<&str>, &[String]),
     at: Timestamp,
     policy: Policy,
     changes: &mut Changes,
@@ -122,17 +122,19 @@ pub(super) async fn looked(
     if posts.is_empty() {
         return Ok(false);
     }
-    let owner: Option<String> = sqlx::query_scalar(
-        "SELECT id FROM tasks
-         WHERE state = 'unconfirmed' AND upstream_id IS NULL AND NOT EXISTS (
+    let owners: Vec<String> = sqlx::query_scalar(
+        "SELECT tasks.id FROM tasks JOIN jobs ON jobs.id = tasks.job_id
+         WHERE tasks.state = 'unconfirmed' AND upstream_id IS NULL AND unique_id IS ?2 AND NOT EXISTS (
            SELECT 1 FROM json_each(?1) WHERE value NOT IN (
              SELECT canonical FROM task_urls WHERE task_id = tasks.id))
-         ORDER BY id LIMIT 1",
+         LIMIT 2",
     )
     .bind(json!(posts).to_string())
-    .fetch_optional(&mut *connection)
+    .bind(unique_id)
+    .fetch_all(&mut *connection)
     .await?;
-    let Some(task) = owner.and_then(|id| id.parse().ok()) else { return Ok(false) };
+    let [owner] = owners.as_slice() else { return Ok(false) };
+    let Ok(task) = owner.parse() else { return Ok(false) };
     tracing::info!(%task, upstream_id, "a hint and a poll prove that this submit was taken");
     decisions::adopt(connection, task, upstream_id, Source::Poll, at, changes).await
 }

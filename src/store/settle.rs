@@ -50,8 +50,9 @@ fn url_changes(task: TaskId, stored: &mut LoadedTask, derived: &Derived, out: &m
         let canceled = is_canceled(code) - is_canceled(old_code.as_deref());
         let code = code.map(str::to_owned);
         let message = failure.as_ref().map(|failure| failure.message.clone());
-        out.push((task, position, *old, *new, canceled, code.clone(), message));
-        (*old, *old_code) = (*new, code);
+        let before = std::mem::replace(old_code, code.clone());
+        out.push((task, position, *old, *new, canceled, code, message, before));
+        *old = *new;
     }
 }
 

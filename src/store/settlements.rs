@@ -22,7 +22,14 @@ pub enum Awaited {
 
 /// Those who wait, by what they wait for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Settlements(Arc<Mutex<HashMap<Awaited, Arc<Notify>>>>);
+pub(super) struct Settlements(Arc<Mutex<HashMap<Awaited, Place>>>);
+
+/// Whom to wake, and how many they are.
+#[derive(Debug, Default)]
+struct Place {
+    notify: Arc<Notify>,
+    waiters: usize,
+}
 
 impl Settlements {
     /// What these events settle.
@@ -42,14 +49,14 @@ impl Settlements {
         }
         let waiting = self.lock();
         for awaited in settled {
-            if let Some(notify) = waiting.get(awaited) {
-                notify.notify_waiters();
+            if let Some(place) = waiting.get(awaited) {
+                place.notify.notify_waiters();
             }
         }
     }
 
     // Only whole inserts and removes happen under it.
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Awaited, Arc<Notify>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Awaited, Place>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,8 +79,9 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let mut waiting = self.settlements.lock();
-        // The map and this place hold it: there is nobody else.
-        if waiting.get(&self.awaited).is_some_and(|notify| Arc::strong_count(notify) <= 2) {
+        let Some(place) = waiting.get_mut(&self.awaited) else { return };
+        place.waiters -= 1;
+        if place.waiters == 0 {
             waiting.remove(&self.awaited);
         }
     }
@@ -82,7 +90,12 @@ impl Drop for Waiting {
 impl Store {
     /// Takes a place among those who wait for this.
     pub fn wait_for(&self, awaited: Awaited) -> Waiting {
-        let notify = self.settlements.lock().entry(awaited).or_default().clone();
+        let notify = {
+            let mut waiting = self.settlements.lock();
+            let place = waiting.entry(awaited).or_default();
+            place.waiters += 1;
+            place.notify.clone()
+        };
         Waiting { settlements: self.settlements.clone(), awaited, notify }
     }
 }

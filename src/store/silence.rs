@@ -63,6 +63,23 @@ pub(super) async fn set_forward(
     Ok(())
 }
 
+/// Nothing happened later than now: after the clock was set back, deadlines begin anew.
+pub(super) async fn set_back(
+    connection: &mut SqliteConnection,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let moved: Vec<String> = sqlx::query_scalar(
+        "UPDATE tasks SET news_at = ?1
+         WHERE state IN ('unconfirmed', 'accepted', 'downloaded') AND news_at > ?1 RETURNING id",
+    )
+    .bind(at.as_millis())
+    .fetch_all(connection)
+    .await?;
+    changes.stale.extend(moved.iter().filter_map(|id| id.parse::<TaskId>().ok()));
+    Ok(())
+}
+
 /// Looks at the tasks that polls of this batch have listed: after SUCCEEDED, two polls far enough apart that
 /// list the same ended videos prove that there are no more.
 pub(super) fn judge(loaded: &mut WorkingSet, policy: Policy, changes: &mut Changes) {

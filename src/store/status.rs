@@ -84,10 +84,12 @@ impl Store {
     /// [`ReadError`]
     pub async fn overview(&self, now: Timestamp) -> Result<Overview, ReadError> {
         let recent = now.as_millis().saturating_sub(millis(RECENT));
-        let last_callback_at: Option<i64> =
-            sqlx::query_scalar("SELECT last_received_at FROM callbacks ORDER BY id DESC LIMIT 1")
-                .fetch_optional(&self.readers)
-                .await?;
+        let last_callback_at: Option<i64> = sqlx::query_scalar(
+            "SELECT max(last_received_at) FROM (
+               SELECT last_received_at FROM callbacks ORDER BY id DESC LIMIT 1000)",
+        )
+        .fetch_one(&self.readers)
+        .await?;
         let last_error: Option<(String, Option<String>, i64)> = sqlx::query_as(
             "SELECT code, message, ended_at FROM submits
              WHERE code IS NOT NULL AND ended_at IS NOT NULL ORDER BY number DESC LIMIT 1",
@@ -111,8 +113,8 @@ impl Store {
             unconfirmed: self
                 .count(
                     "SELECT count(*) AS count, min(news_at) AS since FROM tasks
-                     WHERE state = 'unconfirmed' AND ?1 = ?1",
-                    recent,
+                     WHERE state = 'unconfirmed' AND news_at >= ?1",
+                    0,
                 )
                 .await?,
             stalled: self

@@ -69,7 +69,7 @@ pub(super) async fn end(
                 .bind(UpstreamIdSource::Submit.as_str())
                 .execute(&mut *connection)
                 .await?;
-            callbacks::take_in(connection, task, upstream_id, changes).await?;
+            callbacks::take_in(connection, task, upstream_id, at, changes).await?;
         }
         SubmitEnd::Deferred(_, wait) => {
             sqlx::query("UPDATE tasks SET next_attempt_at = ?2 WHERE id = ?1")

@@ -42,15 +42,20 @@ impl Reconciler {
 
 /// The longest time between two looks for tasks that were silent for too long.
 const SWEEP: Duration = Duration::from_secs(60);
-/// A clock that gains more than this between two steps was set forward.
+/// A clock that gains or loses more than this between two steps was set.
 const JUMP: Duration = Duration::from_secs(30);
 
 impl Reconciler {
-    /// Keeps time that never went by from counting as silence.
+    /// Keeps time that never went by from counting as silence, and time that was taken back from holding it up.
     async fn notice_jump(&mut self, now: Timestamp) -> Result<(), StepError> {
         let begun = Instant::now();
         if let Some((then, instant)) = self.last_step {
-            let ahead = now.since(then.after(begun.duration_since(instant)));
+            let expected = then.after(begun.duration_since(instant));
+            let ahead = now.since(expected);
+            if expected.since(now) > JUMP {
+                tracing::warn!("the clock was set back: what happened in its future happened now");
+                self.store.clock_set_back(now).await?;
+            }
             if ahead > JUMP {
                 tracing::warn!(?ahead, "the clock was set forward: that does not count as silence");
                 self.store.clock_set_forward(ahead, now).await?;
@@ -77,7 +82,7 @@ impl Reconciler {
     /// Asks about a `taskId` that hints named and no task has: an unconfirmed task may be the one.
     async fn look(&mut self, look: Look, now: Timestamp) -> Result<Step, StepError> {
         let started = Instant::now();
-        let mut posts = Vec::new();
+        let (mut posts, mut found_in) = (Vec::new(), None);
         for unique_id in &look.unique_ids {
             tokio::select! {
                 () = self.budget.turn(Kind::Poll) => {}
@@ -93,10 +98,11 @@ impl Reconciler {
                 PollAnswer::Refused(_) | PollAnswer::Unanswered(_) => {}
             }
             if !posts.is_empty() {
+                found_in.clone_from(unique_id);
                 break;
             }
         }
-        self.store.looked(look.upstream_id, posts, now.after(started.elapsed())).await?;
+        self.store.looked(look.upstream_id, found_in, posts, now.after(started.elapsed())).await?;
         self.next_look = Some(Instant::now() + self.policy.hint_interval);
         Ok(Step::Worked)
     }

@@ -144,3 +144,46 @@ async fn an_operators_refresh_goes_before_polls_that_are_overdue() {
     assert_eq!(file.due().await.unwrap().task, tasks[0], "asked once");
     file.close().await;
 }
+
+#[tokio::test]
+async fn an_accepted_callback_in_the_commit_of_the_answer_is_the_tasks_own() {
+    let file = File::started().await;
+    let task = file.job_of(&urls(&["x"])).await[0];
+    assert!(file.store.begin_submit(task, at(1)).await.unwrap());
+    let (callback, end) = tokio::join!(
+        file.store.accept_callback(without_token("theirs", Meaning::Succeeded)),
+        file.store.end_submit(task, at(2), SubmitEnd::Accepted("theirs".to_owned())),
+    );
+    (callback.unwrap(), end.unwrap());
+    assert_eq!(file.state(task).await, TaskState::Downloaded);
+    let filter = scrapehook::store::TaskFilter { limit: 9, ..Default::default() };
+    let others = file.store.tasks(&filter).await.unwrap();
+    assert!(others.iter().all(|other| other.id == task || other.state == TaskState::Canceled), "{others:?}");
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_task_made_by_accepted_callbacks_keeps_no_token_out() {
+    let file = File::started().await;
+    let task = file.job_of(&urls(&["x"])).await[0];
+    file.submit(task, lost()).await;
+    file.store.accept_callback(without_token("theirs", Meaning::Succeeded)).await.unwrap();
+    file.store.receive_callback(callback(task, 5, Some(Meaning::Succeeded), "theirs")).await.unwrap();
+    assert_eq!(file.store.find_task("theirs").await.unwrap(), Some(task));
+    assert!(file.store.decide(Decision::Refresh(task), None, at(6)).await.unwrap());
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_task_that_a_callback_without_a_task_id_has_proven_can_still_be_given_one() {
+    let file = File::started().await;
+    let task = file.job_of(&urls(&["x"])).await[0];
+    file.submit(task, lost()).await;
+    let mut nameless = callback(task, 5, Some(Meaning::Succeeded), "");
+    nameless.upstream_id = None;
+    file.store.receive_callback(nameless).await.unwrap();
+    assert!(!file.store.decide(Decision::Refresh(task), None, at(6)).await.unwrap());
+    assert!(file.store.decide(Decision::Adopt(task, "theirs".to_owned()), None, at(7)).await.unwrap());
+    assert!(file.store.decide(Decision::Refresh(task), None, at(8)).await.unwrap());
+    file.close().await;
+}

@@ -196,7 +196,11 @@ async fn idle_connections_cost_little_and_are_closed_in_time() {
         assert!(closed.is_ok(), "still open");
     }
     println!("all closed after {:?}", started.elapsed());
-    let closed = async { while service.serving.descriptors() > descriptors + 8 {} };
+    let closed = async {
+        while service.serving.descriptors() > descriptors + 8 {
+            tokio::task::yield_now().await
+        }
+    };
     tokio::time::timeout(DEADLINE, closed).await.expect("their descriptors are given back");
     assert_eq!(service.serving.terminate().0, 0);
 }

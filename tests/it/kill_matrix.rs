@@ -42,6 +42,7 @@ async fn end(mut serving: Serving, binary: &Binary, upstream: &Simulator) -> Exi
             if upstream.submitted() >= URLS && moving(&mut file).await.is_empty() {
                 return serving.stopped();
             }
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(DEADLINE, wait).await.expect("it ends, or comes to rest")

@@ -21,6 +21,7 @@ mod file;
 mod fixtures;
 mod floods;
 mod fuzz;
+mod handovers;
 mod hints;
 mod kill;
 mod kill_matrix;

@@ -135,7 +135,9 @@ async fn assert_jobs(file: &mut SqliteConnection) {
         sqlx::query_as("SELECT id, state FROM jobs").fetch_all(&mut *file).await.unwrap();
     for (job, state) in jobs {
         let urls: Vec<(String, Option<String>)> = sqlx::query_as(
-            "SELECT iif(known, 'known', task_urls.state), iif(known, NULL, error_code) FROM job_urls JOIN task_urls
+            "SELECT CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' ELSE task_urls.state END,
+               CASE fixed WHEN 'known' THEN NULL WHEN 'canceled' THEN fixed ELSE error_code END
+             FROM job_urls JOIN task_urls
                ON task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
              WHERE job_id = ?1",
         )

@@ -80,7 +80,7 @@ fn urls(job: usize) -> Vec<String> {
     (0..URLS_PER_JOB).map(post).collect()
 }
 
-/// Has a job taken; one that is not taken while the process is down is asked for again by the next process.
+/// Has a job taken.
 async fn submit(client: &Client, serving: &Serving, job: usize) -> bool {
     let request = client.post(format!("{}/v1/jobs", serving.base)).json(&json!({ "video_urls": urls(job) }));
     request.send().await.is_ok_and(|answer| answer.status() == 202)

@@ -123,7 +123,7 @@ async fn a_reader_that_is_cut_again_and_again_sees_every_event_once() {
         while seen.len() < 10_000 {
             let mut stream = Stream::open(&service, "/v1/events/stream", Some(last)).await;
             // A hundred cuts at least; then it may read on to the end.
-            for _ in 0..random.random_range(1..190) {
+            for _ in 0..random.random_range(1..150) {
                 if seen.len() >= 10_000 {
                     break;
                 }

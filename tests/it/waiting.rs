@@ -94,7 +94,11 @@ async fn a_thousand_who_wait_cost_nothing_until_all_of_them_are_answered() {
             tokio::spawn(async move { request.send().await.unwrap().json::<Value>().await.unwrap() })
         })
         .collect();
-    let connected = async { while service.serving.descriptors() < before + WAITING {} };
+    let connected = async {
+        while service.serving.descriptors() < before + WAITING {
+            tokio::task::yield_now().await
+        }
+    };
     tokio::time::timeout(DEADLINE, connected).await.expect("all connect");
     // Two that wait for a second each: the first lets all others come to rest, the second one is looked at.
     let pass = async || service.client.get(format!("{job}?wait=1s")).send().await.unwrap();
