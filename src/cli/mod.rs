@@ -1,15 +1,18 @@
-//! The command line: one file a command, and the exit codes: 0 done, 1 failed, 2 usage or configuration.
+//! The command line: its commands, and the exit codes: 0 done, 1 failed, 2 usage or configuration.
 
 pub mod check_config;
+pub mod client;
 pub mod demo;
 pub mod health;
 pub mod serve;
 pub mod simulate;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::client::ClientCommand;
 use crate::app::StartError;
 use crate::config::ConfigError;
 
@@ -28,31 +31,34 @@ enum Command {
     /// Simulator, service and one job in one process: see it work without a key
     Demo(demo::Demo),
     Simulate(Box<simulate::Simulate>),
+    #[command(flatten)]
+    Client(ClientCommand),
     /// Check the configuration and say what is in force
     CheckConfig(check_config::CheckConfig),
     /// Ask a running service whether it is alive (for container checks)
     Health(health::Health),
 }
 
-/// Runs the command; an error is one line on standard error.
+/// Runs the command; an error is told on standard error.
 pub async fn run(cli: Cli) -> ExitCode {
+    let done = |()| ExitCode::SUCCESS;
     let result = match cli.command {
-        Command::Serve(args) => serve::run(args).await,
-        Command::Demo(args) => demo::run(args).await,
-        Command::Simulate(args) => simulate::run(*args).await,
-        Command::CheckConfig(args) => check_config::run(&args),
-        Command::Health(args) => health::run(args).await,
+        Command::Serve(args) => serve::run(args).await.map(done),
+        Command::Demo(args) => demo::run(args).await.map(done),
+        Command::Simulate(args) => simulate::run(*args).await.map(done),
+        Command::Client(command) => client::run(command).await,
+        Command::CheckConfig(args) => check_config::run(&args).map(done),
+        Command::Health(args) => health::run(args).await.map(done),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            if error.is::<ConfigError>() || error.is::<StartError>() {
-                // These name their cause themselves.
-                anstream::eprintln!("scrapehook: {error}");
-                return ExitCode::from(2);
-            }
-            anstream::eprintln!("scrapehook: {error:#}");
-            ExitCode::from(1)
-        }
-    }
+    result.unwrap_or_else(|error| {
+        // Configuration and start errors name their cause themselves.
+        let (said, code) = if error.is::<ConfigError>() || error.is::<StartError>() {
+            (error.to_string(), 2)
+        } else {
+            (format!("{error:#}"), 1)
+        };
+        // Nobody may be there to read it.
+        let _ = writeln!(anstream::stderr(), "scrapehook: {said}");
+        ExitCode::from(code)
+    })
 }

@@ -155,7 +155,7 @@ pub fn refusal((code, stdout, stderr): (i32, String, String)) -> String {
     words[0].to_owned()
 }
 
-fn signal(id: u32, signal: &str) {
+pub fn signal(id: u32, signal: &str) {
     assert!(Command::new("kill").args([signal, &id.to_string()]).status().unwrap().success());
 }
 

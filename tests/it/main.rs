@@ -10,6 +10,8 @@ mod binary;
 mod callbacks;
 mod cancels;
 mod carriers;
+mod client;
+mod client_submit;
 mod configuration;
 mod conversations;
 mod damage;

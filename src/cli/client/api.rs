@@ -1,0 +1,298 @@
+//! The HTTP client of the commands: where the service is, with which key, and what its answers mean.
+//!
+//! Must never show the key, nor take a URL that holds a password.
+
+use std::time::Duration;
+
+use clap::Args;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::failure::ClientError;
+use crate::config::is_loopback_host;
+
+const URL_VARIABLE: &str = "SCRAPEHOOK_URL";
+const KEY_VARIABLE: &str = "SCRAPEHOOK_API_KEY";
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// Longest wait for an answer, beyond what the service was asked to wait itself.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// Where the service is. The key is taken from the environment alone: a flag would show in the list of processes.
+#[derive(Args, Clone, Debug)]
+pub struct Service {
+    /// Where the service is; its API key is read from SCRAPEHOOK_API_KEY
+    #[arg(
+        long, value_name = "URL", env = URL_VARIABLE, hide_env_values = true, default_value = DEFAULT_URL
+    )]
+    server: String,
+    /// Print the service's own JSON, one object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Service {
+    /// A client for it.
+    pub(super) fn connect(&self) -> Result<Api, ClientError> {
+        Api::new(if self.server.trim().is_empty() { DEFAULT_URL } else { self.server.trim() })
+    }
+
+    /// A command line that asks this service something else.
+    pub(super) fn command(&self, arguments: &str) -> String {
+        let usual = std::env::var(URL_VARIABLE).unwrap_or_else(|_| DEFAULT_URL.to_owned());
+        if self.server == usual {
+            format!("scrapehook {arguments}")
+        } else {
+            format!("scrapehook {arguments} --server {}", self.server)
+        }
+    }
+}
+
+/// Reads an id, which becomes a part of a path: nothing, and dots alone, would lead elsewhere.
+pub(super) fn id(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" | "." | ".." => Err("an id is expected"),
+        id => Ok(id.to_owned()),
+    }
+}
+
+/// A query's parameters.
+pub(super) type Query = Vec<(&'static str, String)>;
+
+/// Speaks to one service with one key.
+#[derive(Debug)]
+pub(super) struct Api {
+    client: Client,
+    base: Url,
+    key: Option<HeaderValue>,
+}
+
+impl Api {
+    fn new(url: &str) -> Result<Self, ClientError> {
+        let usage = |said: &str| Err(ClientError::Usage(format!("{URL_VARIABLE} or --server: {said}")));
+        // What can't be taken is not quoted: it could hold a password.
+        let Some(base) = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https")) else {
+            return usage("an http or https URL is expected, such as http://127.0.0.1:8080");
+        };
+        if !base.username().is_empty() || base.password().is_some() {
+            return usage(
+                "no user name or password is taken in the URL; an API key goes into SCRAPEHOOK_API_KEY",
+            );
+        }
+        if base.query().is_some() || base.fragment().is_some() {
+            return usage("no query or fragment is taken");
+        }
+        let mut builder = Client::builder()
+            .user_agent(concat!("scrapehook/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            // A redirected POST becomes a GET, and a redirect may lead elsewhere with the key.
+            .redirect(reqwest::redirect::Policy::none());
+        if base.host_str().is_some_and(is_loopback_host) {
+            builder = builder.no_proxy();
+        }
+        let client = builder
+            .build()
+            .map_err(|_| ClientError::Refused("TLS can't be set up on this machine".to_owned()))?;
+        Ok(Self { client, base, key: key()? })
+    }
+
+    /// The address as it is shown.
+    pub(super) fn address(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    fn request(&self, method: Method, path: &[&str], query: &Query) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            // Ids come from the command line: whatever they hold stays one segment.
+            segments.pop_if_empty().push("v1").extend(path);
+        }
+        let request = self.client.request(method, url).query(query);
+        match &self.key {
+            Some(key) => request.header(AUTHORIZATION, key.clone()),
+            None => request,
+        }
+    }
+
+    pub(super) async fn get(&self, path: &[&str], query: &Query) -> Result<Answer, ClientError> {
+        self.whole(self.request(Method::GET, path, query), ANSWER).await
+    }
+
+    /// Asks for something that the service may wait with for so long.
+    pub(super) async fn get_within(&self, path: &[&str], wait: Duration) -> Result<Answer, ClientError> {
+        let query = vec![("wait", format!("{}s", wait.as_secs()))];
+        self.whole(self.request(Method::GET, path, &query), ANSWER + wait).await
+    }
+
+    pub(super) async fn post(&self, path: &[&str], body: Option<&Value>) -> Result<Answer, ClientError> {
+        let request = self.request(Method::POST, path, &Vec::new());
+        self.whole(if let Some(body) = body { request.json(body) } else { request }, ANSWER).await
+    }
+
+    /// Submits a job in a body of this kind.
+    pub(super) async fn submit(
+        &self,
+        kind: &'static str,
+        body: Vec<u8>,
+        query: &Query,
+        key: &str,
+    ) -> Result<Answer, ClientError> {
+        let request = self.request(Method::POST, &["jobs"], query).header("idempotency-key", key);
+        self.whole(request.header(CONTENT_TYPE, kind).body(body), ANSWER).await
+    }
+
+    /// Opens the stream of events after this one.
+    pub(super) async fn stream(&self, query: &Query, after: &str) -> Result<Response, ClientError> {
+        let request = self.request(Method::GET, &["events", "stream"], query).header("last-event-id", after);
+        let response = match tokio::time::timeout(ANSWER, request.send()).await {
+            Ok(response) => response.map_err(|error| self.lost(error))?,
+            Err(_) => return Err(ClientError::Lost(format!("{} does not answer", self.address()))),
+        };
+        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+    }
+
+    async fn whole(&self, request: RequestBuilder, within: Duration) -> Result<Answer, ClientError> {
+        let response = request.timeout(within).send().await.map_err(|error| self.lost(error))?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        let is_again = response.headers().get("idempotent-replayed").is_some();
+        let text = response.text().await.map_err(|error| self.lost(error))?;
+        let value = serde_json::from_str(&text).map_err(|_| self.stranger("something that is not JSON"))?;
+        Ok(Answer { text, value, is_again })
+    }
+
+    /// Why there is no answer.
+    pub(super) fn lost(&self, error: reqwest::Error) -> ClientError {
+        let address = self.address();
+        if error.is_connect() {
+            let mut cause: &dyn std::error::Error = &error;
+            while let Some(deeper) = cause.source() {
+                cause = deeper;
+            }
+            return ClientError::Unreachable(format!(
+                "{address} can't be reached ({cause}): start `scrapehook serve` there, or name another address with \
+                 {URL_VARIABLE} or --server"
+            ));
+        }
+        ClientError::Lost(if error.is_timeout() {
+            format!("{address} does not answer")
+        } else {
+            format!("the connection to {address} was lost")
+        })
+    }
+
+    fn stranger(&self, what: &str) -> ClientError {
+        let address = self.address();
+        ClientError::Refused(format!(
+            "{address} answers {what}: it is no scrapehook; {URL_VARIABLE} or --server names another address"
+        ))
+    }
+
+    /// What an answer that is no success says.
+    async fn refusal(&self, response: Response) -> ClientError {
+        let (status, address) = (response.status(), self.address());
+        if status == StatusCode::UNAUTHORIZED {
+            return ClientError::Usage(if self.key.is_some() {
+                format!("{address} does not know this API key: correct {KEY_VARIABLE}")
+            } else {
+                format!("{address} asks for an API key: set {KEY_VARIABLE}")
+            });
+        }
+        if status.is_redirection() {
+            let said = format!("{address} redirects elsewhere: set {URL_VARIABLE} to where that leads");
+            return ClientError::Usage(said);
+        }
+        let problem = response.text().await.ok().and_then(|text| serde_json::from_str::<Problem>(&text).ok());
+        let said = problem.map(|problem| problem.words());
+        match (status, said) {
+            (status, said) if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                ClientError::Busy(said.unwrap_or_else(|| format!("{address} answers HTTP {status}")))
+            }
+            (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, Some(said)) => {
+                ClientError::Usage(said)
+            }
+            (_, Some(said)) => ClientError::Refused(said),
+            (status, None) => self.stranger(&format!("HTTP {status}")),
+        }
+    }
+}
+
+/// The key, from the environment.
+fn key() -> Result<Option<HeaderValue>, ClientError> {
+    let bad =
+        || ClientError::Usage(format!("{KEY_VARIABLE}: it has characters that no HTTP header can carry"));
+    let Some(key) = std::env::var_os(KEY_VARIABLE) else { return Ok(None) };
+    let key = key.to_str().ok_or_else(bad)?.trim();
+    if key.is_empty() {
+        return Ok(None);
+    }
+    let mut key = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| bad())?;
+    key.set_sensitive(true);
+    Ok(Some(key))
+}
+
+/// An answer, as it came and to look into.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) text: String,
+    pub(super) value: Value,
+    /// Whether it stands for an earlier request with the same `Idempotency-Key`.
+    pub(super) is_again: bool,
+}
+
+/// One page of a list, each item as it came.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    pub(super) items: Vec<Box<RawValue>>,
+    pub(super) next: Option<String>,
+}
+
+impl Api {
+    pub(super) async fn page(&self, path: &[&str], query: &Query) -> Result<Page, ClientError> {
+        let answer = self.get(path, query).await?;
+        serde_json::from_str(&answer.text).map_err(|_| self.stranger("something that is no list"))
+    }
+}
+
+/// RFC 9457, as far as it is shown.
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
+    #[serde(default)]
+    errors: Vec<Fault>,
+}
+
+#[derive(Deserialize)]
+struct Fault {
+    #[serde(default)]
+    pointer: String,
+    detail: String,
+}
+
+impl Problem {
+    fn words(&self) -> String {
+        let faults = self.errors.iter().map(|fault| format!("\n  {}", fault.words()));
+        format!("{}{}", self.detail, faults.collect::<String>())
+    }
+}
+
+impl Fault {
+    fn words(&self) -> String {
+        let place = self.pointer.trim_start_matches('/');
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // A line's number is in the words already.
+        if place.is_empty() || is_number(place) {
+            return self.detail.clone();
+        }
+        let position = place.strip_prefix("video_urls/").and_then(|place| place.parse::<usize>().ok());
+        match position.and_then(|place| place.checked_add(1)) {
+            Some(number) => format!("URL {number}: {}", self.detail),
+            None => format!("{place}: {}", self.detail),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! `completions`: what a shell needs to complete our command line.
+
+use std::io::Write;
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::cli::Cli;
+
+const EXAMPLES: &str = "\
+Examples:
+    scrapehook completions bash > ~/.local/share/bash-completion/completions/scrapehook
+    scrapehook completions zsh > \"${fpath[1]}/_scrapehook\"
+    scrapehook completions fish > ~/.config/fish/completions/scrapehook.fish";
+
+/// Arguments of `completions`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Completions {
+    shell: Shell,
+}
+
+pub(super) fn run(args: &Completions) -> anyhow::Result<()> {
+    // Into memory first: what writes them panics on an output that is closed.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "scrapehook", &mut script);
+    Ok(std::io::stdout().write_all(&script)?)
+}

@@ -1,0 +1,174 @@
+//! What an operator decides: `cancel`, `retry`, `adopt`, `refresh`, `pause`, `resume`.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::api::{Service, id};
+use super::jobs::show_end;
+use super::output::{Output, note, text};
+use super::tasks::show_task;
+
+const CANCEL: &str = "\
+Examples:
+  What of a job was not sent yet:
+    scrapehook cancel JOB
+  A queued task, or an unconfirmed one that is not wanted any more:
+    scrapehook cancel TASK";
+
+/// Arguments of `cancel`.
+#[derive(Args, Debug)]
+#[command(after_help = CANCEL)]
+pub struct Cancel {
+    /// A job, or a task by our id or upstream's
+    #[arg(value_name = "JOB|TASK", value_parser = id)]
+    id: String,
+    #[command(flatten)]
+    service: Service,
+}
+
+const RETRY: &str = "\
+The new task is sent and charged like any other. Of an unconfirmed task this says: it was not taken, or may be paid \
+again.
+
+Examples:
+  Send again what failed, and look at the new task:
+    scrapehook retry TASK
+  In a script:
+    NEW=$(scrapehook retry TASK --json | jq -r .id)";
+
+/// Arguments of `retry`.
+#[derive(Args, Debug)]
+#[command(after_help = RETRY)]
+pub struct Retry {
+    /// The task, by our id or upstream's
+    #[arg(value_name = "TASK", value_parser = id)]
+    task: String,
+    #[command(flatten)]
+    service: Service,
+}
+
+const ADOPT: &str = "\
+Examples:
+  The upstream's account shows the task that the lost answer was about:
+    scrapehook tasks --state unconfirmed
+    scrapehook adopt TASK 31b0fccb-d6f9-4135-922d-1e8828499812";
+
+/// Arguments of `adopt`.
+#[derive(Args, Debug)]
+#[command(after_help = ADOPT)]
+pub struct Adopt {
+    /// The unconfirmed task
+    #[arg(value_name = "TASK", value_parser = id)]
+    task: String,
+    /// Its taskId, as the upstream's account shows it
+    #[arg(value_name = "UPSTREAM_ID", value_parser = id)]
+    upstream_id: String,
+    #[command(flatten)]
+    service: Service,
+}
+
+const REFRESH: &str = "\
+Examples:
+  A task that is silent, or stalled:
+    scrapehook refresh TASK
+    scrapehook events --task TASK --follow";
+
+/// Arguments of `refresh`.
+#[derive(Args, Debug)]
+#[command(after_help = REFRESH)]
+pub struct Refresh {
+    /// The task, by our id or upstream's
+    #[arg(value_name = "TASK", value_parser = id)]
+    task: String,
+    #[command(flatten)]
+    service: Service,
+}
+
+const PAUSE: &str = "\
+What was sent goes on: callbacks are caught, and tasks are polled.
+
+Examples:
+    scrapehook pause
+    scrapehook status";
+
+/// Arguments of `pause`.
+#[derive(Args, Debug)]
+#[command(after_help = PAUSE)]
+pub struct Pause {
+    #[command(flatten)]
+    service: Service,
+}
+
+const RESUME: &str = "\
+Examples:
+  After the account was topped up:
+    scrapehook resume";
+
+/// Arguments of `resume`.
+#[derive(Args, Debug)]
+#[command(after_help = RESUME)]
+pub struct Resume {
+    #[command(flatten)]
+    service: Service,
+}
+
+pub(super) async fn cancel(args: Cancel) -> anyhow::Result<()> {
+    let is_job = args.id.starts_with("job_");
+    let kind = if is_job { "jobs" } else { "tasks" };
+    decide(&args.service, &[kind, &args.id, "cancel"], None, is_job).await.map(drop)
+}
+
+pub(super) async fn retry(args: Retry) -> anyhow::Result<()> {
+    let task = decide(&args.service, &["tasks", &args.task, "retry"], None, false).await?;
+    if !args.service.json {
+        let follow = args.service.command(&format!("events --task {} --follow", text(&task, "id")));
+        note(&format!("This is the new task. Follow it with: {follow}"));
+    }
+    Ok(())
+}
+
+pub(super) async fn adopt(args: Adopt) -> anyhow::Result<()> {
+    let body = json!({ "upstream_id": args.upstream_id });
+    decide(&args.service, &["tasks", &args.task, "adopt"], Some(&body), false).await.map(drop)
+}
+
+pub(super) async fn refresh(args: Refresh) -> anyhow::Result<()> {
+    decide(&args.service, &["tasks", &args.task, "refresh"], None, false).await.map(drop)
+}
+
+pub(super) async fn pause(args: Pause) -> anyhow::Result<()> {
+    send(&args.service, "pause").await
+}
+
+pub(super) async fn resume(args: Resume) -> anyhow::Result<()> {
+    send(&args.service, "resume").await
+}
+
+/// Decides, and shows the job or the task as it is now.
+async fn decide(
+    service: &Service,
+    path: &[&str],
+    body: Option<&Value>,
+    is_job: bool,
+) -> anyhow::Result<Value> {
+    let answer = service.connect()?.post(path, body).await?;
+    Output::new().answer(service.json, &answer, if is_job { show_end } else { show_task })?;
+    Ok(answer.value)
+}
+
+async fn send(service: &Service, what: &str) -> anyhow::Result<()> {
+    let answer = service.connect()?.post(&[what], None).await?;
+    Ok(Output::new().answer(service.json, &answer, show_pauses)?)
+}
+
+fn show_pauses(output: &mut Output, sending: &Value) -> std::io::Result<()> {
+    let pauses = sending["paused"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if pauses.is_empty() {
+        output.line("Tasks are sent.")?;
+    }
+    for pause in pauses {
+        let said = format!("Sending is paused ({}): {}", text(pause, "scope"), text(pause, "message"));
+        output.paragraph(0, &said)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! `events`: what changed, from the log or as it happens.
+//!
+//! Must never lose one or show one twice: whatever happens to the connection, it goes on after the last one seen.
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use serde_json::Value;
+
+use super::api::{Api, Query, Service};
+use super::failure::ClientError;
+use super::list::{self, Paging};
+use super::output::{Output, note, style, text, time};
+use super::patience::Patience;
+use super::sse::Stream;
+use crate::clock;
+use crate::domain::event::EventKind;
+use crate::domain::id::JobId;
+
+const EXAMPLES: &str = "\
+Oldest first, in UTC. --follow starts at now, or after the event that --after names, and goes on after the last event seen \
+when the connection is lost.
+
+Examples:
+  What happened to a job:
+    scrapehook events --job JOB --all
+  As it happens, for a program: one object a line, none lost, none twice:
+    scrapehook events --follow --json
+  Everything from the first event on, then what comes:
+    scrapehook events --follow --after 0
+  Tell me when a job has ended:
+    scrapehook events --follow --kind job.settled";
+
+/// Arguments of `events`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Events {
+    /// Go on as things happen, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["limit", "all"])]
+    follow: bool,
+    /// Only those after the event with this `seq`
+    #[arg(long, value_name = "SEQ")]
+    after: Option<u64>,
+    /// Only events of this job
+    #[arg(long)]
+    job: Option<String>,
+    /// Only events of this task: our id or upstream's
+    #[arg(long)]
+    task: Option<String>,
+    /// Only events of this kind
+    #[arg(long, value_parser = PossibleValuesParser::new(EventKind::ALL.iter().map(|kind| kind.as_str())))]
+    kind: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
+    #[command(flatten)]
+    service: Service,
+}
+
+pub(super) async fn run(args: Events) -> anyhow::Result<()> {
+    let api = args.service.connect()?;
+    let mut query = Query::new();
+    list::filter(&mut query, "job", args.job.as_ref());
+    list::filter(&mut query, "task", args.task.as_ref());
+    list::filter(&mut query, "kind", args.kind.as_ref());
+    let mut output = Output::new();
+    let is_json = args.service.json;
+    let after = args.after.map(|after| after.to_string());
+    if args.follow {
+        let after = match after {
+            Some(after) => after,
+            None => newest(&api).await?,
+        };
+        return follow(&api, &query, after, |event| show(&mut output, is_json, event)).await;
+    }
+    list::filter(&mut query, "after", after.as_ref());
+    let mut last = String::new();
+    let is_more = list::read(&api, &["events"], query, &args.paging, |event| {
+        last = text(&serde_json::from_str(event.get())?, "seq");
+        show(&mut output, is_json, event.get())
+    })
+    .await?;
+    if is_more && !is_json {
+        note(&format!("There may be more: --all, or --after {last}."));
+    }
+    Ok(())
+}
+
+/// The last event's `seq`: where a stream must start that nothing escapes, also if it is cut before its first event.
+async fn newest(api: &Api) -> Result<String, ClientError> {
+    // A page that holds nothing leads to the end of what was looked at, and a new job has no events.
+    let nobody = JobId::new(clock::now()).to_string();
+    let page = api.page(&["events"], &vec![("job", nobody)]).await?;
+    page.next
+        .ok_or_else(|| ClientError::Refused("the service does not say which event is the newest".to_owned()))
+}
+
+/// Follows the stream for ever; each connection goes on where the last one ended.
+async fn follow(
+    api: &Api,
+    query: &Query,
+    mut after: String,
+    mut show: impl FnMut(&str) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
+    let mut stream = Stream::open(api, query, &after).await?;
+    let mut patience = Patience::new(None, &note);
+    loop {
+        match stream.next().await {
+            Ok(sent) => {
+                sent.data.as_deref().map_or(Ok(()), &mut show)?;
+                after = sent.id.unwrap_or(after);
+            }
+            Err(error) => {
+                patience.bear(error).await?;
+                stream = patience.ask(async || Stream::open(api, query, &after).await).await?;
+            }
+        }
+    }
+}
+
+/// Prints an event as it came, or as a line for people.
+fn show(output: &mut Output, is_json: bool, event: &str) -> std::io::Result<()> {
+    if is_json {
+        return output.line(event);
+    }
+    let event: Value = serde_json::from_str(event)?;
+    let about = ["video_id", "task_id", "job_id"].iter().map(|name| text(&event, name));
+    let about = about.into_iter().find(|id| !id.is_empty()).unwrap_or_default();
+    let kind = text(&event, "kind");
+    let state = kind.rsplit('.').next().unwrap_or_default();
+    let at = time(&event, "at");
+    // Neither the year nor the zone: with them no id fits beside them.
+    let at = at.get(5..19).unwrap_or(&at);
+    let head = format!("{:>6} {at} ", text(&event, "seq"));
+    let line = format!("{head}{kind:<17} {about}");
+    output.entry(style(state), &line, head.len(), &text(&event, "message"))
+}

@@ -1,0 +1,98 @@
+//! Pages of lists: followed to the end where that is asked for, printed as JSON or as a table.
+
+use std::io;
+
+use clap::Args;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::api::{Api, Query};
+use super::failure::ClientError;
+use super::output::{Output, note};
+
+/// The API's longest page: the fewest questions where everything is wanted.
+const LONGEST: &str = "500";
+
+/// How much of a list.
+#[derive(Args, Clone, Debug)]
+pub struct Paging {
+    /// How many at most
+    #[arg(long, value_name = "N", default_value = "50")]
+    limit: String,
+    /// All of them, however many
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+}
+
+/// Reads what is asked for of a list, page by page; gives whether there is more.
+pub(super) async fn read(
+    api: &Api,
+    path: &[&str],
+    mut query: Query,
+    paging: &Paging,
+    mut take: impl FnMut(&RawValue) -> io::Result<()>,
+) -> anyhow::Result<bool> {
+    let limit = if paging.all { LONGEST } else { &paging.limit };
+    query.push(("limit", limit.to_owned()));
+    loop {
+        let page = api.page(path, &query).await?;
+        page.items.iter().try_for_each(|item| take(item))?;
+        // Events always have a next page, if only an empty one.
+        let is_full = Ok(page.items.len()) == limit.parse();
+        let Some(next) = page.next.filter(|_| is_full) else { return Ok(false) };
+        if !paging.all {
+            return Ok(true);
+        }
+        query.retain(|(name, _)| *name != "after");
+        query.push(("after", next));
+    }
+}
+
+/// Reads a list as [`read`] does, and prints it.
+pub(super) async fn print(
+    api: &Api,
+    path: &[&str],
+    query: Query,
+    paging: &Paging,
+    is_json: bool,
+    show: fn(&mut Output, &[Value]) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let mut output = Output::new();
+    if is_json {
+        read(api, path, query, paging, |item| output.line(item.get())).await?;
+        return Ok(());
+    }
+    let mut values = Vec::new();
+    let is_more = read(api, path, query, paging, |item| {
+        values.push(serde_json::from_str(item.get())?);
+        Ok(())
+    })
+    .await?;
+    show(&mut output, &values)?;
+    if is_more {
+        note("There are more: --all shows them.");
+    }
+    Ok(())
+}
+
+/// Everything of a list.
+pub(super) async fn everything(
+    api: &Api,
+    path: &[&str],
+    mut query: Query,
+) -> Result<Vec<Value>, ClientError> {
+    query.push(("limit", LONGEST.to_owned()));
+    let mut values = Vec::new();
+    loop {
+        let page = api.get(path, &query).await?.value;
+        values.extend(page["items"].as_array().into_iter().flatten().cloned());
+        let Some(next) = page["next"].as_str() else { return Ok(values) };
+        query.retain(|(name, _)| *name != "after");
+        query.push(("after", next.to_owned()));
+    }
+}
+
+/// A filter, where it is given.
+pub(super) fn filter(query: &mut Query, name: &'static str, value: Option<&String>) {
+    query.extend(value.map(|value| (name, value.clone())));
+}

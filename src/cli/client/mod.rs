@@ -1,0 +1,93 @@
+//! The client commands: they ask a running service over HTTP, with `SCRAPEHOOK_URL` and `SCRAPEHOOK_API_KEY`.
+//!
+//! Must never read the store, and never show the key.
+
+mod api;
+mod completions;
+mod decide;
+mod events;
+mod failure;
+mod jobs;
+mod list;
+mod output;
+mod patience;
+mod progress;
+mod sse;
+mod status;
+mod submit;
+mod tasks;
+mod watch;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use self::failure::ClientError;
+use self::output::note;
+
+/// What a client asks for.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Submit URLs as a job
+    Submit(Box<submit::Submit>),
+    /// Wait until a job has settled, and tell how it went
+    Watch(watch::Watch),
+    /// Tell what is wrong and what to do about it
+    Status(status::Status),
+    /// List jobs, newest first, or show one of them
+    Jobs(jobs::Jobs),
+    /// List tasks, newest first, or show one of them
+    Tasks(tasks::Tasks),
+    /// List videos, newest first, or show one of them
+    Videos(tasks::Videos),
+    /// List what changed, or follow it as it happens
+    Events(events::Events),
+    /// Send the URLs of a task that are not indexed again, as a new task
+    Retry(decide::Retry),
+    /// Tell which taskId of the upstream an unconfirmed task has
+    Adopt(decide::Adopt),
+    /// Ask the upstream about a task now
+    Refresh(decide::Refresh),
+    /// Cancel what of a job or a task was not sent, or give up an unconfirmed task
+    Cancel(decide::Cancel),
+    /// Stop sending tasks
+    Pause(decide::Pause),
+    /// Send tasks again, whatever sending was paused for
+    Resume(decide::Resume),
+    /// Print the completions of a shell
+    Completions(completions::Completions),
+}
+
+/// Asks, and prints the answer; why there is none is told on standard error.
+///
+/// # Errors
+/// Only where this machine fails: what the service or the network did is told already.
+pub async fn run(command: ClientCommand) -> anyhow::Result<ExitCode> {
+    let done = |()| ExitCode::SUCCESS;
+    let result = match command {
+        ClientCommand::Submit(args) => submit::run(*args).await,
+        ClientCommand::Watch(args) => watch::run(args).await,
+        ClientCommand::Status(args) => status::run(args).await,
+        ClientCommand::Jobs(args) => jobs::run(args).await.map(done),
+        ClientCommand::Tasks(args) => tasks::run_tasks(args).await.map(done),
+        ClientCommand::Videos(args) => tasks::run_videos(args).await.map(done),
+        ClientCommand::Events(args) => events::run(args).await.map(done),
+        ClientCommand::Retry(args) => decide::retry(args).await.map(done),
+        ClientCommand::Adopt(args) => decide::adopt(args).await.map(done),
+        ClientCommand::Refresh(args) => decide::refresh(args).await.map(done),
+        ClientCommand::Cancel(args) => decide::cancel(args).await.map(done),
+        ClientCommand::Pause(args) => decide::pause(args).await.map(done),
+        ClientCommand::Resume(args) => decide::resume(args).await.map(done),
+        ClientCommand::Completions(args) => completions::run(&args).map(done),
+    };
+    result.or_else(|error| match (error.downcast_ref::<ClientError>(), error.downcast_ref::<io::Error>()) {
+        (Some(error), _) => {
+            note(&format!("scrapehook: {error}"));
+            Ok(ExitCode::from(error.exit_code()))
+        }
+        // Who reads along has seen enough, as `head` does: that is no failure.
+        (_, Some(closed)) if closed.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        _ => Err(error),
+    })
+}

@@ -1,0 +1,269 @@
+//! What client commands print: results on standard output, everything else on standard error.
+//!
+//! Must never pass on control characters: labels and upstream's words could move a terminal's cursor.
+
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use serde_json::Value;
+
+use super::api::Answer;
+use crate::domain::time::Timestamp;
+
+/// Between two columns.
+const GAP: usize = 2;
+/// A column is not cut shorter than this, whatever the terminal.
+const LEAST: usize = 12;
+
+/// Says something that is no result. A standard error that is closed is no reason to stop.
+pub(super) fn note(said: &str) {
+    let width = width(io::stderr());
+    let lines = said.split('\n').flat_map(|line| wrap(&clean(line), width));
+    let _ = writeln!(anstream::stderr(), "{}", lines.collect::<Vec<_>>().join("\n"));
+}
+
+/// Standard output.
+#[derive(Debug)]
+pub(super) struct Output {
+    out: anstream::Stdout,
+    /// Of the terminal; none where it goes elsewhere.
+    width: Option<usize>,
+}
+
+impl Output {
+    pub(super) fn new() -> Self {
+        Self { out: anstream::stdout(), width: width(io::stdout()) }
+    }
+
+    /// Prints an answer: as it came for programs, as `show` has it for people.
+    pub(super) fn answer(
+        &mut self,
+        is_json: bool,
+        answer: &Answer,
+        show: impl FnOnce(&mut Self, &Value) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if is_json { self.line(&answer.text) } else { show(self, &answer.value) }
+    }
+
+    /// Prints a line as it is.
+    pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{text}")
+    }
+
+    /// Prints a line in a style, cleared of control characters.
+    pub(super) fn styled(&mut self, style: Style, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{style}{}{style:#}", clean(text))
+    }
+
+    /// Prints a line with more words after it; on a terminal below it, where they don't fit.
+    pub(super) fn entry(&mut self, style: Style, head: &str, indent: usize, more: &str) -> io::Result<()> {
+        let together = format!("{head}  {more}");
+        let together = together.trim_end();
+        if more.is_empty() || self.width.is_none_or(|width| together.chars().count() <= width) {
+            return self.styled(style, together);
+        }
+        self.styled(style, head)?;
+        self.paragraph(indent, more)
+    }
+
+    /// Prints words that are indented, and on a terminal broken where they don't fit.
+    pub(super) fn paragraph(&mut self, indent: usize, text: &str) -> io::Result<()> {
+        for line in wrap(&clean(text), self.width.map(|width| width.saturating_sub(indent))) {
+            writeln!(self.out, "{:indent$}{line}", "")?;
+        }
+        Ok(())
+    }
+
+    /// Prints names and values; what has no value is left out.
+    pub(super) fn fields(&mut self, fields: &[(&str, String)]) -> io::Result<()> {
+        let indent = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default() + GAP;
+        let room = self.width.map(|width| width.saturating_sub(indent));
+        let bold = Style::new().bold();
+        for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+            let lines = wrap(&clean(value), room).join(&format!("\n{:indent$}", ""));
+            writeln!(self.out, "{bold}{name}{bold:#}{:1$}{lines}", "", indent - name.len())?;
+        }
+        Ok(())
+    }
+
+    /// Prints a table. The last column is the one that is cut where a terminal is narrow.
+    pub(super) fn table(&mut self, header: &[&str], rows: Vec<Row>) -> io::Result<()> {
+        let clean_row = |row: Row| (row.style, row.cells.iter().map(|cell| clean(cell)).collect::<Vec<_>>());
+        let mut rows: Vec<_> = rows.into_iter().map(clean_row).collect();
+        let last = header.len().saturating_sub(1);
+        if let Some(width) = self.width {
+            let widest = |column: usize| {
+                let cells = rows.iter().filter_map(|(_, cells)| cells.get(column));
+                let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or_default();
+                widest.max(header[column].len())
+            };
+            let taken: usize = (0..last).map(|column| widest(column) + GAP).sum();
+            let room = width.saturating_sub(taken).max(LEAST);
+            for cell in rows.iter_mut().filter_map(|(_, cells)| cells.get_mut(last)) {
+                *cell = cut(cell, room);
+            }
+        }
+        let mut table = Table::new();
+        table.load_style(NOTHING).set_header(header.iter().map(|name| name.to_uppercase()));
+        let mut styles = vec![Style::new().bold()];
+        for (style, cells) in rows {
+            styles.push(style);
+            table.add_row(cells);
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, u16::try_from(GAP).unwrap_or_default()));
+        }
+        for (line, style) in table.lines().zip(styles) {
+            writeln!(self.out, "{style}{}{style:#}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// One line of a table.
+#[derive(Debug)]
+pub(super) struct Row {
+    cells: Vec<String>,
+    style: Style,
+}
+
+impl Row {
+    /// A row that shows in its colour how what is in this state fares.
+    pub(super) fn new(state: &str, cells: Vec<String>) -> Self {
+        Self { cells, style: style(state) }
+    }
+}
+
+/// Bad ends stand out, and what somebody may have to look at.
+pub(super) fn style(state: &str) -> Style {
+    match state {
+        "failed" | "rejected" | "stalled" => AnsiColor::Red.on_default(),
+        "partial" | "unconfirmed" => AnsiColor::Yellow.on_default(),
+        _ => Style::new(),
+    }
+}
+
+/// How wide the terminal is, if this is one.
+pub(super) fn width(stream: impl IsTerminal + AsFd) -> Option<usize> {
+    if !stream.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(&stream).ok()?;
+    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
+}
+
+/// The text in lines of so many characters, broken between words, with its own indent; whole where there is no limit.
+fn wrap(text: &str, room: Option<usize>) -> Vec<String> {
+    let Some(room) = room.filter(|room| text.chars().count() > *room) else { return vec![text.to_owned()] };
+    let indent = text.len() - text.trim_start_matches(' ').len();
+    let mut lines = vec![" ".repeat(indent)];
+    for word in text.split_whitespace() {
+        let Some(line) = lines.last_mut() else { break };
+        let is_first = line.len() == indent;
+        if !is_first && line.chars().count() + 1 + word.chars().count() > room.max(LEAST) {
+            lines.push(format!("{:indent$}{word}", ""));
+        } else {
+            line.push_str(if is_first { "" } else { " " });
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+/// The text without what could steer a terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// The text in so many characters. URLs lose their middle: it is their end that tells them apart.
+fn cut(text: &str, room: usize) -> String {
+    let count = text.chars().count();
+    if count <= room {
+        return text.to_owned();
+    }
+    let kept = room.saturating_sub(1);
+    let head = if text.starts_with("http") { kept / 3 } else { kept };
+    let head_text: String = text.chars().take(head).collect();
+    let tail_text: String = text.chars().skip(count - (kept - head)).collect();
+    format!("{head_text}…{tail_text}")
+}
+
+/// A field as text; empty where it is null or missing.
+pub(super) fn text(object: &Value, name: &str) -> String {
+    match &object[name] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Object(fields) if fields.contains_key("code") => {
+            format!("{}: {}", text(&object[name], "code"), text(&object[name], "message"))
+        }
+        Value::Object(fields) => {
+            let pairs = fields.keys().map(|key| format!("{key}={}", text(&object[name], key)));
+            pairs.collect::<Vec<_>>().join(", ")
+        }
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// A time as people read it: no fractions of seconds.
+pub(super) fn time(object: &Value, name: &str) -> String {
+    let time = text(object, name);
+    match time.split_once('.') {
+        Some((seconds, _)) => format!("{} UTC", seconds.replace('T', " ")),
+        None => time,
+    }
+}
+
+/// How long ago a time is, in one unit.
+pub(super) fn age(object: &Value, name: &str, now: Timestamp) -> String {
+    let Ok(then) = text(object, name).parse::<jiff::Timestamp>() else { return String::new() };
+    match now.since(Timestamp::from_millis(then.as_millisecond())).as_secs() {
+        seconds @ 0..60 => format!("{seconds}s"),
+        seconds @ 60..3_600 => format!("{}m", seconds / 60),
+        seconds @ 3_600..172_800 => format!("{}h", seconds / 3_600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_text_that_fits_is_not_cut_and_a_url_keeps_its_end() {
+        assert_eq!(cut("just so", 7), "just so");
+        assert_eq!(cut("a bit too long", 9), "a bit to…");
+        let url = cut("https://www.tiktok.com/@chef/video/7301234567890123456", 31);
+        assert_eq!((url.chars().count(), url.as_str()), (31, "https://ww…/7301234567890123456"));
+    }
+
+    #[test]
+    fn words_are_broken_between_and_never_inside() {
+        let lines = wrap("  one two three four-and-twenty", Some(12));
+        assert_eq!(lines, ["  one two", "  three", "  four-and-twenty"]);
+        assert_eq!(wrap("one  two", Some(12)), ["one  two"]);
+        assert_eq!(wrap("", Some(12)), [""]);
+    }
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        assert_eq!(clean("a\u{1b}[2Jb\r\n\u{9b}c"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}\u{fffd}c");
+    }
+
+    #[test]
+    fn an_age_has_one_unit() {
+        let at = json!({ "at": "2025-09-23T13:30:37.000Z" });
+        let then = Timestamp::from_millis(1_758_634_237_000);
+        for (seconds, said) in [(0, "0s"), (59, "59s"), (61, "1m"), (7_200, "2h"), (172_800, "2d")] {
+            let now = then.after(std::time::Duration::from_secs(seconds));
+            assert_eq!(age(&at, "at", now), said);
+        }
+        assert_eq!(age(&json!({}), "at", then), "");
+        assert_eq!(time(&at, "at"), "2025-09-23 13:30:37 UTC");
+    }
+}

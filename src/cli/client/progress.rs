@@ -1,0 +1,121 @@
+//! How far a job is: bars on a terminal, elsewhere a line where something changed. All on standard error.
+
+use std::cell::RefCell;
+use std::io::stderr;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use super::jobs::{number, progress};
+use super::output::{note, text, width};
+
+/// Between two looks at the clock that runs beside the bars.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How wide a bar is, and what stands beside it.
+const BAR: usize = 40;
+const BESIDE: usize = 38;
+
+/// Where progress is shown.
+pub(super) enum Progress {
+    Bars(Bars),
+    /// The last line.
+    Lines(RefCell<String>),
+}
+
+pub(super) struct Bars {
+    all: MultiProgress,
+    clock: ProgressBar,
+    sent: ProgressBar,
+    downloaded: ProgressBar,
+    indexed: ProgressBar,
+}
+
+impl Progress {
+    /// For one job.
+    pub(super) fn new(job: &str) -> anyhow::Result<Self> {
+        let all = MultiProgress::new();
+        if all.is_hidden() {
+            return Ok(Self::Lines(RefCell::default()));
+        }
+        let clock = all.add(ProgressBar::new_spinner());
+        clock.set_style(ProgressStyle::with_template("{spinner} {prefix}  {elapsed}  {msg}")?);
+        clock.set_prefix(job.to_owned());
+        clock.enable_steady_tick(TICK);
+        let bar = width(stderr()).map_or(BAR, |width| width.saturating_sub(BESIDE).clamp(1, BAR));
+        let style =
+            ProgressStyle::with_template(&format!("{{prefix:>12}} {{bar:{bar}}} {{pos}}/{{len}} {{msg}}"))?;
+        let bar = |name: &'static str| {
+            let bar = all.add(ProgressBar::new(0));
+            bar.set_style(style.clone());
+            bar.set_prefix(name);
+            bar
+        };
+        let (sent, downloaded, indexed) = (bar("sent"), bar("downloaded"), bar("indexed"));
+        Ok(Self::Bars(Bars { all, clock, sent, downloaded, indexed }))
+    }
+
+    /// Whether somebody looks at it all the time.
+    pub(super) const fn is_live(&self) -> bool {
+        matches!(self, Self::Bars(_))
+    }
+
+    /// Shows how far the job is.
+    pub(super) fn show(&self, job: &Value) {
+        let counts = &job["progress"];
+        match self {
+            Self::Bars(bars) => {
+                let urls = number(counts, "urls");
+                let sent = urls.saturating_sub(number(counts, "waiting"));
+                let downloaded = sent.saturating_sub(number(counts, "sent"));
+                // What failed is past the stages before, whether or not it got through them.
+                let indexed = number(counts, "indexed") + number(counts, "known");
+                for (bar, passed) in
+                    [(&bars.sent, sent), (&bars.downloaded, downloaded), (&bars.indexed, indexed)]
+                {
+                    bar.set_length(urls);
+                    bar.set_position(passed);
+                }
+                if number(counts, "failed") > 0 {
+                    bars.clock.set_message(format!("{} failed", number(counts, "failed")));
+                }
+            }
+            Self::Lines(last) => {
+                let line = format!("{} is {}. {}", text(job, "id"), text(job, "state"), progress(counts));
+                if last.replace(line.clone()) != line {
+                    note(&line);
+                }
+            }
+        }
+    }
+
+    /// Shows how many videos are indexed: each is some time before its URL is, which takes a poll.
+    pub(super) fn show_videos(&self, videos: usize) {
+        if let Self::Bars(bars) = self {
+            bars.indexed.set_message(if videos == 1 {
+                "1 video".to_owned()
+            } else {
+                format!("{videos} videos")
+            });
+        }
+    }
+
+    /// Says something beside it.
+    pub(super) fn say(&self, said: &str) {
+        match self {
+            Self::Bars(bars) => bars.all.suspend(|| note(said)),
+            Self::Lines(_) => note(said),
+        }
+    }
+
+    /// Leaves what was shown last.
+    pub(super) fn end(&self) {
+        if let Self::Bars(bars) = self {
+            bars.clock.finish_and_clear();
+            for bar in [&bars.sent, &bars.downloaded, &bars.indexed] {
+                bar.abandon();
+            }
+        }
+    }
+}

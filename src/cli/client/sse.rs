@@ -1,0 +1,120 @@
+//! The stream of events: server-sent events as they arrive, in whatever pieces.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use reqwest::Response;
+
+use super::api::{Api, Query};
+use super::failure::ClientError;
+
+/// The service gives a sign of life more often than that.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// One connection to the stream.
+pub(super) struct Stream<'a> {
+    api: &'a Api,
+    response: Response,
+    reader: Reader,
+    ready: VecDeque<Sent>,
+}
+
+impl<'a> Stream<'a> {
+    /// Opens it after the event with this `seq`.
+    pub(super) async fn open(api: &'a Api, query: &Query, after: &str) -> Result<Self, ClientError> {
+        let response = api.stream(query, after).await?;
+        Ok(Self { api, response, reader: Reader::default(), ready: VecDeque::new() })
+    }
+
+    /// What comes next.
+    ///
+    /// # Errors
+    /// Never [`ClientError::Usage`] or a refusal: the connection has ended, and another one can be opened.
+    pub(super) async fn next(&mut self) -> Result<Sent, ClientError> {
+        let api = self.api;
+        loop {
+            if let Some(sent) = self.ready.pop_front() {
+                return Ok(sent);
+            }
+            let bytes = match tokio::time::timeout(SILENCE, self.response.chunk()).await {
+                Ok(bytes) => bytes.map_err(|error| api.lost(error))?,
+                Err(_) => return Err(ClientError::Lost(format!("{} is silent", api.address()))),
+            };
+            let ended = || ClientError::Lost(format!("{} has ended the stream", api.address()));
+            self.ready.extend(self.reader.take(&bytes.ok_or_else(ended)?));
+        }
+    }
+}
+
+/// What one event brings.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sent {
+    /// Where to go on after it.
+    pub(super) id: Option<String>,
+    /// None for a mere sign of life.
+    pub(super) data: Option<String>,
+}
+
+/// What has arrived so far of the next event.
+#[derive(Debug, Default)]
+struct Reader {
+    line: Vec<u8>,
+    id: Option<String>,
+    data: Option<String>,
+}
+
+impl Reader {
+    /// Takes what arrived; gives the events that are whole now.
+    fn take(&mut self, bytes: &[u8]) -> Vec<Sent> {
+        let mut events = Vec::new();
+        for &byte in bytes {
+            if byte != b'\n' {
+                self.line.push(byte);
+                continue;
+            }
+            let line = std::mem::take(&mut self.line);
+            let line = String::from_utf8_lossy(&line);
+            match line.trim_end_matches('\r') {
+                "" if self.id.is_none() && self.data.is_none() => {}
+                "" => events.push(Sent { id: self.id.take(), data: self.data.take() }),
+                line => self.field(line),
+            }
+        }
+        events
+    }
+
+    fn field(&mut self, line: &str) {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match (name, &mut self.data) {
+            ("id", _) => self.id = Some(value.to_owned()),
+            ("data", Some(data)) => {
+                data.push('\n');
+                data.push_str(value);
+            }
+            ("data", data) => *data = Some(value.to_owned()),
+            // The kind stands in the data, too.
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_whole_however_they_are_cut() {
+        let text = ": alive\nid: 7\n\nid: 8\nevent: job.created\ndata: {\"é\":1}\n\r\n\n\ndata:a\ndata: b\n\nid: 9\n";
+        let sent = |id: Option<&str>, data: Option<&str>| Sent {
+            id: id.map(str::to_owned),
+            data: data.map(str::to_owned),
+        };
+        let wanted = [sent(Some("7"), None), sent(Some("8"), Some("{\"é\":1}")), sent(None, Some("a\nb"))];
+        for size in 1..text.len() {
+            let mut reader = Reader::default();
+            let events: Vec<_> = text.as_bytes().chunks(size).flat_map(|bytes| reader.take(bytes)).collect();
+            assert_eq!(events, wanted, "in pieces of {size}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `status`: what is wrong, since when and what to do; then how many there are of everything.
+
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use serde_json::Value;
+
+use super::api::{Query, Service};
+use super::output::{Output, age, text, time};
+use crate::clock;
+
+const EXAMPLES: &str = "\
+Exit code: 0 when nothing is wrong, 1 when something is, or when the service can't be reached.
+
+Examples:
+    scrapehook status
+  The codes of what is wrong, for a program:
+    scrapehook status --json | jq -r '.problems[].code'";
+
+/// Arguments of `status`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Status {
+    #[command(flatten)]
+    service: Service,
+}
+
+pub(super) async fn run(args: Status) -> anyhow::Result<ExitCode> {
+    let answer = args.service.connect()?.get(&["status"], &Query::new()).await?;
+    let is_well = answer.value["problems"].as_array().is_some_and(Vec::is_empty);
+    let shown = Output::new().answer(args.service.json, &answer, show);
+    // Whether or not somebody read it, the exit code says how things are.
+    if is_well {
+        shown?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+fn show(output: &mut Output, status: &Value) -> std::io::Result<()> {
+    let now = clock::now();
+    let problems = status["problems"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if problems.is_empty() {
+        output.styled(AnsiColor::Green.on_default(), "Nothing is wrong.")?;
+    }
+    for problem in problems {
+        let since = match time(problem, "since") {
+            since if since.is_empty() => since,
+            since => format!(" since {since} ({})", age(problem, "since", now)),
+        };
+        let head = format!("{}{since}", text(problem, "code"));
+        output.styled(Style::new().bold().fg_color(Some(AnsiColor::Red.into())), &head)?;
+        output.paragraph(2, &text(problem, "detail"))?;
+        output.paragraph(2, &format!("To do: {}", text(problem, "action")))?;
+    }
+    output.line("")?;
+    let counts = &status["counts"];
+    let upstream = &status["upstream"];
+    let with_age = |object: &Value, name: &str| match time(object, name) {
+        at if at.is_empty() => "none".to_owned(),
+        at => format!("{at} ({} ago)", age(object, name, now)),
+    };
+    let last_error = match text(upstream, "last_error") {
+        error if error.is_empty() => "none".to_owned(),
+        error => format!("{error}, {}", with_age(&upstream["last_error"], "at")),
+    };
+    output.fields(&[
+        ("jobs", by_state(&counts["jobs"])),
+        ("tasks", by_state(&counts["tasks"])),
+        ("videos", by_state(&counts["videos"])),
+        ("quarantine", text(counts, "quarantine")),
+        ("last callback", with_age(status, "last_callback_at")),
+        ("last error", last_error),
+        ("interval", format!("{} ms between two requests to upstream", text(upstream, "interval_ms"))),
+        ("version", text(status, "version")),
+    ])
+}
+
+fn by_state(counts: &Value) -> String {
+    let counts = counts.as_object().into_iter().flatten();
+    let words: Vec<_> = counts.map(|(state, count)| format!("{count} {state}")).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}

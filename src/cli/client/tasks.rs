@@ -1,0 +1,184 @@
+//! `tasks` and `videos`: the lists, and one of each.
+
+use std::io;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use serde_json::Value;
+
+use super::api::{Query, Service, id};
+use super::jobs::show_urls;
+use super::list::{self, Paging};
+use super::output::{Output, Row, age, text, time};
+use crate::clock;
+use crate::domain::task::TaskState;
+use crate::domain::video::VideoState;
+
+const TASK_EXAMPLES: &str = "\
+Examples:
+  What needs a decision:
+    scrapehook tasks --state unconfirmed
+  One task with its URLs and videos, by our id or by upstream's:
+    scrapehook tasks TASK
+  Which tasks carried a post, in any spelling of its URL:
+    scrapehook tasks --url https://youtu.be/o9vgXOH4ET0";
+
+/// Arguments of `tasks`.
+#[derive(Args, Debug)]
+#[command(after_help = TASK_EXAMPLES)]
+pub struct Tasks {
+    /// One task: our id or upstream's
+    #[arg(value_name = "TASK", value_parser = id)]
+    id: Option<String>,
+    /// Only tasks in this state
+    #[arg(long, conflicts_with = "id", value_parser = task_states())]
+    state: Option<String>,
+    /// Only tasks of this job
+    #[arg(long, conflicts_with = "id")]
+    job: Option<String>,
+    /// Only tasks of this platform, such as tiktok
+    #[arg(long, conflicts_with = "id")]
+    platform: Option<String>,
+    /// Only tasks with this post, in any spelling of its URL
+    #[arg(long, conflicts_with = "id")]
+    url: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
+    #[command(flatten)]
+    service: Service,
+}
+
+const VIDEO_EXAMPLES: &str = "\
+Examples:
+  The videos of a job:
+    scrapehook videos --job JOB --all
+  The video ids of a post, for a program:
+    scrapehook videos --url https://youtu.be/o9vgXOH4ET0 --json | jq -r .id
+  What could not be indexed:
+    scrapehook videos --state failed";
+
+/// Arguments of `videos`.
+#[derive(Args, Debug)]
+#[command(after_help = VIDEO_EXAMPLES)]
+pub struct Videos {
+    /// One video
+    #[arg(value_name = "VIDEO", value_parser = id)]
+    id: Option<String>,
+    /// Only videos in this state
+    #[arg(long, conflicts_with = "id", value_parser = video_states())]
+    state: Option<String>,
+    /// Only videos that this task brought: our id or upstream's
+    #[arg(long, conflicts_with = "id")]
+    task: Option<String>,
+    /// Only videos of this job
+    #[arg(long, conflicts_with = "id")]
+    job: Option<String>,
+    /// Only videos of this post, in any spelling of its URL
+    #[arg(long, conflicts_with = "id")]
+    url: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
+    #[command(flatten)]
+    service: Service,
+}
+
+fn task_states() -> PossibleValuesParser {
+    PossibleValuesParser::new(TaskState::ALL.iter().map(|state| state.as_str()))
+}
+
+fn video_states() -> PossibleValuesParser {
+    PossibleValuesParser::new(VideoState::ALL.iter().map(|state| state.as_str()))
+}
+
+pub(super) async fn run_tasks(args: Tasks) -> anyhow::Result<()> {
+    let mut query = Query::new();
+    list::filter(&mut query, "state", args.state.as_ref());
+    list::filter(&mut query, "job", args.job.as_ref());
+    list::filter(&mut query, "platform", args.platform.as_ref());
+    list::filter(&mut query, "url", args.url.as_ref());
+    let id = args.id.as_deref();
+    show(&args.service, "tasks", id, query, &args.paging, show_task, show_tasks).await
+}
+
+pub(super) async fn run_videos(args: Videos) -> anyhow::Result<()> {
+    let mut query = Query::new();
+    list::filter(&mut query, "state", args.state.as_ref());
+    list::filter(&mut query, "task", args.task.as_ref());
+    list::filter(&mut query, "job", args.job.as_ref());
+    list::filter(&mut query, "url", args.url.as_ref());
+    let id = args.id.as_deref();
+    show(&args.service, "videos", id, query, &args.paging, show_video, show_videos).await
+}
+
+/// Shows one of a kind, or the list.
+async fn show(
+    service: &Service,
+    kind: &str,
+    id: Option<&str>,
+    query: Query,
+    paging: &Paging,
+    show_one: fn(&mut Output, &Value) -> io::Result<()>,
+    show_all: fn(&mut Output, &[Value]) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let api = service.connect()?;
+    let Some(id) = id else { return list::print(&api, &[kind], query, paging, service.json, show_all).await };
+    let answer = api.get(&[kind, id], &Query::new()).await?;
+    Ok(Output::new().answer(service.json, &answer, show_one)?)
+}
+
+fn show_tasks(output: &mut Output, tasks: &[Value]) -> io::Result<()> {
+    let now = clock::now();
+    let row = |task: &Value| {
+        let state = text(task, "state");
+        let (age, error) = (age(task, "created_at", now), text(&task["error"], "code"));
+        Row::new(&state, vec![text(task, "id"), state.clone(), text(task, "platform"), age, error])
+    };
+    output.table(&["task", "state", "platform", "age", "error"], tasks.iter().map(row).collect())
+}
+
+/// One task, as it is after a decision, too.
+pub(super) fn show_task(output: &mut Output, task: &Value) -> io::Result<()> {
+    output.fields(&[
+        ("task", text(task, "id")),
+        ("state", text(task, "state")),
+        ("error", text(task, "error")),
+        ("job", text(task, "job_id")),
+        ("upstream", text(task, "upstream_id")),
+        ("platform", text(task, "platform")),
+        ("created", time(task, "created_at")),
+        ("accepted", time(task, "accepted_at")),
+        ("downloaded", time(task, "downloaded_at")),
+        ("settled", time(task, "settled_at")),
+        ("retry of", text(task, "retry_of")),
+        ("replaced by", text(task, "replaced_by")),
+    ])?;
+    let urls = task["urls"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !urls.is_empty() {
+        output.line("")?;
+        show_urls(output, urls)?;
+    }
+    Ok(())
+}
+
+pub(super) fn show_videos(output: &mut Output, videos: &[Value]) -> io::Result<()> {
+    let now = clock::now();
+    let row = |video: &Value| {
+        let state = text(video, "state");
+        let age = age(video, "first_seen_at", now);
+        Row::new(&state, vec![text(video, "id"), state.clone(), age, text(video, "url")])
+    };
+    output.table(&["video", "state", "age", "url"], videos.iter().map(row).collect())
+}
+
+fn show_video(output: &mut Output, video: &Value) -> io::Result<()> {
+    output.fields(&[
+        ("video", text(video, "id")),
+        ("state", text(video, "state")),
+        ("error", text(video, "error")),
+        ("URL", text(video, "url")),
+        ("first seen", time(video, "first_seen_at")),
+        ("indexed", time(video, "indexed_at")),
+        ("job", text(video, "job_id")),
+        ("tasks", text(video, "tasks")),
+    ])
+}

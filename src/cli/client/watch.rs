@@ -1,0 +1,188 @@
+//! `watch`, and what `submit --wait` does: waits until a job has settled, and tells how it went.
+//!
+//! Must never end a job: Ctrl-C leaves it running.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::future::pending;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
+
+use super::api::{Answer, Api, Query, Service, id};
+use super::failure::ClientError;
+use super::jobs::{show_end, show_urls};
+use super::list;
+use super::output::{Output, note, text};
+use super::patience::Patience;
+use super::progress::Progress;
+use super::sse::Stream;
+use super::tasks::show_videos;
+use crate::domain::event::EventKind;
+
+/// How long the service waits before it answers where nothing settles: bars want news more often.
+const LIVE: Duration = Duration::from_secs(1);
+const UNSEEN: Duration = Duration::from_secs(10);
+/// How long a service may be away.
+const AWAY: Duration = Duration::from_secs(300);
+/// What shells give for Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+const EXAMPLES: &str = "\
+Exit code: 0 when every URL and every video is indexed, 1 when one is not, 130 after Ctrl-C, which leaves the job \
+running. A service that is away for less than five minutes is waited for.
+
+Examples:
+  Until it has settled, with bars on a terminal:
+    scrapehook watch JOB
+  In a script:
+    if scrapehook watch JOB --json > job.json; then ...";
+
+/// Arguments of `watch`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Watch {
+    #[arg(value_name = "JOB", value_parser = id)]
+    job: String,
+    #[command(flatten)]
+    service: Service,
+}
+
+pub(super) async fn run(args: Watch) -> anyhow::Result<ExitCode> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let api = args.service.connect()?;
+    // Heard once before it is waited for: a typing error must not be.
+    let job = api.get(&["jobs", &args.job], &Query::new()).await?;
+    wait(&api, &args.service, job, &mut interrupt).await
+}
+
+/// Waits for a job that was `heard` of, shows how it went, and gives the exit code.
+pub(super) async fn wait(
+    api: &Api,
+    service: &Service,
+    heard: Answer,
+    interrupt: &mut Signal,
+) -> anyhow::Result<ExitCode> {
+    let id = text(&heard.value, "id");
+    let progress = Progress::new(&id)?;
+    let ended = tokio::select! {
+        ended = follow(api, &id, heard, &progress) => ended,
+        never = count_videos(api, &id, &progress) => match never {},
+        _ = interrupt.recv() => {
+            progress.end();
+            note(&format!("The job goes on. Come back with: {}", service.command(&format!("watch {id}"))));
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    };
+    progress.end();
+    let come_back =
+        || format!("\nNothing is known of how the job goes on: {}", service.command(&format!("watch {id}")));
+    let End { job, failed_urls, failed_videos } =
+        ended.map_err(|error| if error.may_pass() { error.and(&come_back()) } else { error })?;
+    let is_good = job.value["state"] == "done" && failed_videos.is_empty();
+    let shown = Output::new()
+        .answer(service.json, &job, |output, job| show(output, job, &failed_urls, &failed_videos));
+    // Whether or not somebody read it, the exit code says how it went.
+    if is_good {
+        shown?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// How a job went.
+struct End {
+    job: Answer,
+    failed_urls: Vec<Value>,
+    failed_videos: Vec<Value>,
+}
+
+async fn follow(api: &Api, id: &str, heard: Answer, progress: &Progress) -> Result<End, ClientError> {
+    let say = |said: &str| progress.say(said);
+    let mut patience = Patience::new(Some(AWAY), &say);
+    let span = if progress.is_live() { LIVE } else { UNSEEN };
+    let mut job = heard;
+    progress.show(&job.value);
+    while job.value["state"] == "running" {
+        let asked = Instant::now();
+        job = patience.ask(async || api.get_within(&["jobs", id], span).await).await?;
+        progress.show(&job.value);
+        if job.value["state"] == "running" {
+            // A service that stops answers early; it must not be asked again and again.
+            tokio::time::sleep_until(asked + LIVE).await;
+        }
+    }
+    let failed_urls = patience.ask(async || failed_urls(api, id).await).await?;
+    let failed_videos = patience.ask(async || failed_videos(api, id).await).await?;
+    Ok(End { job, failed_urls, failed_videos })
+}
+
+/// Counts the videos for the bars, as long as it is waited; what can't be counted is left out.
+async fn count_videos(api: &Api, job: &str, progress: &Progress) -> Infallible {
+    if !progress.is_live() {
+        return pending().await;
+    }
+    let query = vec![("job", job.to_owned()), ("kind", EventKind::VideoIndexed.as_str().to_owned())];
+    let (mut after, mut videos) = ("0".to_owned(), HashSet::new());
+    loop {
+        if let Ok(mut stream) = Stream::open(api, &query, &after).await {
+            while let Ok(sent) = stream.next().await {
+                after = sent.id.unwrap_or(after);
+                let event = sent.data.and_then(|data| serde_json::from_str::<Value>(&data).ok());
+                // One that failed in between is indexed twice.
+                videos.extend(event.map(|event| text(&event, "video_id")));
+                if !videos.is_empty() {
+                    progress.show_videos(videos.len());
+                }
+            }
+        }
+        tokio::time::sleep(LIVE).await;
+    }
+}
+
+async fn failed_urls(api: &Api, job: &str) -> Result<Vec<Value>, ClientError> {
+    list::everything(api, &["jobs", job, "urls"], vec![("state", "failed".to_owned())]).await
+}
+
+/// The failed videos of the job's own URLs: a post may have several, and be indexed all the same.
+async fn failed_videos(api: &Api, job: &str) -> Result<Vec<Value>, ClientError> {
+    let query = vec![("job", job.to_owned()), ("state", "failed".to_owned())];
+    let mut failed = list::everything(api, &["videos"], query).await?;
+    if failed.is_empty() {
+        return Ok(failed);
+    }
+    // A task that it follows may carry URLs of other jobs as well.
+    let urls = list::everything(api, &["jobs", job, "urls"], Query::new()).await?;
+    let ids = video_ids(&urls);
+    failed.retain(|video| {
+        let is_listed = video["id"].as_str().is_some_and(|id| ids.contains(id));
+        is_listed || (video["url"].is_null() && video["job_id"] == job)
+    });
+    Ok(failed)
+}
+
+fn video_ids(urls: &[Value]) -> HashSet<&str> {
+    let ids = urls.iter().flat_map(|url| url["video_ids"].as_array().into_iter().flatten());
+    ids.filter_map(Value::as_str).collect()
+}
+
+fn show(output: &mut Output, job: &Value, urls: &[Value], videos: &[Value]) -> std::io::Result<()> {
+    show_end(output, job)?;
+    if !urls.is_empty() {
+        output.line("")?;
+        show_urls(output, urls)?;
+    }
+    // Those of URLs that are indexed all the same; the others stand beside their URL.
+    let told = video_ids(urls);
+    let is_told = |video: &Value| video["id"].as_str().is_some_and(|id| told.contains(id));
+    let videos: Vec<Value> = videos.iter().filter(|video| !is_told(video)).cloned().collect();
+    if !videos.is_empty() {
+        output.line("")?;
+        show_videos(output, &videos)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,321 @@
+//! The client commands: the real binary in a pipe, against the real service.
+
+use std::io::Read;
+use std::process::Command;
+
+use scrapehook::simulator::{Faults, Settings, Simulator};
+use serde_json::{Value, json};
+
+use crate::binary::{API_KEY, Binary, run};
+use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
+
+/// A service, and the binary as one of its clients.
+pub struct Shop {
+    pub upstream: Simulator,
+    pub service: Service,
+    pub client: Binary,
+}
+
+impl Shop {
+    pub async fn open(settings: Settings) -> Self {
+        let upstream = simulator(settings).await;
+        let service = Setup::new(&upstream.url()).await.start().await;
+        let client = Binary::bare().set("URL", &service.base);
+        Self { upstream, service, client }
+    }
+
+    /// Where nothing is ever downloaded.
+    pub async fn waiting() -> Self {
+        Self::open(Settings { download_delay: NEVER, ..Settings::default() }).await
+    }
+
+    /// What a command prints that is done.
+    pub fn done(&self, arguments: &[&str]) -> String {
+        let (code, stdout, stderr) = self.client.run(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {stderr}");
+        stdout
+    }
+
+    /// What it prints for programs.
+    pub fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        let printed = self.done(&[arguments, &["--json"]].concat());
+        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The exit code and the words of a command that is not done.
+    pub fn not_done(&self, arguments: &[&str]) -> (i32, String) {
+        let (code, stdout, stderr) = self.client.run(arguments);
+        assert_eq!(stdout, "", "{arguments:?}");
+        assert!(stderr.starts_with("scrapehook: "), "{arguments:?}: {stderr}");
+        assert_ne!(code, 0, "{arguments:?}");
+        (code, stderr)
+    }
+
+    pub async fn task_in(&self, state: &str) -> String {
+        let path = format!("/v1/tasks?state={state}");
+        let page = self.service.until(&path, |page| page["items"][0].is_object()).await;
+        page["items"][0]["id"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_are_tables_for_people_and_the_services_own_objects_for_programs() {
+    let shop = Shop::open(Settings::default()).await;
+    let job = shop.service.submit_with(json!({ "video_urls": mixed_urls(6), "labels": { "a": "b" } })).await;
+    shop.service.until_settled(&job).await;
+    let urls = format!("/v1/jobs/{job}/urls");
+    for (arguments, path, column) in [
+        (vec!["jobs"], "/v1/jobs", "LABELS"),
+        (vec!["jobs", "--label", "a=b", "--state", "done"], "/v1/jobs", "INDEXED"),
+        (vec!["jobs", &job, "--urls"], urls.as_str(), "VIDEOS"),
+        (vec!["tasks", "--job", &job], "/v1/tasks", "PLATFORM"),
+        (vec!["tasks", "--platform", "tiktok"], "/v1/tasks?platform=tiktok", "PLATFORM"),
+        (vec!["videos", "--state", "indexed"], "/v1/videos", "URL"),
+        (vec!["videos", "--url", "https://youtu.be/video000001"], "/v1/videos?url=youtu.be", "URL"),
+        (vec!["events"], "/v1/events", "job.created"),
+        (vec!["events", "--all", "--kind", "job.settled"], "/v1/events?kind=job.settled", "job.settled"),
+        (vec!["events", "--after", "3", "--limit", "2"], "/v1/events?after=3&limit=2", "task."),
+    ] {
+        let path = path.replace("url=youtu.be", "url=https://www.youtube.com/watch?v=video000001");
+        let listed = shop.service.items(&path).await;
+        assert!(!listed.is_empty(), "{path}");
+        assert_eq!(shop.json(&arguments), listed, "{arguments:?}");
+        let table = shop.done(&arguments);
+        assert!(table.lines().any(|line| line.contains(column)), "{table}");
+        assert!(!table.contains('\u{1b}') && !table.contains('…'), "{table}");
+        for item in &listed {
+            let id = ["id", "seq", "url"].iter().find_map(|name| item.get(*name)).unwrap().to_string();
+            assert!(table.contains(id.trim_matches('"')), "{id} is not in {table}");
+        }
+    }
+    assert!(shop.done(&["jobs", "--label", "a=c"]).lines().count() == 1);
+    assert!(shop.json(&["jobs", "--label", "a=c"]).is_empty());
+    shop.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_each_kind_is_shown_whole() {
+    let shop = Shop::open(Settings::default()).await;
+    let job = shop.service.submit(&mixed_urls(1)).await;
+    let done = shop.service.until_settled(&job).await;
+    let task = done["tasks"][0]["id"].as_str().unwrap();
+    let upstream_id = shop.upstream.submits()[0].task_id.clone().unwrap();
+    let video = shop.service.items("/v1/videos").await[0]["id"].as_str().unwrap().to_owned();
+    for (arguments, path, word) in [
+        (["jobs", &job], format!("/v1/jobs/{job}"), task),
+        (["tasks", task], format!("/v1/tasks/{task}"), &*upstream_id),
+        (["tasks", &upstream_id], format!("/v1/tasks/{task}"), &*job),
+        (["videos", &video], format!("/v1/videos/{video}"), task),
+    ] {
+        assert_eq!(shop.json(&arguments), [shop.service.get(&path).await]);
+        let shown = shop.done(&arguments);
+        assert!(shown.contains(word) && shown.contains("UTC"), "{shown}");
+    }
+    for arguments in [["jobs", "job_0"], ["tasks", "a/../b?c"], ["videos", "VI0"], ["watch", "job_0"]] {
+        let (code, said) = shop.not_done(&arguments);
+        assert!(code == 1 && said.starts_with("scrapehook: There is no such "), "{said}");
+    }
+    for arguments in [["jobs", ""], ["cancel", "."], ["watch", ".."]] {
+        assert_eq!(shop.client.run(&arguments).0, 2, "{arguments:?}");
+    }
+    shop.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_follows_every_page() {
+    let shop = Shop::waiting().await;
+    shop.done(&["pause"]);
+    let urls: Vec<_> = (0..600).map(|n| format!("https://host{n}.example/post")).collect();
+    let job = shop.service.submit(&urls).await;
+    assert_eq!(shop.json(&["tasks", "--all"]).len(), 600);
+    assert_eq!(shop.json(&["jobs", &job, "--urls", "--all"]).len(), 600);
+    let events = shop.json(&["events", "--all"]);
+    assert_eq!(events.len(), 602);
+    assert!((1..).zip(&events).all(|(seq, event)| event["seq"] == seq));
+    let (code, table, said) = shop.client.run(&["tasks"]);
+    assert_eq!((code, table.lines().count()), (0, 51));
+    assert!(said.contains("--all"), "{said}");
+    let (code, said) = shop.not_done(&["tasks", "--limit", "501"]);
+    assert!(code == 2 && said.contains("limit: "), "{said}");
+    shop.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operators_decisions_reach_the_service() {
+    let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
+    let shop = Shop::open(Settings { faults, ..Settings::default() }).await;
+    shop.service.submit(&mixed_urls(1)).await;
+    let task = shop.task_in("unconfirmed").await;
+    // Something is wrong: said first, and by the exit code.
+    let (code, status, _) = shop.client.run(&["status"]);
+    assert!(code == 1 && status.starts_with("unconfirmed since "), "{status}");
+    assert!(status.contains("To do: ") && status.contains("1 unconfirmed"), "{status}");
+    let (code, status, _) = shop.client.run(&["status", "--json"]);
+    assert_eq!((code, serde_json::from_str(&status).ok()), (1, Some(shop.service.get("/v1/status").await)));
+    let (code, said) = shop.not_done(&["refresh", &task]);
+    assert!(code == 1 && said.contains("taskId is not known"), "{said}");
+
+    let upstream_id = shop.upstream.submits()[0].task_id.clone().unwrap();
+    let adopted = shop.json(&["adopt", &task, &upstream_id]);
+    assert_eq!((&adopted[0]["id"], &adopted[0]["upstream_id"]), (&json!(task), &json!(upstream_id)));
+    shop.json(&["refresh", &upstream_id]);
+    shop.service.until(&format!("/v1/tasks/{task}"), |task| task["state"] == "indexed").await;
+    assert!(shop.done(&["refresh", &task]).contains("indexed"));
+
+    let paused = shop.json(&["pause"]);
+    assert_eq!(paused[0]["paused"][0]["scope"], "operator");
+    assert!(shop.done(&["pause"]).contains("paused (operator)"));
+    shop.upstream.set_faults(Faults { fail_task: 1.0, ..Faults::default() });
+    let job = shop.service.submit(&["https://youtu.be/later".to_owned()]).await;
+    assert!(shop.done(&["cancel", &job]).contains("is canceled"));
+    let job = shop.service.submit(&["https://youtu.be/latest".to_owned()]).await;
+    assert_eq!(shop.json(&["cancel", &shop.task_in("queued").await])[0]["state"], "canceled");
+    assert_eq!(shop.not_done(&["cancel", &job]).0, 1);
+    assert!(shop.done(&["resume"]).contains("sent"));
+
+    shop.service.submit(&["https://youtu.be/fails".to_owned()]).await;
+    let failed = shop.task_in("failed").await;
+    let (code, shown, said) = shop.client.run(&["retry", &failed]);
+    assert!(code == 0 && shown.contains(&format!("retry of     {failed}")), "{shown}");
+    assert!(said.contains("scrapehook events --task task_"), "{said}");
+    let (code, said) = shop.not_done(&["retry", &failed]);
+    assert!(code == 1 && said.contains("sent again once"), "{said}");
+    shop.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_all_is_well_status_ends_with_zero() {
+    let shop = Shop::open(Settings::default()).await;
+    let (code, status, _) = shop.client.run(&["status"]);
+    // How full the disk of the machine is that runs this is no matter here.
+    let is_well = shop.service.get("/v1/status").await["problems"] == json!([]);
+    assert_eq!((code == 0, status.contains("Nothing is wrong.")), (is_well, is_well), "{status}");
+    shop.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_missing_or_wrong_is_told_without_showing_it() {
+    let upstream = simulator(Settings::default()).await;
+    let keys = format!("me:write:{API_KEY},look:read:another-key");
+    let service = Setup::new(&upstream.url()).await.set("AUTH__API_KEYS", &keys).start().await;
+    let client = |key: &str| Binary::bare().set("URL", &service.base).set("API_KEY", key);
+    let said = |key: &str, arguments: &[&str], wanted: i32| {
+        let (code, stdout, stderr) = client(key).run(arguments);
+        assert_eq!((code, stdout.as_str()), (wanted, ""), "{stderr}");
+        assert!(key.trim().is_empty() || !stderr.contains(key), "{stderr}");
+        stderr
+    };
+    for key in ["", " "] {
+        let said = said(key, &["jobs"], 2);
+        assert!(said.contains("asks for an API key: set SCRAPEHOOK_API_KEY"), "{said}");
+    }
+    assert!(said("wrong-key-that-must-not-show", &["status"], 2).contains("correct SCRAPEHOOK_API_KEY"));
+    assert!(said("a\nb", &["status"], 2).contains("SCRAPEHOOK_API_KEY: "));
+    assert!(said("another-key", &["pause"], 1).contains("role `read`"));
+    assert_eq!(client("another-key").run(&["jobs"]).0, 0);
+    assert_eq!(client(API_KEY).run(&["submit", "https://youtu.be/a"]).0, 0);
+    service.stop().await;
+}
+
+#[test]
+fn a_service_that_is_not_there_is_named_with_what_to_do() {
+    // Nobody listens on the port for discarding.
+    let client = Binary::bare().set("URL", "http://127.0.0.1:9");
+    for arguments in [
+        vec!["jobs"],
+        vec!["status"],
+        vec!["watch", "job_1"],
+        vec!["submit", "x"],
+        vec!["events", "--follow"],
+    ] {
+        let (code, stdout, stderr) = client.run(&arguments);
+        assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+        for word in ["http://127.0.0.1:9 can't be reached", "scrapehook serve", "SCRAPEHOOK_URL", "--server"]
+        {
+            assert!(stderr.contains(word), "{stderr}");
+        }
+    }
+    // The flag wins.
+    let (_, _, stderr) = client.run(&["jobs", "--server", "http://127.0.0.1:10/"]);
+    assert!(stderr.contains("http://127.0.0.1:10 can't"), "{stderr}");
+}
+
+#[test]
+fn an_address_that_can_not_be_meant_is_refused_unquoted() {
+    for url in
+        ["nonsense", "ftp://x", "http://", "http://me:secret@127.0.0.1:9", "me:secret@x", "http://x/?secret"]
+    {
+        let (code, _, stderr) = Binary::bare().run(&["jobs", "--server", url]);
+        assert_eq!(code, 2, "{url}: {stderr}");
+        assert!(stderr.contains("SCRAPEHOOK_URL or --server: ") && !stderr.contains("secret"), "{stderr}");
+        let help = Binary::bare().set("URL", url).run(&["jobs", "--help"]).1;
+        assert!(!help.contains("secret"), "{help}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stops_reading_ends_it_quietly() {
+    let shop = Shop::waiting().await;
+    shop.service.submit(&mixed_urls(1)).await;
+    let job = shop.service.items("/v1/jobs").await[0]["id"].as_str().unwrap().to_owned();
+    for arguments in [
+        vec!["jobs"],
+        vec!["jobs", &job],
+        vec!["tasks", "--json"],
+        vec!["events", "--all"],
+        vec!["events", "--follow", "--after", "0"],
+        vec!["status", "--json"],
+        vec!["submit", "https://youtu.be/a"],
+        vec!["pause"],
+        vec!["completions", "zsh"],
+        vec!["jobs", "--help"],
+    ] {
+        let (mut reader, stderr) = std::io::pipe().unwrap();
+        let (gone, stdout) = std::io::pipe().unwrap();
+        drop(gone);
+        let mut command: Command = shop.client.command(&arguments);
+        let (code, ..) = run(command.stdout(stdout).stderr(stderr));
+        drop(command);
+        let mut said = String::new();
+        reader.read_to_string(&mut said).unwrap();
+        assert!(!said.contains("panic") && !said.contains("scrapehook: "), "{arguments:?}: {said}");
+        assert!(code == 0 || arguments[0] == "status", "{arguments:?}");
+        // Nor is a closed standard error a reason to die.
+        let (gone, closed) = std::io::pipe().unwrap();
+        drop(gone);
+        let (code, ..) = run(shop.client.command(&["jobs", "job_0"]).stderr(closed));
+        assert_eq!(code, 1);
+    }
+    shop.service.stop().await;
+}
+
+#[test]
+fn every_command_explains_itself_and_completes_in_every_shell() {
+    let binary = Binary::bare();
+    for command in [
+        "submit",
+        "watch",
+        "status",
+        "jobs",
+        "tasks",
+        "videos",
+        "events",
+        "retry",
+        "adopt",
+        "refresh",
+        "cancel",
+        "pause",
+        "resume",
+        "completions",
+    ] {
+        let (code, help, _) = binary.run(&[command, "--help"]);
+        assert!(code == 0 && help.contains("Examples:") && help.contains("scrapehook"), "{help}");
+        assert!(!help.contains("Arguments of"), "{help}");
+        let (code, stdout, _) = binary.run(&[command, "--nonsense"]);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{command}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (code, script, _) = binary.run(&["completions", shell]);
+        assert!(code == 0 && script.contains("idempotency-key"), "{shell}");
+    }
+}
