@@ -100,19 +100,20 @@ pub(super) async fn get_status(
 
 fn paused(pause: &Pause) -> Wrong {
     let action = match (pause.scope.as_str(), pause.code.as_str()) {
-        (Pause::OPERATOR, _) => "POST /v1/resume when sending may go on.",
+        (Pause::OPERATOR, _) => "`scrapehook resume` when sending may go on.",
         (Pause::RESTORED, _) => {
-            "What is queued may have been sent after the backup was taken: look at it, cancel what was, then \
-             POST /v1/resume."
+            "What is queued may have been sent after the backup was taken: look at it, `scrapehook cancel` what was, \
+             then `scrapehook resume`."
         }
         (_, Pause::UNCONFIRMED) => {
-            "Look whether upstream is well. One task at a time is tried; POST /v1/resume sends at once."
+            "Look whether upstream is well. One task at a time is tried; `scrapehook resume` sends at once."
         }
         (_, "0402" | "http_402") => {
-            "Top up the account. One task is tried from time to time, or POST /v1/resume."
+            "Top up the account. One task is tried from time to time; `scrapehook resume` sends at once."
         }
         _ => {
-            "Mend the account or its key (upstream.api_key). One task is tried from time to time, or POST /v1/resume."
+            "Mend the account or its key (upstream.api_key). One task is tried from time to time; `scrapehook resume` \
+             sends at once."
         }
     };
     Wrong {
@@ -132,14 +133,14 @@ fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {
              again by themselves.",
             tasks.count
         ),
-        action: "Look in the upstream's account: POST /v1/tasks/{id}/adopt what was taken, /retry what was not, /cancel \
-                 what is not wanted any more. A callback settles it, too.",
+        action: "Look in the upstream's account (`scrapehook tasks --state unconfirmed`): `scrapehook adopt` what was \
+                 taken, `retry` what was not, `cancel` what is not wanted any more. A callback settles it, too.",
     });
     let stalled = overview.stalled.map(|tasks| Wrong {
         code: "stalled",
         since: Some(tasks.since),
         detail: format!("{} task(s) of which nothing was heard for longer than reconcile.deadline.", tasks.count),
-        action: "POST /v1/tasks/{id}/refresh asks once more; /retry sends what is not indexed again, and is charged.",
+        action: "`scrapehook refresh` asks once more; `scrapehook retry` sends what is not indexed again, and is charged.",
     });
     let hints = overview.hints.map(|hints| Wrong {
         code: "quarantined",

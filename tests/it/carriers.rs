@@ -154,7 +154,8 @@ async fn an_accepted_callback_in_the_commit_of_the_answer_is_the_tasks_own() {
         file.store.accept_callback(without_token("theirs", Meaning::Succeeded)),
         file.store.end_submit(task, at(2), SubmitEnd::Accepted("theirs".to_owned())),
     );
-    (callback.unwrap(), end.unwrap());
+    callback.unwrap();
+    end.unwrap();
     assert_eq!(file.state(task).await, TaskState::Downloaded);
     let filter = scrapehook::store::TaskFilter { limit: 9, ..Default::default() };
     let others = file.store.tasks(&filter).await.unwrap();

@@ -171,7 +171,8 @@ async fn two_carriers_that_change_in_one_commit_are_counted_once() {
         file.store.receive_callback(callback(task[0], 5, failed(), "t")),
         file.store.receive_callback(callback(better[0], 5, Some(Meaning::Succeeded), "o")),
     );
-    (one.unwrap(), two.unwrap());
+    one.unwrap();
+    two.unwrap();
     let (_, progress) = stands(&file, waiting).await;
     assert_eq!((progress.waiting, progress.sent, progress.downloaded), (1, 0, 1));
     file.close().await;
