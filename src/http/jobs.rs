@@ -23,7 +23,7 @@ use crate::domain::task::JobUrl;
 use crate::store::{Awaited, CreatedJob, Decision, IdempotencyKey, JobFilter, NewJob, Store};
 
 /// Most bytes of a job's body.
-const BODY: usize = 8 * 1024 * 1024;
+pub const BODY: usize = 8 * 1024 * 1024;
 
 /// Submits a job: up to 10,000 URLs, platforms mixed.
 ///

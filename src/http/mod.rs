@@ -37,6 +37,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+pub use jobs::BODY as JOB_BODY;
 pub use listener::{Limits as ConnectionLimits, serve};
 pub use status::Surroundings;
 

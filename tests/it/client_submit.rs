@@ -174,7 +174,7 @@ async fn every_fault_is_told_and_none_is_sent() {
         assert!(wanted.iter().all(|words| said.contains(words)) && !said.contains("secret"), "{said}");
     }
     let (code, said) = shop.not_done(&["submit", "--file", "large.txt"]);
-    assert!(code == 1 && said.contains("bytes are taken"), "{said}");
+    assert!(code == 2 && said.contains("9437184 bytes: at most 8388608"), "{said}");
     for arguments in [
         &["submit"][..],
         &["submit", "https://youtu.be/a", "--file", "x"],

@@ -20,6 +20,7 @@ use super::jobs::{number, progress, urls};
 use super::output::{Output, Row, note, text};
 use super::watch;
 use crate::domain::job::{Library, Quality};
+use crate::http::JOB_BODY;
 
 /// Before each further attempt.
 const PAUSES: [Duration; 4] =
@@ -206,6 +207,10 @@ fn request(args: &Submit) -> Result<Request, ClientError> {
                 .map_err(|error| ClientError::Usage(format!("--file {}: {error}", path.display())))?,
             None => read_input()?,
         };
+        // Said here, where it can be: a service that does not read on cuts the connection, and its words with it.
+        if body.len() > JOB_BODY {
+            return Err(ClientError::Usage(format!("{} bytes: at most {JOB_BODY} make a job", body.len())));
+        }
         let is_csv = args.csv || args.file.as_deref().is_some_and(is_csv);
         return Ok(Request {
             kind: if is_csv { "text/csv" } else { "text/plain" },
