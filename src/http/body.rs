@@ -1,5 +1,7 @@
 //! Reading bodies from strangers: never more than a limit, never longer than a deadline.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,6 +9,8 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::error::{Code, Problem};
 
@@ -90,4 +94,58 @@ pub(super) async fn read_whole(request: Request, limit: usize, deadline: Duratio
         Unread::Late => Problem::new(Code::Timeout, "The body did not arrive in time."),
         Unread::Cut => Problem::new(Code::BadRequest, "The body did not arrive whole."),
     })
+}
+
+/// The fields of a JSON object as they came, also those with one name.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// JSON pointers to the names that an object has more than once, itself or in its field `inner`: the last one would
+/// silently win, and what the others say be lost.
+pub(super) fn repeated(object: &[u8], inner: &str) -> BTreeSet<String> {
+    let mut pointers = BTreeSet::new();
+    let mut look = |fields: &Fields<'_>, path: &str| {
+        let mut seen = BTreeSet::new();
+        let twice = fields.0.iter().filter(|(name, _)| !seen.insert(name));
+        pointers.extend(twice.map(|(name, _)| format!("{path}/{}", escape(name))));
+    };
+    // What is no object has no names.
+    let Ok(fields) = serde_json::from_slice(object) else { return pointers };
+    look(&fields, "");
+    for (_, value) in fields.0.iter().filter(|(name, _)| name == inner) {
+        if let Ok(fields) = serde_json::from_str(value.get()) {
+            look(&fields, &format!("/{inner}"));
+        }
+    }
+    pointers
+}
+
+/// Most characters of a key in a JSON pointer: somebody may send a very long one.
+const KEY_CHARS: usize = 256;
+
+/// A key inside a JSON pointer (RFC 6901).
+pub(super) fn escape(key: &str) -> String {
+    let key: String = key.chars().take(KEY_CHARS).collect();
+    key.replace('~', "~0").replace('/', "~1")
 }

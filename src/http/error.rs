@@ -197,7 +197,11 @@ pub(super) fn is_ours(response: &Response) -> bool {
 pub(super) fn raw(status: StatusCode, request_id: &str) -> Vec<u8> {
     let code = Code::BadRequest;
     let title = status.canonical_reason().unwrap_or_default();
-    let detail = "This could not be read as an HTTP request.";
+    let detail = match status {
+        StatusCode::URI_TOO_LONG => "The URL is too long.",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The URL and the headers together are too long.",
+        _ => "This could not be read as an HTTP request.",
+    };
     let body = ProblemBody {
         r#type: "about:blank",
         title,

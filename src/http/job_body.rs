@@ -1,13 +1,12 @@
 //! The body of `POST /v1/jobs`: read in one pass that names every fault.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeMap;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+use super::body::{self, escape};
 use super::error::{Code, Fault, Problem};
 use crate::domain::job::{JobOptions, Library, Quality};
 use crate::domain::url::PostUrl;
@@ -76,33 +75,6 @@ impl AskedJob {
     }
 }
 
-/// The names that an object has more than once.
-struct Repeated(BTreeSet<String>);
-
-impl<'de> Deserialize<'de> for Repeated {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-        impl<'de> Visitor<'de> for Names {
-            type Value = Repeated;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Repeated, A::Error> {
-                let (mut seen, mut repeated) = (BTreeSet::new(), BTreeSet::new());
-                while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
-                    if !seen.insert(name.clone()) {
-                        repeated.insert(name);
-                    }
-                }
-                Ok(Repeated(repeated))
-            }
-        }
-        deserializer.deserialize_map(Names)
-    }
-}
-
 struct Reader {
     faults: Vec<Fault>,
 }
@@ -112,13 +84,8 @@ pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
     let bad_json = |error: serde_json::Error| Problem::new(Code::BadJson, format!("{error}."));
     let mut reader = Reader { faults: Vec::new() };
     let body: Value = serde_json::from_slice(body).map_err(bad_json).inspect(|value: &Value| {
-        // The last of two fields with one name would silently win, and the other's URLs be lost.
-        if value.is_object()
-            && let Ok(Repeated(names)) = serde_json::from_slice(body)
-        {
-            for name in names {
-                reader.fault(&format!("/{}", escape(&name)), "is there twice");
-            }
+        if value.is_object() {
+            body::repeated(body, "labels").iter().for_each(|pointer| reader.fault(pointer, "is there twice"));
         }
     })?;
     let Value::Object(mut fields) = body else {
@@ -332,10 +299,4 @@ impl Reader {
         }
         labels
     }
-}
-
-/// A key inside a JSON pointer (RFC 6901); cut where somebody sends a very long one.
-fn escape(key: &str) -> String {
-    let key: String = key.chars().take(TEXT_CHARS).collect();
-    key.replace('~', "~0").replace('/', "~1")
 }

@@ -1,6 +1,6 @@
 //! A job's URLs as text: one a line, or the `url` column of a CSV file.
 
-use super::error::{Fault, Problem};
+use super::error::{Code, Fault, Problem};
 use crate::domain::url::PostUrl;
 
 /// The column that holds the URLs.
@@ -50,12 +50,21 @@ impl Urls {
 pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
     let mut urls = Urls::new(most);
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if body.trim_ascii_start().starts_with(b"{") {
+        let detail = "This looks like JSON: send it with `Content-Type: application/json`.";
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
     for (line, text) in (1..).zip(body.split(|byte| *byte == b'\n')) {
         let text = text.trim_ascii();
         if text.is_empty() || text.starts_with(b"#") {
             continue;
         }
         let goes_on = match std::str::from_utf8(text) {
+            Ok(text) if holds_two(text) => {
+                urls.count += 1;
+                urls.fault(line, "more than one URL; curl keeps lines with --data-binary, not with -d");
+                true
+            }
             Ok(text) => urls.take(text, || line),
             Err(_) => urls.take("\0", || line),
         };
@@ -64,6 +73,14 @@ pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Probl
         }
     }
     urls.done()
+}
+
+/// Whether a line holds more than one URL: together they would be taken, and paid, as one post that nobody has. One
+/// that is another's parameter stands behind its `=`.
+fn holds_two(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let starts = ["http://", "https://"].map(|scheme| lower.match_indices(scheme).map(|(start, _)| start));
+    starts.into_iter().flatten().any(|start| start > 0 && !lower[..start].ends_with('='))
 }
 
 /// The column `url` of a CSV file with a head; other columns are no matter.
@@ -124,6 +141,20 @@ mod tests {
         assert!(said.contains("\"/4\""), "{said}");
         assert!(words(read_lines(b"\n# nothing\n", 9)).contains("at least one"));
         assert!(words(read_lines(b"x\nx\nx\n", 2)).contains("at most 2 URLs"));
+    }
+
+    #[test]
+    fn lines_that_were_joined_are_not_one_url() {
+        for joined in [
+            "https://www.youtube.com/watch?v=aHTTPS://www.youtube.com/watch?v=b",
+            "https://www.instagram.com/p/a/http://www.instagram.com/p/b/",
+            "https://youtu.be/a https://youtu.be/b",
+        ] {
+            let said = words(read_lines(format!("https://youtu.be/c\n{joined}\n").as_bytes(), 9));
+            assert!(said.contains("line 2: more than one URL"), "{joined}: {said}");
+        }
+        let parameter = "https://l.example/?u=https://youtu.be/a";
+        assert_eq!(given(read_lines(parameter.as_bytes(), 9)), [parameter]);
     }
 
     #[test]

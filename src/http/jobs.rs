@@ -233,11 +233,13 @@ pub(super) async fn list_job_urls(
     let job = parse_id(&id)?;
     let limit = query::limit(params.limit.as_deref())?;
     let state = query::word("state", params.state.as_deref())?;
-    let from = query::place::<i64>("urls", params.after.as_deref())?.map_or(0, |last| last.saturating_add(1));
+    // A place in another job's URLs means nothing here.
+    let list = format!("urls {job}");
+    let from = query::place::<i64>(&list, params.after.as_deref())?.map_or(0, |last| last.saturating_add(1));
     let urls = context.store.job_urls(job, state, from, limit + 1).await?;
     if urls.is_empty() && context.store.job(job).await?.is_none() {
         return Err(Problem::not_found("job"));
     }
-    let page = Page::cut(urls, limit, |(position, _)| query::cursor("urls", position));
+    let page = Page::cut(urls, limit, |(position, _)| query::cursor(&list, position));
     Ok(Json(page.map(|(_, url)| url)))
 }

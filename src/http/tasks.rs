@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Context;
 use super::auth::Caller;
-use super::body;
+use super::body::{self, escape};
 use super::error::{Code, Fault, Problem};
 use super::jobs::WaitParams;
 use super::query::{self, NoParams, Page, Params};
@@ -152,9 +152,9 @@ pub(super) struct AdoptRequest {
 const ADOPT_BODY: usize = 4_096;
 const ID_CHARS: usize = 256;
 
-fn adopt_body(body: &[u8]) -> Result<String, Problem> {
+fn adopt_body(bytes: &[u8]) -> Result<String, Problem> {
     let body: Value =
-        serde_json::from_slice(body).map_err(|error| Problem::new(Code::BadJson, format!("{error}.")))?;
+        serde_json::from_slice(bytes).map_err(|error| Problem::new(Code::BadJson, format!("{error}.")))?;
     let fault =
         |pointer: &str, detail: &str| Fault { pointer: pointer.to_owned(), detail: detail.to_owned() };
     let Value::Object(fields) = body else {
@@ -163,8 +163,9 @@ fn adopt_body(body: &[u8]) -> Result<String, Problem> {
     let mut faults: Vec<Fault> = fields
         .keys()
         .filter(|name| *name != "upstream_id")
-        .map(|name| fault(&format!("/{}", name.replace('~', "~0").replace('/', "~1")), "unknown field"))
+        .map(|name| fault(&format!("/{}", escape(name)), "unknown field"))
         .collect();
+    faults.extend(body::repeated(bytes, "").iter().map(|pointer| fault(pointer, "is there twice")));
     let id = fields.get("upstream_id").and_then(Value::as_str).map(str::trim).unwrap_or_default();
     if id.is_empty() || id.chars().count() > ID_CHARS || id.contains(char::is_control) {
         faults
@@ -219,8 +220,10 @@ pub(super) async fn list_task_callbacks(
     Params(params): Params<PageParams>,
 ) -> Result<Json<Page<Callback>>, Problem> {
     let limit = query::limit(params.limit.as_deref())?;
-    let before = query::place("callbacks", params.after.as_deref())?;
     let task = find(&context, &id).await?;
+    // A place in another task's callbacks means nothing here.
+    let list = format!("callbacks {task}");
+    let before = query::place(&list, params.after.as_deref())?;
     let callbacks = context.store.callbacks(CallbackPage { task, before, limit: limit + 1 }).await?;
-    Ok(Json(Page::cut(callbacks, limit, |callback| query::cursor("callbacks", callback.id))))
+    Ok(Json(Page::cut(callbacks, limit, |callback| query::cursor(&list, callback.id))))
 }

@@ -15,7 +15,7 @@ async fn service(settings: &[(&str, &str)]) -> (Simulator, Service) {
 }
 
 /// Checks the shape that every problem has.
-async fn problem(answer: Response, status: u16, code: &str) -> Value {
+pub async fn problem(answer: Response, status: u16, code: &str) -> Value {
     let what = answer.url().clone();
     assert_eq!(answer.status().as_u16(), status, "{what}");
     assert_eq!(answer.headers()["content-type"], "application/problem+json", "{what}");
@@ -31,7 +31,7 @@ async fn problem(answer: Response, status: u16, code: &str) -> Value {
     body
 }
 
-async fn refused(request: RequestBuilder, status: u16, code: &str) -> Value {
+pub async fn refused(request: RequestBuilder, status: u16, code: &str) -> Value {
     problem(request.send().await.unwrap(), status, code).await
 }
 
@@ -321,14 +321,28 @@ async fn jobs_come_in_pages_newest_first_each_once() {
 
 #[tokio::test]
 async fn a_field_that_is_there_twice_is_a_fault() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
-    let body = r#"{"video_urls":["https://youtu.be/a"],"video_urls":["https://youtu.be/b"]}"#;
-    let request = service.request(Method::POST, "/v1/jobs").header("Content-Type", "application/json");
-    let answer = request.body(body).send().await.unwrap();
-    assert_eq!(answer.status(), 422);
-    let problem: Value = answer.json().await.unwrap();
-    assert_eq!(problem["errors"][0]["pointer"], "/video_urls");
+    let (_upstream, service) = service(&[]).await;
+    let post = |path: &str, body: &'static str| {
+        service.request(Method::POST, path).header("Content-Type", "application/json").body(body)
+    };
+    for (body, pointers) in [
+        (
+            r#"{"video_urls":["https://youtu.be/a"],"video_urls":["https://youtu.be/b"]}"#,
+            &["/video_urls"][..],
+        ),
+        (
+            r#"{"video_urls":["https://youtu.be/a"],"labels":{"a":"1","b/c":"2","a":"3","b/c":"4"}}"#,
+            &["/labels/a", "/labels/b~1c"],
+        ),
+    ] {
+        let problem = refused(post("/v1/jobs", body), 422, "invalid").await;
+        let found: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|at| &at["pointer"]).collect();
+        assert_eq!(found, pointers, "{body}");
+    }
     assert!(service.items("/v1/jobs").await.is_empty());
+    service.submit(&mixed_urls(1)).await;
+    let task = service.items("/v1/tasks").await[0]["id"].as_str().unwrap().to_owned();
+    let adopt = post(&format!("/v1/tasks/{task}/adopt"), r#"{"upstream_id":"a","upstream_id":"b"}"#);
+    assert_eq!(refused(adopt, 422, "invalid").await["errors"][0]["pointer"], "/upstream_id");
     service.stop().await;
 }

@@ -6,6 +6,7 @@
 mod aftermath;
 mod architecture;
 mod bad_input;
+mod bad_input_routes;
 mod binary;
 mod callbacks;
 mod cancels;
