@@ -101,8 +101,9 @@ pub struct Pause {
     pub message: String,
     /// Since when.
     pub since: Timestamp,
-    /// When one queued task is tried.
-    pub probe_at: Timestamp,
+    /// When one queued task is tried; none where only an operator ends the pause.
+    #[schema(required)]
+    pub probe_at: Option<Timestamp>,
     /// How many were tried in vain.
     pub probes: u32,
 }
@@ -116,6 +117,11 @@ impl Pause {
     pub const RESTORED: &'static str = "restored";
     /// The code of a pause after submits of unknown fate.
     pub const UNCONFIRMED: &'static str = "unconfirmed";
+
+    /// Whether nothing is tried until an operator ends the pause with this scope.
+    fn waits_for_operator(scope: &str) -> bool {
+        matches!(scope, Self::OPERATOR | Self::RESTORED)
+    }
 }
 
 #[derive(FromRow)]
@@ -139,11 +145,11 @@ impl Store {
                 .fetch_all(&self.readers)
                 .await?;
         let pause = |row: Row| Pause {
+            probe_at: (!Pause::waits_for_operator(&row.scope)).then(|| Timestamp::from_millis(row.probe_at)),
             scope: row.scope,
             code: row.code,
             message: row.message,
             since: Timestamp::from_millis(row.since),
-            probe_at: Timestamp::from_millis(row.probe_at),
             probes: row.probes,
         };
         Ok(rows.into_iter().map(pause).collect())

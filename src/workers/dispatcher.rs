@@ -245,16 +245,17 @@ impl Worker for Dispatcher {
             return Ok(Step::WaitUntil(now.after(hold)));
         }
         let pauses = self.store.pauses().await?;
-        if pauses.iter().any(|pause| matches!(pause.scope.as_str(), Pause::OPERATOR | Pause::RESTORED)) {
+        if pauses.iter().any(|pause| pause.probe_at.is_none()) {
             return Ok(Step::Idle);
         }
-        let is_kept = |probe_at: Timestamp| probe_at > now && probe_at <= now.after(PROBE_MOST);
-        let paused: Vec<&Pause> = pauses.iter().filter(|pause| is_kept(pause.probe_at)).collect();
-        if let Some(all) = paused.iter().find(|pause| pause.scope == Pause::ALL) {
-            return Ok(Step::WaitUntil(all.probe_at));
+        let is_kept = |probe_at: &Timestamp| *probe_at > now && *probe_at <= now.after(PROBE_MOST);
+        let paused: Vec<(&Pause, Timestamp)> =
+            pauses.iter().filter_map(|pause| Some((pause, pause.probe_at.filter(is_kept)?))).collect();
+        if let Some((_, probe_at)) = paused.iter().find(|(pause, _)| pause.scope == Pause::ALL) {
+            return Ok(Step::WaitUntil(*probe_at));
         }
-        let platforms: Vec<String> = paused.iter().map(|pause| pause.scope.clone()).collect();
-        let first_probe = paused.iter().map(|pause| pause.probe_at).min();
+        let platforms: Vec<String> = paused.iter().map(|(pause, _)| pause.scope.clone()).collect();
+        let first_probe = paused.iter().map(|(_, probe_at)| *probe_at).min();
         match self.store.next_queued(&platforms).await? {
             // One that is due later than any wait lasts was put off before the clock was set back.
             Some(task) if task.due <= now || task.due > now.after(LONGEST_WAIT) => {

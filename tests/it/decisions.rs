@@ -114,6 +114,7 @@ async fn nothing_is_sent_between_pause_and_resume() {
     let service = Setup::new(&upstream.url()).await.set("DISPATCH__PROBE_AFTER", "1ms").start().await;
     let (status, paused) = service.call("/v1/pause", Value::Null).await;
     assert_eq!((status, &paused["paused"][0]["scope"]), (200, &json!("operator")));
+    assert!(paused["paused"][0]["probe_at"].is_null(), "nothing is tried: {paused}");
     let job = service.submit(&mixed_urls(3)).await;
     let task = only_task(&service, "queued").await;
     assert_wrong_state(service.call(&format!("/v1/tasks/{task}/refresh"), Value::Null).await);
