@@ -174,6 +174,8 @@ fn task_state(
         _ if facts.canceled => {
             let words = match facts.submission {
                 Submission::Ended(SubmitOutcome::Unknown, _) => "given up while it was unconfirmed",
+                // Made for callbacks alone, until another task had their `taskId`.
+                Submission::Unsent if facts.urls == 0 => "it is the task that replaces it",
                 _ => "canceled before it was sent",
             };
             (TaskState::Canceled, Some(Failure::new("canceled", words)))

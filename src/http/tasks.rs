@@ -119,8 +119,8 @@ pub(super) async fn refresh_task(
     show(&context, id).await
 }
 
-/// Gives an unconfirmed task the `taskId` that the upstream's account shows for it.
-#[utoipa::path(post, path = "/v1/tasks/{id}/adopt", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), request_body = AdoptRequest, responses((status = 200, description = "The task.", body = Task), (status = 408, description = "The body took too long."), (status = 409, description = "It is not unconfirmed, or another task holds that `taskId`."), (status = 413, description = "The body is too large."), (status = 415, description = "Another content type."), (status = 422, description = "Faults in the body.")))]
+/// Gives a task whose submit was not answered the `taskId` that the upstream's account shows for it.
+#[utoipa::path(post, path = "/v1/tasks/{id}/adopt", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), request_body = AdoptRequest, responses((status = 200, description = "The task.", body = Task), (status = 408, description = "The body took too long."), (status = 409, description = "Its submit was answered, or it has a `taskId`, or another task holds that one."), (status = 413, description = "The body is too large."), (status = 415, description = "Another content type."), (status = 422, description = "Faults in the body.")))]
 pub(super) async fn adopt_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,

@@ -61,13 +61,7 @@ pub(super) async fn commit(
         }
         effects.push(apply_one(connection, op, policy, &mut changes).await?);
     }
-    for callback in &mut received {
-        if let Some(task) = changes.taken_in.get(&callback.task) {
-            callback.to_mut().task = *task;
-        }
-    }
-    let received: Vec<_> = received.iter().map(Cow::as_ref).collect();
-    callbacks::keep(connection, &received, loaded, &mut changes).await?;
+    callbacks::keep(connection, received, loaded, &mut changes).await?;
     FailPoint::BatchApplied.pass();
     for task in &changes.stale {
         loaded.forget(*task);

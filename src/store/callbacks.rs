@@ -1,5 +1,6 @@
 //! Callbacks with a good token: kept raw, once each, with a count of their deliveries.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -22,20 +23,23 @@ const UNRECOGNIZED: i64 = 1_000;
 /// Keeps a batch of callbacks, and notes what they state.
 pub(super) async fn keep(
     connection: &mut SqliteConnection,
-    received: &[&ReceivedCallback],
+    mut received: Vec<Cow<'_, ReceivedCallback>>,
     loaded: &WorkingSet,
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     if received.is_empty() {
         return Ok(());
     }
+    give_to_owners(&mut received, changes);
     let is_known = |task| loaded.get(task).is_some_and(|task| task.facts.has_upstream_id);
-    let unknown: Vec<_> = received.iter().copied().filter(|callback| !is_known(callback.task)).collect();
+    let unknown: Vec<_> =
+        received.iter().map(Cow::as_ref).filter(|callback| !is_known(callback.task)).collect();
     if !unknown.is_empty() {
         recover_tasks(connection, &unknown, changes).await?;
         adopt(connection, &unknown, changes).await?;
+        give_to_owners(&mut received, changes);
     }
-    for callback in received {
+    for callback in received.iter().map(Cow::as_ref) {
         let Some(meaning) = &callback.meaning else {
             keep_unrecognized(connection, callback, changes).await?;
             continue;
@@ -51,6 +55,15 @@ pub(super) async fn keep(
         });
     }
     Ok(())
+}
+
+/// What came for a task that was taken in by another one in this batch is for that one.
+fn give_to_owners(received: &mut [Cow<'_, ReceivedCallback>], changes: &Changes) {
+    for callback in received {
+        if let Some(owner) = changes.taken_in.get(&callback.task) {
+            callback.to_mut().task = *owner;
+        }
+    }
 }
 
 /// Finds the task that an accepted callback names, or makes one: without URLs, for nobody submitted it here.
@@ -126,6 +139,9 @@ pub(super) async fn take_in(
         .await?;
         changes.facts.extend(facts.into_iter().filter_map(|row| row.fact(task)));
         let Ok(rival) = rival.parse() else { continue };
+        // What a poll of this batch brought for it has not been written yet.
+        changes.facts.iter_mut().filter(|fact| fact.task == rival).for_each(|fact| fact.task = task);
+        changes.listed.retain(|(listed, ..)| *listed != rival);
         changes.taken_in.insert(rival, task);
         changes.words.insert(rival, format!("it is {task}"));
         changes.facts.push(NewFact {
@@ -204,12 +220,20 @@ async fn adopt(
     received: &[&ReceivedCallback],
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
+    // The working set knows some tasks only. One that has a `taskId` must not stand before one that has none.
+    let tasks: BTreeSet<TaskId> = received.iter().map(|callback| callback.task).collect();
+    let open: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND upstream_id IS NULL",
+    )
+    .bind(json!(tasks).to_string())
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut open: BTreeSet<TaskId> = open.iter().filter_map(|id| id.parse().ok()).collect();
     let mut named: BTreeMap<&str, &ReceivedCallback> = BTreeMap::new();
-    let mut tasks = BTreeSet::new();
     for callback in received {
         if let Some(upstream_id) = &callback.upstream_id
             && !named.contains_key(upstream_id.as_str())
-            && tasks.insert(callback.task)
+            && open.remove(&callback.task)
         {
             named.insert(upstream_id, callback);
         }

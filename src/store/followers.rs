@@ -13,6 +13,7 @@ use crate::domain::event::EventKind;
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::{JobState, Progress, UrlState};
 use crate::domain::state::job_state;
+use crate::domain::time::millis;
 use crate::domain::url::PostUrl;
 
 /// A row of `job_urls`: position, URL, the task URL it follows, and whether it is known for good.
@@ -34,7 +35,8 @@ fn is_lost((_, _, old, new, _, code, _, old_code): &UrlChange) -> bool {
 
 /// Finds other carriers for URLs that a job followed in vain: the task that carried them ended without them.
 ///
-/// Not where it is `unconfirmed`: that may have been charged, and is never sent again by itself.
+/// Not where it is `unconfirmed`: that may have been charged, and is never sent again by itself. Nor where it is
+/// `stalled` and upstream could not be asked since its deadline: it may be indexed by now.
 pub(super) async fn replace_lost(
     connection: &mut SqliteConnection,
     urls: &[UrlChange],
@@ -56,9 +58,11 @@ pub(super) async fn replace_lost(
            CROSS JOIN job_urls ON task_id = lost.value->>0 AND task_position = lost.value->>1
            JOIN tasks ON tasks.id = job_urls.task_id
          WHERE fixed IS NULL AND tasks.job_id IS NOT job_urls.job_id
+           AND (tasks.stalled_at IS NULL OR tasks.answered_at >= tasks.news_at + ?2)
          ORDER BY job_urls.job_id, job_urls.position",
     )
     .bind(json!(keys).to_string())
+    .bind(millis(policy.deadline))
     .fetch_all(&mut *connection)
     .await?;
     let latest = urls.iter().filter_map(|(task, ..)| changes.touched.get(task)).max_by_key(|touch| touch.at);

@@ -34,22 +34,27 @@ pub(super) async fn record(
         PollEnd::Listed { .. } => ("listed", 0),
         PollEnd::Refused => ("refused", 0),
     };
-    // What came while the question was on its way is not answered by it.
-    let refused: i64 = sqlx::query_scalar(
+    // What came while the question was on its way is not answered by it. And where the task has another `taskId`
+    // by now, or was taken in by another task, nothing is.
+    let refused: Option<i64> = sqlx::query_scalar(
         "UPDATE tasks SET poll_not_before = ?2, polls_in_vain = polls_in_vain + 1,
            polled_at = ?4,
+           answered_at = CASE ?3 WHEN 'unanswered' THEN answered_at ELSE ?4 END,
            polled_news = CASE ?3 WHEN 'unanswered' THEN polled_news ELSE max(polled_news, ?5) END,
            refused_polls = CASE ?3 WHEN 'listed' THEN 0 WHEN 'refused' THEN refused_polls + 1
                            ELSE refused_polls END
-         WHERE id = ?1 RETURNING refused_polls",
+         WHERE id = ?1 AND (upstream_id = ?6 OR (upstream_id IS NULL AND replaced_by IS NULL))
+         RETURNING refused_polls",
     )
     .bind(task.to_string())
     .bind(not_before)
     .bind(word)
     .bind(asked_at.as_millis())
     .bind(poll.news)
-    .fetch_one(&mut *connection)
+    .bind(&poll.upstream_id)
+    .fetch_optional(&mut *connection)
     .await?;
+    let Some(refused) = refused else { return Ok(()) };
     changes.touch(task, asked_at, Source::Poll);
 
     let listed = &mut changes.listed;

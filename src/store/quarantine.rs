@@ -111,28 +111,27 @@ pub(super) async fn looked(
             .bind(upstream_id)
             .fetch_one(&mut *connection)
             .await?;
-    let wait = backoff(looks + 1, policy.poll_after, policy.deadline);
-    let next = (posts.is_empty() && looks + 1 < LOOKS).then(|| at.after(wait).as_millis());
-    sqlx::query("UPDATE quarantine SET looks = ?2, look_at = ?3 WHERE upstream_id = ?1")
-        .bind(upstream_id)
-        .bind(looks + 1)
-        .bind(next)
-        .execute(&mut *connection)
-        .await?;
-    if posts.is_empty() {
-        return Ok(false);
-    }
     let owners: Vec<String> = sqlx::query_scalar(
         "SELECT tasks.id FROM tasks JOIN jobs ON jobs.id = tasks.job_id
-         WHERE tasks.state = 'unconfirmed' AND upstream_id IS NULL AND unique_id IS ?2 AND NOT EXISTS (
-           SELECT 1 FROM json_each(?1) WHERE value NOT IN (
-             SELECT canonical FROM task_urls WHERE task_id = tasks.id))
+         WHERE json_array_length(?1) > 0
+           AND tasks.state = 'unconfirmed' AND upstream_id IS NULL AND unique_id IS ?2 AND NOT EXISTS (
+             SELECT 1 FROM json_each(?1) WHERE value NOT IN (
+               SELECT canonical FROM task_urls WHERE task_id = tasks.id))
          LIMIT 2",
     )
     .bind(json!(posts).to_string())
     .bind(unique_id)
     .fetch_all(&mut *connection)
     .await?;
+    // Upstream may list more of it later, and one of two that fit may be confirmed otherwise.
+    let wait = backoff(looks + 1, policy.poll_after, policy.deadline);
+    let next = (owners.len() != 1 && looks + 1 < LOOKS).then(|| at.after(wait).as_millis());
+    sqlx::query("UPDATE quarantine SET looks = ?2, look_at = ?3 WHERE upstream_id = ?1")
+        .bind(upstream_id)
+        .bind(looks + 1)
+        .bind(next)
+        .execute(&mut *connection)
+        .await?;
     let [owner] = owners.as_slice() else { return Ok(false) };
     let Ok(task) = owner.parse() else { return Ok(false) };
     tracing::info!(%task, upstream_id, "a hint and a poll prove that this submit was taken");

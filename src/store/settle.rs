@@ -131,12 +131,14 @@ fn task_change(
 ///
 /// At once where that could settle it, where somebody asked for it, or where the last news came after the
 /// last poll of a task that is settled: upstream may list what no callback told. Else when it was silent
-/// for too long, with a longer wait after each poll in vain.
+/// for too long, with a longer wait after each poll in vain; a stalled one until upstream has answered once.
 fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) -> Option<i64> {
     let facts = &stored.facts;
     let is_polled = stored.polled_news >= stored.news;
     let is_wanted = stored.poll_wanted > stored.polled_news;
-    if !facts.has_upstream_id || (state.is_settled() && is_polled && !is_wanted) {
+    let is_unheard = state == TaskState::Stalled
+        && stored.answered_at.is_none_or(|at| at < stored.news_at.saturating_add(millis(policy.deadline)));
+    if !facts.has_upstream_id || (state.is_settled() && is_polled && !is_wanted && !is_unheard) {
         return None;
     }
     let ended = facts.videos.iter().filter(|video| video.state.is_ended()).count();

@@ -17,8 +17,8 @@ const SWEEP: i64 = 256;
 
 /// Marks tasks whose deadline has passed since their last news; `true` where there may be more.
 ///
-/// One that can be polled must have been, after its deadline: silence while nobody asked proves nothing, and
-/// those who follow it would pay again.
+/// One that can be polled must have been, after its deadline: silence while nobody asked proves nothing. Where
+/// upstream gave no answer, jobs stop waiting all the same; but nobody else sends its URLs by itself.
 pub(super) async fn sweep(
     connection: &mut SqliteConnection,
     at: Timestamp,
@@ -70,8 +70,11 @@ pub(super) async fn set_back(
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     let moved: Vec<String> = sqlx::query_scalar(
-        "UPDATE tasks SET news_at = ?1
-         WHERE state IN ('unconfirmed', 'accepted', 'downloaded') AND news_at > ?1 RETURNING id",
+        "UPDATE tasks SET news_at = min(news_at, ?1), polled_at = min(polled_at, ?1),
+           answered_at = min(answered_at, ?1), quiet_since = iif(quiet_since > ?1, NULL, quiet_since)
+         WHERE state IN ('unconfirmed', 'accepted', 'downloaded')
+           AND max(news_at, ifnull(polled_at, 0), ifnull(answered_at, 0), ifnull(quiet_since, 0)) > ?1
+         RETURNING id",
     )
     .bind(at.as_millis())
     .fetch_all(connection)

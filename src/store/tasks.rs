@@ -61,8 +61,10 @@ impl Store {
         if let Some(before) = filter.before {
             query.push(" AND id < ").push_bind(before.to_string());
         }
+        // Most tasks may be in one state: `+` keeps SQLite from its index where another one is narrow.
+        let is_narrow = filter.job.is_some() || filter.canonical.is_some();
         if let Some(state) = filter.state {
-            query.push(" AND state = ").push_bind(state.as_str());
+            query.push(if is_narrow { " AND +state = " } else { " AND state = " }).push_bind(state.as_str());
         }
         if let Some(job) = filter.job {
             // By the URLs, not by the plan: a job may follow URLs of another job's task.
@@ -71,7 +73,8 @@ impl Store {
             query.push_bind(job.to_string()).push("))");
         }
         if let Some(platform) = &filter.platform {
-            query.push(" AND platform = ").push_bind(platform.as_str());
+            query.push(if is_narrow { " AND +platform = " } else { " AND platform = " });
+            query.push_bind(platform.as_str());
         }
         if let Some(canonical) = &filter.canonical {
             query.push(" AND id IN (SELECT task_id FROM task_urls WHERE canonical = ");

@@ -35,6 +35,7 @@ pub(super) struct LoadedTask {
     pub(super) news_at: i64,
     pub(super) polled_news: i64,
     pub(super) polled_at: Option<i64>,
+    pub(super) answered_at: Option<i64>,
     pub(super) poll_wanted: i64,
     pub(super) polls_in_vain: u32,
     pub(super) poll_not_before: i64,
@@ -178,6 +179,7 @@ struct Row {
     news_at: i64,
     polled_news: i64,
     polled_at: Option<i64>,
+    answered_at: Option<i64>,
     poll_wanted: i64,
     polls_in_vain: u32,
     poll_not_before: i64,
@@ -205,8 +207,8 @@ struct UrlRow(String, Option<String>);
 async fn select(connection: &mut SqliteConnection, ids: &str) -> Result<Vec<Row>, sqlx::Error> {
     sqlx::query_as(
         "SELECT id, state, upstream_id, accepted_at, downloaded_at, settled_at,
-           news, news_at, polled_news, polled_at, poll_wanted, polls_in_vain, poll_not_before, quiet_since,
-           stalled_at, next_poll_at,
+           news, news_at, polled_news, polled_at, answered_at, poll_wanted, polls_in_vain, poll_not_before,
+           quiet_since, stalled_at, next_poll_at,
            (SELECT json_array(outcome, code, message) FROM submits
               WHERE task_id = tasks.id ORDER BY attempt DESC LIMIT 1) AS submit,
            (SELECT json_group_array(json_array(kind, video_id, code, message)) FROM facts
@@ -260,6 +262,7 @@ fn read(row: Row, used: u64) -> Option<LoadedTask> {
         news_at: row.news_at,
         polled_news: row.polled_news,
         polled_at: row.polled_at,
+        answered_at: row.answered_at,
         poll_wanted: row.poll_wanted,
         polls_in_vain: row.polls_in_vain,
         poll_not_before: row.poll_not_before,

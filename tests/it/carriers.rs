@@ -1,31 +1,17 @@
-//! Who carries a URL changes: a queued task makes way, a retry leaves out, a task made by callbacks is taken in.
+//! Who carries a URL changes: a queued task makes way, a retry leaves out.
 
-use bytes::Bytes;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::TaskId;
 use scrapehook::domain::task::TaskState;
 use scrapehook::simulator::{Faults, Settings};
-use scrapehook::store::{AcceptedCallback, Decision, SubmitEnd};
+use scrapehook::store::Decision;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::file::{File, at, callback, indexed, lost};
 use crate::support::{Setup, mixed_urls, simulator};
 
 fn urls(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| format!("https://a.example/{name}")).collect()
-}
-
-fn without_token(upstream_id: &str, meaning: Meaning) -> AcceptedCallback {
-    let body = format!("{meaning:?}");
-    AcceptedCallback {
-        upstream_id: upstream_id.to_owned(),
-        new: TaskId::new(at(1)),
-        at: at(1),
-        body_hash: Sha256::digest(&body).into(),
-        body: Bytes::from(body),
-        meaning: Some(meaning),
-    }
 }
 
 #[tokio::test]
@@ -89,39 +75,6 @@ async fn a_forced_job_makes_no_way_and_its_retry_leaves_nothing_out() {
 }
 
 #[tokio::test]
-async fn accepted_callbacks_that_overtake_the_answer_are_the_tasks_own() {
-    for is_adopted in [false, true] {
-        let file = File::started().await;
-        let task = file.job_of(&urls(&["x"])).await[0];
-        assert!(file.store.begin_submit(task, at(1)).await.unwrap());
-        for meaning in [Meaning::Succeeded, Meaning::VideoIndexed("v".to_owned())] {
-            file.store.accept_callback(without_token("theirs", meaning)).await.unwrap();
-        }
-        let rival = without_token("theirs", Meaning::Succeeded);
-        file.store.accept_callback(rival).await.unwrap();
-        if is_adopted {
-            file.store.end_submit(task, at(2), lost()).await.unwrap();
-            assert!(
-                file.store.decide(Decision::Adopt(task, "theirs".to_owned()), None, at(3)).await.unwrap()
-            );
-        } else {
-            file.store.end_submit(task, at(2), SubmitEnd::Accepted("theirs".to_owned())).await.unwrap();
-        }
-        let found = file.store.find_task("theirs").await.unwrap();
-        assert_eq!(found, Some(task));
-        let loaded = file.store.task(task).await.unwrap().unwrap();
-        assert_eq!((loaded.state, loaded.videos.unwrap().len()), (TaskState::Downloaded, 1));
-        // One that comes now finds the task as well.
-        file.store.accept_callback(without_token("theirs", Meaning::Succeeded)).await.unwrap();
-        let page = scrapehook::store::CallbackPage { task, before: None, limit: 10 };
-        let deliveries: Vec<_> =
-            file.store.callbacks(page).await.unwrap().iter().map(|callback| callback.deliveries).collect();
-        assert_eq!(deliveries, [1, 3], "newest first");
-        file.close().await;
-    }
-}
-
-#[tokio::test]
 async fn an_operators_refresh_goes_before_polls_that_are_overdue() {
     let file = File::started().await;
     let tasks = file.job(&["a", "b"]).await;
@@ -142,36 +95,6 @@ async fn an_operators_refresh_goes_before_polls_that_are_overdue() {
         .await
         .unwrap();
     assert_eq!(file.due().await.unwrap().task, tasks[0], "asked once");
-    file.close().await;
-}
-
-#[tokio::test]
-async fn an_accepted_callback_in_the_commit_of_the_answer_is_the_tasks_own() {
-    let file = File::started().await;
-    let task = file.job_of(&urls(&["x"])).await[0];
-    assert!(file.store.begin_submit(task, at(1)).await.unwrap());
-    let (callback, end) = tokio::join!(
-        file.store.accept_callback(without_token("theirs", Meaning::Succeeded)),
-        file.store.end_submit(task, at(2), SubmitEnd::Accepted("theirs".to_owned())),
-    );
-    callback.unwrap();
-    end.unwrap();
-    assert_eq!(file.state(task).await, TaskState::Downloaded);
-    let filter = scrapehook::store::TaskFilter { limit: 9, ..Default::default() };
-    let others = file.store.tasks(&filter).await.unwrap();
-    assert!(others.iter().all(|other| other.id == task || other.state == TaskState::Canceled), "{others:?}");
-    file.close().await;
-}
-
-#[tokio::test]
-async fn a_task_made_by_accepted_callbacks_keeps_no_token_out() {
-    let file = File::started().await;
-    let task = file.job_of(&urls(&["x"])).await[0];
-    file.submit(task, lost()).await;
-    file.store.accept_callback(without_token("theirs", Meaning::Succeeded)).await.unwrap();
-    file.store.receive_callback(callback(task, 5, Some(Meaning::Succeeded), "theirs")).await.unwrap();
-    assert_eq!(file.store.find_task("theirs").await.unwrap(), Some(task));
-    assert!(file.store.decide(Decision::Refresh(task), None, at(6)).await.unwrap());
     file.close().await;
 }
 

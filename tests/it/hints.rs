@@ -1,8 +1,12 @@
 //! Callbacks without a good token: what they may bring about, and what they may not.
 
+use scrapehook::domain::task::TaskState;
+use scrapehook::domain::url::PostUrl;
 use scrapehook::simulator::{Faults, Settings};
+use scrapehook::store::ReceivedHint;
 use serde_json::{Value, json};
 
+use crate::file::{File, MINUTE, POLICY, at, callback, lost};
 use crate::support::{NEVER, Setup, mixed_urls, simulator};
 
 #[tokio::test]
@@ -84,4 +88,35 @@ async fn where_the_operator_says_so_a_callback_without_a_token_counts() {
     assert_eq!((callbacks.len(), &callbacks[0]["deliveries"]), (1, &json!(2)));
     assert_eq!(service.post_callback("/callback", "{}").await, 202, "it names no task");
     service.stop().await;
+}
+
+#[tokio::test]
+async fn an_id_that_fits_two_tasks_is_asked_about_again_and_found_once_one_is_confirmed() {
+    let file = File::started().await;
+    let url = ["https://a.example/post".to_owned()];
+    let tasks = [file.job_with(&url, true).await[0], file.job_with(&url, true).await[0]];
+    for task in tasks {
+        file.submit(task, lost()).await;
+    }
+    let hint = ReceivedHint {
+        at: at(3),
+        body_hash: [0; 32],
+        body: "{}".into(),
+        upstream_id: Some("second".to_owned()),
+    };
+    file.store.receive_hint(hint).await.unwrap();
+    let look = async |millis| file.store.next_look(at(millis), POLICY).await.unwrap();
+    assert_eq!(look(4).await.unwrap().upstream_id, "second");
+    let post = PostUrl::parse(&url[0]).unwrap().canonical;
+    let looked = async |millis| {
+        file.store.looked("second".to_owned(), None, vec![post.clone()], at(millis)).await.unwrap();
+    };
+    looked(5).await;
+    assert_eq!(file.state(tasks[1]).await, TaskState::Unconfirmed, "it may be either");
+    file.store.receive_callback(callback(tasks[0], 6, None, "first")).await.unwrap();
+    assert_eq!(look(7).await.unwrap().due, at(5).after(MINUTE));
+    looked(60_005).await;
+    assert_eq!(file.store.find_task("second").await.unwrap(), Some(tasks[1]));
+    assert_eq!(look(70_000).await, None);
+    file.close().await;
 }

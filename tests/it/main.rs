@@ -43,5 +43,6 @@ mod strangers;
 mod stream;
 mod submitting;
 mod support;
+mod taken_in;
 mod upstream_faults;
 mod waiting;

@@ -95,7 +95,7 @@ async fn what_is_silent_for_too_long_ends_and_news_reopens_it() {
     let late = at(10).after(DAY);
     file.store.sweep(late).await.unwrap();
     assert_eq!(file.state(tasks[0]).await, TaskState::Accepted, "nobody has asked upstream since");
-    poll(&file, late, PollEnd::Unanswered(MINUTE)).await;
+    poll(&file, late, listed(&[])).await;
     file.store.sweep(late.after(MINUTE)).await.unwrap();
     file.store.sweep(late.after(MINUTE * 2)).await.unwrap();
     let states = [file.state(tasks[0]).await, file.state(tasks[1]).await, file.state(tasks[2]).await];
@@ -110,6 +110,61 @@ async fn what_is_silent_for_too_long_ends_and_news_reopens_it() {
         assert_eq!(file.state(*task).await, TaskState::Downloaded);
     }
     assert_eq!(job_state(&file).await, JobState::Running);
+    file.close().await;
+}
+
+#[tokio::test]
+async fn where_upstream_gives_no_answer_a_silent_task_ends_and_nobody_pays_for_its_urls_again() {
+    let file = File::started().await;
+    let url = ["https://a.example/post".to_owned()];
+    let task = file.job_of(&url).await[0];
+    file.accept(task).await;
+    assert_eq!(file.job_of(&url).await, [task], "it follows");
+    let late = at(10).after(DAY);
+    poll(&file, late, PollEnd::Unanswered(MINUTE)).await;
+    file.store.sweep(late.after(MINUTE)).await.unwrap();
+    assert_eq!(file.state(task).await, TaskState::Stalled);
+    let jobs = file.store.jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap();
+    assert_eq!(jobs.iter().map(|job| job.state).collect::<Vec<_>>(), [JobState::Failed; 2]);
+    assert!(file.store.next_queued(&[]).await.unwrap().is_none());
+    // It is asked until it answers. Nothing new is no reason to pay; what has been indexed since is.
+    poll(&file, late.after(MINUTE * 9), PollEnd::Unanswered(MINUTE)).await;
+    poll(&file, late.after(MINUTE * 30), listed(&[("v", VideoState::Indexed, &url[0])])).await;
+    file.store.receive_callback(callback(task, 20, Some(Meaning::Succeeded), "t")).await.unwrap();
+    let jobs = file.store.jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap();
+    assert_eq!(jobs.iter().map(|job| job.state).collect::<Vec<_>>(), [JobState::Done; 2]);
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_stalled_task_that_upstream_answered_for_is_asked_about_no_more() {
+    let file = File::started().await;
+    let url = ["https://a.example/post".to_owned()];
+    let task = file.job_of(&url).await[0];
+    file.accept(task).await;
+    assert_eq!(file.job_of(&url).await, [task], "it follows");
+    poll(&file, at(10).after(DAY), listed(&[])).await;
+    file.store.sweep(at(11).after(DAY)).await.unwrap();
+    assert_eq!(file.state(task).await, TaskState::Stalled);
+    assert_eq!(file.due().await, None);
+    let again = file.store.next_queued(&[]).await.unwrap().expect("upstream has nothing of it");
+    assert_eq!(again.urls, url);
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_poll_of_a_future_that_was_taken_back_proves_no_silence() {
+    let file = File::started().await;
+    let task = file.job(&["a"]).await[0];
+    file.accept(task).await;
+    let before = at(100);
+    poll(&file, before.after(DAY * 30), listed(&[])).await;
+    file.store.clock_set_back(before).await.unwrap();
+    file.store.sweep(before.after(DAY + MINUTE)).await.unwrap();
+    assert_eq!(file.state(task).await, TaskState::Accepted, "nobody has asked in this time");
+    poll(&file, before.after(DAY + MINUTE), listed(&[])).await;
+    file.store.sweep(before.after(DAY + MINUTE * 2)).await.unwrap();
+    assert_eq!(file.state(task).await, TaskState::Stalled);
     file.close().await;
 }
 
