@@ -12,9 +12,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::config::{Config, ConfigError, WithoutToken};
+use crate::config::{Config, ConfigError, Live, WithoutToken};
 use crate::domain::token::TokenKeys;
-use crate::http::{self, ConnectionLimits, Surroundings};
+use crate::http::{self, ConnectionLimits, Credentials, Keys, Surroundings};
 use crate::store::{OpenError, Policy, Store};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, ClientError, Upstream};
@@ -36,8 +36,10 @@ pub enum StartError {
     #[error(transparent)]
     Upstream(#[from] ClientError),
     /// The address can't be listened on.
-    #[error("server.listen: can't listen on {address}: {source}")]
+    #[error("{setting}: can't listen on {address}: {source}")]
     Listen {
+        /// The setting that names it.
+        setting: &'static str,
         /// The address as configured.
         address: SocketAddr,
         /// What the system said.
@@ -48,11 +50,54 @@ pub enum StartError {
     Write(#[from] crate::store::WriteError),
 }
 
+async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| StartError::Listen { setting, address, source })
+}
+
+/// The real one, also where port 0 was asked for.
+fn address_of(
+    listener: &TcpListener,
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Listen { setting, address, source })
+}
+
+/// The store's own secret comes last: what it signed before a secret was configured stays good.
+fn token_keys(config: &Config, store: &Store) -> TokenKeys {
+    let configured = config.callback.secret.0.iter().map(ExposeSecret::expose_secret);
+    TokenKeys::new(configured.chain([store.callback_secret()]))
+}
+
+/// Takes over from a new configuration what can change without a restart.
+#[derive(Debug)]
+pub struct Reloader {
+    credentials: Credentials,
+    store: Store,
+}
+
+impl Reloader {
+    /// Takes over API keys and callback secrets: callers with a key that is gone are refused from now on, and new
+    /// callback URLs are signed with the first secret.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where the configuration is not one to serve with; then nothing has changed.
+    pub fn apply(&self, config: &Config) -> Result<(), ConfigError> {
+        config.check_for_serving()?;
+        self.credentials.keys.replace(Keys::new(&config.auth.api_keys));
+        self.credentials.tokens.replace(token_keys(config, &self.store));
+        Ok(())
+    }
+}
+
 /// A running service.
 #[derive(Debug)]
 pub struct App {
     address: SocketAddr,
+    callback_address: Option<SocketAddr>,
     store: Store,
+    credentials: Credentials,
     stop: CancellationToken,
     tasks: JoinSet<&'static str>,
     writer: JoinHandle<()>,
@@ -60,19 +105,17 @@ pub struct App {
 }
 
 impl App {
-    /// Listens on `server.listen`, and starts everything; requests are answered from now on.
+    /// Listens, and starts everything; requests are answered from now on.
     ///
     /// # Errors
     /// [`StartError`] names the setting that stands in the way.
     pub async fn bind(config: &Config, accept_upstream_change: bool) -> Result<Self, StartError> {
         config.check_for_serving()?;
-        let address = config.server.listen;
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|source| StartError::Listen { address, source })?;
+        let listener = listen("server.listen", config.server.listen).await?;
         Self::start(config, accept_upstream_change, listener).await
     }
 
-    /// Like [`bind`](Self::bind), with a listener that is there already.
+    /// Like [`bind`](Self::bind), with a listener for `server.listen` that is there already.
     ///
     /// # Errors
     /// [`StartError`] names the setting that stands in the way.
@@ -84,8 +127,15 @@ impl App {
         config.check_for_serving()?;
         let upstream =
             Upstream::new(&config.upstream.base_url, &config.upstream.api_key, config.upstream.timeout)?;
-        let listen = |source| StartError::Listen { address: config.server.listen, source };
-        let address = listener.local_addr().map_err(listen)?;
+        let address = address_of(&listener, "server.listen", config.server.listen)?;
+        let callback_listener = match config.callback.listen {
+            Some(address) => Some(listen("callback.listen", address).await?),
+            None => None,
+        };
+        let callback_address = match (&callback_listener, config.callback.listen) {
+            (Some(listener), Some(address)) => Some(address_of(listener, "callback.listen", address)?),
+            _ => None,
+        };
         let poll_after = config.poll_after()?;
         let base = config.upstream.base_url.trim_end_matches('/');
         let urls_per_day = config.dispatch.max_urls_per_day;
@@ -104,20 +154,26 @@ impl App {
         store.close_open_submits(clock::now()).await?;
         store.clock_set_back(clock::now()).await?;
 
-        let secrets = &config.callback.secret.0;
-        // The store's own secret comes last: what it signed before a secret was configured stays good.
-        let own = [store.callback_secret()];
-        let tokens = secrets.iter().map(ExposeSecret::expose_secret).chain(own);
-        let tokens = Arc::new(TokenKeys::new(tokens));
+        let credentials = Credentials {
+            keys: Arc::new(Live::new(Keys::new(&config.auth.api_keys))),
+            tokens: Arc::new(Live::new(token_keys(config, &store))),
+        };
         let stop = CancellationToken::new();
         let budget = Arc::new(Budget::new(config.dispatch.min_interval));
-        let callback_urls = CallbackUrls::new(config.server.public_url.as_deref(), tokens.clone());
+        let callback_urls =
+            CallbackUrls::new(config.server.public_url.as_deref(), credentials.tokens.clone());
         if config.server.public_url.is_none() {
             tracing::warn!("server.public_url is not set: no callbacks will come, tasks are polled instead");
         }
         if config.callback.without_token == WithoutToken::Accept {
             tracing::warn!(
                 "callback.without_token is \"accept\": whoever reaches /callback can say what became of a task"
+            );
+        }
+        if config.auth.api_keys.0.is_empty() && !address.ip().is_loopback() {
+            tracing::warn!(
+                %address,
+                "auth.api_keys is empty: whoever reaches server.listen and names this machine as its host can submit"
             );
         }
         let worker_store = store.for_workers();
@@ -135,7 +191,7 @@ impl App {
             stop.clone(),
         );
         let reconciler = Reconciler::new(worker_store, upstream, budget, policy, stop.clone());
-        let router = http::routes(config, store.clone(), tokens, surroundings, stop.clone());
+        let routes = http::routes(config, store.clone(), credentials.clone(), surroundings, stop.clone());
         let limits = ConnectionLimits {
             header_timeout: config.server.header_timeout,
             connections: config.server.max_connections,
@@ -144,9 +200,16 @@ impl App {
         let mut tasks = JoinSet::new();
         let (listener_stop, dispatcher_stop, reconciler_stop) = (stop.clone(), stop.clone(), stop.clone());
         tasks.spawn(async move {
-            http::serve(listener, router, limits, listener_stop).await;
+            http::serve(listener, routes.main, limits, listener_stop).await;
             "listener"
         });
+        if let (Some(listener), Some(router)) = (callback_listener, routes.callbacks) {
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                http::serve(listener, router, limits, stop).await;
+                "listener of callbacks"
+            });
+        }
         let dispatcher_store = store.clone();
         tasks.spawn(async move {
             workers::run(dispatcher, dispatcher_store, dispatcher_stop).await;
@@ -171,12 +234,22 @@ impl App {
             }
             "guard of the file"
         });
-        Ok(Self { address, store, stop, tasks, writer, stop_deadline })
+        Ok(Self { address, callback_address, store, credentials, stop, tasks, writer, stop_deadline })
     }
 
     /// Where it listens: the port is the real one, also where 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where callbacks alone are taken; none where that is the same address.
+    pub fn callback_address(&self) -> Option<SocketAddr> {
+        self.callback_address
+    }
+
+    /// What takes over API keys and callback secrets while the service runs.
+    pub fn reloader(&self) -> Reloader {
+        Reloader { credentials: self.credentials.clone(), store: self.store.clone() }
     }
 
     /// Stops the service when canceled.

@@ -2,17 +2,31 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
 
-/// Starts logging; `RUST_LOG` chooses what, by default everything from `info` on.
-pub fn start(default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+/// Changes what is logged to what `log.level` says now.
+pub type SetLevel = Box<dyn Fn(&str) + Send>;
+
+fn filter(level: &str) -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level))
+}
+
+/// Starts logging what `level` says, or `RUST_LOG` where that is set; gives what changes it later.
+pub fn start(level: &str) -> SetLevel {
+    let (filter_layer, handle) = reload::Layer::new(filter(level));
+    let lines = fmt::layer().with_writer(std::io::stderr);
     // Whoever reads the log may go away. To say so on the same stream would panic, in the middle of a submit.
-    let builder = builder.log_internal_errors(false);
-    if std::io::stderr().is_terminal() {
-        builder.with_target(false).init();
+    let lines = lines.log_internal_errors(false);
+    let lines = if std::io::stderr().is_terminal() {
+        lines.with_target(false).boxed()
     } else {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
-    }
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+    };
+    tracing_subscriber::registry().with(filter_layer).with(lines).init();
+    Box::new(move |level| {
+        // It fails only where there is no log any more.
+        let _ = handle.reload(filter(level));
+    })
 }

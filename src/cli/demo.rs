@@ -38,7 +38,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// # Errors
 /// A part could not start, or the job did not end with every video indexed.
 pub async fn run(args: Demo) -> anyhow::Result<()> {
-    telemetry::start("error");
+    let _ = telemetry::start("error");
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;

@@ -1,14 +1,14 @@
 //! `serve`: the service, until a signal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::App;
+use crate::app::{App, Reloader};
 use crate::config::Config;
-use crate::telemetry;
+use crate::telemetry::{self, SetLevel};
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
@@ -40,26 +40,50 @@ fn allow_connections(connections: usize) {
     }
 }
 
+/// Reads the configuration anew, and takes over what can change without a restart; what is wrong changes nothing.
+fn reload(file: Option<&Path>, reloader: &Reloader, set_level: &SetLevel) {
+    match Config::load(file).and_then(|config| reloader.apply(&config).map(|()| config)) {
+        Ok(config) => {
+            set_level(&config.log.level);
+            let keys = config.auth.api_keys.0.len();
+            tracing::info!(
+                keys,
+                level = config.log.level,
+                "API keys, callback secrets and log level were read anew"
+            );
+        }
+        Err(error) => {
+            tracing::error!(%error, "the configuration was not taken over: everything is as it was")
+        }
+    }
+}
+
 /// Serves until the first signal, then stops in order; a second signal ends it at once, as a failure.
 ///
 /// # Errors
 /// A setting is wrong (exit 2), or a part of the service died (exit 1).
 pub async fn run(args: Serve) -> anyhow::Result<()> {
-    telemetry::start("info");
     let config = Config::load(args.config.as_deref())?;
+    let set_level = telemetry::start(&config.log.level);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     // Heard so that it does not kill: a limit on file sizes is met as a full disk is, with 503.
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
-    allow_connections(config.server.max_connections);
+    let listeners = 1 + usize::from(config.callback.listen.is_some());
+    allow_connections(config.server.max_connections.saturating_mul(listeners));
     let app = App::bind(&config, args.accept_upstream_change).await?;
-    tracing::info!(address = %app.address(), store = %config.store.path.display(), "serving");
-    let stop = app.stop_token();
+    let (address, callbacks) = (app.address(), app.callback_address());
+    tracing::info!(%address, callbacks = callbacks.map(tracing::field::display), store = %config.store.path.display(), "serving");
+    let (stop, reloader) = (app.stop_token(), app.reloader());
     let mut joined = std::pin::pin!(app.join());
-    tokio::select! {
-        ended = &mut joined => return ended,
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    loop {
+        tokio::select! {
+            ended = &mut joined => return ended,
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = hang_up.recv() => reload(args.config.as_deref(), &reloader, &set_level),
+        }
     }
     tracing::info!("stopping; a second signal stops at once");
     stop.cancel();

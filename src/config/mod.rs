@@ -3,17 +3,24 @@
 //! Later wins: the embedded example, the file, the environment. Must never show a secret.
 
 mod layers;
+mod live;
+mod network;
 mod secrets;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use thiserror::Error;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
+pub use self::live::Live;
+pub use self::network::Networks;
 pub use self::secrets::{ApiKey, ApiKeys, Role, Secrets};
 
 const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
@@ -56,6 +63,16 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// How we ask for what never came.
     pub reconcile: Reconcile,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// A level, or levels of parts, in the form of `RUST_LOG`.
+    pub level: String,
 }
 
 /// `[server]`
@@ -73,8 +90,11 @@ pub struct Server {
     /// How long a client may take to send a body.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
-    /// Most connections at a time.
+    /// Most connections at a time, on each listener.
     pub max_connections: usize,
+    /// Whose `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub trusted_proxies: Networks,
 }
 
 /// `[auth]`
@@ -112,6 +132,9 @@ pub struct Upstream {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Callback {
+    /// Where callbacks are taken, and nothing else is served; none: on `server.listen`.
+    #[serde(default, deserialize_with = "blank_is_none")]
+    pub listen: Option<SocketAddr>,
     /// Makes tokens: the first signs, all verify. Empty: generated, kept in the store.
     #[serde(default)]
     pub secret: Secrets,
@@ -170,8 +193,13 @@ fn zero_is_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Opt
     Ok(Option::<u64>::deserialize(deserializer)?.filter(|number| *number > 0))
 }
 
-fn blank_is_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.trim().is_empty()))
+fn blank_is_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    let text = Option::<String>::deserialize(deserializer)?.filter(|text| !text.trim().is_empty());
+    text.map(|text| text.trim().parse().map_err(serde::de::Error::custom)).transpose()
 }
 
 impl Config {
@@ -235,6 +263,8 @@ impl Config {
             check_plain_url("server.public_url", url)?;
         }
         check_plain_url("upstream.base_url", &self.upstream.base_url)?;
+        EnvFilter::try_new(&self.log.level)
+            .map_err(|error| ConfigError(format!("log.level: `{}`: {error}", self.log.level)))?;
         Ok(())
     }
 
@@ -248,10 +278,11 @@ impl Config {
                 "upstream.api_key: missing; set MEMORIES_API_KEY or SCRAPEHOOK_UPSTREAM__API_KEY".to_owned(),
             ));
         }
-        if self.auth.api_keys.0.is_empty() && !self.is_loopback_only() {
+        let are_strangers_apart = self.callback.listen.is_some();
+        if self.auth.api_keys.0.is_empty() && !are_strangers_apart && !self.is_loopback_only() {
             return Err(ConfigError(
-                "auth.api_keys: needed unless server.listen and server.public_url are both loopback; \
-                 set SCRAPEHOOK_AUTH__API_KEYS=name:write:key"
+                "auth.api_keys: needed unless server.listen and server.public_url are both loopback, or \
+                 callback.listen is set; set SCRAPEHOOK_AUTH__API_KEYS=name:write:key"
                     .to_owned(),
             ));
         }

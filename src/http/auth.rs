@@ -14,7 +14,7 @@ use crate::config::{ApiKeys, Role, is_loopback_host};
 
 /// The keys by their hashes: equal lengths, so that comparing tells nothing.
 #[derive(Clone, Debug)]
-pub(super) struct Keys(Vec<Key>);
+pub struct Keys(Vec<Key>);
 
 #[derive(Clone, Debug)]
 struct Key {
@@ -31,7 +31,8 @@ pub(super) struct Caller {
 }
 
 impl Keys {
-    pub(super) fn new(keys: &ApiKeys) -> Self {
+    /// The keys of the configuration.
+    pub fn new(keys: &ApiKeys) -> Self {
         let key = |key: &crate::config::ApiKey| Key {
             name: key.name.clone(),
             role: key.role,
@@ -63,7 +64,7 @@ pub(super) async fn check_key(
     if path != "/v1" && !path.starts_with("/v1/") {
         return Ok(next.run(request).await);
     }
-    let caller = identify(&context.keys, request.method(), request.headers())?;
+    let caller = identify(&context.keys.get(), request.method(), request.headers())?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
@@ -90,13 +91,17 @@ fn identify(keys: &Keys, method: &Method, headers: &HeaderMap) -> Result<Caller,
     Ok(Caller { name: Some(key.name.clone()) })
 }
 
-/// A page in the user's browser can reach loopback: it gives itself away by a foreign `Host` or `Origin`.
+/// A page in the user's browser can reach loopback: it gives itself away by a foreign `Host` or `Origin`. And so
+/// can a proxy, which may name this machine as the `Host`: whoever is behind it is not on this machine.
 fn check_same_machine(headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let host = text(header::HOST).unwrap_or_default();
     let foreign = |detail: &str| Err(Problem::new(Code::CrossSite, detail));
     if !is_loopback_host(without_port(host)) {
         return foreign("The Host header must name this machine: localhost or a loopback address.");
+    }
+    if ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name)) {
+        return foreign("This came through a proxy: set auth.api_keys, and send one.");
     }
     match text(header::ORIGIN) {
         None => Ok(()),

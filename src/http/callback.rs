@@ -40,7 +40,7 @@ pub(super) async fn receive_callback(
     let (parts, stream) = request.into_parts();
     // The raw path: a good token needs no decoding, and a path that can't be decoded is still a hint.
     let token = parts.uri.path().strip_prefix("/callback/").unwrap_or_default();
-    let task = context.tokens.verify(token);
+    let task = context.tokens.get().verify(token);
     let limits = &context.limits;
     let body = body::read(&parts.headers, stream, limits.callback_body, limits.body_timeout).await.map_err(
         |unread| match unread {

@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -21,8 +22,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
 use super::error;
+use super::peer::Peer;
 use crate::failpoint::FailPoint;
 
 /// How long connections may take to end after the stop; shorter than what container runtimes wait.
@@ -47,10 +50,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let _ = stream.set_nodelay(true);
                 let place = open.enter(limits.connections);
-                tasks.spawn(talk(stream, router.clone(), limits, place, stop.clone()));
+                tasks.spawn(talk(stream, Peer(peer), router.clone(), limits, place, stop.clone()));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -75,12 +78,23 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-async fn talk(stream: TcpStream, router: Router, limits: Limits, place: Place, stop: CancellationToken) {
+async fn talk(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    limits: Limits,
+    place: Place,
+    stop: CancellationToken,
+) {
     let io =
         TokioIo::new(Watched { stream, seen: place.connection.clone(), instead: None, is_partial: false });
     let mut builder = http1::Builder::new();
     // A client may say that it has sent all, and still wait for the answer.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).half_close(true);
+    let router = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    });
     let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
     let mut is_stopping = false;
     loop {

@@ -13,6 +13,7 @@ mod job_lines;
 mod jobs;
 mod listener;
 mod openapi;
+mod peer;
 mod query;
 mod sending;
 mod status;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -37,12 +38,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+pub use auth::Keys;
 pub use jobs::BODY as JOB_BODY;
 pub use listener::{Limits as ConnectionLimits, serve};
 pub use status::Surroundings;
 
 use self::error::{Code, Problem};
-use crate::config::{Config, WithoutToken};
+use crate::config::{Config, Live, Networks, WithoutToken};
 use crate::domain::token::TokenKeys;
 use crate::store::Store;
 
@@ -50,8 +52,8 @@ use crate::store::Store;
 #[derive(Clone, Debug)]
 struct Context {
     store: Store,
-    tokens: Arc<TokenKeys>,
-    keys: Arc<auth::Keys>,
+    tokens: Arc<Live<TokenKeys>>,
+    keys: Arc<Live<Keys>>,
     proof: Arc<health::Proof>,
     without_token: WithoutToken,
     /// What waits or streams ends with it.
@@ -69,18 +71,36 @@ struct Limits {
     urls_per_job: usize,
 }
 
+/// What a caller has to show; replaced while the service runs.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// API keys.
+    pub keys: Arc<Live<Keys>>,
+    /// What makes and checks callback tokens.
+    pub tokens: Arc<Live<TokenKeys>>,
+}
+
+/// The routes of each listener.
+#[derive(Debug)]
+pub struct Routes {
+    /// For `server.listen`.
+    pub main: Router,
+    /// For `callback.listen`; none where it is not set.
+    pub callbacks: Option<Router>,
+}
+
 /// Every route of the service.
 pub fn routes(
     config: &Config,
     store: Store,
-    tokens: Arc<TokenKeys>,
+    Credentials { keys, tokens }: Credentials,
     surroundings: Surroundings,
     stop: CancellationToken,
-) -> Router {
+) -> Routes {
     let context = Context {
         store,
         tokens,
-        keys: Arc::new(auth::Keys::new(&config.auth.api_keys)),
+        keys,
         proof: Arc::default(),
         without_token: config.callback.without_token,
         stop,
@@ -117,17 +137,27 @@ pub fn routes(
         .split_for_parts();
     let document = openapi::complete(document).to_pretty_json().unwrap_or_default().into();
     let context = Context { document, ..context };
-    router
+    let callbacks = Router::new()
         // A token is whatever follows: a hint may have any path.
         .route("/callback", post(callback::receive_hint))
         .route("/callback/", post(callback::receive_hint))
-        .route("/callback/{*token}", post(callback::receive_callback))
+        .route("/callback/{*token}", post(callback::receive_callback));
+    let main = router
         .route("/openapi.json", get(openapi::get_document))
         .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
-        .layer(middleware::from_fn_with_state(context.clone(), auth::check_key))
-        .layer(CatchPanicLayer::custom(answer_panic))
-        .layer(middleware::from_fn(finish))
-        .with_state(context)
+        .layer(middleware::from_fn_with_state(context.clone(), auth::check_key));
+    let proxies = Arc::new(config.server.trusted_proxies.clone());
+    let complete = |router: Router<Context>| {
+        router
+            .layer(CatchPanicLayer::custom(answer_panic))
+            .layer(middleware::from_fn_with_state(proxies.clone(), finish))
+            .with_state(context.clone())
+    };
+    if config.callback.listen.is_some() {
+        Routes { main: complete(main), callbacks: Some(complete(callbacks)) }
+    } else {
+        Routes { main: complete(main.merge(callbacks)), callbacks: None }
+    }
 }
 
 fn answer_panic(_: Box<dyn std::any::Any + Send>) -> Response {
@@ -135,8 +165,9 @@ fn answer_panic(_: Box<dyn std::any::Any + Send>) -> Response {
 }
 
 /// Gives every answer a request id and every error its body, and writes the log line.
-async fn finish(request: Request, next: Next) -> Response {
+async fn finish(State(proxies): State<Arc<Networks>>, request: Request, next: Next) -> Response {
     let request_id = uuid::Uuid::now_v7().simple().to_string();
+    let client = peer::client(&request, &proxies);
     let method = request.method().clone();
     // The route, not the path: a path can hold a token.
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -148,9 +179,9 @@ async fn finish(request: Request, next: Next) -> Response {
     let status = response.status().as_u16();
     let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     if is_ours {
-        tracing::warn!(request_id, %method, route, status, millis, "answered");
+        tracing::warn!(request_id, client, %method, route, status, millis, "answered");
     } else {
-        tracing::debug!(request_id, %method, route, status, millis, "answered");
+        tracing::debug!(request_id, client, %method, route, status, millis, "answered");
     }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Step, StepError, Worker};
+use crate::config::Live;
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::job::Library;
@@ -31,17 +32,17 @@ const CREDITS_SHORT: [&str; 2] = ["0402", "http_402"];
 #[derive(Clone, Debug)]
 pub struct CallbackUrls {
     base: Option<String>,
-    tokens: Arc<TokenKeys>,
+    tokens: Arc<Live<TokenKeys>>,
 }
 
 impl CallbackUrls {
     /// URLs below `public_url`, with these tokens.
-    pub fn new(public_url: Option<&str>, tokens: Arc<TokenKeys>) -> Self {
+    pub fn new(public_url: Option<&str>, tokens: Arc<Live<TokenKeys>>) -> Self {
         Self { base: public_url.map(|url| url.trim_end_matches('/').to_owned()), tokens }
     }
 
     fn of(&self, task: TaskId) -> Option<String> {
-        Some(format!("{}/callback/{}", self.base.as_ref()?, self.tokens.issue(task)?))
+        Some(format!("{}/callback/{}", self.base.as_ref()?, self.tokens.get().issue(task)?))
     }
 }
 

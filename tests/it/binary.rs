@@ -109,19 +109,16 @@ impl Binary {
             let mut log = String::new();
             for line in stderr.lines() {
                 let line = line.unwrap();
-                let event: Value = serde_json::from_str(&line).unwrap_or_default();
-                if event["message"] == "serving" {
-                    let _ = tell.send(event["address"].as_str().unwrap().to_owned());
-                }
+                let _ = tell.send(serde_json::from_str(&line).unwrap_or_default());
                 log.push_str(&line);
                 log.push('\n');
             }
             log
         });
-        let mut serving = Serving { child, log: Some(log), base: String::new() };
-        match hear.recv_timeout(DEADLINE) {
-            Ok(address) => serving.base = format!("http://{address}"),
-            Err(_) => return Err(serving.end()),
+        let mut serving = Serving { child, log: Some(log), lines: hear, base: String::new() };
+        match serving.hear("serving") {
+            Some(event) => serving.base = format!("http://{}", event["address"].as_str().unwrap()),
+            None => return Err(serving.end()),
         }
         Ok(serving)
     }
@@ -163,10 +160,18 @@ pub fn signal(id: u32, signal: &str) {
 pub struct Serving {
     child: Child,
     log: Option<JoinHandle<String>>,
+    /// The lines of its log as they come.
+    lines: mpsc::Receiver<Value>,
     pub base: String,
 }
 
 impl Serving {
+    /// Waits for a line of its log with this message; `None` where it ends without it.
+    pub fn hear(&self, message: &str) -> Option<Value> {
+        let mut next = || self.lines.recv_timeout(DEADLINE).ok();
+        std::iter::from_fn(&mut next).find(|event| event["message"] == message)
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use scrapehook::config::Live;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::{JobId, TaskId};
 use scrapehook::domain::task::TaskState;
@@ -61,7 +62,7 @@ impl ByHand {
 fn workers(file: &File, upstream: &Simulator, urls_per_day: Option<u64>) -> (Dispatcher, Reconciler) {
     let client = Upstream::new(&upstream.url(), &UPSTREAM_KEY.into(), DEADLINE).unwrap();
     let budget = Arc::new(Budget::new(Duration::from_millis(1)));
-    let callbacks = CallbackUrls::new(None, Arc::new(TokenKeys::new([])));
+    let callbacks = CallbackUrls::new(None, Arc::new(Live::new(TokenKeys::new([]))));
     let stop = CancellationToken::new();
     let store = file.store.clone();
     let dispatcher =

@@ -1,0 +1,68 @@
+//! Who a request comes from: the peer, or whom a trusted proxy names.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::Request;
+
+use crate::config::Networks;
+
+/// The other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// The client's address, for the log.
+///
+/// `X-Forwarded-For` is read from its end for as long as trusted proxies have written it; what stands before may be
+/// anybody's word.
+pub(super) fn client(request: &Request, proxies: &Networks) -> Option<String> {
+    let mut client = request.extensions().get::<Peer>()?.0.ip().to_canonical();
+    let headers = request.headers().get_all("x-forwarded-for").iter();
+    let named: Vec<&str> =
+        headers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+    for address in named.iter().rev() {
+        let Some(address) = proxies.contains(client).then(|| address.trim().parse::<IpAddr>().ok()).flatten()
+        else {
+            break;
+        };
+        client = address.to_canonical();
+    }
+    Some(client.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn seen(peer: &str, forwarded: &[&str]) -> String {
+        let mut request = Request::builder();
+        for value in forwarded {
+            request = request.header("x-forwarded-for", *value);
+        }
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Peer(SocketAddr::new(peer.parse().unwrap(), 1)));
+        let proxies: Networks = serde_json::from_str(r#"["10.0.0.0/8", "::1", "127.0.0.1"]"#).unwrap();
+        client(&request, &proxies).unwrap()
+    }
+
+    #[test]
+    fn a_stranger_is_not_believed() {
+        assert_eq!(seen("203.0.113.7", &["198.51.100.1"]), "203.0.113.7");
+    }
+
+    #[test]
+    fn proxies_are_believed_up_to_the_first_that_is_none() {
+        assert_eq!(seen("127.0.0.1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(seen("::ffff:127.0.0.1", &["6.6.6.6, 198.51.100.1, 10.1.2.3"]), "198.51.100.1");
+        assert_eq!(seen("::1", &["6.6.6.6, 198.51.100.1", "10.1.2.3"]), "198.51.100.1");
+        assert_eq!(seen("10.0.0.1", &["10.0.0.2"]), "10.0.0.2");
+    }
+
+    #[test]
+    fn what_is_no_address_is_nobody() {
+        assert_eq!(seen("127.0.0.1", &["unknown"]), "127.0.0.1");
+        assert_eq!(seen("127.0.0.1", &["1.2.3.4, \u{7f}nonsense"]), "127.0.0.1");
+        assert_eq!(seen("127.0.0.1", &[]), "127.0.0.1");
+    }
+}

@@ -1,0 +1,121 @@
+//! SIGHUP: keys, secrets and the log level change while the service runs, and nothing is lost.
+
+use std::fs;
+
+use reqwest::{Client, StatusCode};
+use scrapehook::simulator::Settings;
+use serde_json::json;
+
+use crate::binary::{Binary, Serving, signal};
+use crate::support::{NEVER, mixed_urls, simulator};
+
+const TAKEN_OVER: &str = "API keys, callback secrets and log level were read anew";
+const REFUSED: &str = "the configuration was not taken over: everything is as it was";
+
+async fn asked(client: &Client, serving: &Serving, key: &str) -> StatusCode {
+    client.get(format!("{}/v1/jobs", serving.base)).bearer_auth(key).send().await.unwrap().status()
+}
+
+fn reload(serving: &Serving, message: &str) {
+    signal(serving.id(), "-HUP");
+    assert!(serving.hear(message).is_some(), "it does not say: {message}");
+}
+
+#[tokio::test]
+async fn keys_and_secrets_are_rotated_and_callbacks_in_flight_count() {
+    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let binary = Binary::with_upstream(&upstream.url()).await;
+    let (keys, secrets) = (binary.path("keys"), binary.path("secrets"));
+    fs::write(&keys, "one:write:the-first-key\n").unwrap();
+    fs::write(&secrets, "the-first-secret-of-all\n").unwrap();
+    let binary = binary
+        .set("AUTH__API_KEYS_FILE", &keys.display().to_string())
+        .set("CALLBACK__SECRET_FILE", &secrets.display().to_string());
+    let serving = binary.serve(&[]);
+    let client = Client::builder().no_proxy().build().unwrap();
+    let submit = async |key: &str, urls: &[String]| {
+        let request = client.post(format!("{}/v1/jobs", serving.base)).bearer_auth(key);
+        request.json(&json!({ "video_urls": urls })).send().await.unwrap().status()
+    };
+    let urls = mixed_urls(6);
+    assert_eq!(submit("the-first-key", &urls[..1]).await, 202);
+    upstream.until(|upstream| upstream.submits().len() == 1).await;
+
+    // Both are good while callers change over.
+    fs::write(&keys, "one:write:the-first-key\ntwo:write:the-second-key\n").unwrap();
+    fs::write(&secrets, "the-second-secret-of-all\nthe-first-secret-of-all\n").unwrap();
+    reload(&serving, TAKEN_OVER);
+    assert_eq!(asked(&client, &serving, "the-first-key").await, 200);
+    assert_eq!(submit("the-second-key", &urls[3..4]).await, 202);
+    upstream.until(|upstream| upstream.submits().len() == 2).await;
+    fs::write(&keys, "two:write:the-second-key\n").unwrap();
+    reload(&serving, TAKEN_OVER);
+    assert_eq!(asked(&client, &serving, "the-first-key").await, 401);
+    assert_eq!(asked(&client, &serving, "the-second-key").await, 200);
+
+    // What the first secret signed and what the second one did: both are callbacks, not hints.
+    let urls: Vec<String> =
+        upstream.submits().iter().map(|submit| submit.body.callback_url.clone().unwrap()).collect();
+    let answers = async |expected: [u16; 2]| {
+        for (url, expected) in urls.iter().zip(expected) {
+            let answer = client.post(url).body(r#"{"status":"SUCCEEDED"}"#).send().await.unwrap();
+            assert_eq!(answer.status(), expected);
+        }
+    };
+    answers([200, 200]).await;
+    // A secret that is gone makes hints of what it signed.
+    fs::write(&secrets, "the-second-secret-of-all\n").unwrap();
+    reload(&serving, TAKEN_OVER);
+    answers([202, 200]).await;
+    let (code, log) = serving.terminate();
+    assert_eq!(code, 0, "{log}");
+    for secret in ["the-first-key", "the-second-key", "secret-of-all"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_wrong_changes_nothing() {
+    let binary = Binary::new().set("SERVER__LISTEN", "127.0.0.1:0");
+    let file = binary.path("config.toml");
+    let keys = |keys: &str| format!("[auth]\napi_keys = [{keys}]\n");
+    let good = r#"{ name = "a", key = "the-good-key", role = "read" }"#;
+    fs::write(&file, keys(good)).unwrap();
+    let serving = binary.serve(&["--config", &file.display().to_string()]);
+    let client = Client::builder().no_proxy().build().unwrap();
+    for wrong in [
+        keys(r#"{ name = "a", key = "short", role = "read" }"#),
+        "[auth".to_owned(),
+        "[log]\nlevel = \"scrapehook=loudly\"".to_owned(),
+        "[unknown]\na = 1".to_owned(),
+    ] {
+        fs::write(&file, wrong).unwrap();
+        reload(&serving, REFUSED);
+        assert_eq!(asked(&client, &serving, "the-good-key").await, 200);
+    }
+    fs::remove_file(&file).unwrap();
+    reload(&serving, REFUSED);
+    assert_eq!(asked(&client, &serving, "the-good-key").await, 200);
+    assert_eq!(serving.terminate().0, 0);
+}
+
+#[tokio::test]
+async fn the_log_says_more_or_less_from_now_on() {
+    let binary = Binary::new();
+    let file = binary.path("config.toml");
+    let level = |level: &str| fs::write(&file, format!("[log]\nlevel = \"{level}\"\n")).unwrap();
+    level("info");
+    let serving = binary.serve(&["--config", &file.display().to_string()]);
+    let client = Client::builder().no_proxy().build().unwrap();
+    assert_eq!(asked(&client, &serving, "").await, 200);
+    level("debug");
+    reload(&serving, TAKEN_OVER);
+    assert_eq!(client.get(format!("{}/healthz", serving.base)).send().await.unwrap().status(), 200);
+    let line = serving.hear("answered").unwrap();
+    assert_eq!((&line["route"], &line["client"]), (&json!("/healthz"), &json!("127.0.0.1")));
+    level("info");
+    reload(&serving, TAKEN_OVER);
+    assert_eq!(asked(&client, &serving, "").await, 200);
+    let (code, log) = serving.terminate();
+    assert_eq!((code, log.matches("\"answered\"").count()), (0, 1), "{log}");
+}
