@@ -11,7 +11,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use super::lock::{real_path, side_file};
-use super::open::{APPLICATION_ID, MIGRATIONS, OpenError, primary_code, unopenable};
+use super::migrate::MIGRATIONS;
+use super::open::{APPLICATION_ID, OpenError, primary_code, unopenable};
 
 /// How every SQLite file begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

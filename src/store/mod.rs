@@ -3,6 +3,7 @@
 //! What is written goes through [`Writer`], which commits in groups; a call returns once its operation is
 //! on disk. What is read goes through connections that can't write. Must never know of HTTP or upstream.
 
+mod backup;
 mod batch;
 mod callbacks;
 mod carriers;
@@ -17,6 +18,7 @@ mod inspect;
 mod jobs;
 mod ledger;
 mod lock;
+mod migrate;
 mod op;
 mod open;
 mod pauses;

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -16,7 +15,9 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 use thiserror::Error;
 
+use super::backup::BackupError;
 use super::inspect::inspect;
+use super::migrate::{MIGRATIONS, migrate};
 use super::pauses::Pause;
 use crate::domain::time::Timestamp;
 
@@ -31,8 +32,6 @@ const WAL_PAGES: &str = "8192";
 
 const READERS: u32 = 4;
 const WORKER_READERS: u32 = 2;
-
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// Why the database can't be opened; each is a line for the operator.
 #[derive(Debug, Error)]
@@ -98,6 +97,9 @@ pub enum OpenError {
     /// The SQLite in this binary is too old.
     #[error("this binary was built with an SQLite that can lose data (3.51.3 is needed)")]
     OldSqlite,
+    /// It could not be copied before it is migrated.
+    #[error("store.path: the database is not migrated before there is a copy of it: {0}")]
+    Backup(BackupError),
     /// Anything else.
     #[error("store.path: {path}: {source}")]
     Sqlite {
@@ -152,14 +154,7 @@ pub(super) async fn open(
 
     // First of all: a start that was killed in between must not leave a file that looks foreign.
     sqlx::query("PRAGMA application_id = 0x73686f6b").execute(&mut writer).await.map_err(sqlite)?;
-    match MIGRATIONS.run(&mut writer).await {
-        Ok(()) => {}
-        Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
-            return Err(OpenError::Newer { path: path.to_owned() });
-        }
-        Err(MigrateError::Execute(source)) => return Err(unopenable(path, source)),
-        Err(error) => return Err(sqlite(sqlx::Error::Migrate(Box::new(error)))),
-    }
+    migrate(&mut writer, path, &MIGRATIONS, now).await?;
     bind(&mut writer, upstream).await.map_err(sqlite)?;
     if is_backup(&mut writer).await.map_err(sqlite)? {
         restore(&mut writer, now).await.map_err(sqlite)?;
