@@ -22,7 +22,7 @@ pub fn start(level: &str) -> SetLevel {
     let lines = if std::io::stderr().is_terminal() {
         lines.with_target(false).boxed()
     } else {
-        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
     };
     tracing_subscriber::registry().with(filter_layer).with(lines).init();
     Box::new(move |level| {

@@ -33,6 +33,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -172,7 +173,9 @@ async fn finish(State(proxies): State<Arc<Networks>>, request: Request, next: Ne
     // The route, not the path: a path can hold a token.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let start = Instant::now();
-    let response = next.run(request).await;
+    // What goes wrong on the way is logged under the same id.
+    let span = tracing::info_span!("request", request_id);
+    let response = next.run(request).instrument(span).await;
     let is_ours = error::is_ours(&response);
     let mut response = error::render(response, &request_id);
     let route = route.as_ref().map_or("-", MatchedPath::as_str);

@@ -76,6 +76,7 @@ pub(super) async fn commit(
     FailPoint::BatchDerived.pass();
     let last_seq = write_and_commit(connection, &mut changes).await?;
     FailPoint::BatchCommitted.pass();
+    events::log(&changes.events);
     Ok(Applied {
         effects,
         wakes_workers: changes.wakes_workers || !changes.touched.is_empty(),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sqlx::{FromRow, QueryBuilder};
+use tracing::field;
 
 use super::changes::NewEvent;
 use super::{ReadError, Store};
@@ -31,6 +32,21 @@ pub(super) fn rows(events: &[NewEvent]) -> Vec<Value> {
         ])
     };
     events.iter().map(row).collect()
+}
+
+/// Tells the log what was committed: what becomes of jobs to everybody, the rest to who wants to know it all.
+pub(super) fn log(events: &[NewEvent]) {
+    for event in events {
+        let (kind, source) = (event.kind, event.source);
+        let (job, task) = (event.job.map(field::display), event.task.map(field::display));
+        let (video, words) = (event.video.as_deref(), event.message.as_deref());
+        match kind {
+            EventKind::JobCreated | EventKind::JobSettled => {
+                tracing::info!(%kind, %source, job, words, "committed")
+            }
+            _ => tracing::debug!(%kind, %source, job, task, video, words, "committed"),
+        }
+    }
 }
 
 /// Which events are asked for, oldest first.

@@ -41,6 +41,7 @@ mod simulator;
 mod soak;
 mod startup;
 mod status;
+mod stopping;
 mod store;
 mod strangers;
 mod stream;

@@ -194,6 +194,21 @@ async fn a_full_run_at_trace_shows_no_secret() {
     };
     let settled = tokio::time::timeout(DEADLINE, settle).await.expect("settled in time");
     assert_eq!(settled["state"], "done", "{settled}");
+    // What strangers send, and what friends send wrongly.
+    let answered = client.get(&jobs).bearer_auth("a-key-of-a-stranger").send().await.unwrap();
+    let request_id = answered.headers()["x-request-id"].to_str().unwrap().to_owned();
+    for (path, body) in [
+        ("/callback/path-of-a-stranger", r#"{"status":"body-of-a-stranger","message":"body-of-a-stranger"}"#),
+        ("/callback", "body-of-a-stranger"),
+        ("/v1/jobs?label=body-of-a-stranger", r#"{"video_urls": ["body-of-a-stranger"#),
+        ("/v1/tasks/path-of-a-stranger/adopt", r#"{"body-of-a-stranger": 1}"#),
+    ] {
+        let post = client.post(format!("{}{path}", serving.base)).bearer_auth(API_KEY);
+        post.header("content-type", "application/json").body(body).send().await.unwrap();
+    }
+    let genuine = upstream.submits()[0].body.callback_url.clone().unwrap();
+    let body = r#"{"status":"WHO_KNOWS","message":"body-of-a-friend"}"#;
+    assert_eq!(client.post(genuine).body(body).send().await.unwrap().status(), 200);
     let (code, text) = serving.terminate();
     assert_eq!(code, 0);
     let tokens: Vec<String> = upstream
@@ -203,9 +218,20 @@ async fn a_full_run_at_trace_shows_no_secret() {
         .collect();
     assert_eq!(tokens.len(), 3);
     assert!(text.contains("\"level\":\"TRACE\""), "it was a run at trace");
-    for secret in tokens.iter().map(String::as_str).chain([UPSTREAM_KEY, API_KEY, CALLBACK_SECRET]) {
+    let others = ["a-key-of-a-stranger", "path-of-a-stranger", "body-of-a-stranger", "body-of-a-friend"];
+    let secrets = [UPSTREAM_KEY, API_KEY, CALLBACK_SECRET].into_iter().chain(others);
+    for secret in tokens.iter().map(String::as_str).chain(secrets) {
         assert!(!text.contains(secret), "{}", text.lines().find(|line| line.contains(secret)).unwrap());
     }
+    let lines: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(lines.iter().any(|line| line["request_id"] == request_id && line["status"] == 401));
+    let is_told = |kind: &str, field: &str, id: &Value| {
+        lines.iter().any(|line| line["kind"] == kind && line[field] == *id && line["message"] == "committed")
+    };
+    assert!(is_told("job.settled", "job", &settled["id"]));
+    assert!(is_told("task.accepted", "task", &settled["tasks"][0]["id"]));
+    let video = lines.iter().find(|line| line["kind"] == "video.indexed").unwrap();
+    assert!(video["video"].as_str().unwrap().starts_with("VI"), "{video}");
 }
 
 #[test]
