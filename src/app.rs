@@ -16,6 +16,7 @@ use crate::config::{Config, ConfigError, Live, WithoutToken};
 use crate::domain::token::TokenKeys;
 use crate::http::{self, ConnectionLimits, Credentials, Keys, Surroundings};
 use crate::store::{OpenError, Policy, Store};
+use crate::telemetry::Metrics;
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, ClientError, Upstream};
 use crate::workers::{self, CallbackUrls, Dispatcher, Reconciler};
@@ -64,6 +65,17 @@ fn address_of(
     listener.local_addr().map_err(|source| StartError::Listen { setting, address, source })
 }
 
+/// A listener of its own, where one is wanted, and the real address of it.
+async fn listen_apart(
+    setting: &'static str,
+    address: Option<SocketAddr>,
+) -> Result<(Option<TcpListener>, Option<SocketAddr>), StartError> {
+    let Some(address) = address else { return Ok((None, None)) };
+    let listener = listen(setting, address).await?;
+    let address = address_of(&listener, setting, address)?;
+    Ok((Some(listener), Some(address)))
+}
+
 /// The store's own secret comes last: what it signed before a secret was configured stays good.
 fn token_keys(config: &Config, store: &Store) -> TokenKeys {
     let configured = config.callback.secret.0.iter().map(ExposeSecret::expose_secret);
@@ -96,6 +108,7 @@ impl Reloader {
 pub struct App {
     address: SocketAddr,
     callback_address: Option<SocketAddr>,
+    metrics_address: Option<SocketAddr>,
     store: Store,
     credentials: Credentials,
     stop: CancellationToken,
@@ -125,17 +138,15 @@ impl App {
         listener: TcpListener,
     ) -> Result<Self, StartError> {
         config.check_for_serving()?;
+        let metrics = Arc::new(Metrics::default());
         let upstream =
-            Upstream::new(&config.upstream.base_url, &config.upstream.api_key, config.upstream.timeout)?;
+            Upstream::new(&config.upstream.base_url, &config.upstream.api_key, config.upstream.timeout)?
+                .measured_by(metrics.clone());
         let address = address_of(&listener, "server.listen", config.server.listen)?;
-        let callback_listener = match config.callback.listen {
-            Some(address) => Some(listen("callback.listen", address).await?),
-            None => None,
-        };
-        let callback_address = match (&callback_listener, config.callback.listen) {
-            (Some(listener), Some(address)) => Some(address_of(listener, "callback.listen", address)?),
-            _ => None,
-        };
+        let (callback_listener, callback_address) =
+            listen_apart("callback.listen", config.callback.listen).await?;
+        let (metrics_listener, metrics_address) =
+            listen_apart("metrics.listen", config.metrics.listen).await?;
         let poll_after = config.poll_after()?;
         let base = config.upstream.base_url.trim_end_matches('/');
         let urls_per_day = config.dispatch.max_urls_per_day;
@@ -150,7 +161,7 @@ impl App {
         };
         let (store, writer) =
             Store::open(&config.store.path, base, accept_upstream_change, policy, clock::now()).await?;
-        let writer = tokio::spawn(writer.run());
+        let writer = tokio::spawn(writer.measured_by(metrics.clone()).run());
         store.close_open_submits(clock::now()).await?;
         store.clock_set_back(clock::now()).await?;
 
@@ -191,23 +202,32 @@ impl App {
             stop.clone(),
         );
         let reconciler = Reconciler::new(worker_store, upstream, budget, policy, stop.clone());
-        let routes = http::routes(config, store.clone(), credentials.clone(), surroundings, stop.clone());
+        let routes = http::routes(
+            config,
+            store.clone(),
+            credentials.clone(),
+            surroundings,
+            metrics.clone(),
+            stop.clone(),
+        );
         let limits = ConnectionLimits {
             header_timeout: config.server.header_timeout,
             connections: config.server.max_connections,
         };
 
         let mut tasks = JoinSet::new();
-        let (listener_stop, dispatcher_stop, reconciler_stop) = (stop.clone(), stop.clone(), stop.clone());
-        tasks.spawn(async move {
-            http::serve(listener, routes.main, limits, listener_stop).await;
-            "listener"
-        });
-        if let (Some(listener), Some(router)) = (callback_listener, routes.callbacks) {
-            let stop = stop.clone();
+        let (dispatcher_stop, reconciler_stop) = (stop.clone(), stop.clone());
+        let listeners = [
+            ("listener", Some(listener), Some(routes.main)),
+            ("listener of callbacks", callback_listener, routes.callbacks),
+            ("listener of metrics", metrics_listener, routes.metrics),
+        ];
+        for (name, listener, router) in listeners {
+            let (Some(listener), Some(router)) = (listener, router) else { continue };
+            let (metrics, stop) = (metrics.clone(), stop.clone());
             tasks.spawn(async move {
-                http::serve(listener, router, limits, stop).await;
-                "listener of callbacks"
+                http::serve(listener, router, limits, metrics, stop).await;
+                name
             });
         }
         let dispatcher_store = store.clone();
@@ -234,7 +254,17 @@ impl App {
             }
             "guard of the file"
         });
-        Ok(Self { address, callback_address, store, credentials, stop, tasks, writer, stop_deadline })
+        Ok(Self {
+            address,
+            callback_address,
+            metrics_address,
+            store,
+            credentials,
+            stop,
+            tasks,
+            writer,
+            stop_deadline,
+        })
     }
 
     /// Where it listens: the port is the real one, also where 0 was asked for.
@@ -245,6 +275,11 @@ impl App {
     /// Where callbacks alone are taken; none where that is the same address.
     pub fn callback_address(&self) -> Option<SocketAddr> {
         self.callback_address
+    }
+
+    /// Where metrics alone are shown; none where that is the same address.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// What takes over API keys and callback secrets while the service runs.

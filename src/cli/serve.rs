@@ -70,11 +70,13 @@ pub async fn run(args: Serve) -> anyhow::Result<()> {
     let mut hang_up = signal(SignalKind::hangup())?;
     // Heard so that it does not kill: a limit on file sizes is met as a full disk is, with 503.
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
-    let listeners = 1 + usize::from(config.callback.listen.is_some());
+    let apart = [config.callback.listen, config.metrics.listen];
+    let listeners = 1 + apart.iter().flatten().count();
     allow_connections(config.server.max_connections.saturating_mul(listeners));
     let app = App::bind(&config, args.accept_upstream_change).await?;
-    let (address, callbacks) = (app.address(), app.callback_address());
-    tracing::info!(%address, callbacks = callbacks.map(tracing::field::display), store = %config.store.path.display(), "serving");
+    let (address, callbacks, metrics) = (app.address(), app.callback_address(), app.metrics_address());
+    tracing::info!(%address, callbacks = callbacks.map(tracing::field::display),
+        metrics = metrics.map(tracing::field::display), store = %config.store.path.display(), "serving");
     let (stop, reloader) = (app.stop_token(), app.reloader());
     let mut joined = std::pin::pin!(app.join());
     loop {

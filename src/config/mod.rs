@@ -63,8 +63,19 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// How we ask for what never came.
     pub reconcile: Reconcile,
+    /// What is measured.
+    pub metrics: Metrics,
     /// What is logged.
     pub log: Log,
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Where metrics are shown, and nothing else is served; none: on `server.listen`.
+    #[serde(default, deserialize_with = "blank_is_none")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[log]`

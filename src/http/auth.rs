@@ -54,14 +54,14 @@ impl Keys {
     }
 }
 
-/// Lets a request under `/v1` pass, or answers for it.
+/// Lets a request under `/v1` or for the metrics pass, or answers for it.
 pub(super) async fn check_key(
     State(context): State<Context>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let path = request.uri().path();
-    if path != "/v1" && !path.starts_with("/v1/") {
+    if path != "/v1" && !path.starts_with("/v1/") && path != "/metrics" {
         return Ok(next.run(request).await);
     }
     let caller = identify(&context.keys.get(), request.method(), request.headers())?;

@@ -37,6 +37,18 @@ pub(super) async fn receive_callback(
     State(context): State<Context>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let mut kind = "unread";
+    let answer = receive(&context, request, &mut kind).await;
+    let outcome = match &answer {
+        Ok(answer) if answer.status() == StatusCode::ACCEPTED => "hint",
+        Ok(_) => "kept",
+        Err(problem) => problem.word(),
+    };
+    context.metrics.callback(kind, outcome);
+    answer
+}
+
+async fn receive(context: &Context, request: Request, kind: &mut &'static str) -> Result<Response, Problem> {
     let (parts, stream) = request.into_parts();
     // The raw path: a good token needs no decoding, and a path that can't be decoded is still a hint.
     let token = parts.uri.path().strip_prefix("/callback/").unwrap_or_default();
@@ -56,6 +68,7 @@ pub(super) async fn receive_callback(
     let notice = Notice::parse(&body);
     let meaning =
         Meaning::read(notice.status.as_deref(), notice.video_id.as_deref(), notice.message.as_deref());
+    *kind = meaning.as_ref().map_or("unknown", |meaning| meaning.kind().as_str());
     let Some(task) = task else {
         if let (WithoutToken::Accept, Some(upstream_id)) = (context.without_token, &notice.task_id) {
             let (upstream_id, new) = (upstream_id.clone(), TaskId::new(at));

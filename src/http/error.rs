@@ -116,6 +116,11 @@ impl Problem {
         Self { code, detail: detail.into(), faults: Vec::new() }
     }
 
+    /// Its code.
+    pub(super) const fn word(&self) -> &'static str {
+        self.code.parts().1
+    }
+
     pub(super) fn faults(faults: Vec<Fault>) -> Self {
         let detail = match faults.len() {
             1 => "One fault was found; nothing was stored.".to_owned(),

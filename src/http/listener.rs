@@ -27,6 +27,7 @@ use tower::ServiceExt;
 use super::error;
 use super::peer::Peer;
 use crate::failpoint::FailPoint;
+use crate::telemetry::Metrics;
 
 /// How long connections may take to end after the stop; shorter than what container runtimes wait.
 const GRACE: Duration = Duration::from_secs(5);
@@ -41,8 +42,14 @@ pub struct Limits {
 }
 
 /// Serves until `stop`, then ends idle connections at once and others after their answer, or once the grace time is over.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
-    let open = Arc::new(Open::default());
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) {
+    let open = Arc::new(Open { metrics, ..Open::default() });
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -113,6 +120,7 @@ async fn talk(
 /// The connections that are open.
 #[derive(Debug, Default)]
 struct Open {
+    metrics: Arc<Metrics>,
     next: AtomicU64,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
 }
@@ -149,6 +157,7 @@ impl Open {
             evicted: CancellationToken::new(),
         });
         self.lock().insert(number, connection.clone());
+        self.metrics.connection(true);
         Place { open: self.clone(), number, connection }
     }
 
@@ -158,6 +167,7 @@ impl Open {
         if let Some(number) = silent.map(|(number, _)| *number)
             && let Some(connection) = connections.remove(&number)
         {
+            self.metrics.connection_evicted();
             connection.evicted.cancel();
         }
     }
@@ -183,6 +193,7 @@ struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.open.lock().remove(&self.number);
+        self.open.metrics.connection(false);
     }
 }
 

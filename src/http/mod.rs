@@ -12,6 +12,7 @@ mod job_body;
 mod job_lines;
 mod jobs;
 mod listener;
+mod metrics;
 mod openapi;
 mod peer;
 mod query;
@@ -27,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -48,6 +49,7 @@ use self::error::{Code, Problem};
 use crate::config::{Config, Live, Networks, WithoutToken};
 use crate::domain::token::TokenKeys;
 use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// What handlers work with; clones share it.
 #[derive(Clone, Debug)]
@@ -55,6 +57,7 @@ struct Context {
     store: Store,
     tokens: Arc<Live<TokenKeys>>,
     keys: Arc<Live<Keys>>,
+    metrics: Arc<Metrics>,
     proof: Arc<health::Proof>,
     without_token: WithoutToken,
     /// What waits or streams ends with it.
@@ -88,6 +91,8 @@ pub struct Routes {
     pub main: Router,
     /// For `callback.listen`; none where it is not set.
     pub callbacks: Option<Router>,
+    /// For `metrics.listen`; none where it is not set.
+    pub metrics: Option<Router>,
 }
 
 /// Every route of the service.
@@ -96,12 +101,14 @@ pub fn routes(
     store: Store,
     Credentials { keys, tokens }: Credentials,
     surroundings: Surroundings,
+    metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> Routes {
     let context = Context {
         store,
         tokens,
         keys,
+        metrics: metrics.clone(),
         proof: Arc::default(),
         without_token: config.callback.without_token,
         stop,
@@ -136,6 +143,9 @@ pub fn routes(
         .routes(routes!(health::get_health))
         .routes(routes!(health::get_readiness))
         .split_for_parts();
+    let (metrics_router, metrics_document) =
+        OpenApiRouter::new().routes(routes!(metrics::get_metrics)).split_for_parts();
+    let document = document.merge_from(metrics_document);
     let document = openapi::complete(document).to_pretty_json().unwrap_or_default().into();
     let context = Context { document, ..context };
     let callbacks = Router::new()
@@ -143,32 +153,55 @@ pub fn routes(
         .route("/callback", post(callback::receive_hint))
         .route("/callback/", post(callback::receive_hint))
         .route("/callback/{*token}", post(callback::receive_callback));
-    let main = router
+    let mut main = router
         .route("/openapi.json", get(openapi::get_document))
-        .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
-        .layer(middleware::from_fn_with_state(context.clone(), auth::check_key));
-    let proxies = Arc::new(config.server.trusted_proxies.clone());
+        .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")));
+    let measured = Measured { metrics, proxies: Arc::new(config.server.trusted_proxies.clone()) };
     let complete = |router: Router<Context>| {
         router
+            .layer(middleware::from_fn_with_state(context.clone(), auth::check_key))
             .layer(CatchPanicLayer::custom(answer_panic))
-            .layer(middleware::from_fn_with_state(proxies.clone(), finish))
+            .layer(middleware::from_fn_with_state(measured.clone(), finish))
             .with_state(context.clone())
     };
-    if config.callback.listen.is_some() {
-        Routes { main: complete(main), callbacks: Some(complete(callbacks)) }
-    } else {
-        Routes { main: complete(main.merge(callbacks)), callbacks: None }
-    }
+    // What has a listener of its own is served there, and only there.
+    let mut apart = |address: Option<_>, router: Router<Context>| match address {
+        Some(_) => Some(complete(router)),
+        None => {
+            main = std::mem::take(&mut main).merge(router);
+            None
+        }
+    };
+    let callbacks = apart(config.callback.listen, callbacks);
+    let metrics = apart(config.metrics.listen, metrics_router);
+    Routes { main: complete(main), callbacks, metrics }
 }
 
 fn answer_panic(_: Box<dyn std::any::Any + Send>) -> Response {
     Problem::new(Code::Internal, "This is a fault of ours; the log has more.").into_response()
 }
 
-/// Gives every answer a request id and every error its body, and writes the log line.
-async fn finish(State(proxies): State<Arc<Networks>>, request: Request, next: Next) -> Response {
+/// What every request is measured and logged with.
+#[derive(Clone, Debug)]
+struct Measured {
+    metrics: Arc<Metrics>,
+    proxies: Arc<Networks>,
+}
+
+/// A method of ours; strangers may make up any.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        _ => "other",
+    }
+}
+
+/// Gives every answer a request id and every error its body, measures it and writes the log line.
+async fn finish(State(measured): State<Measured>, request: Request, next: Next) -> Response {
     let request_id = uuid::Uuid::now_v7().simple().to_string();
-    let client = peer::client(&request, &proxies);
+    let client = peer::client(&request, &measured.proxies);
     let method = request.method().clone();
     // The route, not the path: a path can hold a token.
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -180,7 +213,9 @@ async fn finish(State(proxies): State<Arc<Networks>>, request: Request, next: Ne
     let mut response = error::render(response, &request_id);
     let route = route.as_ref().map_or("-", MatchedPath::as_str);
     let status = response.status().as_u16();
-    let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let took = start.elapsed();
+    measured.metrics.answered(known(&method), route, status, took);
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if is_ours {
         tracing::warn!(request_id, client, %method, route, status, millis, "answered");
     } else {

@@ -31,7 +31,7 @@ const ALWAYS: [(&str, &str); 2] = [
     ("500", "A fault of ours; the log has more."),
     ("503", "The database can't be used, or the service stops."),
 ];
-/// What a request under `/v1` can be answered with.
+/// What a request that needs a key can be answered with.
 const KEYED: [(&str, &str); 3] = [
     ("400", "The request can't be read, or a query parameter or cursor is wrong."),
     ("401", "No API key, or one that is not known."),
@@ -56,7 +56,7 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
     for (path, item) in &mut document.paths.paths {
         let operations = [&mut item.get, &mut item.post].into_iter().filter_map(Option::as_mut);
         for operation in operations {
-            if path.starts_with("/v1/") {
+            if path.starts_with("/v1/") || path == "/metrics" {
                 operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(KEY, [])]);
                 add(operation, &KEYED);
                 if path.contains('{') {

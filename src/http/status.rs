@@ -163,10 +163,15 @@ fn silence(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<W
     })
 }
 
-fn room(path: &Path) -> Option<Wrong> {
+/// Room on the disk of this file.
+pub(super) fn free_bytes(path: &Path) -> Option<u64> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let disk = rustix::fs::statvfs(folder).ok()?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+fn room(path: &Path) -> Option<Wrong> {
+    let free = free_bytes(path)?;
     (free < LITTLE_ROOM).then(|| Wrong {
         code: "disk",
         since: None,

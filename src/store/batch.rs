@@ -19,7 +19,9 @@ use super::{
     Policy, callbacks, decisions, events, facts, jobs, pauses, polls, quarantine, settle, silence, submits,
     videos,
 };
+use crate::domain::event::Source;
 use crate::domain::id::TaskId;
+use crate::domain::task::FactKind;
 use crate::failpoint::FailPoint;
 
 /// What became of a batch.
@@ -33,6 +35,8 @@ pub(super) struct Applied {
     pub(super) last_seq: Option<i64>,
     /// What has settled.
     pub(super) settled: Vec<Awaited>,
+    /// The facts that were new.
+    pub(super) facts: Vec<(FactKind, Source)>,
 }
 
 /// Applies the operations in one transaction and commits it.
@@ -82,6 +86,7 @@ pub(super) async fn commit(
         wakes_workers: changes.wakes_workers || !changes.touched.is_empty(),
         last_seq,
         settled: Settlements::of(&changes.events),
+        facts: changes.set,
     })
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Touch {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub(super) facts: Vec<NewFact>,
+    /// Those of them that were new.
+    pub(super) set: Vec<(FactKind, Source)>,
     /// Tasks that a poll listed in the shape that names URLs, when it was asked, and whether all of it was read.
     pub(super) listed: Vec<(TaskId, Timestamp, bool)>,
     pub(super) rows: Rows,

@@ -40,6 +40,7 @@ pub(super) async fn set(
             task.news += 1;
         }
         changes.note(fact.task, fact.at, fact.source);
+        changes.set.push((fact.kind, fact.source));
         changes.rows.facts.push(json!([
             fact.task,
             fact.kind,

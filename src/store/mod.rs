@@ -59,7 +59,7 @@ pub use status::{Count, Counts, LastError, Overview};
 pub use submits::QueuedTask;
 pub use tasks::TaskFilter;
 pub use videos::VideoFilter;
-pub use writer::{WriteError, Writer};
+pub use writer::{Backlog, WriteError, Writer};
 
 use self::op::Effect;
 use self::open::Opened;
@@ -142,6 +142,11 @@ impl Store {
         let file = self.guard.watch().await;
         self.queues.give_up();
         tracing::error!(file = %file.display(), "the database was deleted, replaced or emptied underneath");
+    }
+
+    /// What waits for its commit.
+    pub fn backlog(&self) -> Backlog {
+        self.queues.backlog()
     }
 
     /// The secret that this file generated for callback tokens.

@@ -4,6 +4,9 @@
 //! transaction, commits, and only then answers. It never waits to fill a batch. Hints have a small queue
 //! of their own that is served after everything else, so a stranger can't starve a sender.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use thiserror::Error;
@@ -18,6 +21,7 @@ use super::settlements::Settlements;
 use super::working_set::WorkingSet;
 use super::{Policy, batch};
 use crate::failpoint::FailPoint;
+use crate::telemetry::Metrics;
 
 /// Most operations that one commit carries.
 const BATCH: usize = 256;
@@ -45,6 +49,7 @@ pub enum WriteError {
 #[derive(Debug)]
 struct Message {
     op: Op,
+    asked: Instant,
     /// Hears what the operation did, after the commit.
     reply: oneshot::Sender<Result<Effect, WriteError>>,
 }
@@ -54,11 +59,34 @@ struct Message {
 pub(super) struct Queues {
     facts: mpsc::Sender<Message>,
     hints: mpsc::Sender<Message>,
+    /// Since when the oldest operation waits; none where the writer has nothing to do.
+    waiting_since: Arc<Mutex<Option<Instant>>>,
     stop: CancellationToken,
     given_up: CancellationToken,
 }
 
+/// What waits for its commit.
+#[derive(Clone, Copy, Debug)]
+pub struct Backlog {
+    /// Operations, without those that are being written.
+    pub facts: usize,
+    /// Hints, likewise.
+    pub hints: usize,
+    /// How long the oldest has waited, those that are being written included.
+    pub oldest: Duration,
+}
+
 impl Queues {
+    pub(super) fn backlog(&self) -> Backlog {
+        let waiting = |queue: &mpsc::Sender<Message>| queue.max_capacity() - queue.capacity();
+        let since = *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner);
+        Backlog {
+            facts: waiting(&self.facts),
+            hints: waiting(&self.hints),
+            oldest: since.map(|since| since.elapsed()).unwrap_or_default(),
+        }
+    }
+
     /// Asks for a fact to be written; busy at once where the queue is full.
     pub(super) async fn fact(&self, op: Op) -> Result<Effect, WriteError> {
         Self::ask(&self.facts, op).await
@@ -72,13 +100,16 @@ impl Queues {
     /// Asks for an operation to be written, waiting for a place in the queue.
     pub(super) async fn wait(&self, op: Op) -> Result<Effect, WriteError> {
         let (reply, answer) = oneshot::channel();
-        self.facts.send(Message { op, reply }).await.map_err(|_| WriteError::Stopped)?;
+        self.facts
+            .send(Message { op, asked: Instant::now(), reply })
+            .await
+            .map_err(|_| WriteError::Stopped)?;
         answer.await.unwrap_or(Err(WriteError::Stopped))
     }
 
     async fn ask(queue: &mpsc::Sender<Message>, op: Op) -> Result<Effect, WriteError> {
         let (reply, answer) = oneshot::channel();
-        queue.try_send(Message { op, reply }).map_err(|error| match error {
+        queue.try_send(Message { op, asked: Instant::now(), reply }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => WriteError::Busy,
             mpsc::error::TrySendError::Closed(_) => WriteError::Stopped,
         })?;
@@ -109,6 +140,8 @@ pub struct Writer {
     loaded: WorkingSet,
     readers: [SqlitePool; 2],
     guard: Guard,
+    waiting_since: Arc<Mutex<Option<Instant>>>,
+    metrics: Arc<Metrics>,
     /// The connection's thread is gone.
     is_lost: bool,
     _lock: InstanceLock,
@@ -126,7 +159,14 @@ pub(super) fn new(
     let (hints, hints_in) = mpsc::channel(HINT_QUEUE);
     let (seq, committed) = watch::channel(0);
     let (stop, given_up) = (CancellationToken::new(), CancellationToken::new());
-    let queues = Queues { facts, hints, stop: stop.clone(), given_up: given_up.clone() };
+    let waiting_since = Arc::default();
+    let queues = Queues {
+        facts,
+        hints,
+        waiting_since: Arc::clone(&waiting_since),
+        stop: stop.clone(),
+        given_up: given_up.clone(),
+    };
     let writer = Writer {
         connection,
         facts: facts_in,
@@ -139,6 +179,8 @@ pub(super) fn new(
         loaded: WorkingSet::default(),
         readers,
         guard,
+        waiting_since,
+        metrics: Arc::default(),
         is_lost: false,
         _lock: lock,
     };
@@ -146,6 +188,13 @@ pub(super) fn new(
 }
 
 impl Writer {
+    /// Has its commits measured here.
+    #[must_use]
+    pub fn measured_by(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
     /// Writes until [`Store::close`](super::Store::close), then what is still waiting, then closes the file.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
@@ -176,7 +225,10 @@ impl Writer {
             if batch.is_empty() {
                 break;
             }
+            let oldest = batch.iter().map(|message| message.asked).min();
+            *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
             let was_locked = self.write(&mut batch).await;
+            *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
             if was_locked {
                 // Each batch waits for the lock anew: who came meanwhile would wait for all before it.
                 batch.extend(next.take());
@@ -238,9 +290,11 @@ impl Writer {
     }
 
     async fn commit(&mut self, ops: &[&Op]) -> Result<Vec<Effect>, sqlx::Error> {
+        let began = Instant::now();
         let applied = match batch::commit(&mut self.connection, ops, self.policy, &mut self.loaded).await {
             Ok(applied) => applied,
             Err(error) => {
+                self.metrics.commit_failed();
                 self.loaded.clear();
                 // SQLite may have rolled back by itself, then there is nothing to roll back.
                 let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
@@ -248,6 +302,10 @@ impl Writer {
                 return Err(error);
             }
         };
+        self.metrics.committed(ops.len(), began.elapsed());
+        for (kind, source) in &applied.facts {
+            self.metrics.fact(kind.as_str(), source.as_str());
+        }
         // A commit without an event can still give a worker something to do, such as a poll.
         if applied.wakes_workers || applied.last_seq.is_some() {
             self.seq.send_modify(|seq| *seq = applied.last_seq.unwrap_or(*seq));

@@ -65,6 +65,17 @@ pub enum PollAnswer {
 }
 
 impl SubmitAnswer {
+    /// What became of it in one word.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::Accepted(_) => "accepted",
+            Self::Final(_) => "rejected",
+            Self::Retry(..) => "deferred",
+            Self::Account(_) => "account",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
     /// What an answer to a submit means. `retry_after` is the header of that name, as it came.
     pub fn read(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
         let (class, envelope, refusal) = classify(status, body);
@@ -92,6 +103,16 @@ impl SubmitAnswer {
 }
 
 impl PollAnswer {
+    /// What became of it in one word.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::Listed(_) => "listed",
+            Self::Refused(_) => "refused",
+            Self::Limited(_) => "limited",
+            Self::Unanswered(_) => "unanswered",
+        }
+    }
+
     /// What an answer to a poll means. `retry_after` is the header of that name, as it came.
     pub fn read(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
         let (class, envelope, refusal) = classify(status, body);

@@ -6,7 +6,8 @@ mod answer;
 mod budget;
 pub mod wire;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
@@ -19,6 +20,7 @@ pub use budget::{Budget, Kind};
 use wire::SubmitBody;
 
 use crate::failpoint::FailPoint;
+use crate::telemetry::Metrics;
 
 /// Most bytes of an answer that are read.
 const ANSWER_CAP: usize = 1024 * 1024;
@@ -50,6 +52,7 @@ pub struct Upstream {
     base: Url,
     key: HeaderValue,
     timeout: Duration,
+    metrics: Arc<Metrics>,
 }
 
 impl Upstream {
@@ -77,12 +80,21 @@ impl Upstream {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(ClientError::Tls)?;
-        Ok(Self { client, base, key, timeout })
+        Ok(Self { client, base, key, timeout, metrics: Arc::default() })
+    }
+
+    /// Has its requests measured here.
+    #[must_use]
+    pub fn measured_by(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Sends a submit, once.
     pub async fn submit(&self, body: &SubmitBody, public: bool) -> SubmitAnswer {
+        let began = Instant::now();
         let answer = self.send(body, public).await.without(self.key.to_str().unwrap_or_default());
+        self.metrics.asked_upstream("submit", answer.word(), began.elapsed());
         match body.callback_url.as_deref() {
             Some(url) => answer.without(url.rsplit('/').next().unwrap_or_default()),
             None => answer,
@@ -110,6 +122,7 @@ impl Upstream {
 
     /// Asks which videos a task has.
     pub async fn poll(&self, task_id: &str, unique_id: Option<&str>) -> PollAnswer {
+        let began = Instant::now();
         let mut request = self.request(Method::GET, wire::POLL).query(&[("task_id", task_id)]);
         if let Some(unique_id) = unique_id {
             request = request.query(&[("unique_id", unique_id)]);
@@ -121,6 +134,7 @@ impl Upstream {
             },
             Err(error) => PollAnswer::Unanswered(Refusal::new("no_answer", self.words(error))),
         };
+        self.metrics.asked_upstream("poll", answer.word(), began.elapsed());
         answer.without(self.key.to_str().unwrap_or_default())
     }
 

@@ -30,6 +30,7 @@ mod kill;
 mod kill_matrix;
 mod ledger;
 mod listeners;
+mod metrics;
 mod migrations;
 mod openapi;
 mod orders;

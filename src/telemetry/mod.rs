@@ -1,6 +1,14 @@
-//! Logs: readable on a terminal, JSON elsewhere, on standard error. Must never hold a key, a token or a body.
+//! Logs: readable on a terminal, JSON elsewhere, on standard error. And metrics, each defined once.
+//!
+//! Must never hold a key, a token or a body.
+
+mod metrics;
+mod text;
 
 use std::io::IsTerminal;
+
+pub use metrics::{Metrics, Snapshot};
+pub use text::MEDIA_TYPE;
 
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;

@@ -1,0 +1,299 @@
+//! Every metric, defined once: its name, its unit, its labels.
+//!
+//! Must never have a label without a bound: no id, no URL, no path, no word of a stranger.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::text;
+
+/// Upper bounds of the histograms of commits, in seconds: a fast disk, a slow one, one in trouble.
+const COMMIT_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+/// Upper bounds of how many operations a commit carries, up to the writer's own limit.
+const COMMIT_OPERATIONS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+/// Upper bounds of answer times, ours and upstream's, in seconds. `?wait=` takes up to two minutes.
+const ANSWER_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0];
+
+/// Labels of one callback.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfCallback {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+/// Labels of one fact.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfFact {
+    kind: &'static str,
+    source: &'static str,
+}
+
+/// Labels of one answer of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfAnswer {
+    method: &'static str,
+    route: String,
+    status: &'static str,
+}
+
+/// Labels of one request to upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRequest {
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfState {
+    state: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfQueue {
+    queue: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfScope {
+    scope: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfBuild {
+    version: &'static str,
+}
+
+type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// How things are at the moment of a look.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// How many tasks are in each state.
+    pub tasks: Vec<(String, i64)>,
+    /// Scopes in which sending is paused.
+    pub paused: Vec<String>,
+    /// Hints that are kept.
+    pub hints: i64,
+    /// Operations that wait for their commit, and hints that do.
+    pub queued: (usize, usize),
+    /// How long the oldest of them has waited.
+    pub oldest: Duration,
+    /// Between two requests to upstream, as learned so far.
+    pub interval: Duration,
+    /// When the last callback came, in seconds since the Unix epoch.
+    pub last_callback: Option<f64>,
+    /// Bytes of the database, of its log, and free beside them.
+    pub bytes: [Option<u64>; 3],
+}
+
+/// All metrics, and how to show them.
+pub struct Metrics {
+    registry: Registry,
+    callbacks: Family<OfCallback, Counter>,
+    facts: Family<OfFact, Counter>,
+    commit_operations: Histogram,
+    commit_seconds: Histogram,
+    failed_commits: Counter,
+    answers: Histograms<OfAnswer>,
+    upstream: Histograms<OfRequest>,
+    open_connections: Gauge,
+    evicted_connections: Counter,
+    tasks: Family<OfState, Gauge>,
+    paused: Family<OfScope, Gauge>,
+    hints: Gauge,
+    queued: Family<OfQueue, Gauge>,
+    oldest: Seconds,
+    interval: Seconds,
+    last_callback: Seconds,
+    bytes: [Gauge; 3],
+}
+
+fn answer_seconds() -> Histogram {
+    Histogram::new(ANSWER_SECONDS)
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("scrapehook"),
+            callbacks: Family::default(),
+            facts: Family::default(),
+            commit_operations: Histogram::new(COMMIT_OPERATIONS),
+            commit_seconds: Histogram::new(COMMIT_SECONDS),
+            failed_commits: Counter::default(),
+            answers: Family::new_with_constructor(answer_seconds),
+            upstream: Family::new_with_constructor(answer_seconds),
+            open_connections: Gauge::default(),
+            evicted_connections: Counter::default(),
+            tasks: Family::default(),
+            paused: Family::default(),
+            hints: Gauge::default(),
+            queued: Family::default(),
+            oldest: Seconds::default(),
+            interval: Seconds::default(),
+            last_callback: Seconds::default(),
+            bytes: Default::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let build = Family::<OfBuild, Gauge>::default();
+        build.get_or_create(&OfBuild { version: env!("CARGO_PKG_VERSION") }).set(1);
+        let registry = &mut self.registry;
+        registry.register("build_info", "The version, as a label of a constant 1", build);
+        registry.register(
+            "callbacks",
+            "Callbacks and hints that arrived, by what they stated and what became of them",
+            self.callbacks.clone(),
+        );
+        registry.register(
+            "facts",
+            "Facts that were new, by where they came from: those of polls are what no callback told",
+            self.facts.clone(),
+        );
+        registry.register("commit_operations", "Operations in a commit", self.commit_operations.clone());
+        registry.register(
+            "commit_duration_seconds",
+            "Time from the begin of a commit until it is on disk",
+            self.commit_seconds.clone(),
+        );
+        registry.register("failed_commits", "Commits that failed", self.failed_commits.clone());
+        registry.register(
+            "http_request_duration_seconds",
+            "Time from the head of a request to the head of its answer, by route and class of status",
+            self.answers.clone(),
+        );
+        registry.register(
+            "upstream_request_duration_seconds",
+            "Time of a request to upstream, by what became of it",
+            self.upstream.clone(),
+        );
+        registry.register("open_connections", "Connections that are open", self.open_connections.clone());
+        registry.register(
+            "evicted_connections",
+            "Silent connections that were closed to make room",
+            self.evicted_connections.clone(),
+        );
+        registry.register("tasks", "Tasks by state", self.tasks.clone());
+        registry.register(
+            "sending_paused",
+            "1 for each scope in which sending is paused",
+            self.paused.clone(),
+        );
+        registry.register("quarantined_hints", "Hints that are kept", self.hints.clone());
+        registry.register("queued_operations", "Operations that wait for their commit", self.queued.clone());
+        registry.register(
+            "queue_oldest_age_seconds",
+            "How long the oldest operation has waited for its commit",
+            self.oldest.clone(),
+        );
+        registry.register(
+            "upstream_interval_seconds",
+            "Least time between two requests to upstream, as learned so far",
+            self.interval.clone(),
+        );
+        registry.register(
+            "last_callback_timestamp_seconds",
+            "When the last callback with a good token came; 0 for never",
+            self.last_callback.clone(),
+        );
+        let [database, log, free] = self.bytes.clone();
+        registry.register("database_bytes", "Size of the database", database);
+        registry.register("database_log_bytes", "Size of the database's write-ahead log", log);
+        registry.register("disk_free_bytes", "Room that is left where the database is", free);
+    }
+
+    /// Counts a callback or a hint.
+    pub fn callback(&self, kind: &'static str, outcome: &'static str) {
+        self.callbacks.get_or_create(&OfCallback { kind, outcome }).inc();
+    }
+
+    /// Counts a fact that was new.
+    pub fn fact(&self, kind: &'static str, source: &'static str) {
+        self.facts.get_or_create(&OfFact { kind, source }).inc();
+    }
+
+    /// Measures a commit that is on disk.
+    pub fn committed(&self, operations: usize, took: Duration) {
+        self.commit_operations.observe(u32::try_from(operations).unwrap_or(u32::MAX).into());
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a commit that failed.
+    pub fn commit_failed(&self) {
+        self.failed_commits.inc();
+    }
+
+    /// Measures an answer. The route is a pattern, never a path.
+    pub fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        let status = match status / 100 {
+            1 => "1xx",
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            _ => "5xx",
+        };
+        let labels = OfAnswer { method, route: route.to_owned(), status };
+        self.answers.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Measures a request to upstream.
+    pub fn asked_upstream(&self, operation: &'static str, outcome: &'static str, took: Duration) {
+        self.upstream.get_or_create(&OfRequest { operation, outcome }).observe(took.as_secs_f64());
+    }
+
+    /// A connection was opened, or closed again.
+    pub fn connection(&self, is_opened: bool) {
+        if is_opened {
+            self.open_connections.inc();
+        } else {
+            self.open_connections.dec();
+        }
+    }
+
+    /// Counts a connection that was closed to make room.
+    pub fn connection_evicted(&self) {
+        self.evicted_connections.inc();
+    }
+
+    /// Everything, in Prometheus' text format.
+    pub fn show(&self, snapshot: &Snapshot) -> String {
+        self.tasks.clear();
+        for (state, count) in &snapshot.tasks {
+            self.tasks.get_or_create(&OfState { state: state.clone() }).set(*count);
+        }
+        self.paused.clear();
+        for scope in &snapshot.paused {
+            self.paused.get_or_create(&OfScope { scope: scope.clone() }).set(1);
+        }
+        self.hints.set(snapshot.hints);
+        for (queue, length) in [("facts", snapshot.queued.0), ("hints", snapshot.queued.1)] {
+            self.queued.get_or_create(&OfQueue { queue }).set(i64::try_from(length).unwrap_or(i64::MAX));
+        }
+        self.oldest.set(snapshot.oldest.as_secs_f64());
+        self.interval.set(snapshot.interval.as_secs_f64());
+        self.last_callback.set(snapshot.last_callback.unwrap_or_default());
+        for (gauge, bytes) in self.bytes.iter().zip(snapshot.bytes) {
+            gauge.set(bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or_default());
+        }
+        text::encode(&self.registry)
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
