@@ -1,5 +1,6 @@
 //! The command line: its commands, and the exit codes: 0 done, 1 failed, 2 usage or configuration.
 
+pub mod backup;
 pub mod check_config;
 pub mod client;
 pub mod demo;
@@ -33,6 +34,10 @@ enum Command {
     Simulate(Box<simulate::Simulate>),
     #[command(flatten)]
     Client(ClientCommand),
+    /// Copy the database to a new file, also while it is served
+    Backup(backup::Backup),
+    /// Put a copy in the place of a database that is lost
+    Restore(backup::Restore),
     /// Check the configuration and say what is in force
     CheckConfig(check_config::CheckConfig),
     /// Ask a running service whether it is alive (for container checks)
@@ -47,6 +52,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Demo(args) => demo::run(args).await.map(done),
         Command::Simulate(args) => simulate::run(*args).await.map(done),
         Command::Client(command) => client::run(command).await,
+        Command::Backup(args) => backup::back_up(args).await.map(done),
+        Command::Restore(args) => backup::restore(args).await.map(done),
         Command::CheckConfig(args) => check_config::run(&args).map(done),
         Command::Health(args) => health::run(args).await.map(done),
     };

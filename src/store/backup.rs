@@ -2,8 +2,9 @@
 //!
 //! Must never leave half a copy under the name that was asked for, and never write over another file.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use thiserror::Error;
 
-use super::lock::side_file;
+use super::OpenError;
+use super::inspect::inspect;
+use super::lock::{InstanceLock, real_path, side_file};
 use crate::domain::time::Timestamp;
 
 /// How long another process may hold the file.
@@ -20,11 +23,25 @@ const BUSY: Duration = Duration::from_secs(30);
 /// Why there is no copy.
 #[derive(Debug, Error)]
 pub enum BackupError {
+    /// What is to be copied is no database of ours, or the one to be restored is in use.
+    #[error(transparent)]
+    Refused(#[from] OpenError),
     /// There is a file of that name.
     #[error("{0} is there already; it was left as it is")]
     Exists(PathBuf),
+    /// What is to be copied can't be read.
+    #[error("can't read {path}")]
+    Unreadable {
+        /// The file in question.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is nothing to copy.
+    #[error("{0} is empty")]
+    Empty(PathBuf),
     /// The copy can't be written.
-    #[error("can't write {path}: {source}")]
+    #[error("can't write {path}")]
     Unwritable {
         /// The file in question.
         path: PathBuf,
@@ -32,7 +49,7 @@ pub enum BackupError {
         source: io::Error,
     },
     /// The database can't be read, or the copy not be written.
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     Sqlite {
         /// The database file.
         path: PathBuf,
@@ -52,9 +69,37 @@ pub enum BackupError {
 /// Copies the database at `from`, which may be in use, to the new file `to`.
 ///
 /// The copy carries a mark: whoever serves it is told that it is one, and sends nothing until somebody says so.
+///
+/// # Errors
+/// [`BackupError`]: then there is no copy.
+pub async fn backup(from: &Path, to: &Path, at: Timestamp) -> Result<(), BackupError> {
+    inspect(from, None).await?;
+    copy(from, to, at).await
+}
+
+/// Puts a copy at `from` in the place of a database that is lost; whether or not it carries the mark, it does then.
+///
+/// # Errors
+/// [`BackupError`]: then nothing has changed. A file at `to`, or its log, is never written over.
+pub async fn restore(from: &Path, to: &Path, at: Timestamp) -> Result<(), BackupError> {
+    let _lock = InstanceLock::take(to)?;
+    let log = side_file(&real_path(to), "-wal");
+    if fs::symlink_metadata(&log).is_ok() {
+        return Err(BackupError::Exists(log));
+    }
+    inspect(from, None).await?;
+    copy(from, to, at).await
+}
+
+/// A copy of what was looked at.
 pub(super) async fn copy(from: &Path, to: &Path, at: Timestamp) -> Result<(), BackupError> {
     if fs::symlink_metadata(to).is_ok() {
         return Err(BackupError::Exists(to.to_owned()));
+    }
+    let source =
+        fs::metadata(from).map_err(|source| BackupError::Unreadable { path: from.to_owned(), source })?;
+    if source.len() == 0 {
+        return Err(BackupError::Empty(from.to_owned()));
     }
     let part = side_file(to, ".part");
     let unwritable = |source| BackupError::Unwritable { path: part.clone(), source };
@@ -64,6 +109,10 @@ pub(super) async fn copy(from: &Path, to: &Path, at: Timestamp) -> Result<(), Ba
         Err(error) => return Err(unwritable(error)),
     }
     let made = async {
+        // SQLite fills a file that is there and empty. It holds the callback secret: nobody may read it who can't
+        // read the database.
+        let mode = source.permissions().mode() & 0o777;
+        OpenOptions::new().create_new(true).write(true).mode(mode).open(&part).map_err(unwritable)?;
         write(from, &part).await.map_err(|source| BackupError::Sqlite { path: from.to_owned(), source })?;
         let reason = mark_and_check(&part, at)
             .await

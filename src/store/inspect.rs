@@ -31,8 +31,8 @@ struct Found<'a> {
     log_bytes: u64,
 }
 
-/// Looks at what is at `path`; nothing at all is fine.
-pub(super) async fn inspect(path: &Path, upstream: &str, accept_change: bool) -> Result<(), OpenError> {
+/// Looks at what is at `path`; nothing at all is fine. It must belong to this upstream, if to any one.
+pub(super) async fn inspect(path: &Path, upstream: Option<&str>) -> Result<(), OpenError> {
     let log = side_file(&real_path(path), "-wal");
     let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
     let found = Found { path, bytes: size(path), log_bytes: size(&log) };
@@ -48,7 +48,7 @@ pub(super) async fn inspect(path: &Path, upstream: &str, accept_change: bool) ->
         return Err(found.foreign());
     }
     let mut file = found.view(found.log_bytes > 0).await.map_err(|error| unopenable(path, error))?;
-    let result = found.look(&mut file, upstream, accept_change).await;
+    let result = found.look(&mut file, upstream).await;
     let closed = file.close().await;
     result?;
     closed.map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
@@ -91,12 +91,7 @@ impl Found<'_> {
         result
     }
 
-    async fn look(
-        &self,
-        file: &mut SqliteConnection,
-        upstream: &str,
-        accept_change: bool,
-    ) -> Result<(), OpenError> {
+    async fn look(&self, file: &mut SqliteConnection, upstream: Option<&str>) -> Result<(), OpenError> {
         let unopenable = |error| unopenable(self.path, error);
         if is_foreign(file).await.map_err(unopenable)? {
             return Err(self.foreign());
@@ -110,9 +105,9 @@ impl Found<'_> {
         }
         let bound: Vec<String> =
             read(file, "meta", "SELECT value FROM meta WHERE key = 'upstream'").await.map_err(unopenable)?;
-        match bound.into_iter().next() {
-            Some(bound) if bound != upstream && !accept_change => {
-                Err(OpenError::OtherUpstream { path: self.path(), bound, asked: upstream.to_owned() })
+        match (bound.into_iter().next(), upstream) {
+            (Some(bound), Some(asked)) if bound != asked => {
+                Err(OpenError::OtherUpstream { path: self.path(), bound, asked: asked.to_owned() })
             }
             _ => Ok(()),
         }

@@ -36,7 +36,7 @@ pub(super) async fn migrate(
             && applied < newest
         {
             let copy = side_file(path, &format!(".before-{newest}-{}", now.as_millis()));
-            backup::copy(path, &copy, now).await.map_err(OpenError::Backup)?;
+            backup::copy(path, &copy, now).await.map_err(|error| OpenError::Backup(Box::new(error)))?;
             tracing::info!(from = applied, to = newest, copy = %copy.display(), "the database is migrated; this is how it was");
         }
     }

@@ -98,8 +98,8 @@ pub enum OpenError {
     #[error("this binary was built with an SQLite that can lose data (3.51.3 is needed)")]
     OldSqlite,
     /// It could not be copied before it is migrated.
-    #[error("store.path: the database is not migrated before there is a copy of it: {0}")]
-    Backup(BackupError),
+    #[error("store.path: the database is not migrated before there is a copy of it: {}", chain(.0))]
+    Backup(Box<BackupError>),
     /// Anything else.
     #[error("store.path: {path}: {source}")]
     Sqlite {
@@ -111,6 +111,12 @@ pub enum OpenError {
     /// No randomness for the callback secret.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
+}
+
+/// An error and what lies behind it, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The open file: the one write connection, the readers, and what the file remembers.
@@ -129,7 +135,7 @@ pub(super) async fn open(
     now: Timestamp,
 ) -> Result<Opened, OpenError> {
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-    inspect(path, upstream, accept_change).await?;
+    inspect(path, Some(upstream).filter(|_| !accept_change)).await?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)

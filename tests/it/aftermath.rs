@@ -88,7 +88,7 @@ pub async fn assert_promises_were_kept(upstream: &Simulator, database: &Path, co
 }
 
 /// Every callback on disk, under the upstream's own task id.
-async fn kept(file: &mut SqliteConnection) -> BTreeSet<(String, String)> {
+pub async fn kept(file: &mut SqliteConnection) -> BTreeSet<(String, String)> {
     let rows: Vec<(String, Vec<u8>)> =
         sqlx::query_as("SELECT upstream_id, body FROM callbacks JOIN tasks ON tasks.id = task_id")
             .fetch_all(file)

@@ -1,0 +1,66 @@
+//! `backup` and `restore`: a whole, verified copy of the database, and a lost database from a copy.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::clock;
+use crate::config::Config;
+use crate::store;
+
+/// Arguments of `backup`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  scrapehook backup /backups/today.db
+  scrapehook backup --config /etc/scrapehook.toml /backups/$(date +%F).db")]
+pub struct Backup {
+    /// The new file; one that is there is never written over
+    file: PathBuf,
+    /// Configuration file that names the database
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Arguments of `restore`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The service that serves it starts paused, and says so: what was queued in the copy may have been \
+sent since. Look, cancel what was, then `scrapehook resume`.
+
+Example:
+  scrapehook restore /backups/today.db && scrapehook serve"
+)]
+pub struct Restore {
+    /// The copy
+    file: PathBuf,
+    /// Configuration file that says where the database is to be
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Copies the database, also while it is served.
+///
+/// # Errors
+/// There is no copy then.
+pub async fn back_up(args: Backup) -> anyhow::Result<()> {
+    let path = Config::load(args.config.as_deref())?.store.path;
+    store::backup(&path, &args.file, clock::now()).await?;
+    let bytes = std::fs::metadata(&args.file).context("the copy is gone")?.len();
+    anstream::println!("{}: {bytes} bytes, whole", args.file.display());
+    Ok(())
+}
+
+/// Puts the copy where the database is to be, if there is none.
+///
+/// # Errors
+/// Nothing has changed then.
+pub async fn restore(args: Restore) -> anyhow::Result<()> {
+    let path = Config::load(args.config.as_deref())?.store.path;
+    store::restore(&args.file, &path, clock::now()).await?;
+    anstream::println!(
+        "{} is restored. `serve` will send nothing until `scrapehook resume`.",
+        path.display()
+    );
+    Ok(())
+}

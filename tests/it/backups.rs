@@ -1,0 +1,195 @@
+//! Backups: whole although they are made under load, and what becomes of a service that lives on in one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use reqwest::Client;
+use scrapehook::simulator::{Faults, Settings};
+use serde_json::{Value, json};
+
+use crate::aftermath::{kept, read};
+use crate::binary::{Binary, Serving};
+use crate::recompute::assert_states_follow_from_facts;
+use crate::support::{DEADLINE, simulator};
+
+async fn submit(client: &Client, serving: &Serving, round: u32) {
+    // Every unknown host is a task of its own.
+    let urls: Vec<_> = (0..8).map(|n| format!("https://host{n}.example/round{round}")).collect();
+    let jobs = format!("{}/v1/jobs", serving.base);
+    let job = client.post(jobs).json(&json!({ "video_urls": urls })).send().await.unwrap();
+    assert_eq!(job.status(), 202);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_taken_under_load_has_all_that_was_acknowledged_before() {
+    let faults = Faults { duplicate: 0.3, early_callback: 0.3, ..Faults::default() };
+    let index_delay = Duration::from_millis(40);
+    let upstream = simulator(Settings { faults, index_delay, ..Settings::default() }).await;
+    let binary = Binary::with_upstream(&upstream.url()).await.set("RECONCILE__AFTER", "100ms");
+    let client = Client::builder().no_proxy().build().unwrap();
+    let mut serving = binary.serve(&[]);
+    let mut checked = 0;
+    for round in 0..5 {
+        submit(&client, &serving, round).await;
+        let before = upstream.called_back();
+        upstream.until(|upstream| upstream.called_back() > before + 3).await;
+        let acknowledged: BTreeSet<_> = upstream
+            .callbacks_sent()
+            .into_iter()
+            .filter(|callback| callback.answer == Some(200))
+            .map(|callback| (callback.task_id, serde_json::to_string(&callback.body).unwrap()))
+            .collect();
+        let copy = binary.path(&format!("backup-{round}.db"));
+        let (code, said, error) = binary.run(&["backup", copy.to_str().unwrap()]);
+        assert_eq!(code, 0, "{error}");
+        assert!(said.contains("bytes, whole"), "{said}");
+        let mut file = read(&copy).await;
+        let kept = kept(&mut file).await;
+        let missing: Vec<_> = acknowledged.difference(&kept).collect();
+        assert!(missing.is_empty(), "round {round}: answered 200 and not in the backup: {missing:?}");
+        checked += acknowledged.len();
+    }
+    serving.end();
+
+    // A new machine: the last copy alone is left of the old one.
+    let restored = Binary::new().set("UPSTREAM__BASE_URL", &upstream.url());
+    let copy = binary.path("backup-4.db");
+    assert_eq!(restored.run(&["restore", copy.to_str().unwrap()]).0, 0);
+    let serving = restored.serve(&[]);
+    let status: Value =
+        client.get(format!("{}/v1/status", serving.base)).send().await.unwrap().json().await.unwrap();
+    assert_eq!(status["problems"][0]["code"], "sending_paused", "{status}");
+    assert!(status["problems"][0]["detail"].as_str().unwrap().contains("restored"), "{status}");
+    assert_eq!(serving.terminate().0, 0);
+    assert_states_follow_from_facts(&restored.path("scrapehook.db")).await;
+    println!("5 backups, {checked} acknowledged callbacks looked for");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_loss_of_the_machine_nothing_is_paid_twice_and_nothing_is_lost_that_upstream_knows() {
+    let upstream =
+        simulator(Settings { index_delay: Duration::from_millis(20), ..Settings::default() }).await;
+    let binary = Binary::with_upstream(&upstream.url()).await.set("RECONCILE__AFTER", "100ms");
+    let client = Client::builder().no_proxy().build().unwrap();
+    let mut serving = binary.serve(&[]);
+    submit(&client, &serving, 0).await;
+    // What waits when the backup is made is sent before the machine is lost.
+    let call = async |path: &str| {
+        let url = format!("{}{path}", binary.value("SERVER__PUBLIC_URL"));
+        client.post(url).send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    upstream.until(|upstream| upstream.submitted() == 8).await;
+    call("/v1/pause").await;
+    submit(&client, &serving, 1).await;
+    let copy = binary.path("backup.db");
+    assert_eq!(binary.run(&["backup", copy.to_str().unwrap()]).0, 0);
+    call("/v1/resume").await;
+    submit(&client, &serving, 2).await;
+    upstream.until(|upstream| upstream.submitted() == 24).await;
+    serving.end();
+    for name in ["scrapehook.db", "scrapehook.db-wal", "scrapehook.db-shm"] {
+        let _ = fs::remove_file(binary.path(name));
+    }
+
+    assert_eq!(binary.run(&["restore", copy.to_str().unwrap()]).0, 0);
+    let serving = binary.serve(&[]);
+    let get = async |path: &str| -> Value {
+        let url = format!("{}{path}", binary.value("SERVER__PUBLIC_URL"));
+        client.get(url).send().await.unwrap().json().await.unwrap()
+    };
+    let queued = get("/v1/tasks?state=queued").await["items"].as_array().unwrap().clone();
+    assert_eq!(queued.len(), 8, "{queued:?}");
+    // Upstream's late callbacks prove what was sent since: tasks that wait here are found by their tokens, others are
+    // made anew.
+    for submit in upstream.submits() {
+        let body = json!({ "taskId": submit.task_id, "status": "SUCCEEDED" });
+        let callback = client.post(submit.body.callback_url.unwrap()).json(&body).send().await.unwrap();
+        assert_eq!(callback.status(), 200);
+    }
+    assert!(get("/v1/tasks?state=queued").await["items"].as_array().unwrap().is_empty());
+    call("/v1/resume").await;
+    let settled = async {
+        loop {
+            let tasks = get("/v1/tasks?limit=100").await["items"].as_array().unwrap().clone();
+            let videos = get("/v1/videos?state=indexed&limit=100").await;
+            let is_found = |task: &Value| task["state"] == "indexed" || task["job_id"].is_null();
+            if videos["items"].as_array().unwrap().len() == 24 && tasks.iter().all(is_found) {
+                return tasks;
+            }
+        }
+    };
+    let tasks = tokio::time::timeout(DEADLINE, settled).await.expect("all is found again");
+    let recovered = tasks.iter().filter(|task| task["job_id"].is_null()).count();
+    assert_eq!((tasks.len(), recovered), (24, 8), "those of the job that came after the backup");
+    assert_eq!(serving.terminate().0, 0);
+    // The bodies of callbacks that came after the backup are lost with the machine; what they said is not.
+    let charged = upstream.charged();
+    assert!(charged.len() == 24 && charged.values().all(|times| *times == 1), "{charged:?}");
+    assert_states_follow_from_facts(&binary.path("scrapehook.db")).await;
+    println!(
+        "the drill: {} URLs charged once each, {recovered} tasks made anew from their callbacks",
+        charged.len()
+    );
+}
+
+#[tokio::test]
+async fn a_backup_writes_over_nothing_and_a_restore_neither() {
+    let binary = Binary::new();
+    let serving = binary.serve(&[]);
+    let (database, copy) = (binary.path("scrapehook.db"), binary.path("copy.db"));
+    fs::set_permissions(&database, fs::Permissions::from_mode(0o600)).unwrap();
+    let copy = copy.to_str().unwrap();
+    assert_eq!(binary.run(&["backup", copy]).0, 0);
+    assert_eq!(
+        fs::metadata(copy).unwrap().permissions().mode() & 0o777,
+        0o600,
+        "it holds the callback secret"
+    );
+    let bytes = fs::read(copy).unwrap();
+    let (code, _, said) = binary.run(&["backup", copy]);
+    assert_eq!((code, fs::read(copy).unwrap() == bytes), (1, true), "{said}");
+    assert!(said.contains("is there already"), "{said}");
+
+    let (code, _, said) = binary.run(&["restore", copy]);
+    assert!(code == 1 && said.contains("in use by another instance"), "{said}");
+    assert_eq!(serving.terminate().0, 0);
+    let (code, _, said) = binary.run(&["restore", copy]);
+    assert!(code == 1 && said.contains("is there already"), "{said}");
+    assert!(!binary.path("copy.db.part").exists());
+}
+
+#[tokio::test]
+async fn what_is_no_whole_database_of_ours_is_not_restored() {
+    let binary = Binary::new();
+    assert_eq!(binary.serve(&[]).terminate().0, 0);
+    let copy = binary.path("copy.db");
+    assert_eq!(binary.run(&["backup", copy.to_str().unwrap()]).0, 0);
+    let bytes = fs::read(&copy).unwrap();
+    for name in ["scrapehook.db", "scrapehook.db-wal", "scrapehook.db-shm"] {
+        let _ = fs::remove_file(binary.path(name));
+    }
+    let wrong = binary.path("wrong.db");
+    let mut garbage = bytes.clone();
+    garbage[8_192..12_288].fill(0xa5);
+    for (content, word) in [
+        (&b"no database at all, though long enough to be one"[..], "not a scrapehook database"),
+        (&bytes[..bytes.len() / 2], "damaged"),
+        (&garbage[..], "damaged"),
+        (b"", "is empty"),
+    ] {
+        fs::write(&wrong, content).unwrap();
+        let (code, _, said) = binary.run(&["restore", wrong.to_str().unwrap()]);
+        assert!(code == 1 && said.contains(word), "{word}: {said}");
+        assert_eq!(fs::read(&wrong).unwrap(), content, "left as it was");
+        assert!(!binary.path("scrapehook.db").exists());
+    }
+    let (code, _, said) = binary.run(&["restore", "nowhere.db"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("nowhere.db"), "{said}");
+    // Without its database a log would be lost.
+    fs::write(binary.path("scrapehook.db-wal"), b"x").unwrap();
+    let (code, _, said) = binary.run(&["restore", copy.to_str().unwrap()]);
+    assert!(code == 1 && said.contains("scrapehook.db-wal is there already"), "{said}");
+}
