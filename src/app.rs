@@ -19,7 +19,7 @@ use crate::store::{OpenError, Policy, Store};
 use crate::telemetry::Metrics;
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, ClientError, Upstream};
-use crate::workers::{self, CallbackUrls, Dispatcher, Reconciler};
+use crate::workers::{self, Backups, CallbackUrls, Dispatcher, Reconciler};
 
 /// How long stopping may take beyond the answer that upstream still owes us.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
@@ -192,7 +192,12 @@ impl App {
             store_path: config.store.path.canonicalize().unwrap_or_else(|_| config.store.path.clone()).into(),
             budget: budget.clone(),
             has_callbacks: config.server.public_url.is_some(),
+            last_backup: Arc::default(),
         };
+        let backups = config.backup.folder.clone().map(|folder| {
+            let schedule = (config.backup.every, config.backup.keep);
+            Backups::new(config.store.path.clone(), folder, schedule, surroundings.last_backup.clone())
+        });
         let dispatcher = Dispatcher::new(
             worker_store.clone(),
             upstream.clone(),
@@ -240,6 +245,13 @@ impl App {
             workers::run(reconciler, reconciler_store, reconciler_stop).await;
             "reconciler"
         });
+        if let Some(backups) = backups {
+            let (store, stop) = (store.clone(), stop.clone());
+            tasks.spawn(async move {
+                workers::run(backups, store, stop).await;
+                "backups"
+            });
+        }
         let (fed, feed_stop) = (store.for_workers(), stop.clone());
         tasks.spawn(async move {
             fed.feed(feed_stop).await;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// A value that is read often and replaced now and then.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Live<T>(RwLock<Arc<T>>);
 
 impl<T> Live<T> {

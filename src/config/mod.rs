@@ -63,10 +63,26 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// How we ask for what never came.
     pub reconcile: Reconcile,
+    /// What is copied.
+    pub backup: Backup,
     /// What is measured.
     pub metrics: Metrics,
     /// What is logged.
     pub log: Log,
+}
+
+/// `[backup]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {
+    /// Where copies are put; none: no copy is made by itself.
+    #[serde(default, deserialize_with = "blank_is_none")]
+    pub folder: Option<PathBuf>,
+    /// Between two copies.
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+    /// How many are kept.
+    pub keep: usize,
 }
 
 /// `[metrics]`
@@ -243,9 +259,10 @@ impl Config {
         if self.callback.max_body == 0
             || self.dispatch.max_urls_per_job == 0
             || self.server.max_connections == 0
+            || self.backup.keep == 0
         {
             return fail(
-                "callback.max_body, dispatch.max_urls_per_job, server.max_connections: must not be 0",
+                "callback.max_body, dispatch.max_urls_per_job, server.max_connections, backup.keep: must not be 0",
             );
         }
         if !(LEAST_TIMEOUT..=MOST_TIMEOUT).contains(&self.upstream.timeout) {
@@ -259,6 +276,7 @@ impl Config {
             ("dispatch.probe_after", self.dispatch.probe_after),
             ("reconcile.after", self.poll_after()?),
             ("reconcile.deadline", self.reconcile.deadline),
+            ("backup.every", self.backup.every),
         ] {
             if span.is_zero() {
                 return Err(ConfigError(format!("{name}: must be longer than nothing")));

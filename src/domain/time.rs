@@ -14,6 +14,8 @@ pub struct Timestamp(i64);
 
 /// Milliseconds of a UTC day.
 const DAY: i64 = 86_400_000;
+/// In the names of files, where a colon may not stand.
+const STAMP: &str = "%Y%m%dT%H%M%SZ";
 
 impl Timestamp {
     /// From milliseconds since the Unix epoch.
@@ -42,6 +44,18 @@ impl Timestamp {
     #[must_use]
     pub const fn next_day(self) -> Self {
         Self(self.start_of_day().0.saturating_add(DAY))
+    }
+
+    /// The time as it stands in the names of files: in UTC, to the second.
+    pub fn stamp(self) -> String {
+        jiff::Timestamp::from_millisecond(self.0)
+            .map_or_else(|_| self.0.to_string(), |time| time.strftime(STAMP).to_string())
+    }
+
+    /// The time of a [`stamp`](Self::stamp).
+    pub fn from_stamp(text: &str) -> Option<Self> {
+        let time = jiff::civil::DateTime::strptime(STAMP, text).ok()?;
+        Some(Self(jiff::tz::TimeZone::UTC.to_timestamp(time).ok()?.as_millisecond()))
     }
 
     /// How long from `earlier` until here; zero where `earlier` lies ahead.
@@ -89,6 +103,16 @@ mod tests {
     fn a_time_is_shown_in_utc_with_milliseconds() {
         let time = Timestamp::from_millis(1_758_634_237_659);
         assert_eq!(time.to_string(), "2025-09-23T13:30:37.659Z");
+    }
+
+    #[test]
+    fn a_stamp_is_read_again_to_the_second() {
+        let stamp = Timestamp::from_millis(1_758_634_237_659).stamp();
+        assert_eq!(stamp, "20250923T133037Z");
+        assert_eq!(Timestamp::from_stamp(&stamp), Some(Timestamp::from_millis(1_758_634_237_000)));
+        for other in ["", "20250923", "20251323T133037Z", "20250923T133037Z.part"] {
+            assert_eq!(Timestamp::from_stamp(other), None);
+        }
     }
 
     #[test]

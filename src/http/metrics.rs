@@ -26,6 +26,7 @@ pub(super) async fn get_metrics(State(context): State<Context>) -> Result<Respon
         oldest: backlog.oldest,
         interval: surroundings.budget.interval(),
         last_callback: overview.last_callback_at.map(|at| seconds(at.as_millis())),
+        last_backup: surroundings.last_backup.get().at.map(|at| seconds(at.as_millis())),
         bytes: bytes(&surroundings.store_path),
     });
     Ok(([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response())

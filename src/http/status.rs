@@ -13,8 +13,9 @@ use super::Context;
 use super::error::Problem;
 use super::query::{NoParams, Params};
 use crate::clock;
+use crate::config::Live;
 use crate::domain::time::Timestamp;
-use crate::store::{Counts, LastError, Overview, Pause};
+use crate::store::{Counts, LastBackup, LastError, Overview, Pause};
 use crate::upstream::Budget;
 
 /// Less room than this on the database's disk is worth a word.
@@ -31,6 +32,8 @@ pub struct Surroundings {
     pub budget: Arc<Budget>,
     /// Whether callbacks are asked for.
     pub has_callbacks: bool,
+    /// How the last scheduled backup went.
+    pub last_backup: Arc<Live<LastBackup>>,
 }
 
 /// Something that is wrong.
@@ -83,6 +86,7 @@ pub(super) async fn get_status(
         });
     }
     problems.extend(room(&context.surroundings.store_path));
+    problems.extend(backup(&context.surroundings.last_backup.get()));
     problems.extend(of_tasks(&overview));
     problems.extend(silence(&overview, context.surroundings.has_callbacks, now));
     let interval = context.surroundings.budget.interval();
@@ -160,6 +164,17 @@ fn silence(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<W
         since: Some(silent.since),
         detail: format!("{} task(s) were accepted since, and not one callback came.", silent.count),
         action: "Check that server.public_url reaches this service from outside. Polls bring the results meanwhile.",
+    })
+}
+
+fn backup(last: &LastBackup) -> Option<Wrong> {
+    let (_, words) = last.failure.as_ref()?;
+    Some(Wrong {
+        code: "backup_failed",
+        // There is none since then.
+        since: last.at,
+        detail: format!("The database could not be copied: {words}."),
+        action: "Make backup.folder writable, or make room in it. It is tried again every five minutes.",
     })
 }
 

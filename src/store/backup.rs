@@ -2,6 +2,7 @@
 //!
 //! Must never leave half a copy under the name that was asked for, and never write over another file.
 
+use std::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -64,6 +65,26 @@ pub enum BackupError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// How the last backup went.
+#[derive(Clone, Debug, Default)]
+pub struct LastBackup {
+    /// When the newest copy was made.
+    pub at: Option<Timestamp>,
+    /// When a later one could not be made, and why.
+    pub failure: Option<(Timestamp, String)>,
+}
+
+/// An error and what lies behind it, on one line.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    words
 }
 
 /// Copies the database at `from`, which may be in use, to the new file `to`.

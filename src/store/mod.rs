@@ -42,7 +42,7 @@ use sqlx::sqlite::SqlitePool;
 use thiserror::Error;
 use tokio::sync::watch;
 
-pub use backup::{BackupError, backup, restore};
+pub use backup::{BackupError, LastBackup, backup, restore, with_causes};
 pub use callbacks::CallbackPage;
 pub use events::EventFilter;
 pub use feed::Follower;

@@ -15,7 +15,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 use thiserror::Error;
 
-use super::backup::BackupError;
+use super::backup::{BackupError, with_causes};
 use super::inspect::inspect;
 use super::migrate::{MIGRATIONS, migrate};
 use super::pauses::Pause;
@@ -98,7 +98,7 @@ pub enum OpenError {
     #[error("this binary was built with an SQLite that can lose data (3.51.3 is needed)")]
     OldSqlite,
     /// It could not be copied before it is migrated.
-    #[error("store.path: the database is not migrated before there is a copy of it: {}", chain(.0))]
+    #[error("store.path: the database is not migrated before there is a copy of it: {}", with_causes(.0))]
     Backup(Box<BackupError>),
     /// Anything else.
     #[error("store.path: {path}: {source}")]
@@ -111,12 +111,6 @@ pub enum OpenError {
     /// No randomness for the callback secret.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
-}
-
-/// An error and what lies behind it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The open file: the one write connection, the readers, and what the file remembers.

@@ -90,6 +90,8 @@ pub struct Snapshot {
     pub interval: Duration,
     /// When the last callback came, in seconds since the Unix epoch.
     pub last_callback: Option<f64>,
+    /// When the last scheduled copy was made, likewise.
+    pub last_backup: Option<f64>,
     /// Bytes of the database, of its log, and free beside them.
     pub bytes: [Option<u64>; 3],
 }
@@ -113,6 +115,7 @@ pub struct Metrics {
     oldest: Seconds,
     interval: Seconds,
     last_callback: Seconds,
+    last_backup: Seconds,
     bytes: [Gauge; 3],
 }
 
@@ -140,6 +143,7 @@ impl Default for Metrics {
             oldest: Seconds::default(),
             interval: Seconds::default(),
             last_callback: Seconds::default(),
+            last_backup: Seconds::default(),
             bytes: Default::default(),
         };
         metrics.register();
@@ -208,6 +212,11 @@ impl Metrics {
             "last_callback_timestamp_seconds",
             "When the last callback with a good token came; 0 for never",
             self.last_callback.clone(),
+        );
+        registry.register(
+            "last_backup_timestamp_seconds",
+            "When the last scheduled copy of the database was made; 0 for never",
+            self.last_backup.clone(),
         );
         let [database, log, free] = self.bytes.clone();
         registry.register("database_bytes", "Size of the database", database);
@@ -285,6 +294,7 @@ impl Metrics {
         self.oldest.set(snapshot.oldest.as_secs_f64());
         self.interval.set(snapshot.interval.as_secs_f64());
         self.last_callback.set(snapshot.last_callback.unwrap_or_default());
+        self.last_backup.set(snapshot.last_backup.unwrap_or_default());
         for (gauge, bytes) in self.bytes.iter().zip(snapshot.bytes) {
             gauge.set(bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or_default());
         }

@@ -1,5 +1,6 @@
 //! Workers: each is a public `step`, and all share one loop. They must never know each other.
 
+mod backups;
 mod dispatcher;
 mod reconciler;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+pub use backups::Backups;
 pub use dispatcher::{CallbackUrls, Dispatcher};
 pub use reconciler::Reconciler;
 

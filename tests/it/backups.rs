@@ -3,14 +3,19 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
+use scrapehook::config::Live;
 use scrapehook::simulator::{Faults, Settings};
+use scrapehook::store::{LastBackup, Store};
+use scrapehook::workers::{Backups, Step, Worker};
 use serde_json::{Value, json};
 
 use crate::aftermath::{kept, read};
 use crate::binary::{Binary, Serving};
+use crate::file::{HOUR, MINUTE, POLICY, at};
 use crate::recompute::assert_states_follow_from_facts;
 use crate::support::{DEADLINE, simulator};
 
@@ -192,4 +197,65 @@ async fn what_is_no_whole_database_of_ours_is_not_restored() {
     fs::write(binary.path("scrapehook.db-wal"), b"x").unwrap();
     let (code, _, said) = binary.run(&["restore", copy.to_str().unwrap()]);
     assert!(code == 1 && said.contains("scrapehook.db-wal is there already"), "{said}");
+}
+
+#[tokio::test]
+async fn scheduled_backups_are_made_and_the_oldest_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let copies = folder.path().join("copies");
+    let database = folder.path().join("scrapehook.db");
+    let (store, writer) = Store::open(&database, "http://upstream", false, POLICY, at(0)).await.unwrap();
+    let running = tokio::spawn(writer.run());
+    let last = Arc::<Live<LastBackup>>::default();
+    let mut worker = Backups::new(database, copies.clone(), (HOUR, 2), last.clone());
+    let names = || {
+        let mut names: Vec<_> = fs::read_dir(&copies)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    // There is no folder yet: that is told, and tried again later.
+    assert_eq!(worker.step(at(0)).await.unwrap(), Step::Worked);
+    assert!(last.get().failure.as_ref().unwrap().1.contains("copies"), "{last:?}");
+    assert_eq!(worker.step(at(1)).await.unwrap(), Step::WaitUntil(at(300_000)));
+    fs::create_dir(&copies).unwrap();
+    fs::write(copies.join("scrapehook-mine.db"), "not one of its own").unwrap();
+    for hour in 0..4 {
+        let now = at(300_000).after(HOUR * hour);
+        assert_eq!(worker.step(now).await.unwrap(), Step::Worked);
+        assert!(last.get().failure.is_none() && last.get().at == Some(now), "{last:?}");
+        assert_eq!(worker.step(now.after(MINUTE)).await.unwrap(), Step::WaitUntil(now.after(HOUR)));
+    }
+    assert_eq!(
+        names(),
+        ["scrapehook-20270115T100500Z.db", "scrapehook-20270115T110500Z.db", "scrapehook-mine.db"]
+    );
+    // A clock that was set back: what lies in the future does not hold it up.
+    assert_eq!(worker.step(at(0)).await.unwrap(), Step::Worked);
+    assert_eq!(last.get().at, Some(at(0)), "{last:?}");
+    store.close();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_that_fails_is_a_problem_of_the_service() {
+    let binary = Binary::new();
+    let folder = binary.path("copies");
+    let binary = binary.set("BACKUP__FOLDER", folder.to_str().unwrap());
+    let serving = binary.serve(&[]);
+    assert!(serving.hear("the database was not copied").is_some());
+    let status = reqwest::get(format!("{}/v1/status", serving.base)).await.unwrap();
+    let status: Value = status.json().await.unwrap();
+    let problem = &status["problems"][0];
+    assert_eq!(problem["code"], "backup_failed", "{status}");
+    assert!(problem["detail"].as_str().unwrap().contains("copies"), "{status}");
+    assert_eq!(serving.terminate().0, 0);
+    fs::create_dir(&folder).unwrap();
+    let serving = binary.serve(&[]);
+    let copied = serving.hear("the database was copied").unwrap();
+    assert_eq!(serving.terminate().0, 0);
+    let restored = Binary::new();
+    assert_eq!(restored.run(&["restore", copied["copy"].as_str().unwrap()]).0, 0);
 }
