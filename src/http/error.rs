@@ -7,78 +7,53 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema;
 
 use crate::store::{ReadError, WriteError};
 
-/// What a client did wrong, or what we can't do; codes are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Code {
-    BadRequest,
-    BadJson,
-    BadQuery,
-    BadCursor,
-    CursorAhead,
-    CursorGone,
-    BadIdempotencyKey,
-    Unauthorized,
-    Forbidden,
-    CrossSite,
-    NotFound,
-    MethodNotAllowed,
-    WrongState,
-    Timeout,
-    TooLarge,
-    UnsupportedMediaType,
-    Invalid,
-    IdempotencyMismatch,
-    Internal,
-    Unavailable,
-    Incomplete,
+macro_rules! codes {
+    ($($variant:ident = $status:ident, $code:literal, $title:literal;)+) => {
+        /// What a client did wrong, or what we can't do; codes are stable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Code { $($variant,)+ }
+
+        impl Code {
+            /// Every code.
+            const ALL: &[&str] = &[$($code,)+];
+
+            const fn parts(self) -> (StatusCode, &'static str, &'static str) {
+                match self { $(Self::$variant => (StatusCode::$status, $code, $title),)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    BadRequest = BAD_REQUEST, "bad_request", "The request can't be read";
+    BadJson = BAD_REQUEST, "bad_json", "The body is not JSON";
+    BadQuery = BAD_REQUEST, "bad_query", "A query parameter is wrong";
+    BadCursor = BAD_REQUEST, "bad_cursor", "The cursor is not one of ours";
+    CursorAhead = BAD_REQUEST, "cursor_ahead", "The cursor lies in the future";
+    BadIdempotencyKey = BAD_REQUEST, "bad_idempotency_key", "The Idempotency-Key can't be taken";
+    Unauthorized = UNAUTHORIZED, "unauthorized", "An API key is needed";
+    Forbidden = FORBIDDEN, "forbidden", "This API key may only read";
+    CrossSite = FORBIDDEN, "cross_site", "Without API keys only this machine may ask";
+    NotFound = NOT_FOUND, "not_found", "There is no such thing";
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "This route has no such method";
+    Timeout = REQUEST_TIMEOUT, "timeout", "The body took too long";
+    WrongState = CONFLICT, "wrong_state", "That makes no sense as things are";
+    CursorGone = GONE, "cursor_gone", "The cursor is older than what is kept";
+    TooLarge = PAYLOAD_TOO_LARGE, "too_large", "The body is too large";
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "This content type is not taken";
+    Invalid = UNPROCESSABLE_ENTITY, "invalid", "The body has faults";
+    IdempotencyMismatch = UNPROCESSABLE_ENTITY, "idempotency_mismatch",
+        "This Idempotency-Key came with another request before";
+    Internal = INTERNAL_SERVER_ERROR, "internal", "Something went wrong here";
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Not now";
+    Incomplete = SERVICE_UNAVAILABLE, "incomplete", "The body did not arrive whole";
 }
 
 impl Code {
-    const fn parts(self) -> (StatusCode, &'static str, &'static str) {
-        match self {
-            Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", "The request can't be read"),
-            Self::BadJson => (StatusCode::BAD_REQUEST, "bad_json", "The body is not JSON"),
-            Self::BadQuery => (StatusCode::BAD_REQUEST, "bad_query", "A query parameter is wrong"),
-            Self::BadCursor => (StatusCode::BAD_REQUEST, "bad_cursor", "The cursor is not one of ours"),
-            Self::CursorAhead => (StatusCode::BAD_REQUEST, "cursor_ahead", "The cursor lies in the future"),
-            Self::CursorGone => (StatusCode::GONE, "cursor_gone", "The cursor is older than what is kept"),
-            Self::BadIdempotencyKey => {
-                (StatusCode::BAD_REQUEST, "bad_idempotency_key", "The Idempotency-Key can't be taken")
-            }
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "An API key is needed"),
-            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "This API key may only read"),
-            Self::CrossSite => {
-                (StatusCode::FORBIDDEN, "cross_site", "Without API keys only this machine may ask")
-            }
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is no such thing"),
-            Self::MethodNotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route has no such method")
-            }
-            Self::WrongState => (StatusCode::CONFLICT, "wrong_state", "That makes no sense as things are"),
-            Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout", "The body took too long"),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
-            Self::UnsupportedMediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "This content type is not taken",
-            ),
-            Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The body has faults"),
-            Self::IdempotencyMismatch => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency_mismatch",
-                "This Idempotency-Key came with another request before",
-            ),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now"),
-            Self::Incomplete => {
-                (StatusCode::SERVICE_UNAVAILABLE, "incomplete", "The body did not arrive whole")
-            }
-        }
-    }
-
     /// For an answer that the framework made.
     const fn of_status(status: StatusCode) -> Self {
         match status.as_u16() {
@@ -181,12 +156,21 @@ impl IntoResponse for Problem {
     }
 }
 
+fn code_schema() -> schema::Schema {
+    schema::ObjectBuilder::new()
+        .schema_type(schema::Type::String)
+        .enum_values(Some(Code::ALL.iter().copied()))
+        .into()
+}
+
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProblemBody<'a> {
     r#type: &'static str,
     title: &'a str,
     status: u16,
     detail: &'a str,
+    /// What a program goes by; it never changes its meaning.
+    #[schema(schema_with = code_schema)]
     code: &'a str,
     request_id: &'a str,
     errors: &'a [Fault],

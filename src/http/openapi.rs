@@ -38,6 +38,18 @@ const KEYED: [(&str, &str); 3] = [
     ("403", "A key that may only read; without keys, a request from elsewhere."),
 ];
 
+/// Examples of what is sent and answered, by the names of their shapes; docs/api.md shows the same ones.
+const EXAMPLES: [(&str, &str); 8] = [
+    ("JobRequest", include_str!("../../docs/examples/job_request.json")),
+    ("Job", include_str!("../../docs/examples/job.json")),
+    ("JobPlan", include_str!("../../docs/examples/plan.json")),
+    ("Task", include_str!("../../docs/examples/task.json")),
+    ("Video", include_str!("../../docs/examples/video.json")),
+    ("Event", include_str!("../../docs/examples/event.json")),
+    ("Status", include_str!("../../docs/examples/status.json")),
+    ("ProblemBody", include_str!("../../docs/examples/problem.json")),
+];
+
 /// What clients send: unknown fields are errors.
 const REQUESTS: [&str; 2] = ["JobRequest", "AdoptRequest"];
 
@@ -47,10 +59,12 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
     let components = document.components.get_or_insert_default();
     components.security_schemes.insert(KEY.to_owned(), SecurityScheme::Http(scheme).into());
     for (name, schema) in &mut components.schemas {
-        if let RefOr::T(openapi::Schema::Object(object)) = schema
-            && REQUESTS.contains(&name.as_str())
-        {
+        let RefOr::T(openapi::Schema::Object(object)) = schema else { continue };
+        if REQUESTS.contains(&name.as_str()) {
             object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
+        if let Some((_, example)) = EXAMPLES.iter().find(|(of, _)| of == name) {
+            object.examples = serde_json::from_str(example).into_iter().collect();
         }
     }
     for (path, item) in &mut document.paths.paths {

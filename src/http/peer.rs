@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn what_is_no_address_is_nobody() {
         assert_eq!(seen("127.0.0.1", &["unknown"]), "127.0.0.1");
-        assert_eq!(seen("127.0.0.1", &["1.2.3.4, \u{7f}nonsense"]), "127.0.0.1");
+        assert_eq!(seen("127.0.0.1", &["1.2.3.4, nonsense"]), "127.0.0.1");
         assert_eq!(seen("127.0.0.1", &[]), "127.0.0.1");
     }
 }

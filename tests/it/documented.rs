@@ -1,0 +1,98 @@
+//! docs/api.md says what there is: every code, every route, and the examples of the description.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::bad_input_routes::described_routes;
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+fn schemas() -> Value {
+    let document: Value = serde_json::from_str(&text("docs/openapi.json")).unwrap();
+    document["components"]["schemas"].clone()
+}
+
+#[test]
+fn every_code_is_explained_and_none_else() {
+    let page = text("docs/api.md");
+    let section =
+        page.split("\n## Errors").nth(1).unwrap().split("The `error.code` of a task").next().unwrap();
+    let explained: BTreeSet<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split('`').next())
+        .collect();
+    let schemas = schemas();
+    let known: BTreeSet<&str> = schemas["ProblemBody"]["properties"]["code"]["enum"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|code| code.as_str().unwrap())
+        .collect();
+    assert!(known.len() > 15, "{known:?}");
+    assert_eq!(explained, known);
+}
+
+/// A path as a pattern: ids and tokens are one segment each.
+fn fits(pattern: &str, path: &str) -> bool {
+    let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
+    pattern.len() == path.len()
+        && pattern.iter().zip(&path).all(|(wanted, found)| {
+            wanted == found || (wanted.starts_with('{') && (found.starts_with('$') || found.starts_with('{')))
+        })
+}
+
+#[test]
+fn every_route_is_shown_and_each_command_asks_for_one() {
+    let page = text("docs/api.md");
+    let routes = described_routes();
+    let mut shown = BTreeSet::new();
+    let commands = page.lines().filter(|line| {
+        line.contains("api /")
+            || line.contains("api '/")
+            || line.contains("api \"/")
+            || line.contains("$API/")
+    });
+    for line in commands {
+        let start =
+            line.find("/v1").or_else(|| line.find("/metrics")).or_else(|| Some(line.find("$API/")? + 4));
+        let path = &line[start.unwrap()..];
+        let end = path.find(['?', '"', '\'', ' ']).unwrap_or(path.len());
+        let (path, is_post) = (
+            &path[..end],
+            line.contains("-X POST") || line.contains("--json") || line.contains("--data-binary"),
+        );
+        let found = routes.iter().find(|(method, route)| (method == "POST") == is_post && fits(route, path));
+        match found {
+            Some((method, route)) => drop(shown.insert(format!("{method} {route}"))),
+            None => assert_eq!(path, "/openapi.json", "{line}"),
+        }
+    }
+    for (method, route) in &routes {
+        let is_told =
+            shown.contains(&format!("{method} {route}")) || page.contains(&format!("`{method} {route}`"));
+        assert!(is_told, "{method} {route} has no example");
+    }
+}
+
+#[test]
+fn the_examples_are_those_of_the_description() {
+    let page = text("docs/api.md");
+    let schemas = schemas();
+    let described: Vec<&Value> =
+        schemas.as_object().unwrap().values().filter_map(|schema| schema["examples"].get(0)).collect();
+    let mut count = 0;
+    for block in page.split("```json example=").skip(1) {
+        let (name, block) = block.split_once('\n').unwrap();
+        let example: Value = serde_json::from_str(block.split("```").next().unwrap()).unwrap();
+        assert!(described.contains(&&example), "{name} is not in docs/openapi.json");
+        let file: Value = serde_json::from_str(&text(&format!("docs/examples/{name}.json"))).unwrap();
+        assert_eq!(example, file, "{name}");
+        count += 1;
+    }
+    assert_eq!(count, described.len(), "an example is not shown");
+}
