@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::{Config, ConfigError, WithoutToken};
 use crate::domain::token::TokenKeys;
 use crate::http::{self, ConnectionLimits, Surroundings};
+use crate::reach::{self, Reach, Standing};
 use crate::store::{OpenError, Policy, Store};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, ClientError, Upstream};
@@ -125,7 +126,11 @@ impl App {
             store_path: config.store.path.canonicalize().unwrap_or_else(|_| config.store.path.clone()).into(),
             budget: budget.clone(),
             has_callbacks: config.server.public_url.is_some(),
+            callback_check: Standing::new(config.server.public_url.is_some()),
         };
+        let standing = surroundings.callback_check.clone();
+        let reach = config.server.public_url.as_deref();
+        let reach = reach.map(|url| Reach::new(url, tokens.clone(), config.callback.max_body));
         let dispatcher = Dispatcher::new(
             worker_store.clone(),
             upstream.clone(),
@@ -161,6 +166,11 @@ impl App {
         tasks.spawn(async move {
             fed.feed(feed_stop).await;
             "feed of events"
+        });
+        let check_stop = stop.clone();
+        tasks.spawn(async move {
+            reach::keep_checking(reach, standing, check_stop).await;
+            "callback check"
         });
         let stop_deadline = config.upstream.timeout + STOP_DEADLINE;
         let (guarded, guard_stop) = (store.clone(), stop.clone());

@@ -21,6 +21,12 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// From the `Date` of an HTTP answer, which has whole seconds.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let time = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(Self(time.timestamp().as_millisecond()))
+    }
+
     /// Milliseconds since the Unix epoch.
     pub const fn as_millis(self) -> i64 {
         self.0
@@ -89,6 +95,15 @@ mod tests {
     fn a_time_is_shown_in_utc_with_milliseconds() {
         let time = Timestamp::from_millis(1_758_634_237_659);
         assert_eq!(time.to_string(), "2025-09-23T13:30:37.659Z");
+    }
+
+    #[test]
+    fn the_date_of_an_answer_is_read() {
+        let time = Timestamp::from_http_date("Tue, 23 Sep 2025 13:30:37 GMT");
+        assert_eq!(time, Some(Timestamp::from_millis(1_758_634_237_000)));
+        for text in ["", "now", "Tue, 23 Sep 2025 25:30:37 GMT", "2025-09-23T13:30:37Z"] {
+            assert_eq!(Timestamp::from_http_date(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod answer;
 mod budget;
+mod check;
 pub mod wire;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use thiserror::Error;
 
 pub use answer::{PollAnswer, Refusal, SubmitAnswer};
 pub use budget::{Budget, Kind};
+pub use check::{Checked, KeyAnswer};
 use wire::SubmitBody;
 
 use crate::failpoint::FailPoint;
