@@ -3,6 +3,7 @@
 pub mod check_config;
 pub mod client;
 pub mod demo;
+pub mod doctor;
 pub mod health;
 pub mod serve;
 pub mod simulate;
@@ -35,6 +36,8 @@ enum Command {
     Client(ClientCommand),
     /// Check the configuration and say what is in force
     CheckConfig(check_config::CheckConfig),
+    /// Look at everything that a good service needs, and say what to do
+    Doctor(doctor::Doctor),
     /// Ask a running service whether it is alive (for container checks)
     Health(health::Health),
 }
@@ -48,6 +51,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Simulate(args) => simulate::run(*args).await.map(done),
         Command::Client(command) => client::run(command).await,
         Command::CheckConfig(args) => check_config::run(&args).map(done),
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Health(args) => health::run(args).await.map(done),
     };
     result.unwrap_or_else(|error| {
