@@ -176,7 +176,7 @@ fn find_last_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 }
 
 /// What the innermost cause says, without the name of the call that failed.
-fn last_words(error: &(dyn Error + 'static)) -> String {
+pub fn last_words(error: &(dyn Error + 'static)) -> String {
     let words = causes(error).last().map(ToString::to_string).unwrap_or_default();
     words.rsplit(": ").next().unwrap_or_default().to_owned()
 }

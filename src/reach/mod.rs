@@ -18,7 +18,7 @@ pub use standing::{CallbackCheck, CheckState, Standing, keep_checking};
 
 use crate::config::is_loopback_host;
 use crate::domain::token::{TokenKeys, callback_url};
-use crate::network::NoAnswer;
+use crate::network::{NoAnswer, last_words};
 
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(20);
@@ -54,7 +54,7 @@ impl Reach {
     /// [`Obstacle`], the first that was met.
     pub async fn check(&self) -> Result<usize, Obstacle> {
         // Made anew each time: certificates that the system trusts, and what a name leads to, change.
-        let client = self.client().map_err(|error| Obstacle::Ours(error.to_string()))?;
+        let client = self.client().map_err(|error| Obstacle::Ours(last_words(&error)))?;
         self.post(&client, SMALL.min(self.largest)).await?;
         self.post(&client, self.largest).await.map_err(|obstacle| obstacle.met_by_large(self.largest))?;
         Ok(self.largest)
@@ -66,7 +66,7 @@ impl Reach {
     /// # Errors
     /// [`Obstacle`], where it does not.
     pub async fn knock(&self) -> Result<(), Obstacle> {
-        let client = self.client().map_err(|error| Obstacle::Ours(error.to_string()))?;
+        let client = self.client().map_err(|error| Obstacle::Ours(last_words(&error)))?;
         let response = client.get(callback_url(&self.public_url, "")).send().await;
         let response = response.map_err(|error| Obstacle::NoAnswer(NoAnswer::of(&error)))?;
         match response.status().as_u16() {

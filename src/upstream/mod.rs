@@ -21,6 +21,7 @@ pub use check::{Checked, KeyAnswer};
 use wire::SubmitBody;
 
 use crate::failpoint::FailPoint;
+use crate::network::last_words;
 
 /// Most bytes of an answer that are read.
 const ANSWER_CAP: usize = 1024 * 1024;
@@ -41,7 +42,7 @@ pub enum ClientError {
     #[error("upstream.api_key: it has characters that no HTTP header can carry")]
     ApiKey,
     /// TLS could not be set up.
-    #[error("no HTTPS client can be made: {0}")]
+    #[error("no HTTPS client can be made: {}", last_words(.0))]
     Tls(reqwest::Error),
 }
 

@@ -1,4 +1,6 @@
 //! `doctor`: what is wrong is named rightly, and nothing is changed.
+//!
+//! On Linux alone: elsewhere the environment can't say whom to trust.
 
 use std::collections::BTreeMap;
 
@@ -318,6 +320,9 @@ fn a_wrong_configuration_is_exit_code_2() {
         findings.assert("configuration", "failed", wanted);
         assert_eq!((findings.code, findings.checks.len()), (2, 1), "{}", findings.text);
     }
+    let findings = doctor(&Binary::new().variable("SSL_CERT_FILE", "/dev/null"));
+    findings.assert("configuration", "failed", "No CA certificates");
+    assert_eq!(findings.code, 2, "{}", findings.text);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,6 +19,7 @@ mod conversations;
 mod damage;
 mod decisions;
 mod disk;
+#[cfg(target_os = "linux")]
 mod doctor;
 #[cfg(target_os = "linux")]
 mod faulty_disk;

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::client::output::Output;
 use crate::config::Config;
-use crate::upstream::Upstream;
+use crate::upstream::{ClientError, Upstream};
 
 const EXAMPLES: &str = "\
 Each check is `ok`, `failed`, `not proven` (nobody can tell from here) or `skipped` (there is nothing to check).
@@ -142,10 +142,14 @@ pub async fn run(args: Doctor) -> anyhow::Result<ExitCode> {
 /// The configuration as `serve` would take it.
 fn load(args: &Doctor) -> Result<(Config, Upstream), Check> {
     let wrong = |seen: String| Check::failed(checks::CONFIGURATION, seen, "Mend this setting.");
+    let no_roots = "Install the root certificates of this system (`ca-certificates` in Debian).";
     let config = Config::load(args.config.as_deref()).map_err(|error| wrong(error.to_string()))?;
     config.check_for_serving().map_err(|error| wrong(error.to_string()))?;
     let settings = &config.upstream;
-    let upstream = Upstream::new(&settings.base_url, &settings.api_key, settings.timeout)
-        .map_err(|error| wrong(error.to_string()))?;
+    let upstream = Upstream::new(&settings.base_url, &settings.api_key, settings.timeout);
+    let upstream = upstream.map_err(|error| match error {
+        ClientError::Tls(_) => Check::failed(checks::CONFIGURATION, error.to_string(), no_roots),
+        ClientError::BaseUrl(_) | ClientError::ApiKey => wrong(error.to_string()),
+    })?;
     Ok((config, upstream))
 }
