@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::{Config, ConfigError, Live, WithoutToken};
 use crate::domain::token::TokenKeys;
 use crate::http::{self, ConnectionLimits, Credentials, Keys, Surroundings};
+use crate::reach::{self, Reach, Standing};
 use crate::store::{OpenError, Policy, Store};
 use crate::telemetry::Metrics;
 use crate::upstream::wire::MAX_URLS_PER_TASK;
@@ -193,11 +194,15 @@ impl App {
             budget: budget.clone(),
             has_callbacks: config.server.public_url.is_some(),
             last_backup: Arc::default(),
+            callback_check: Standing::new(config.server.public_url.is_some()),
         };
         let backups = config.backup.folder.clone().map(|folder| {
             let schedule = (config.backup.every, config.backup.keep);
             Backups::new(config.store.path.clone(), folder, schedule, surroundings.last_backup.clone())
         });
+        let standing = surroundings.callback_check.clone();
+        let reach = config.server.public_url.as_deref();
+        let reach = reach.map(|url| Reach::new(url, credentials.tokens.clone(), config.callback.max_body));
         let dispatcher = Dispatcher::new(
             worker_store.clone(),
             upstream.clone(),
@@ -256,6 +261,11 @@ impl App {
         tasks.spawn(async move {
             fed.feed(feed_stop).await;
             "feed of events"
+        });
+        let check_stop = stop.clone();
+        tasks.spawn(async move {
+            reach::keep_checking(reach, standing, check_stop).await;
+            "callback check"
         });
         let stop_deadline = config.upstream.timeout + STOP_DEADLINE;
         let (guarded, guard_stop) = (store.clone(), stop.clone());

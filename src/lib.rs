@@ -8,8 +8,8 @@
 //! | floor | modules |
 //! |---|---|
 //! | 0 | [`domain`] |
-//! | 1 | [`clock`], [`config`], [`failpoint`], [`telemetry`] |
-//! | 2 | [`upstream`], [`store`] |
+//! | 1 | [`clock`], [`config`], [`failpoint`], [`network`], [`telemetry`] |
+//! | 2 | [`upstream`], [`store`], [`reach`] |
 //! | 3 | [`http`], [`workers`] |
 //! | 4 | [`app`] |
 //! | 5 | [`cli`] |
@@ -23,6 +23,8 @@ pub mod config;
 pub mod domain;
 pub mod failpoint;
 pub mod http;
+pub mod network;
+pub mod reach;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod check_config;
 pub mod client;
 pub mod demo;
+pub mod doctor;
 pub mod health;
 pub mod serve;
 pub mod simulate;
@@ -40,6 +41,8 @@ enum Command {
     Restore(backup::Restore),
     /// Check the configuration and say what is in force
     CheckConfig(check_config::CheckConfig),
+    /// Look at everything that a good service needs, and say what to do
+    Doctor(doctor::Doctor),
     /// Ask a running service whether it is alive (for container checks)
     Health(health::Health),
 }
@@ -55,6 +58,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Backup(args) => backup::back_up(args).await.map(done),
         Command::Restore(args) => backup::restore(args).await.map(done),
         Command::CheckConfig(args) => check_config::run(&args).map(done),
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Health(args) => health::run(args).await.map(done),
     };
     result.unwrap_or_else(|error| {

@@ -23,6 +23,12 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// From the `Date` of an HTTP answer, which has whole seconds.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let time = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(Self(time.timestamp().as_millisecond()))
+    }
+
     /// Milliseconds since the Unix epoch.
     pub const fn as_millis(self) -> i64 {
         self.0
@@ -112,6 +118,15 @@ mod tests {
         assert_eq!(Timestamp::from_stamp(&stamp), Some(Timestamp::from_millis(1_758_634_237_000)));
         for other in ["", "20250923", "20251323T133037Z", "20250923T133037Z.part"] {
             assert_eq!(Timestamp::from_stamp(other), None);
+        }
+    }
+
+    #[test]
+    fn the_date_of_an_answer_is_read() {
+        let time = Timestamp::from_http_date("Tue, 23 Sep 2025 13:30:37 GMT");
+        assert_eq!(time, Some(Timestamp::from_millis(1_758_634_237_000)));
+        for text in ["", "now", "Tue, 23 Sep 2025 25:30:37 GMT", "2025-09-23T13:30:37Z"] {
+            assert_eq!(Timestamp::from_http_date(text), None, "{text}");
         }
     }
 

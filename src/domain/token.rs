@@ -1,4 +1,6 @@
 //! Callback tokens: a task's id and a proof that we issued it. Checked without the database.
+//!
+//! The same secrets make the challenges with which a service looks whether its public URL leads to it.
 
 use std::fmt;
 
@@ -11,8 +13,12 @@ use super::id::TaskId;
 
 /// Bytes of the proof: 128 bits can't be guessed, and keep the URL short.
 const PROOF: usize = 16;
-/// Keeps a token apart from anything else that the same secret may one day prove.
-const PURPOSE: &[u8] = b"scrapehook callback token 1";
+/// Keeps a token apart from anything else that the same secret proves.
+const TOKEN: &[u8] = b"scrapehook callback token 1";
+/// What stands where a token would, and names no task.
+const CHALLENGE: &[u8] = b"scrapehook callback check 1";
+/// What answers it.
+const ANSWER: &[u8] = b"scrapehook callback answer 1";
 
 /// Issues tokens with its first secret, and checks them with every one. `Debug` shows none.
 #[derive(Clone)]
@@ -20,39 +26,59 @@ pub struct TokenKeys {
     keys: Vec<Hmac<Sha256>>,
 }
 
+/// Where a callback with this token goes.
+pub fn callback_url(public_url: &str, token: &str) -> String {
+    format!("{}/callback/{token}", public_url.trim_end_matches('/'))
+}
+
 impl TokenKeys {
     /// Keys from these secrets; the first one signs. Without any, no token is good.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let key = |secret: &str| {
-            let mut key = Hmac::new_from_slice(secret.as_bytes()).ok()?;
-            key.update(PURPOSE);
-            Some(key)
-        };
+        let key = |secret: &str| Hmac::new_from_slice(secret.as_bytes()).ok();
         Self { keys: secrets.into_iter().filter_map(key).collect() }
     }
 
     /// The token of a task: 43 characters that need no escaping in a URL.
     pub fn issue(&self, task: TaskId) -> Option<String> {
-        let mut mac = self.keys.first()?.clone();
-        mac.update(task.as_bytes());
-        let proof = mac.finalize().into_bytes();
-        Some(URL_SAFE_NO_PAD.encode([task.as_bytes(), &proof[..PROOF]].concat()))
+        self.sign(TOKEN, task.as_bytes())
     }
 
     /// The task that a token names; `None` where we did not issue it. Takes the same time for every proof.
     pub fn verify(&self, token: &str) -> Option<TaskId> {
-        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (id, proof) = bytes.split_first_chunk::<16>()?;
+        self.signed(TOKEN, token).map(|(_, id)| TaskId::from_bytes(id))
+    }
+
+    /// What stands where a token would, looks like one, and names no task. Only one of these secrets answers it.
+    pub fn challenge(&self, nonce: [u8; 16]) -> Option<String> {
+        self.sign(CHALLENGE, &nonce)
+    }
+
+    /// Proves that a challenge was heard, and with which body; `None` where the token is no challenge of ours.
+    pub fn answer(&self, challenge: &str, body_hash: &[u8; 32]) -> Option<String> {
+        let (key, nonce) = self.signed(CHALLENGE, challenge)?;
+        let answer = mac(key, ANSWER, &nonce).chain_update(body_hash).finalize().into_bytes();
+        Some(URL_SAFE_NO_PAD.encode(answer))
+    }
+
+    fn sign(&self, purpose: &[u8], subject: &[u8; 16]) -> Option<String> {
+        let proof = mac(self.keys.first()?, purpose, subject).finalize().into_bytes();
+        Some(URL_SAFE_NO_PAD.encode([subject, &proof[..PROOF]].concat()))
+    }
+
+    /// The subject of what we signed for this purpose, and the key that did.
+    fn signed(&self, purpose: &[u8], text: &str) -> Option<(&Hmac<Sha256>, [u8; 16])> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (subject, proof) = bytes.split_first_chunk::<16>()?;
         if proof.len() != PROOF {
             return None;
         }
-        let is_good = |key: &Hmac<Sha256>| {
-            let mut mac = key.clone();
-            mac.update(id);
-            mac.verify_truncated_left(proof).is_ok()
-        };
-        self.keys.iter().any(is_good).then(|| TaskId::from_bytes(*id))
+        let is_good = |key: &&Hmac<Sha256>| mac(key, purpose, subject).verify_truncated_left(proof).is_ok();
+        Some((self.keys.iter().find(is_good)?, *subject))
     }
+}
+
+fn mac(key: &Hmac<Sha256>, purpose: &[u8], subject: &[u8; 16]) -> Hmac<Sha256> {
+    key.clone().chain_update(purpose).chain_update(subject)
 }
 
 impl fmt::Debug for TokenKeys {
@@ -98,5 +124,33 @@ mod tests {
             assert_eq!(keys.verify(text), None, "{text}");
         }
         assert_eq!(TokenKeys::new([]).issue(TaskId::new(Timestamp::from_millis(7))), None);
+    }
+
+    #[test]
+    fn a_challenge_is_answered_by_its_secret_alone() {
+        let keys = TokenKeys::new(["new", "old"]);
+        let challenge = keys.challenge([7; 16]).unwrap();
+        let answer = keys.answer(&challenge, &[1; 32]).unwrap();
+        assert_eq!(challenge.len(), 43);
+        assert_eq!(TokenKeys::new(["old", "new"]).answer(&challenge, &[1; 32]), Some(answer.clone()));
+        assert_eq!(TokenKeys::new(["old"]).answer(&challenge, &[1; 32]), None);
+        assert_ne!(keys.answer(&challenge, &[2; 32]), Some(answer.clone()), "the body counts");
+        let other = keys.challenge([8; 16]).unwrap();
+        assert_ne!(keys.answer(&other, &[1; 32]), Some(answer), "so does the challenge");
+    }
+
+    #[test]
+    fn a_challenge_is_no_token_and_a_token_no_challenge() {
+        let keys = TokenKeys::new(["secret"]);
+        let task = TaskId::new(Timestamp::from_millis(7));
+        assert_eq!(keys.verify(&keys.challenge(*task.as_bytes()).unwrap()), None);
+        assert_eq!(keys.answer(&keys.issue(task).unwrap(), &[0; 32]), None);
+    }
+
+    #[test]
+    fn a_slash_at_the_end_of_the_public_url_is_not_doubled() {
+        for url in ["https://hooks.example.com/in", "https://hooks.example.com/in/"] {
+            assert_eq!(callback_url(url, "x"), "https://hooks.example.com/in/callback/x");
+        }
     }
 }

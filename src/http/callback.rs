@@ -1,7 +1,7 @@
 //! `POST /callback`: limit, token, tolerant parse, and an answer that leaves after the commit.
 //!
-//! Must never look anything up before the queue, and never answer 200 without a commit. Answers nothing but
-//! 200, 202, 413 and 503: senders give up on other 4xx.
+//! Must never look anything up before the queue, and never answer 200 without a commit, unless it is a challenge
+//! of our own, of which nothing is kept. Answers nothing but 200, 202, 413 and 503: senders give up on other 4xx.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -25,14 +25,23 @@ use crate::upstream::wire::Notice;
 /// What became of a body.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct KeptAnswer {
-    /// `callback` or `hint`.
+    /// `callback`, `hint`, or `nothing` of a check of our own.
     kept: &'static str,
+    /// Proves to who made that check that this service heard it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    answer: Option<String>,
+}
+
+impl KeptAnswer {
+    const CALLBACK: Self = Self { kept: "callback", answer: None };
+    const HINT: Self = Self { kept: "hint", answer: None };
 }
 
 /// Takes a callback from upstream.
 ///
 /// With a good token it is a fact, without one a hint.
-#[utoipa::path(post, path = "/callback/{token}", tag = "callbacks", params(("token" = String, Path, description = "What the callback URL ends in.")), request_body(description = "Anything.", content((serde_json::Value = "application/json"))), responses((status = 200, description = "On disk.", body = KeptAnswer), (status = 202, description = "Kept as a hint.", body = KeptAnswer), (status = 413, description = "Larger than callback.max_body."), (status = 503, description = "Not kept: send it again.")))]
+#[utoipa::path(post, path = "/callback/{token}", tag = "callbacks", params(("token" = String, Path, description = "What the callback URL ends in.")), request_body(description = "Anything.", content((serde_json::Value = "application/json"))), responses((status = 200, description = "On disk, or heard, where it is a check of our own.", body = KeptAnswer), (status = 202, description = "Kept as a hint.", body = KeptAnswer), (status = 413, description = "Larger than callback.max_body."), (status = 503, description = "Not kept: send it again.")))]
 pub(super) async fn receive_callback(
     State(context): State<Context>,
     request: Request,
@@ -62,9 +71,16 @@ async fn receive(context: &Context, request: Request, kind: &mut &'static str) -
             Unread::Late | Unread::Cut => Problem::new(Code::Incomplete, "Send it again, whole."),
         },
     )?;
+    let body_hash = Sha256::digest(&body).into();
+    if task.is_none()
+        && let Some(answer) = context.tokens.get().answer(token, &body_hash)
+    {
+        *kind = "check";
+        context.surroundings.callback_check.heard();
+        return Ok(Json(KeptAnswer { kept: "nothing", answer: Some(answer) }).into_response());
+    }
     FailPoint::CallbackRead.pass();
     let at = clock::now();
-    let body_hash = Sha256::digest(&body).into();
     let notice = Notice::parse(&body);
     let meaning =
         Meaning::read(notice.status.as_deref(), notice.video_id.as_deref(), notice.message.as_deref());
@@ -74,15 +90,15 @@ async fn receive(context: &Context, request: Request, kind: &mut &'static str) -
             let (upstream_id, new) = (upstream_id.clone(), TaskId::new(at));
             let callback = AcceptedCallback { upstream_id, new, at, body, body_hash, meaning };
             context.store.accept_callback(callback).await?;
-            return Ok(Json(KeptAnswer { kept: "callback" }).into_response());
+            return Ok(Json(KeptAnswer::CALLBACK).into_response());
         }
         context.store.receive_hint(ReceivedHint { at, body, body_hash, upstream_id: notice.task_id }).await?;
-        return Ok((StatusCode::ACCEPTED, Json(KeptAnswer { kept: "hint" })).into_response());
+        return Ok((StatusCode::ACCEPTED, Json(KeptAnswer::HINT)).into_response());
     };
     let callback = ReceivedCallback { task, at, body, body_hash, meaning, upstream_id: notice.task_id };
     context.store.receive_callback(callback).await?;
     FailPoint::CallbackKept.pass();
-    Ok(Json(KeptAnswer { kept: "callback" }).into_response())
+    Ok(Json(KeptAnswer::CALLBACK).into_response())
 }
 
 /// Takes a callback without a token: a hint.

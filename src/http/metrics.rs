@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::Context;
 use super::error::Problem;
 use crate::clock;
+use crate::store::free_room;
 use crate::telemetry::{MEDIA_TYPE, Snapshot};
 
 /// Shows all metrics, in Prometheus' text format.
@@ -42,5 +43,5 @@ fn bytes(database: &Path) -> [Option<u64>; 3] {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
     let size = |path: &Path| std::fs::metadata(path).ok().map(|file| file.len());
-    [size(database), size(Path::new(&log)), super::status::free_bytes(database)]
+    [size(database), size(Path::new(&log)), free_room(database)]
 }

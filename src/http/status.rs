@@ -15,11 +15,10 @@ use super::query::{NoParams, Params};
 use crate::clock;
 use crate::config::Live;
 use crate::domain::time::Timestamp;
-use crate::store::{Counts, LastBackup, LastError, Overview, Pause};
+use crate::reach::{CallbackCheck, CheckState, Standing};
+use crate::store::{Counts, LITTLE_ROOM, LastBackup, LastError, Overview, Pause, free_room};
 use crate::upstream::Budget;
 
-/// Less room than this on the database's disk is worth a word.
-const LITTLE_ROOM: u64 = 1024 * 1024 * 1024;
 /// Callbacks of the fastest platform come within a minute: that nothing at all came in so long means something.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
 
@@ -34,6 +33,8 @@ pub struct Surroundings {
     pub has_callbacks: bool,
     /// How the last scheduled backup went.
     pub last_backup: Arc<Live<LastBackup>>,
+    /// What is known of the way that callbacks take.
+    pub callback_check: Standing,
 }
 
 /// Something that is wrong.
@@ -55,6 +56,8 @@ pub(super) struct Status {
     counts: Counts,
     #[schema(required)]
     last_callback_at: Option<Timestamp>,
+    /// Whether the public URL leads here, as far as this service can tell by itself.
+    callback_check: CallbackCheck,
     upstream: UpstreamStatus,
     version: &'static str,
 }
@@ -88,12 +91,15 @@ pub(super) async fn get_status(
     problems.extend(room(&context.surroundings.store_path));
     problems.extend(backup(&context.surroundings.last_backup.get()));
     problems.extend(of_tasks(&overview));
+    let callback_check = context.surroundings.callback_check.last();
+    problems.extend(unreachable(&callback_check, &overview));
     problems.extend(silence(&overview, context.surroundings.has_callbacks, now));
     let interval = context.surroundings.budget.interval();
     Ok(Json(Status {
         problems,
         counts: overview.counts,
         last_callback_at: overview.last_callback_at,
+        callback_check,
         upstream: UpstreamStatus {
             last_error: overview.last_error,
             interval_ms: u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
@@ -156,6 +162,18 @@ fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {
     [unconfirmed, stalled, hints].into_iter().flatten()
 }
 
+/// The public URL leads elsewhere, or nowhere. A callback that came all the same proves the check wrong: what is seen
+/// from inside is not always what senders see.
+fn unreachable(check: &CallbackCheck, overview: &Overview) -> Option<Wrong> {
+    let is_refuted = overview.last_callback_at.zip(check.since).is_some_and(|(came, since)| came >= since);
+    (check.state == CheckState::Failed && !is_refuted).then(|| Wrong {
+        code: "callbacks_unreachable",
+        since: check.since,
+        detail: format!("Callbacks will not arrive: {}.", check.detail),
+        action: check.action,
+    })
+}
+
 /// Nothing at all came for what was accepted: the way to us may be closed.
 fn silence(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<Wrong> {
     let silent = overview.silent.filter(|silent| has_callbacks && now.since(silent.since) >= SILENCE)?;
@@ -163,7 +181,8 @@ fn silence(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<W
         code: "silence",
         since: Some(silent.since),
         detail: format!("{} task(s) were accepted since, and not one callback came.", silent.count),
-        action: "Check that server.public_url reaches this service from outside. Polls bring the results meanwhile.",
+        action: "Check that server.public_url reaches this service from outside; `scrapehook doctor` looks from inside. \
+                 Polls bring the results meanwhile.",
     })
 }
 
@@ -178,15 +197,8 @@ fn backup(last: &LastBackup) -> Option<Wrong> {
     })
 }
 
-/// Room on the disk of this file.
-pub(super) fn free_bytes(path: &Path) -> Option<u64> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
 fn room(path: &Path) -> Option<Wrong> {
-    let free = free_bytes(path)?;
+    let free = free_room(path)?;
     (free < LITTLE_ROOM).then(|| Wrong {
         code: "disk",
         since: None,

@@ -7,10 +7,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use secrecy::SecretString;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use super::lock::{real_path, side_file};
+use super::lock::{InstanceLock, real_path, side_file};
 use super::migrate::MIGRATIONS;
 use super::open::{APPLICATION_ID, OpenError, primary_code, unopenable};
 
@@ -29,15 +30,49 @@ struct Found<'a> {
     bytes: u64,
     /// The size of the write-ahead log that a crash left; 0 after a clean stop.
     log_bytes: u64,
+    /// Whether an instance has it open, and writes to it.
+    is_in_use: bool,
 }
 
-/// Looks at what is at `path`; nothing at all is fine. It must belong to this upstream, if to any one.
+/// What a look found that changed nothing.
+#[derive(Clone, Debug)]
+pub struct Inspected {
+    /// Bytes of the file and its log.
+    pub bytes: u64,
+    /// Whether an instance has it open.
+    pub is_in_use: bool,
+    /// Whether the check for damage came to its end, or only as far as its time lasted.
+    pub is_checked_whole: bool,
+    /// Whether it was written by an older version: the next start changes it.
+    pub is_older: bool,
+    /// What it generated for callback tokens.
+    pub callback_secret: Option<SecretString>,
+}
+
+/// Looks at what is at `path` before it is opened; nothing at all is fine.
+/// It must belong to this upstream, if to any one.
 pub(super) async fn inspect(path: &Path, upstream: Option<&str>) -> Result<(), OpenError> {
+    look_at(path, upstream, false).await.map(|_| ())
+}
+
+/// Looks at the database at `path`, which may be in use; none where there is nothing yet.
+///
+/// # Errors
+/// [`OpenError`] says why `serve` could not use it.
+pub async fn inspect_database(path: &Path, upstream: &str) -> Result<Option<Inspected>, OpenError> {
+    look_at(path, Some(upstream), InstanceLock::is_held(path)).await
+}
+
+async fn look_at(
+    path: &Path,
+    upstream: Option<&str>,
+    is_in_use: bool,
+) -> Result<Option<Inspected>, OpenError> {
     let log = side_file(&real_path(path), "-wal");
     let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
-    let found = Found { path, bytes: size(path), log_bytes: size(&log) };
+    let found = Found { path, bytes: size(path), log_bytes: size(&log), is_in_use };
     match (found.bytes, found.log_bytes) {
-        (0, 0) => return Ok(()),
+        (0, 0) => return Ok(None),
         // SQLite deletes the log of an empty file.
         (0, _) => return Err(OpenError::LoneLog { path: path.to_owned(), log }),
         _ => found.begins_like_sqlite()?,
@@ -47,11 +82,13 @@ pub(super) async fn inspect(path: &Path, upstream: Option<&str>) -> Result<(), O
     if found.log_bytes > 0 && found.is_foreign_without_its_log().await.unwrap_or(false) {
         return Err(found.foreign());
     }
-    let mut file = found.view(found.log_bytes > 0).await.map_err(|error| unopenable(path, error))?;
+    let with_log = found.log_bytes > 0 || is_in_use;
+    let mut file = found.view(with_log).await.map_err(|error| unopenable(path, error))?;
     let result = found.look(&mut file, upstream).await;
     let closed = file.close().await;
-    result?;
-    closed.map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
+    let inspected = result?;
+    closed.map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+    Ok(Some(inspected))
 }
 
 impl Found<'_> {
@@ -91,12 +128,16 @@ impl Found<'_> {
         result
     }
 
-    async fn look(&self, file: &mut SqliteConnection, upstream: Option<&str>) -> Result<(), OpenError> {
+    async fn look(
+        &self,
+        file: &mut SqliteConnection,
+        upstream: Option<&str>,
+    ) -> Result<Inspected, OpenError> {
         let unopenable = |error| unopenable(self.path, error);
         if is_foreign(file).await.map_err(unopenable)? {
             return Err(self.foreign());
         }
-        self.is_whole(file).await?;
+        let is_checked_whole = self.is_whole(file).await?;
         let versions: Vec<i64> = read(file, "_sqlx_migrations", "SELECT version FROM _sqlx_migrations")
             .await
             .map_err(unopenable)?;
@@ -105,15 +146,25 @@ impl Found<'_> {
         }
         let bound: Vec<String> =
             read(file, "meta", "SELECT value FROM meta WHERE key = 'upstream'").await.map_err(unopenable)?;
-        match (bound.into_iter().next(), upstream) {
-            (Some(bound), Some(asked)) if bound != asked => {
-                Err(OpenError::OtherUpstream { path: self.path(), bound, asked: asked.to_owned() })
-            }
-            _ => Ok(()),
+        if let (Some(bound), Some(asked)) = (bound.into_iter().next(), upstream)
+            && bound != asked
+        {
+            return Err(OpenError::OtherUpstream { path: self.path(), bound, asked: asked.to_owned() });
         }
+        let secrets: Vec<String> = read(file, "meta", "SELECT value FROM meta WHERE key = 'callback_secret'")
+            .await
+            .map_err(unopenable)?;
+        Ok(Inspected {
+            bytes: self.bytes.saturating_add(self.log_bytes),
+            is_in_use: self.is_in_use,
+            is_checked_whole,
+            is_older: MIGRATIONS.iter().any(|migration| !versions.contains(&migration.version)),
+            callback_secret: secrets.into_iter().next().map(SecretString::from),
+        })
     }
 
-    async fn is_whole(&self, file: &mut SqliteConnection) -> Result<(), OpenError> {
+    /// Whether the check came to its end without a find.
+    async fn is_whole(&self, file: &mut SqliteConnection) -> Result<bool, OpenError> {
         let unopenable = |error| unopenable(self.path, error);
         let (pages, page_bytes): (i64, i64) =
             sqlx::query_as("SELECT page_count, page_size FROM pragma_page_count, pragma_page_size")
@@ -127,7 +178,8 @@ impl Found<'_> {
             0 => self.bytes,
             log => self.bytes.saturating_add(log).saturating_add(bytes(page_bytes)),
         };
-        if wanted > there {
+        // One in use may have grown since it was measured.
+        if wanted > there && !self.is_in_use {
             return Err(self.damaged(format!("{wanted} bytes are expected, {there} are there at most")));
         }
         let began = Instant::now();
@@ -139,12 +191,12 @@ impl Found<'_> {
             sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *file).await;
         file.lock_handle().await.map_err(unopenable)?.remove_progress_handler();
         match checked {
-            Ok(words) if words == "ok" => Ok(()),
+            Ok(words) if words == "ok" => Ok(true),
             Ok(words) => Err(self.damaged(words.lines().last().unwrap_or_default())),
             // SQLITE_INTERRUPT
             Err(error) if primary_code(&error) == Some(9) => {
                 tracing::info!(limit = ?CHECK, "the database was checked for damage only in part");
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(unopenable(error)),
         }

@@ -9,6 +9,7 @@ mod callbacks;
 mod carriers;
 mod changes;
 mod decisions;
+mod disk;
 mod events;
 mod facts;
 mod feed;
@@ -44,8 +45,10 @@ use tokio::sync::watch;
 
 pub use backup::{BackupError, LastBackup, backup, restore, with_causes};
 pub use callbacks::CallbackPage;
+pub use disk::{LITTLE_ROOM, folder, free_room, prove_writable};
 pub use events::EventFilter;
 pub use feed::Follower;
+pub use inspect::{Inspected, inspect_database};
 pub use jobs::JobFilter;
 pub use op::{
     AcceptedCallback, CreatedJob, Decision, IdempotencyKey, NewJob, NewPause, PollEnd, PolledVideo,

@@ -4,6 +4,7 @@
 
 mod answer;
 mod budget;
+mod check;
 pub mod wire;
 
 use std::sync::Arc;
@@ -17,9 +18,11 @@ use thiserror::Error;
 
 pub use answer::{PollAnswer, Refusal, SubmitAnswer};
 pub use budget::{Budget, Kind};
+pub use check::{Checked, KeyAnswer};
 use wire::SubmitBody;
 
 use crate::failpoint::FailPoint;
+use crate::network::last_words;
 use crate::telemetry::Metrics;
 
 /// Most bytes of an answer that are read.
@@ -41,7 +44,7 @@ pub enum ClientError {
     #[error("upstream.api_key: it has characters that no HTTP header can carry")]
     ApiKey,
     /// TLS could not be set up.
-    #[error("no HTTPS client can be made: {0}")]
+    #[error("no HTTPS client can be made: {}", last_words(.0))]
     Tls(reqwest::Error),
 }
 

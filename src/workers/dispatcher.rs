@@ -16,7 +16,7 @@ use crate::domain::job::Library;
 use crate::domain::retry::{PROBE_MOST, SUBMIT_FIRST, SUBMIT_MOST, backoff};
 use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
-use crate::domain::token::TokenKeys;
+use crate::domain::token::{TokenKeys, callback_url};
 use crate::domain::url::Platform;
 use crate::failpoint::FailPoint;
 use crate::store::{NewPause, Pause, QueuedTask, Store, SubmitEnd, WriteError};
@@ -31,18 +31,18 @@ const CREDITS_SHORT: [&str; 2] = ["0402", "http_402"];
 /// Makes the callback URL of a task; makes none without a public URL.
 #[derive(Clone, Debug)]
 pub struct CallbackUrls {
-    base: Option<String>,
+    public_url: Option<String>,
     tokens: Arc<Live<TokenKeys>>,
 }
 
 impl CallbackUrls {
     /// URLs below `public_url`, with these tokens.
     pub fn new(public_url: Option<&str>, tokens: Arc<Live<TokenKeys>>) -> Self {
-        Self { base: public_url.map(|url| url.trim_end_matches('/').to_owned()), tokens }
+        Self { public_url: public_url.map(str::to_owned), tokens }
     }
 
     fn of(&self, task: TaskId) -> Option<String> {
-        Some(format!("{}/callback/{}", self.base.as_ref()?, self.tokens.get().issue(task)?))
+        Some(callback_url(self.public_url.as_ref()?, &self.tokens.get().issue(task)?))
     }
 }
 

@@ -18,8 +18,8 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn floor(module: &str) -> Option<u8> {
     Some(match module {
         "domain" => 0,
-        "clock" | "config" | "failpoint" | "telemetry" => 1,
-        "upstream" | "store" => 2,
+        "clock" | "config" | "failpoint" | "network" | "telemetry" => 1,
+        "upstream" | "store" | "reach" => 2,
         "http" | "workers" => 3,
         "app" => 4,
         "cli" | "main" | "lib" => 5,

@@ -9,6 +9,7 @@ mod backups;
 mod bad_input;
 mod bad_input_routes;
 mod binary;
+mod callback_check;
 mod callbacks;
 mod cancels;
 mod carriers;
@@ -19,6 +20,8 @@ mod conversations;
 mod damage;
 mod decisions;
 mod disk;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod documented;
 #[cfg(target_os = "linux")]
 mod faulty_disk;
@@ -36,6 +39,7 @@ mod metrics;
 mod migrations;
 mod openapi;
 mod orders;
+mod proxy;
 mod raw;
 mod recompute;
 mod reloading;

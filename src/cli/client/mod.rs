@@ -9,7 +9,7 @@ mod events;
 mod failure;
 mod jobs;
 mod list;
-mod output;
+pub(super) mod output;
 mod patience;
 mod progress;
 mod sse;

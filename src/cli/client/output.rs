@@ -27,14 +27,14 @@ pub(super) fn note(said: &str) {
 
 /// Standard output.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(in crate::cli) struct Output {
     out: anstream::Stdout,
     /// Of the terminal; none where it goes elsewhere.
     width: Option<usize>,
 }
 
 impl Output {
-    pub(super) fn new() -> Self {
+    pub(in crate::cli) fn new() -> Self {
         Self { out: anstream::stdout(), width: width(io::stdout()) }
     }
 
@@ -49,7 +49,7 @@ impl Output {
     }
 
     /// Prints a line as it is.
-    pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
+    pub(in crate::cli) fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{text}")
     }
 
@@ -59,7 +59,13 @@ impl Output {
     }
 
     /// Prints a line with more words after it; on a terminal below it, where they don't fit.
-    pub(super) fn entry(&mut self, style: Style, head: &str, indent: usize, more: &str) -> io::Result<()> {
+    pub(in crate::cli) fn entry(
+        &mut self,
+        style: Style,
+        head: &str,
+        indent: usize,
+        more: &str,
+    ) -> io::Result<()> {
         let together = format!("{head}  {more}");
         let together = together.trim_end();
         if more.is_empty() || self.width.is_none_or(|width| together.chars().count() <= width) {
@@ -70,7 +76,7 @@ impl Output {
     }
 
     /// Prints words that are indented, and on a terminal broken where they don't fit.
-    pub(super) fn paragraph(&mut self, indent: usize, text: &str) -> io::Result<()> {
+    pub(in crate::cli) fn paragraph(&mut self, indent: usize, text: &str) -> io::Result<()> {
         for line in wrap(&clean(text), self.width.map(|width| width.saturating_sub(indent))) {
             writeln!(self.out, "{:indent$}{line}", "")?;
         }

@@ -71,10 +71,19 @@ fn show(output: &mut Output, status: &Value) -> std::io::Result<()> {
         ("videos", by_state(&counts["videos"])),
         ("quarantine", text(counts, "quarantine")),
         ("last callback", with_age(status, "last_callback_at")),
+        ("callback check", callback_check(&status["callback_check"])),
         ("last error", last_error),
         ("interval", format!("{} ms between two requests to upstream", text(upstream, "interval_ms"))),
         ("version", text(status, "version")),
     ])
+}
+
+/// Empty where the service is older than the check.
+fn callback_check(check: &Value) -> String {
+    match text(check, "state").replace('_', " ") {
+        state if state.is_empty() => state,
+        state => format!("{state}, {}", text(check, "detail")),
+    }
 }
 
 fn by_state(counts: &Value) -> String {

@@ -1,0 +1,193 @@
+//! What can stand between a sender and us, what it looks like, and what to do about it.
+
+use std::fmt;
+
+use super::standing::CheckState;
+use crate::network::{NoAnswer, TlsFault};
+
+/// What stands in the way of callbacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// There was no answer to a small body.
+    NoAnswer(NoAnswer),
+    /// A small body comes through, one of this size does not.
+    LargeLost {
+        /// In bytes.
+        size: usize,
+        /// What somebody else answered to it; none where nobody did.
+        status: Option<u16>,
+    },
+    /// Somebody refuses a body of this size.
+    TooLarge {
+        /// In bytes.
+        size: usize,
+        /// Whether the service itself refuses it.
+        is_service: bool,
+    },
+    /// Somebody sends us elsewhere, with this status, to this host.
+    Redirect(u16, String),
+    /// Somebody else has no such path.
+    NoRoute(u16),
+    /// A scrapehook answers, but was asked for another path.
+    OtherPath(u16),
+    /// Somebody else wants to know who we are.
+    Forbidden(u16),
+    /// Somebody else has had enough.
+    Limited,
+    /// Somebody else does not reach whom it speaks for.
+    Gateway(u16),
+    /// The service is in trouble itself.
+    ServiceTrouble(u16),
+    /// A scrapehook answers that does not know our secret.
+    OtherSecret,
+    /// The service answers, and got another body.
+    Altered(usize),
+    /// Somebody else answers.
+    Stranger(u16),
+    /// The check could not be made here.
+    Ours(String),
+}
+
+impl Obstacle {
+    /// What it says of the way: a connection that can't be made from inside proves nothing.
+    pub const fn state(&self) -> CheckState {
+        match self {
+            Self::NoAnswer(NoAnswer::Connection(_)) | Self::Ours(_) => CheckState::NotProven,
+            _ => CheckState::Failed,
+        }
+    }
+
+    /// Whether it stands there whoever runs behind it.
+    pub const fn is_before_the_service(&self) -> bool {
+        matches!(self, Self::NoAnswer(NoAnswer::Name(_) | NoAnswer::Tls(_)) | Self::Redirect(..))
+    }
+
+    /// What it is where a small body has just come through, and one of this size met this. Not every proxy says 413.
+    pub(super) fn met_by_large(self, size: usize) -> Self {
+        let status = match self {
+            Self::NoAnswer(NoAnswer::Cut | NoAnswer::Late) => None,
+            Self::NoRoute(status)
+            | Self::Forbidden(status)
+            | Self::Gateway(status)
+            | Self::Stranger(status) => Some(status),
+            other => return other,
+        };
+        Self::LargeLost { size, status }
+    }
+
+    /// What to do about it.
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::NoAnswer(reason) => match reason {
+                NoAnswer::Name(_) => "Check server.public_url, and the DNS record of its host.",
+                NoAnswer::Connection(_) => {
+                    "Many networks don't let a machine reach its own public address. Look from outside: `curl -i` of \
+                     server.public_url with `/callback` behind it must answer 405 with a `request_id`."
+                }
+                NoAnswer::Tls(fault) => match fault {
+                    TlsFault::WrongName(_) => {
+                        "Give the proxy a certificate for the host of server.public_url. If that leads to another \
+                         machine inside your network, such as a router, look from outside."
+                    }
+                    TlsFault::Expired => {
+                        "Renew the proxy's certificate. If it is new, set this machine's clock."
+                    }
+                    TlsFault::NotYetValid => {
+                        "Set this machine's clock, or wait until the certificate is valid."
+                    }
+                    TlsFault::UnknownIssuer | TlsFault::SelfSigned => {
+                        "Have the proxy send its certificate with the whole chain, from an issuer that everybody \
+                         trusts: senders trust no other."
+                    }
+                    TlsFault::Refused(_) => "Give the proxy a certificate for the host of server.public_url.",
+                    TlsFault::NotTls => "Check scheme and port of server.public_url: no TLS is spoken there.",
+                    TlsFault::Other(_) => "Check the proxy's certificate and its TLS settings.",
+                },
+                NoAnswer::Late | NoAnswer::Cut => {
+                    "Check that the proxy or tunnel reaches the service at server.listen."
+                }
+                NoAnswer::NotHttp => "Check scheme and port of server.public_url: no HTTP is spoken there.",
+            },
+            Self::LargeLost { status: None, .. } => {
+                "Check the proxy's limits for the size and the time of a body, and the MTU of tunnels."
+            }
+            Self::LargeLost { .. } | Self::TooLarge { is_service: false, .. } => {
+                "Raise the proxy's limit for bodies to callback.max_body at least (`client_max_body_size` in nginx, \
+                 `request_body` in Caddy)."
+            }
+            Self::TooLarge { is_service: true, .. } => {
+                "The service runs with a smaller callback.max_body: restart it with this configuration."
+            }
+            Self::Redirect(..) => {
+                "Set server.public_url to where the redirect leads, or take it away for /callback/: senders need not \
+                 follow it."
+            }
+            Self::NoRoute(_) | Self::Stranger(200..=299) => {
+                "Have the proxy pass everything below server.public_url and /callback/ on to server.listen."
+            }
+            Self::OtherPath(_) => {
+                "The proxy changes the path: what is posted below server.public_url to /callback/… must arrive as \
+                 /callback/…."
+            }
+            Self::Forbidden(_) => {
+                "Have the proxy or firewall let /callback/ through without login: the token in the URL is the proof."
+            }
+            Self::Limited => "Take /callback/ out of the proxy's rate limit: callbacks come in bursts.",
+            Self::Gateway(_) => "Check where the proxy passes /callback/ on to: it must be server.listen.",
+            Self::ServiceTrouble(_) => "`scrapehook status` and the service's log say what is wrong.",
+            Self::OtherSecret => {
+                "Check that server.public_url leads to this service, not to another one, and that it was started with \
+                 this callback.secret and store.path."
+            }
+            Self::Altered(_) => "Have the proxy pass bodies on as they are.",
+            Self::Stranger(_) => {
+                "Check where server.public_url leads, its scheme and its port: this service does not answer like that."
+            }
+            Self::Ours(_) => "The check could not be made on this machine; that says nothing of callbacks.",
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer(reason) => reason.fmt(f),
+            Self::LargeLost { size, status: None } => {
+                write!(f, "a body of {size} bytes gets no answer, a small one comes through")
+            }
+            Self::LargeLost { size, status: Some(status) } => {
+                write!(f, "a proxy refuses a body of {size} bytes, a small one comes through (HTTP {status})")
+            }
+            Self::TooLarge { size, is_service: false } => {
+                write!(f, "a proxy refuses a body of {size} bytes (HTTP 413)")
+            }
+            Self::TooLarge { size, is_service: true } => {
+                write!(f, "the service refuses a body of {size} bytes (HTTP 413)")
+            }
+            Self::Redirect(status, to) => write!(f, "a redirect to {to} (HTTP {status})"),
+            Self::NoRoute(status) => {
+                write!(f, "something else answers, and has no such path (HTTP {status})")
+            }
+            Self::OtherPath(status) => {
+                write!(f, "a scrapehook answers, but was asked for another path (HTTP {status})")
+            }
+            Self::Forbidden(status) => {
+                write!(f, "something else asks for a login or forbids it (HTTP {status})")
+            }
+            Self::Limited => f.write_str("something else limits the rate (HTTP 429)"),
+            Self::Gateway(status) => {
+                write!(f, "a proxy answers that does not reach the service (HTTP {status})")
+            }
+            Self::ServiceTrouble(status) => write!(f, "the service is in trouble itself (HTTP {status})"),
+            Self::OtherSecret => f.write_str("a scrapehook answers that has another callback secret"),
+            Self::Altered(size) => {
+                write!(f, "the service answers, but a body of {size} bytes was changed on its way")
+            }
+            Self::Stranger(status @ 200..=299) => {
+                write!(f, "something else answers, and senders would take it for us (HTTP {status})")
+            }
+            Self::Stranger(status) => write!(f, "something else answers (HTTP {status})"),
+            Self::Ours(words) => f.write_str(words),
+        }
+    }
+}

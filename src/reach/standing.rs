@@ -1,0 +1,165 @@
+//! What the last callback check of the running service said, and the loop that keeps it up to date.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+use super::{Obstacle, Reach};
+use crate::clock;
+use crate::domain::time::Timestamp;
+
+/// After the start: a proxy that looks whether we are well has to find that out.
+const FIRST: Duration = Duration::from_secs(2);
+/// After a check that did not prove the way; doubles until it is as long as after one that did.
+const SOON: Duration = Duration::from_secs(5);
+/// After a check that proved the way.
+const LATER: Duration = Duration::from_secs(3_600);
+
+/// What is known of the way that callbacks take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckState {
+    /// It leads here.
+    Ok,
+    /// It does not.
+    Failed,
+    /// From inside nobody can tell.
+    NotProven,
+    /// Nobody has looked.
+    NotChecked,
+}
+
+/// What the last callback check said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CallbackCheck {
+    /// What is known.
+    pub state: CheckState,
+    /// When that was seen last.
+    #[schema(required)]
+    pub at: Option<Timestamp>,
+    /// What was seen.
+    pub detail: String,
+    /// When it was first seen to be so.
+    #[serde(skip)]
+    pub since: Option<Timestamp>,
+    /// What to do about it.
+    #[serde(skip)]
+    pub action: &'static str,
+}
+
+/// Holds the last check; clones share it.
+#[derive(Clone, Debug)]
+pub struct Standing(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    last: Mutex<CallbackCheck>,
+    heard: Notify,
+}
+
+impl Standing {
+    /// Nothing is known yet, or nothing ever will be, because there is no public URL.
+    pub fn new(has_public_url: bool) -> Self {
+        let detail = if has_public_url { "not yet" } else { "server.public_url is not set" };
+        let last = CallbackCheck {
+            state: CheckState::NotChecked,
+            at: None,
+            detail: detail.to_owned(),
+            since: None,
+            action: "",
+        };
+        Self(Arc::new(Shared { last: Mutex::new(last), heard: Notify::new() }))
+    }
+
+    /// What the last check said.
+    pub fn last(&self) -> CallbackCheck {
+        self.lock().clone()
+    }
+
+    /// A challenge has arrived. Where the last check did not prove the way, somebody seems to have mended it.
+    pub fn heard(&self) {
+        self.0.heard.notify_waiters();
+    }
+
+    /// Takes down what a check said, and tells of it where that is news; whether the way is proven.
+    fn note(&self, public_url: &str, result: Result<usize, Obstacle>, at: Timestamp) -> bool {
+        let (state, seen, action) = match result {
+            Ok(size) => (CheckState::Ok, format!("leads here, also for a body of {size} bytes"), ""),
+            Err(obstacle) => (obstacle.state(), obstacle.to_string(), obstacle.action()),
+        };
+        let detail = format!("{public_url}: {seen}");
+        let mut last = self.lock();
+        let is_news = last.state != state || last.detail != detail;
+        let since = if last.state == state { last.since } else { Some(at) };
+        *last = CallbackCheck { state, at: Some(at), detail: detail.clone(), since, action };
+        drop(last);
+        if is_news {
+            match state {
+                CheckState::Failed => tracing::warn!(detail, action, "callbacks will not arrive"),
+                CheckState::NotProven => {
+                    tracing::info!(detail, action, "whether callbacks will arrive is not proven");
+                }
+                CheckState::Ok | CheckState::NotChecked => tracing::info!(detail, "callbacks will arrive"),
+            }
+        }
+        state == CheckState::Ok
+    }
+
+    // Only whole values are put in its place.
+    fn lock(&self) -> std::sync::MutexGuard<'_, CallbackCheck> {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Checks soon after the start, then every hour, and more often where the way is not proven, until `stop`.
+pub async fn keep_checking(reach: Option<Reach>, standing: Standing, stop: CancellationToken) {
+    let Some(reach) = reach else { return stop.cancelled().await };
+    let checks = async {
+        tokio::time::sleep(FIRST).await;
+        let mut wait = SOON;
+        loop {
+            let result = reach.check().await;
+            if standing.note(reach.public_url(), result, clock::now()) {
+                wait = SOON;
+                tokio::time::sleep(LATER).await;
+                continue;
+            }
+            // Our own challenges are over by now: what is heard from here on is somebody else's.
+            tokio::time::sleep(SOON).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait - SOON) => {}
+                () = standing.0.heard.notified() => {}
+            }
+            wait = (wait * 2).min(LATER);
+        }
+    };
+    // A check that is on its way changes nothing: it need not come to its end.
+    stop.run_until_cancelled(checks).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::NoAnswer;
+
+    #[test]
+    fn what_failed_first_says_since_when() {
+        let standing = Standing::new(true);
+        let time = Timestamp::from_millis;
+        assert_eq!(standing.last().state, CheckState::NotChecked);
+        let refused = || Err(Obstacle::NoAnswer(NoAnswer::Connection("refused".to_owned())));
+        assert!(!standing.note("http://x", refused(), time(1)));
+        assert_eq!(standing.last().state, CheckState::NotProven);
+        assert!(!standing.note("http://x", Err(Obstacle::NoRoute(404)), time(2)));
+        assert!(!standing.note("http://x", Err(Obstacle::Gateway(502)), time(3)));
+        let last = standing.last();
+        assert_eq!((last.state, last.since, last.at), (CheckState::Failed, Some(time(2)), Some(time(3))));
+        assert!(last.detail.starts_with("http://x: "), "{}", last.detail);
+        assert!(standing.note("http://x", Ok(7), time(4)));
+        assert_eq!(standing.last().state, CheckState::Ok);
+    }
+}
