@@ -5,7 +5,7 @@
 -- `src/domain/state.rs` and stored in the same commit.
 
 -- What belongs to the file as a whole: the upstream it is bound to (`upstream`), the generated callback
--- secret (`callback_secret`), and in a backup alone `backup`: what was queued in it may have been sent since.
+-- secret (`callback_secret`), up to which `seq` events were removed (`events_removed_to`), and in a backup alone `backup`: what was queued in it may have been sent since.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -184,10 +184,10 @@ CREATE INDEX videos_by_state ON videos (state, number);
 
 -- Bodies that arrived with a good token, raw, once each.
 CREATE TABLE callbacks (
-    id                INTEGER PRIMARY KEY,
+    id                INTEGER PRIMARY KEY, -- far below zero once the body was removed
     task_id           TEXT NOT NULL REFERENCES tasks (id),
     body_hash         BLOB NOT NULL, -- SHA-256
-    body              BLOB NOT NULL,
+    body              BLOB,          -- NULL: removed, long after its task has settled
     first_received_at INTEGER NOT NULL,
     last_received_at  INTEGER NOT NULL,
     deliveries        INTEGER NOT NULL,

@@ -20,7 +20,7 @@ use crate::store::{OpenError, Policy, Store};
 use crate::telemetry::Metrics;
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, ClientError, Upstream};
-use crate::workers::{self, Backups, CallbackUrls, Dispatcher, Reconciler};
+use crate::workers::{self, Backups, CallbackUrls, Dispatcher, Pruner, Reconciler};
 
 /// How long stopping may take beyond the answer that upstream still owes us.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
@@ -250,6 +250,14 @@ impl App {
             workers::run(reconciler, reconciler_store, reconciler_stop).await;
             "reconciler"
         });
+        if !config.retention.after.is_zero() {
+            let pruner = Pruner::new(store.for_workers(), config.retention.after);
+            let (store, stop) = (store.clone(), stop.clone());
+            tasks.spawn(async move {
+                workers::run(pruner, store, stop).await;
+                "pruner"
+            });
+        }
         if let Some(backups) = backups {
             let (store, stop) = (store.clone(), stop.clone());
             tasks.spawn(async move {

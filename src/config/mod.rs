@@ -65,6 +65,8 @@ pub struct Config {
     pub reconcile: Reconcile,
     /// What is copied.
     pub backup: Backup,
+    /// What is removed.
+    pub retention: Retention,
     /// What is measured.
     pub metrics: Metrics,
     /// What is logged.
@@ -83,6 +85,15 @@ pub struct Backup {
     pub every: Duration,
     /// How many are kept.
     pub keep: usize,
+}
+
+/// `[retention]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// How long after they have settled bodies and events are kept; zero: for ever.
+    #[serde(with = "humantime_serde")]
+    pub after: Duration,
 }
 
 /// `[metrics]`

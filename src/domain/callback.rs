@@ -80,8 +80,10 @@ pub struct Callback {
     /// The fact it stated, or null.
     #[schema(required)]
     pub understood: Option<String>,
-    /// The body as it came; bytes that are not UTF-8 are shown as U+FFFD.
-    pub body: String,
+    /// The body as it came; bytes that are not UTF-8 are shown as U+FFFD. Null once it was removed, long after the task
+    /// has settled.
+    #[schema(required)]
+    pub body: Option<String>,
 }
 
 /// A callback that came without a good token.

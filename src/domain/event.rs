@@ -70,7 +70,7 @@ words! {
 }
 
 /// An event as clients see it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema, PartialEq, Eq)]
 pub struct Event {
     /// Its place in the log; ever growing.
     pub seq: i64,

@@ -40,6 +40,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis(span)))
     }
 
+    /// This much earlier; saturates at the beginning of time.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(span)))
+    }
+
     /// When its UTC day began.
     #[must_use]
     pub const fn start_of_day(self) -> Self {

@@ -76,10 +76,10 @@ pub(super) async fn check_cursor(context: &Context, after: i64, last: i64) -> Re
     if after == 0 || after == last {
         return Ok(());
     }
-    match context.store.first_seq().await? {
-        Some(first) if after + 1 >= first => Ok(()),
-        _ => Err(Problem::new(Code::CursorGone, "Events after this one are no longer kept: start at 0.")),
+    if after < context.store.events_removed_to().await? {
+        return Err(Problem::new(Code::CursorGone, "Events after this one were removed: start at 0."));
     }
+    Ok(())
 }
 
 /// Which events a client wants, as it wrote it.

@@ -16,8 +16,8 @@ use super::op::{Effect, Op};
 use super::settlements::{Awaited, Settlements};
 use super::working_set::WorkingSet;
 use super::{
-    Policy, callbacks, decisions, events, facts, jobs, pauses, polls, quarantine, settle, silence, submits,
-    videos,
+    Policy, callbacks, decisions, events, facts, jobs, pauses, polls, quarantine, retention, settle, silence,
+    submits, videos,
 };
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
@@ -150,6 +150,10 @@ async fn apply_one(
         Op::Decide { decision, by, at } => {
             let by = By { name: by.as_deref(), at: *at };
             decisions::decide(connection, decision, by, policy, changes).await.map(Effect::of)
+        }
+        Op::Prune { before, pass } => {
+            let pass = retention::prune(connection, *before, *pass).await?;
+            Ok(pass.map_or(Effect::Nothing, Effect::Pruned))
         }
         Op::Sweep { at } => silence::sweep(connection, *at, policy, changes).await.map(Effect::of),
         Op::ClockSetForward { by, at } => {

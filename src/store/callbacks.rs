@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewEvent, NewFact};
 use super::op::{AcceptedCallback, ReceivedCallback};
+use super::retention::BELOW;
 use super::working_set::WorkingSet;
 use super::{ReadError, Store};
 use crate::domain::callback::Callback;
@@ -338,8 +339,8 @@ pub struct CallbackPage {
 
 #[derive(FromRow)]
 struct Row {
-    id: i64,
-    body: Vec<u8>,
+    number: i64,
+    body: Option<Vec<u8>>,
     first_received_at: i64,
     last_received_at: i64,
     deliveries: i64,
@@ -353,24 +354,27 @@ impl Store {
     /// [`ReadError`]
     pub async fn callbacks(&self, page: CallbackPage) -> Result<Vec<Callback>, ReadError> {
         let rows: Vec<Row> = sqlx::query_as(
-            // The inner query reads the index alone, not every body of the task.
-            "SELECT id, body, first_received_at, last_received_at, deliveries, understood FROM callbacks
-             WHERE id IN (SELECT id FROM callbacks WHERE task_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3)
-             ORDER BY id DESC",
+            // The inner query reads the index alone, not every body of the task. What lost its body lies lower.
+            "SELECT number, body, first_received_at, last_received_at, deliveries, understood
+             FROM (SELECT id, iif(id < 0, id + ?4, id) AS number FROM callbacks
+                   WHERE task_id = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3) AS page
+               JOIN callbacks USING (id)
+             ORDER BY number DESC",
         )
         .bind(page.task.to_string())
         .bind(page.before.unwrap_or(i64::MAX))
         .bind(page.limit)
+        .bind(BELOW)
         .fetch_all(&self.readers)
         .await?;
         let callback = |row: Row| Callback {
-            id: row.id,
+            id: row.number,
             task_id: page.task,
             first_received_at: Timestamp::from_millis(row.first_received_at),
             last_received_at: Timestamp::from_millis(row.last_received_at),
             deliveries: row.deliveries,
             understood: row.understood,
-            body: String::from_utf8_lossy(&row.body).into_owned(),
+            body: row.body.map(|body| String::from_utf8_lossy(&body).into_owned()),
         };
         Ok(rows.into_iter().map(callback).collect())
     }

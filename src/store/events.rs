@@ -123,14 +123,6 @@ impl Store {
             .await?;
         Ok(seq.unwrap_or_default())
     }
-
-    /// The `seq` of the oldest event that is kept.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    pub async fn first_seq(&self) -> Result<Option<i64>, ReadError> {
-        Ok(sqlx::query_scalar("SELECT min(seq) FROM events").fetch_one(&self.readers).await?)
-    }
 }
 
 fn event(row: Row) -> Option<Event> {

@@ -25,6 +25,7 @@ mod open;
 mod pauses;
 mod polls;
 mod quarantine;
+mod retention;
 mod settle;
 mod settlements;
 mod silence;
@@ -58,6 +59,7 @@ pub use open::OpenError;
 pub use pauses::Pause;
 pub use polls::DuePoll;
 pub use quarantine::Look;
+pub use retention::Pass;
 pub use settlements::{Awaited, Waiting};
 pub use status::{Count, Counts, LastError, Overview};
 pub use submits::QueuedTask;
@@ -213,7 +215,7 @@ impl Store {
     pub async fn create_job(&self, job: NewJob) -> Result<CreatedJob, WriteError> {
         match self.queues.wait(op::Op::CreateJob(job)).await? {
             Effect::Job(job) => Ok(*job),
-            Effect::Done | Effect::Nothing => Err(WriteError::Failed),
+            Effect::Done | Effect::Nothing | Effect::Pruned(_) => Err(WriteError::Failed),
         }
     }
 
@@ -274,6 +276,17 @@ impl Store {
     /// [`WriteError`]
     pub async fn sweep(&self, at: Timestamp) -> Result<bool, WriteError> {
         self.did(op::Op::Sweep { at }).await
+    }
+
+    /// Removes bodies and events of what settled before this time, one step of a pass; none at its end.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn prune(&self, before: Timestamp, pass: Pass) -> Result<Option<Pass>, WriteError> {
+        match self.queues.wait(op::Op::Prune { before, pass }).await? {
+            Effect::Pruned(pass) => Ok(Some(pass)),
+            Effect::Done | Effect::Nothing | Effect::Job(_) => Ok(None),
+        }
     }
 
     /// Keeps the time that a clock was set forward by from counting as silence of the tasks that wait.

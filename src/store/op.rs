@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::polls::DuePoll;
+use super::retention::Pass;
 use crate::domain::callback::Meaning;
 use crate::domain::event::Source;
 use crate::domain::id::{JobId, TaskId};
@@ -186,6 +187,8 @@ pub(super) enum Effect {
     Nothing,
     /// What became of a job.
     Job(Box<CreatedJob>),
+    /// How far a pass has come.
+    Pruned(Pass),
 }
 
 impl Effect {
@@ -262,6 +265,11 @@ pub(super) enum Op {
     },
     Sweep {
         at: Timestamp,
+    },
+    /// Removes what settled before this time, a step of a pass.
+    Prune {
+        before: Timestamp,
+        pass: Pass,
     },
     /// Moves the beginnings of silences along with a clock that was set.
     ClockSetForward {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection};
 use thiserror::Error;
@@ -139,7 +139,9 @@ pub(super) async fn open(
         .synchronous(SqliteSynchronous::Full)
         .pragma("wal_autocheckpoint", WAL_PAGES)
         .disable_statement_logging();
-    let mut writer = options.connect().await.map_err(|error| unopenable(path, error))?;
+    // Pages that are free are given back in small steps; it is settled when the file is made.
+    let owner = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
+    let mut writer = owner.connect().await.map_err(|error| unopenable(path, error))?;
 
     let version: i64 = sqlx::query_scalar(
         "SELECT (v->>0) * 1000000 + (v->>1) * 1000 + (v->>2)

@@ -2,6 +2,7 @@
 
 mod backups;
 mod dispatcher;
+mod pruner;
 mod reconciler;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use backups::Backups;
 pub use dispatcher::{CallbackUrls, Dispatcher};
+pub use pruner::Pruner;
 pub use reconciler::Reconciler;
 
 use crate::clock;

@@ -43,6 +43,7 @@ mod proxy;
 mod raw;
 mod recompute;
 mod reloading;
+mod retention;
 mod silence;
 mod simulator;
 mod soak;

@@ -1,0 +1,138 @@
+//! Retention: raw bodies and events of what settled long ago are removed, in small steps.
+//!
+//! Must never touch what has not settled, nor what keeps the old from coming back as new: hashes of bodies, facts, the
+//! ledger, idempotency keys.
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::{ReadError, Store};
+use crate::domain::time::Timestamp;
+
+/// Rows that one step looks at, of bodies and of events each: a few milliseconds.
+const STEP: i64 = 500;
+/// Pages that one step gives back to the disk.
+const PAGES: u32 = 500;
+
+/// How far a pass over the file has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pass {
+    /// The last callback that was looked at.
+    callback: i64,
+    /// The last event that was looked at.
+    seq: i64,
+    /// Bodies and events that were removed so far.
+    pub removed: u64,
+}
+
+/// One step of a pass: removes what settled before `before`; none once it has come to the end.
+pub(super) async fn prune(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    pass: Pass,
+) -> Result<Option<Pass>, sqlx::Error> {
+    let callback: Option<i64> = sqlx::query_scalar(
+        "SELECT max(id) FROM (SELECT id FROM callbacks WHERE id > ?1 ORDER BY id LIMIT ?2)",
+    )
+    .bind(pass.callback)
+    .bind(STEP)
+    .fetch_one(&mut *connection)
+    .await?;
+    // Where the first event is too young, so are all that come after it.
+    let seq: Option<i64> = sqlx::query_scalar(
+        "SELECT max(seq) FROM (SELECT seq, at FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2) HAVING min(at) < ?3",
+    )
+    .bind(pass.seq)
+    .bind(STEP)
+    .bind(before.as_millis())
+    .fetch_optional(&mut *connection)
+    .await?
+    .flatten();
+    if callback.is_none() && seq.is_none() {
+        return Ok(None);
+    }
+    let mut removed = 0;
+    if let Some(last) = callback {
+        removed += bodies(connection, before, (pass.callback, last)).await?;
+    }
+    if let Some(last) = seq {
+        removed += events(connection, before, (pass.seq, last)).await?;
+    }
+    // What was removed leaves pages free inside the file: some go back to the disk each time.
+    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({PAGES})")))
+        .execute(connection)
+        .await?;
+    Ok(Some(Pass {
+        callback: callback.unwrap_or(pass.callback),
+        seq: seq.unwrap_or(pass.seq),
+        removed: pass.removed + removed,
+    }))
+}
+
+/// How far below its number a callback without its body is kept: so that the pages that held bodies hold nothing, and
+/// go back to the disk.
+pub(super) const BELOW: i64 = 1 << 52;
+
+/// Removes bodies; their rows and hashes stay, so the same body again is still a redelivery. The newest row stays where
+/// it is: the next number follows from it.
+async fn bodies(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    (after, last): (i64, i64),
+) -> Result<u64, sqlx::Error> {
+    let removed = sqlx::query(
+        "UPDATE callbacks SET id = id - ?4, body = NULL
+         WHERE id > ?1 AND id <= ?2 AND id < (SELECT max(id) FROM callbacks) AND last_received_at < ?3
+           AND (SELECT settled_at FROM tasks WHERE tasks.id = task_id) < ?3",
+    )
+    .bind(after)
+    .bind(last)
+    .bind(before.as_millis())
+    .bind(BELOW)
+    .execute(connection)
+    .await?;
+    Ok(removed.rows_affected())
+}
+
+/// Removes events, and remembers up to where there are gaps now.
+async fn events(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    (after, last): (i64, i64),
+) -> Result<u64, sqlx::Error> {
+    let removed: Vec<i64> = sqlx::query_scalar(
+        "DELETE FROM events
+         WHERE seq > ?1 AND seq <= ?2 AND at < ?3
+           AND (task_id IS NULL OR (SELECT settled_at FROM tasks WHERE tasks.id = task_id) < ?3)
+           AND (job_id IS NULL OR (SELECT settled_at FROM jobs WHERE jobs.id = job_id) < ?3)
+         RETURNING seq",
+    )
+    .bind(after)
+    .bind(last)
+    .bind(before.as_millis())
+    .fetch_all(&mut *connection)
+    .await?;
+    if let Some(newest) = removed.iter().max() {
+        sqlx::query(
+            "INSERT INTO meta (key, value) VALUES ('events_removed_to', ?1)
+             ON CONFLICT (key) DO UPDATE SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
+        )
+        .bind(newest.to_string())
+        .execute(connection)
+        .await?;
+    }
+    Ok(removed.len() as u64)
+}
+
+impl Store {
+    /// Up to which `seq` events were removed; zero where none was.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn events_removed_to(&self) -> Result<i64, ReadError> {
+        let seq: Option<i64> =
+            sqlx::query_scalar("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'events_removed_to'")
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(seq.unwrap_or_default())
+    }
+}

@@ -1,0 +1,58 @@
+//! The pruner: passes over the file now and then, and removes what settled long ago, in steps between which callbacks
+//! and readers have the file for themselves.
+
+use std::time::{Duration, Instant};
+
+use super::{Step, StepError, Worker};
+use crate::domain::time::Timestamp;
+use crate::store::{Pass, Store};
+
+/// Between two passes, unless less is kept than that.
+const REST: Duration = Duration::from_secs(3_600);
+/// Even then.
+const LEAST_REST: Duration = Duration::from_millis(100);
+/// After a step that took so long, rest so many times as long: the writer is busy with it for a tenth of the time.
+const SHARE: u32 = 9;
+
+/// Owns removal.
+#[derive(Debug)]
+pub struct Pruner {
+    store: Store,
+    after: Duration,
+    pass: Pass,
+    /// No step before, by what nobody can set.
+    not_before: Option<Instant>,
+}
+
+impl Pruner {
+    /// Removes what settled longer ago than `after`.
+    pub fn new(store: Store, after: Duration) -> Self {
+        Self { store, after, pass: Pass::default(), not_before: None }
+    }
+}
+
+impl Worker for Pruner {
+    /// Does one step of a pass.
+    async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
+        let rest = self.not_before.map(|next| next.saturating_duration_since(Instant::now()));
+        if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
+            return Ok(Step::WaitUntil(now.after(rest)));
+        }
+        let began = Instant::now();
+        let rest = match self.store.prune(now.before(self.after), self.pass).await? {
+            Some(pass) => {
+                self.pass = pass;
+                began.elapsed() * SHARE
+            }
+            None => {
+                let removed = std::mem::take(&mut self.pass).removed;
+                if removed > 0 {
+                    tracing::info!(removed, "bodies and events of what settled long ago were removed");
+                }
+                REST.min(self.after).max(LEAST_REST)
+            }
+        };
+        self.not_before = Some(Instant::now() + rest);
+        Ok(Step::WaitUntil(now.after(rest)))
+    }
+}
