@@ -59,6 +59,10 @@ fuzz seconds="600":
 schemathesis examples="100":
     tests/api/schemathesis {{examples}}
 
+# Metrics and alert rules, as Prometheus sees them (needs promtool).
+promtool:
+    tests/metrics/promtool
+
 # What a change must pass.
 ci:
     .ci/run

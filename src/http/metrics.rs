@@ -1,5 +1,6 @@
 //! `/metrics`: what happened since the start, and how things are now, for Prometheus.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use axum::extract::State;
@@ -9,19 +10,21 @@ use axum::response::{IntoResponse, Response};
 use super::Context;
 use super::error::Problem;
 use crate::clock;
-use crate::store::free_room;
+use crate::store::{Pause, free_room};
 use crate::telemetry::{MEDIA_TYPE, Snapshot};
 
 /// Shows all metrics, in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "operating", responses((status = 200, description = "All metrics.", body = String, content_type = "text/plain")))]
 pub(super) async fn get_metrics(State(context): State<Context>) -> Result<Response, Problem> {
     let overview = context.store.overview(clock::now()).await?;
-    let pauses = context.store.pauses().await?;
+    let mut paused: BTreeMap<String, bool> =
+        [Pause::ALL, Pause::OPERATOR, Pause::RESTORED].map(|scope| (scope.to_owned(), false)).into();
+    paused.extend(context.store.pauses().await?.into_iter().map(|pause| (pause.scope, true)));
     let backlog = context.store.backlog();
     let surroundings = &context.surroundings;
     let text = context.metrics.show(&Snapshot {
         tasks: overview.counts.tasks.into_iter().collect(),
-        paused: pauses.into_iter().map(|pause| pause.scope).collect(),
+        paused: paused.into_iter().collect(),
         hints: overview.counts.quarantine,
         queued: (backlog.facts, backlog.hints),
         oldest: backlog.oldest,

@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::text;
+use crate::domain::task::TaskState;
 
 /// Upper bounds of the histograms of commits, in seconds: a fast disk, a slow one, one in trouble.
 const COMMIT_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -78,8 +79,8 @@ type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 pub struct Snapshot {
     /// How many tasks are in each state.
     pub tasks: Vec<(String, i64)>,
-    /// Scopes in which sending is paused.
-    pub paused: Vec<String>,
+    /// Scopes, and whether sending is paused there.
+    pub paused: Vec<(String, bool)>,
     /// Hints that are kept.
     pub hints: i64,
     /// Operations that wait for their commit, and hints that do.
@@ -193,7 +194,7 @@ impl Metrics {
         registry.register("tasks", "Tasks by state", self.tasks.clone());
         registry.register(
             "sending_paused",
-            "1 for each scope in which sending is paused",
+            "Whether sending is paused, by scope: 1 or 0",
             self.paused.clone(),
         );
         registry.register("quarantined_hints", "Hints that are kept", self.hints.clone());
@@ -279,13 +280,16 @@ impl Metrics {
 
     /// Everything, in Prometheus' text format.
     pub fn show(&self, snapshot: &Snapshot) -> String {
-        self.tasks.clear();
+        // A state that nothing is in is shown as well: a series that begins with 1 has risen by nothing.
+        for state in TaskState::ALL {
+            self.tasks.get_or_create(&OfState { state: state.to_string() }).set(0);
+        }
         for (state, count) in &snapshot.tasks {
             self.tasks.get_or_create(&OfState { state: state.clone() }).set(*count);
         }
         self.paused.clear();
-        for scope in &snapshot.paused {
-            self.paused.get_or_create(&OfScope { scope: scope.clone() }).set(1);
+        for (scope, is_paused) in &snapshot.paused {
+            self.paused.get_or_create(&OfScope { scope: scope.clone() }).set((*is_paused).into());
         }
         self.hints.set(snapshot.hints);
         for (queue, length) in [("facts", snapshot.queued.0), ("hints", snapshot.queued.1)] {

@@ -1,6 +1,7 @@
 //! `/metrics`: what it counts is what happened, and no label is a stranger's word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use reqwest::Method;
 use scrapehook::simulator::{Faults, Settings};
@@ -118,5 +119,32 @@ async fn metrics_have_a_listener_of_their_own_and_need_a_key_there_as_well() {
     assert_eq!(ask(&apart, "/v1/jobs", "key-of-prometheus").await, 404);
     assert_eq!(ask(&apart, "/healthz", "").await, 404);
     assert_eq!(ask(&service.base, "/metrics", "key-of-prometheus").await, 404);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn dashboards_and_alerts_ask_for_what_there_is() {
+    let upstream = simulator(Settings::default()).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let job = service.submit(&mixed_urls(1)).await;
+    service.until_settled(&job).await;
+    samples(&service).await;
+    let known = service.request(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+    for file in ["deploy/prometheus/alerts.yml", "deploy/grafana/scrapehook.json"] {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+        let names: BTreeSet<_> = text
+            .match_indices("scrapehook_")
+            .map(|(start, _)| text[start..].split(|c| !is_name(c)).next().unwrap())
+            .collect();
+        assert!(names.len() > 8, "{file}: {names:?}");
+        for name in names {
+            let is_known = known
+                .lines()
+                .any(|line| line.starts_with(name) && line[name.len()..].starts_with([' ', '{']));
+            let is_described = known.contains(&format!("# TYPE {name} "));
+            assert!(is_known || is_described, "{file}: there is no {name}");
+        }
+    }
     service.stop().await;
 }
