@@ -1,5 +1,6 @@
 //! `backup` and `restore`: a whole, verified copy of the database, and a lost database from a copy.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -47,7 +48,7 @@ pub async fn back_up(args: Backup) -> anyhow::Result<()> {
     let path = Config::load(args.config.as_deref())?.store.path;
     store::backup(&path, &args.file, clock::now()).await?;
     let bytes = std::fs::metadata(&args.file).context("the copy is gone")?.len();
-    anstream::println!("{}: {bytes} bytes, whole", args.file.display());
+    writeln!(anstream::stdout(), "{}: {bytes} bytes, whole", args.file.display())?;
     Ok(())
 }
 
@@ -58,9 +59,10 @@ pub async fn back_up(args: Backup) -> anyhow::Result<()> {
 pub async fn restore(args: Restore) -> anyhow::Result<()> {
     let path = Config::load(args.config.as_deref())?.store.path;
     store::restore(&args.file, &path, clock::now()).await?;
-    anstream::println!(
+    writeln!(
+        anstream::stdout(),
         "{} is restored. `serve` will send nothing until `scrapehook resume`.",
         path.display()
-    );
+    )?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `check-config`: reads the configuration as `serve` would, and says what is in force.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -28,16 +29,18 @@ pub fn run(args: &CheckConfig) -> anyhow::Result<()> {
     let public = config.server.public_url.as_deref().unwrap_or("none: tasks are polled instead");
     let keys: Vec<_> =
         config.auth.api_keys.0.iter().map(|key| format!("{} ({})", key.name, key.role)).collect();
-    anstream::println!("The configuration is good.");
-    anstream::println!("  server.listen      {}", config.server.listen);
-    anstream::println!("  server.public_url  {public}");
-    anstream::println!(
+    let mut out = anstream::stdout();
+    writeln!(out, "The configuration is good.")?;
+    writeln!(out, "  server.listen      {}", config.server.listen)?;
+    writeln!(out, "  server.public_url  {public}")?;
+    writeln!(
+        out,
         "  auth.api_keys      {}",
         if keys.is_empty() { "none: this machine alone may ask".to_owned() } else { keys.join(", ") }
-    );
-    anstream::println!("  store.path         {}", config.store.path.display());
-    anstream::println!("  upstream.base_url  {}", config.upstream.base_url);
-    anstream::println!("  upstream.api_key   set");
-    anstream::println!("  reconcile.after    {:?}", config.poll_after()?);
+    )?;
+    writeln!(out, "  store.path         {}", config.store.path.display())?;
+    writeln!(out, "  upstream.base_url  {}", config.upstream.base_url)?;
+    writeln!(out, "  upstream.api_key   set")?;
+    writeln!(out, "  reconcile.after    {:?}", config.poll_after()?)?;
     Ok(())
 }

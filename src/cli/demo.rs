@@ -1,5 +1,6 @@
 //! `demo`: the simulator, the service and one job in one process, on a database that is thrown away.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -67,13 +68,16 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
         }
     });
     let url = simulator.url();
-    let shown = tokio::select! {
+    let mut shown = tokio::select! {
         shown = show(&base, &url) => shown,
         () = &mut stopped => Err(anyhow!("stopped before the job was done")),
     };
     if shown.is_ok() && !args.exit {
-        anstream::println!("\nStill serving on {base}. Ctrl-C ends it; the database is thrown away.");
-        stopped.await;
+        let said = "Ctrl-C ends it; the database is thrown away.";
+        shown = writeln!(anstream::stdout(), "\nStill serving on {base}. {said}").map_err(Into::into);
+        if shown.is_ok() {
+            stopped.await;
+        }
     }
     stop.cancel();
     service.await??;
@@ -123,8 +127,9 @@ fn post_urls() -> Vec<String> {
 async fn show(base: &str, upstream: &str) -> anyhow::Result<()> {
     let client = Client::builder().no_proxy().build()?;
     let urls = post_urls();
-    anstream::println!("Simulated upstream on {upstream}, scrapehook on {base}.");
-    anstream::println!("One job: {} post URLs of TikTok, YouTube and Instagram.\n", urls.len());
+    let mut out = anstream::stdout();
+    writeln!(out, "Simulated upstream on {upstream}, scrapehook on {base}.")?;
+    writeln!(out, "One job: {} post URLs of TikTok, YouTube and Instagram.\n", urls.len())?;
     let job = client.post(format!("{base}/v1/jobs")).json(&json!({ "video_urls": urls })).send().await?;
     let job: Value = job.error_for_status()?.json().await?;
     let id = job["id"].as_str().context("the job has no id")?;
@@ -142,14 +147,14 @@ async fn show(base: &str, upstream: &str) -> anyhow::Result<()> {
         let text = |name: &str| video[name].as_str().unwrap_or("-").to_owned();
         table.add_row([text("url"), text("id"), text("state")]);
     }
-    anstream::println!("{table}");
+    writeln!(out, "{table}")?;
     if let Some(video) = videos.first() {
         let text = |name: &str| video[name].as_str().unwrap_or_default();
-        anstream::println!("\nLook them up:");
-        anstream::println!("  curl {base}/v1/jobs/{id}");
-        anstream::println!("  curl {base}/v1/videos/{}", text("id"));
-        anstream::println!("  curl -G {base}/v1/videos --data-urlencode 'url={}'", text("url"));
-        anstream::println!("  curl '{base}/v1/events?limit=20'");
+        writeln!(out, "\nLook them up:")?;
+        writeln!(out, "  curl {base}/v1/jobs/{id}")?;
+        writeln!(out, "  curl {base}/v1/videos/{}", text("id"))?;
+        writeln!(out, "  curl -G {base}/v1/videos --data-urlencode 'url={}'", text("url"))?;
+        writeln!(out, "  curl '{base}/v1/events?limit=20'")?;
     }
     let all_indexed = videos.iter().all(|video| video["state"] == "indexed");
     if job["state"] != "done" || videos.len() < urls.len() || !all_indexed {

@@ -1,5 +1,6 @@
 //! `health`: asks a running service whether it is alive.
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +36,7 @@ pub async fn run(args: Health) -> anyhow::Result<()> {
     if !answer.status().is_success() {
         bail!("{url} answers {}", answer.status());
     }
-    anstream::println!("alive");
+    writeln!(anstream::stdout(), "alive")?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ pub mod health;
 pub mod serve;
 pub mod simulate;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -47,19 +47,27 @@ enum Command {
     Health(health::Health),
 }
 
+/// Who reads along may have seen enough, as `head` has: that is no failure.
+fn as_far_as_read(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    result.or_else(|error| match error.downcast_ref::<io::Error>() {
+        Some(closed) if closed.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        _ => Err(error),
+    })
+}
+
 /// Runs the command; an error is told on standard error.
 pub async fn run(cli: Cli) -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let result = match cli.command {
         Command::Serve(args) => serve::run(args).await.map(done),
-        Command::Demo(args) => demo::run(args).await.map(done),
-        Command::Simulate(args) => simulate::run(*args).await.map(done),
-        Command::Client(command) => client::run(command).await,
-        Command::Backup(args) => backup::back_up(args).await.map(done),
-        Command::Restore(args) => backup::restore(args).await.map(done),
-        Command::CheckConfig(args) => check_config::run(&args).map(done),
-        Command::Doctor(args) => doctor::run(args).await,
-        Command::Health(args) => health::run(args).await.map(done),
+        Command::Demo(args) => as_far_as_read(demo::run(args).await.map(done)),
+        Command::Simulate(args) => as_far_as_read(simulate::run(*args).await.map(done)),
+        Command::Client(command) => as_far_as_read(client::run(command).await),
+        Command::Backup(args) => as_far_as_read(backup::back_up(args).await.map(done)),
+        Command::Restore(args) => as_far_as_read(backup::restore(args).await.map(done)),
+        Command::CheckConfig(args) => as_far_as_read(check_config::run(&args).map(done)),
+        Command::Doctor(args) => as_far_as_read(doctor::run(args).await),
+        Command::Health(args) => as_far_as_read(health::run(args).await.map(done)),
     };
     result.unwrap_or_else(|error| {
         // Configuration and start errors name their cause themselves.

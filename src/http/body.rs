@@ -96,6 +96,17 @@ pub(super) async fn read_whole(request: Request, limit: usize, deadline: Duratio
     })
 }
 
+/// Does what takes its time, such as to read a body of megabytes, beside the runtime: its threads answer callbacks.
+pub(super) async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Problem::new(Code::Unavailable, "The service is stopping."),
+    })
+}
+
 /// The fields of a JSON object as they came, also those with one name.
 struct Fields<'a>(Vec<(String, &'a RawValue)>);
 

@@ -2,6 +2,8 @@
 //!
 //! Must never show what went wrong inside: that goes to the log, once.
 
+use std::fmt::Display;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -78,6 +80,29 @@ pub(super) struct Fault {
     pub(super) detail: String,
 }
 
+/// Most faults that are named: a body of megabytes can have more than anybody reads.
+const NAMED: usize = 1_000;
+
+/// The faults of a body: all are counted, the first are kept to be named.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Faults {
+    named: Vec<Fault>,
+    count: usize,
+}
+
+impl Faults {
+    pub(super) fn push(&mut self, pointer: impl Display, detail: impl Display) {
+        self.count += 1;
+        if self.named.len() < NAMED {
+            self.named.push(Fault { pointer: pointer.to_string(), detail: detail.to_string() });
+        }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
 /// An error on its way to a client.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
@@ -96,16 +121,19 @@ impl Problem {
         self.code.parts().1
     }
 
-    pub(super) fn faults(faults: Vec<Fault>) -> Self {
-        let detail = match faults.len() {
+    pub(super) fn faults(faults: Faults) -> Self {
+        let detail = match faults.count {
             1 => "One fault was found; nothing was stored.".to_owned(),
+            count if count > NAMED => {
+                format!("{count} faults were found, and the first {NAMED} are named; nothing was stored.")
+            }
             count => format!("{count} faults were found; nothing was stored."),
         };
-        Self { code: Code::Invalid, detail, faults }
+        Self { code: Code::Invalid, detail, faults: faults.named }
     }
 
     /// Faults of a query that has settings in it.
-    pub(super) fn query_faults(faults: Vec<Fault>) -> Self {
+    pub(super) fn query_faults(faults: Faults) -> Self {
         Self { code: Code::BadQuery, ..Self::faults(faults) }
     }
 

@@ -1,13 +1,14 @@
-//! The body of `POST /v1/jobs`: read in one pass that names every fault.
+//! The body of `POST /v1/jobs`: read in one pass that finds every fault.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::body::{self, escape};
-use super::error::{Code, Fault, Problem};
+use super::error::{Code, Faults, Problem};
 use crate::domain::job::{JobOptions, Library, Quality};
 use crate::domain::url::PostUrl;
 
@@ -76,13 +77,13 @@ impl AskedJob {
 }
 
 struct Reader {
-    faults: Vec<Fault>,
+    faults: Faults,
 }
 
 /// Reads a job of at most `most_urls` URLs.
 pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
     let bad_json = |error: serde_json::Error| Problem::new(Code::BadJson, format!("{error}."));
-    let mut reader = Reader { faults: Vec::new() };
+    let mut reader = Reader { faults: Faults::default() };
     let body: Value = serde_json::from_slice(body).map_err(bad_json).inspect(|value: &Value| {
         if value.is_object() {
             body::repeated(body, "labels").iter().for_each(|pointer| reader.fault(pointer, "is there twice"));
@@ -115,7 +116,7 @@ impl Settings {
 /// Reads settings from a query, for bodies that hold nothing but URLs. They have the names of the fields; a label
 /// is `label=key:value`.
 pub(super) fn read_query(query: &str) -> Result<Settings, Problem> {
-    let mut reader = Reader { faults: Vec::new() };
+    let mut reader = Reader { faults: Faults::default() };
     let (mut fields, mut labels) = (Map::new(), Map::new());
     for (name, text) in url::form_urlencoded::parse(query.as_bytes()) {
         let value = match (&*name, &*text) {
@@ -151,8 +152,8 @@ pub(super) fn read_query(query: &str) -> Result<Settings, Problem> {
 }
 
 impl Reader {
-    fn fault(&mut self, pointer: &str, detail: impl Into<String>) {
-        self.faults.push(Fault { pointer: pointer.to_owned(), detail: detail.into() });
+    fn fault(&mut self, pointer: &str, detail: impl Display) {
+        self.faults.push(pointer, detail);
     }
 
     fn settings(&mut self, fields: &mut Map<String, Value>) -> Settings {
@@ -196,7 +197,7 @@ impl Reader {
             for (place, url) in list.iter().enumerate() {
                 match url.as_str().map(PostUrl::parse) {
                     Some(Ok(url)) => urls.push(url),
-                    Some(Err(error)) => self.fault(&format!("/{name}/{place}"), error.to_string()),
+                    Some(Err(error)) => self.fault(&format!("/{name}/{place}"), error),
                     None => self.fault(&format!("/{name}/{place}"), "a string is expected"),
                 }
             }

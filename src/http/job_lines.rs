@@ -1,46 +1,47 @@
 //! A job's URLs as text: one a line, or the `url` column of a CSV file.
 
-use super::error::{Code, Fault, Problem};
-use crate::domain::url::PostUrl;
+use std::fmt::Display;
+
+use super::error::{Code, Faults, Problem};
+use crate::domain::url::{InvalidUrl, PostUrl};
 
 /// The column that holds the URLs.
 const COLUMN: &str = "url";
 
 struct Urls {
     urls: Vec<PostUrl>,
-    faults: Vec<Fault>,
+    faults: Faults,
     count: usize,
     most: usize,
 }
 
 impl Urls {
     fn new(most: usize) -> Self {
-        Self { urls: Vec::new(), faults: Vec::new(), count: 0, most }
+        Self { urls: Vec::new(), faults: Faults::default(), count: 0, most }
     }
 
-    fn fault(&mut self, line: u64, detail: impl std::fmt::Display) {
-        self.faults.push(Fault { pointer: format!("/{line}"), detail: format!("line {line}: {detail}") });
+    fn fault(&mut self, line: u64, detail: impl Display) {
+        self.faults.push(format_args!("/{line}"), format_args!("line {line}: {detail}"));
     }
 
-    /// Takes one; `false` where there are too many to go on.
-    fn take(&mut self, text: &str, line: impl FnOnce() -> u64) -> bool {
+    /// Takes what stands in a line; `false` where there are too many to go on.
+    fn take(&mut self, line: u64, url: Result<PostUrl, impl Display>) -> bool {
         self.count += 1;
         if self.count > self.most {
-            let detail = format!("at most {} URLs make a job", self.most);
-            self.faults = vec![Fault { pointer: String::new(), detail }];
+            self.faults = Faults::default();
+            self.faults.push("", format_args!("at most {} URLs make a job", self.most));
             return false;
         }
-        match PostUrl::parse(text) {
+        match url {
             Ok(url) => self.urls.push(url),
-            Err(error) => self.fault(line(), error),
+            Err(error) => self.fault(line, error),
         }
         true
     }
 
     fn done(mut self) -> Result<Vec<PostUrl>, Problem> {
         if self.count == 0 && self.faults.is_empty() {
-            let detail = "at least one URL is needed".to_owned();
-            self.faults.push(Fault { pointer: String::new(), detail });
+            self.faults.push("", "at least one URL is needed");
         }
         if self.faults.is_empty() { Ok(self.urls) } else { Err(Problem::faults(self.faults)) }
     }
@@ -59,16 +60,14 @@ pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Probl
         if text.is_empty() || text.starts_with(b"#") {
             continue;
         }
-        let goes_on = match std::str::from_utf8(text) {
+        let url = match std::str::from_utf8(text) {
             Ok(text) if holds_two(text) => {
-                urls.count += 1;
-                urls.fault(line, "more than one URL; curl keeps lines with --data-binary, not with -d");
-                true
+                Err("more than one URL; curl keeps lines with --data-binary, not with -d".to_owned())
             }
-            Ok(text) => urls.take(text, || line),
-            Err(_) => urls.take("\0", || line),
+            Ok(text) => PostUrl::parse(text).map_err(|error| error.to_string()),
+            Err(_) => Err(InvalidUrl::NotAUrl.to_string()),
         };
-        if !goes_on {
+        if !urls.take(line, url) {
             break;
         }
     }
@@ -96,24 +95,37 @@ pub(super) fn read_csv(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem
         urls.fault(1, format_args!("a head with a column `{COLUMN}`, cut by commas, is expected"));
         return urls.done();
     };
+    let mut lines = Lines { body, at: 0, line: 1 };
     for row in reader.byte_records() {
         // Reading bytes from memory with rows of any length can't fail.
         let Ok(row) = row else { continue };
-        let start = row.position().map_or(0, csv::Position::byte);
+        let line = lines.reach(row.position().map_or(0, csv::Position::byte));
         let text = row.get(column).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
-        if !urls.take(text, || line_of(body, start)) {
+        if !urls.take(line, PostUrl::parse(text)) {
             break;
         }
     }
     urls.done()
 }
 
-/// The line of what comes after this place; blank lines before it belong to nothing.
-fn line_of(body: &[u8], start: u64) -> u64 {
-    let start = usize::try_from(start).unwrap_or(usize::MAX).min(body.len());
-    let blank = body[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    let before = body[..start + blank].iter().filter(|byte| **byte == b'\n').count();
-    before as u64 + 1
+/// Counts lines on the way through a text, each byte once.
+struct Lines<'a> {
+    body: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of what comes after this place, which lies behind all that were asked for; blank lines before it
+    /// belong to nothing.
+    fn reach(&mut self, place: u64) -> u64 {
+        let place = usize::try_from(place).unwrap_or(usize::MAX).clamp(self.at, self.body.len());
+        let blank = self.body[place..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let passed = &self.body[self.at..place + blank];
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.at = place + blank;
+        self.line
+    }
 }
 
 #[cfg(test)]
@@ -165,5 +177,13 @@ mod tests {
         assert!(words(read_csv(b"", 9)).contains("a column `url`"));
         let said = words(read_csv(b"url\nhttps://youtu.be/a\n\nnonsense\n", 9));
         assert!(said.contains("line 4: not a URL"), "{said}");
+    }
+
+    #[test]
+    fn a_faulty_row_has_its_line_whatever_stands_before_it() {
+        let body = b"n,url\r\n\"a\nb\",nope\n\r\n\n1,https://youtu.be/a\n2,nope\n\n\n\"c\n\n\",nope\n3,nope";
+        let said = words(read_csv(body, 9));
+        let lines: Vec<_> = said.split("line ").skip(1).map(|rest| rest.split(':').next().unwrap()).collect();
+        assert_eq!(lines, ["2", "7", "10", "13"], "{said}");
     }
 }

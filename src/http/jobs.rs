@@ -24,6 +24,8 @@ use crate::store::{Awaited, CreatedJob, Decision, IdempotencyKey, JobFilter, New
 
 /// Most bytes of a job's body.
 pub const BODY: usize = 8 * 1024 * 1024;
+/// One that is longer holds up whoever waits for it.
+const LONG: usize = 64 * 1024;
 
 /// Submits a job: up to 10,000 URLs, platforms mixed.
 ///
@@ -39,7 +41,7 @@ pub const BODY: usize = 8 * 1024 * 1024;
         (status = 408, description = "The body took too long."),
         (status = 413, description = "The body is larger than 8 MiB."),
         (status = 415, description = "Another content type."),
-        (status = 422, description = "Faults in the body, each named; or the key came with another request before.")
+        (status = 422, description = "Faults in the body, the first 1,000 of them named; or the key came with another request before.")
     ))]
 pub(super) async fn submit_job(
     State(context): State<Context>,
@@ -59,28 +61,28 @@ pub(super) async fn submit_job(
     let settings = job_body::read_query(&query)?;
     let most = context.limits.urls_per_job;
     let body = body::read_whole(request, BODY, context.limits.body_timeout).await?;
-    let asked = match kind {
-        Kind::Json => job_body::read(&body, most)?,
-        Kind::Lines => settings.with(job_lines::read_lines(&body, most)?),
-        Kind::Csv => settings.with(job_lines::read_csv(&body, most)?),
+    let is_long = body.len() > LONG;
+    let read = move || {
+        let asked = match kind {
+            Kind::Json => job_body::read(&body, most)?,
+            Kind::Lines => settings.with(job_lines::read_lines(&body, most)?),
+            Kind::Csv => settings.with(job_lines::read_csv(&body, most)?),
+        };
+        Ok::<_, Problem>((asked.dry_run, new_job(asked, caller, key)))
     };
-    take(&context, caller, asked, key).await
+    let (is_dry, job) = if is_long { body::beside(read).await? } else { read() }?;
+    take(&context, job, is_dry).await
 }
 
-/// Takes a job that has no faults, or says what would become of it.
-async fn take(
-    context: &Context,
-    caller: Caller,
-    asked: AskedJob,
-    key: Option<String>,
-) -> Result<Response, Problem> {
+/// A job that has no faults, made ready for the store.
+fn new_job(asked: AskedJob, caller: Caller, key: Option<String>) -> NewJob {
     let at = clock::now();
     let idempotency = key.map(|key| IdempotencyKey {
         caller: caller.name.clone().unwrap_or_default(),
         key,
         request: asked.fingerprint(),
     });
-    let job = NewJob {
+    NewJob {
         id: JobId::new(at),
         at,
         created_by: caller.name,
@@ -88,8 +90,12 @@ async fn take(
         urls: fold(asked.urls),
         force: asked.force,
         idempotency,
-    };
-    if asked.dry_run {
+    }
+}
+
+/// Takes a job, or says what would become of it.
+async fn take(context: &Context, job: NewJob, is_dry: bool) -> Result<Response, Problem> {
+    if is_dry {
         return Ok(Json(context.store.plan_job(&job).await?).into_response());
     }
     let (job, is_again) = match context.store.create_job(job).await? {

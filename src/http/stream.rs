@@ -68,8 +68,12 @@ pub(super) async fn stream_events(
         }
     };
     let filter = filters.read(&context, after, PAGE).await?.ok_or_else(|| Problem::not_found("task"))?;
-    let reader =
-        Reader { follower: context.store.follow(filter), ready: VecDeque::new(), stop: context.stop.clone() };
+    let reader = Reader {
+        follower: context.store.follow(filter),
+        ready: VecDeque::new(),
+        stop: context.stop.clone(),
+        heartbeat: HEARTBEAT,
+    };
     Ok(Sse::new(stream::unfold(reader, Reader::next)))
 }
 
@@ -77,17 +81,33 @@ struct Reader {
     follower: Follower,
     ready: VecDeque<Arc<Event>>,
     stop: CancellationToken,
+    /// Between two signs of life.
+    heartbeat: Duration,
 }
 
 impl Reader {
     async fn next(mut self) -> Option<(Result<sse::Event, Infallible>, Self)> {
-        if let Some(event) = self.ready.pop_front() {
-            return Some((Ok(render(&event)), self));
-        }
-        let heartbeat = tokio::time::sleep(HEARTBEAT);
+        let heartbeat = tokio::time::sleep(self.heartbeat);
         tokio::pin!(heartbeat);
         loop {
-            let found = tokio::select! {
+            if let Some(event) = self.ready.pop_front() {
+                return Some((Ok(render(&event)), self));
+            }
+            if self.stop.is_cancelled() {
+                return None;
+            }
+            match self.follower.read().await {
+                Ok(events) if !events.is_empty() => {
+                    self.ready.extend(events);
+                    continue;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a stream of events ends; its reader may come back");
+                    return None;
+                }
+            }
+            tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return None,
                 () = &mut heartbeat => {
@@ -95,17 +115,7 @@ impl Reader {
                     let id = self.follower.cursor().to_string();
                     return Some((Ok(sse::Event::default().comment("alive").id(id)), self));
                 }
-                found = self.follower.next() => found,
-            };
-            match found {
-                Ok(events) => self.ready.extend(events),
-                Err(error) => {
-                    tracing::warn!(%error, "a stream of events ends; its reader may come back");
-                    return None;
-                }
-            }
-            if let Some(event) = self.ready.pop_front() {
-                return Some((Ok(render(&event)), self));
+                () = self.follower.news() => {}
             }
             tokio::select! {
                 () = self.stop.cancelled() => return None,
@@ -118,4 +128,62 @@ impl Reader {
 fn render(event: &Event) -> sse::Event {
     let data = serde_json::to_string(event).unwrap_or_default();
     sse::Event::default().id(event.seq.to_string()).event(event.kind.as_str()).data(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::domain::id::JobId;
+    use crate::domain::job::{JobOptions, Library, Quality};
+    use crate::domain::plan::fold;
+    use crate::domain::time::Timestamp;
+    use crate::domain::url::PostUrl;
+    use crate::store::{EventFilter, NewJob, Policy, Store};
+
+    /// A look into the file that takes longer than the pause between two signs of life must bring something all the
+    /// same; here each takes longer.
+    #[tokio::test]
+    async fn a_sign_of_life_cuts_no_read_off() {
+        const HOUR: Duration = Duration::from_secs(3_600);
+        let policy = Policy {
+            poll_after: HOUR,
+            urls_per_task: 50,
+            probe_after: HOUR,
+            settle_after: HOUR,
+            deadline: HOUR,
+            hint_interval: HOUR,
+        };
+        let at = Timestamp::from_millis(1_800_000_000_000);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scrapehook.db");
+        let (store, writer) = Store::open(&path, "http://upstream", false, policy, at).await.unwrap();
+        let writer = tokio::spawn(writer.run());
+        let options = JobOptions {
+            unique_id: None,
+            folder_id: None,
+            quality: Quality::P360,
+            library: Library::Private,
+            labels: BTreeMap::new(),
+        };
+        let urls = fold(vec![PostUrl::parse("https://youtu.be/a").unwrap()]);
+        let (id, created_by, idempotency) = (JobId::new(at), None, None);
+        let job = NewJob { id, at, created_by, options, urls, force: false, idempotency };
+        store.create_job(job).await.unwrap();
+        let mut reader = Reader {
+            follower: store.follow(EventFilter { limit: PAGE, ..EventFilter::default() }),
+            ready: VecDeque::new(),
+            stop: CancellationToken::new(),
+            heartbeat: Duration::ZERO,
+        };
+        for wanted in ["job.created", "task.queued", "alive"] {
+            let (sent, rest) = reader.next().await.unwrap();
+            assert!(format!("{sent:?}").contains(wanted), "{sent:?}");
+            reader = rest;
+        }
+        drop(reader);
+        store.close();
+        writer.await.unwrap();
+    }
 }

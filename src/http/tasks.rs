@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Context;
 use super::auth::Caller;
 use super::body::{self, escape};
-use super::error::{Code, Fault, Problem};
+use super::error::{Code, Faults, Problem};
 use super::jobs::WaitParams;
 use super::query::{self, NoParams, Page, Params};
 use super::wait;
@@ -155,21 +155,18 @@ const ID_CHARS: usize = 256;
 fn adopt_body(bytes: &[u8]) -> Result<String, Problem> {
     let body: Value =
         serde_json::from_slice(bytes).map_err(|error| Problem::new(Code::BadJson, format!("{error}.")))?;
-    let fault =
-        |pointer: &str, detail: &str| Fault { pointer: pointer.to_owned(), detail: detail.to_owned() };
+    let mut faults = Faults::default();
     let Value::Object(fields) = body else {
-        return Err(Problem::faults(vec![fault("", "an object is expected")]));
+        faults.push("", "an object is expected");
+        return Err(Problem::faults(faults));
     };
-    let mut faults: Vec<Fault> = fields
-        .keys()
-        .filter(|name| *name != "upstream_id")
-        .map(|name| fault(&format!("/{}", escape(name)), "unknown field"))
-        .collect();
-    faults.extend(body::repeated(bytes, "").iter().map(|pointer| fault(pointer, "is there twice")));
+    for name in fields.keys().filter(|name| *name != "upstream_id") {
+        faults.push(format_args!("/{}", escape(name)), "unknown field");
+    }
+    body::repeated(bytes, "").iter().for_each(|pointer| faults.push(pointer, "is there twice"));
     let id = fields.get("upstream_id").and_then(Value::as_str).map(str::trim).unwrap_or_default();
     if id.is_empty() || id.chars().count() > ID_CHARS || id.contains(char::is_control) {
-        faults
-            .push(fault("/upstream_id", "upstream's taskId is expected, a string of at most 256 characters"));
+        faults.push("/upstream_id", "upstream's taskId is expected, a string of at most 256 characters");
     }
     if faults.is_empty() { Ok(id.to_owned()) } else { Err(Problem::faults(faults)) }
 }

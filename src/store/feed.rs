@@ -77,36 +77,31 @@ impl Follower {
         self.filter.after
     }
 
-    /// The events that the filter lets pass since the last call; waits until there is one, or until everything
-    /// that was committed meanwhile is looked at.
+    /// The events that the filter lets pass since the last call, as far as one look brings them; none where
+    /// everything that was committed meanwhile is looked at.
     ///
     /// # Errors
     /// [`ReadError`]: nothing was skipped, it can be asked again.
-    pub async fn next(&mut self) -> Result<Vec<Arc<Event>>, ReadError> {
-        loop {
-            self.seen.borrow_and_update();
-            if let Some((events, last)) = self.recent() {
-                let is_news = last > self.filter.after;
-                self.filter.after = last;
-                if is_news {
-                    return Ok(events);
-                }
-            } else {
-                let last = self.store.last_seq().await?;
-                let events = self.store.events(&self.filter).await?;
-                let is_full = events.len() >= usize::try_from(self.filter.limit).unwrap_or(usize::MAX);
-                let is_news = last > self.filter.after || !events.is_empty();
-                self.filter.after = match events.last() {
-                    Some(event) if is_full => event.seq,
-                    newest => newest.map_or(last, |event| event.seq.max(last)),
-                };
-                if is_news {
-                    return Ok(events.into_iter().map(Arc::new).collect());
-                }
-            }
-            if self.seen.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
+    pub async fn read(&mut self) -> Result<Vec<Arc<Event>>, ReadError> {
+        self.seen.borrow_and_update();
+        if let Some((events, last)) = self.recent() {
+            self.filter.after = last;
+            return Ok(events);
+        }
+        let last = self.store.last_seq().await?;
+        let events = self.store.events(&self.filter).await?;
+        let is_full = events.len() >= usize::try_from(self.filter.limit).unwrap_or(usize::MAX);
+        self.filter.after = match events.last() {
+            Some(event) if is_full => event.seq,
+            newest => newest.map_or(last, |event| event.seq.max(last)),
+        };
+        Ok(events.into_iter().map(Arc::new).collect())
+    }
+
+    /// Waits until something was committed since the last look.
+    pub async fn news(&mut self) {
+        if self.seen.changed().await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 

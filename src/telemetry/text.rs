@@ -3,7 +3,7 @@
 
 use prometheus_client::registry::Registry;
 
-/// The media type of [`encode`].
+/// The media type of what is shown.
 pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// All metrics of the registry.

@@ -38,13 +38,13 @@ impl Binary {
         binary
             .set("SERVER__LISTEN", "127.0.0.1:0")
             .set("STORE__PATH", &path)
-            .set("UPSTREAM__BASE_URL", "http://127.0.0.1:9")
+            .set("UPSTREAM__BASE_URL", &format!("http://{}", free_address()))
             .set("UPSTREAM__API_KEY", UPSTREAM_KEY)
     }
 
     /// On an address of its own, with this upstream, and as fast as it goes.
     pub async fn with_upstream(url: &str) -> Self {
-        let address = free_address().await.to_string();
+        let address = free_address().to_string();
         Self::new()
             .set("SERVER__LISTEN", &address)
             .set("SERVER__PUBLIC_URL", &format!("http://{address}"))

@@ -1,74 +1,16 @@
-//! `submit`, `watch` and `events --follow`: one job at most, and nothing lost, whatever happens to the connection.
+//! `submit`: one job at most, whatever happens to the connection, and every fault told before it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::process::Stdio;
 use std::thread;
 
 use scrapehook::simulator::{Faults, Settings};
 use serde_json::{Value, json};
 
-use crate::binary::{Binary, run, signal};
+use crate::binary::{Binary, run};
 use crate::client::Shop;
-use crate::support::{DEADLINE, NEVER, Setup, mixed_urls, simulator};
-
-/// A client that runs meanwhile; killed where a test fails.
-struct Running {
-    child: Child,
-    out: Receiver<String>,
-    err: Receiver<String>,
-}
-
-fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
-    let (tell, hear) = mpsc::channel();
-    thread::spawn(move || {
-        let lines = BufReader::new(stream).lines();
-        lines.map_while(Result::ok).take_while(|line| tell.send(line.clone()).is_ok()).for_each(drop);
-    });
-    hear
-}
-
-impl Running {
-    fn start(client: &Binary, arguments: &[&str]) -> Self {
-        let mut child = client.command(arguments).spawn().unwrap();
-        let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
-        Self { child, out, err }
-    }
-
-    /// Waits until it says this on standard error; gives the line.
-    fn says(&self, words: &str) -> String {
-        let mut said = Vec::new();
-        loop {
-            let line = self.err.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("no `{words}` in {said:?}"));
-            if line.contains(words) {
-                return line;
-            }
-            said.push(line);
-        }
-    }
-
-    /// Waits until it has ended; gives the exit code and what was not read of standard output and error.
-    fn ended(mut self) -> (i32, Vec<String>, Vec<String>) {
-        let rest = |lines: &Receiver<String>| {
-            let next = || match lines.recv_timeout(DEADLINE) {
-                Ok(line) => Some(line),
-                Err(mpsc::RecvTimeoutError::Disconnected) => None,
-                Err(mpsc::RecvTimeoutError::Timeout) => panic!("it does not end"),
-            };
-            std::iter::from_fn(next).collect::<Vec<_>>()
-        };
-        let (out, err) = (rest(&self.out), rest(&self.err));
-        (self.child.wait().unwrap().code().unwrap_or(-1), out, err)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::support::{Setup, simulator};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_submit_prints_the_jobs_id_and_how_to_follow_it() {
@@ -277,82 +219,4 @@ async fn a_video_that_failed_beside_an_indexed_one_is_told_and_counts() {
     });
     assert!(is_told);
     service.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ctrl_c_leaves_the_job_running_and_says_how_to_come_back() {
-    let shop = Shop::waiting().await;
-    for arguments in [&["submit", "https://youtu.be/a", "--wait"][..], &["watch"]] {
-        let jobs = shop.service.items("/v1/jobs").await;
-        let job = jobs.first().map(|job| job["id"].as_str().unwrap().to_owned());
-        let arguments: Vec<&str> = arguments.iter().copied().chain(job.as_deref()).collect();
-        let running = Running::start(&shop.client, &arguments);
-        running.says("is running");
-        signal(running.child.id(), "-INT");
-        let said = running.says("Come back with: scrapehook watch job_");
-        let (code, out, _) = running.ended();
-        assert_eq!((code, out.len()), (130, 0));
-        let job = said.rsplit(' ').next().unwrap();
-        assert_eq!(shop.service.get(&format!("/v1/jobs/{job}")).await["state"], "running");
-    }
-    shop.service.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_watches_or_follows_comes_through_a_restart() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let server = Binary::with_upstream(&upstream.url()).await;
-    let mut serving = server.serve(&[]);
-    let client = Binary::bare().set("URL", &serving.base);
-    let follower = Running::start(&client, &["events", "--follow", "--after", "0", "--json"]);
-    let (_, job, _) = client.run(&["submit", "https://youtu.be/a"]);
-    let job = job.trim();
-    upstream.until(|upstream| upstream.submitted() == 1).await;
-    let watcher = Running::start(&client, &["watch", job]);
-    watcher.says("is running");
-    serving.stopped();
-    follower.says("Trying again");
-    watcher.says("Trying again");
-    let again = server.serve(&[]);
-    follower.says("Connected again");
-    watcher.says("Connected again");
-    let url = upstream.submits()[0].body.callback_url.clone().unwrap();
-    let told = reqwest::Client::new().post(url).body(r#"{"status":"FAILED"}"#).send().await.unwrap();
-    assert_eq!(told.status(), 200);
-    let (code, out, _) = watcher.ended();
-    assert_eq!(code, 1);
-    assert!(out[0].contains("is failed"), "{out:?}");
-    // Every event once, in order, up to the end of the job.
-    for seq in 1.. {
-        let line = follower.out.recv_timeout(DEADLINE).unwrap();
-        let event: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(event["seq"], seq);
-        if event["kind"] == "job.settled" {
-            break;
-        }
-    }
-    drop(again);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn following_starts_at_now_and_shows_what_comes() {
-    let shop = Shop::waiting().await;
-    shop.service.submit(&mixed_urls(1)).await;
-    shop.task_in("accepted").await;
-    let before = shop.service.items("/v1/events").await.len();
-    let follower = Running::start(&shop.client, &["events", "--follow"]);
-    let mut line = None;
-    let hear = async {
-        while line.is_none() {
-            shop.service.call("/v1/pause", Value::Null).await;
-            shop.service.call("/v1/resume", Value::Null).await;
-            line = follower.out.try_recv().ok();
-        }
-    };
-    tokio::time::timeout(DEADLINE, hear).await.expect("news in time");
-    let line = line.unwrap();
-    let seq: usize = line.split_whitespace().next().unwrap().parse().unwrap();
-    assert!(seq > before && line.contains(" sending."), "{line}");
-    shop.service.stop().await;
-    follower.says("Trying again");
 }

@@ -15,7 +15,7 @@ use crate::support::{Setup, free_address, mixed_urls, simulator};
 #[tokio::test]
 async fn callbacks_come_in_where_they_may_and_nothing_else_does() {
     let upstream = simulator(Settings::default()).await;
-    let own = free_address().await.to_string();
+    let own = free_address().to_string();
     let setup = Setup::new(&upstream.url()).await.set("CALLBACK__LISTEN", &own);
     let service = setup.set("SERVER__PUBLIC_URL", &format!("http://{own}")).start().await;
     let job = service.submit(&mixed_urls(3)).await;

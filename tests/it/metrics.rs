@@ -107,7 +107,7 @@ async fn strangers_make_no_labels() {
 #[tokio::test]
 async fn metrics_have_a_listener_of_their_own_and_need_a_key_there_as_well() {
     let upstream = simulator(Settings::default()).await;
-    let own = free_address().await.to_string();
+    let own = free_address().to_string();
     let setup = Setup::new(&upstream.url()).await.set("METRICS__LISTEN", &own);
     let service = setup.set("AUTH__API_KEYS", "prometheus:read:key-of-prometheus").start().await;
     let ask = async |base: &str, path: &str, key: &str| {

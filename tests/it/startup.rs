@@ -10,7 +10,7 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::binary::{API_KEY, Binary, CALLBACK_SECRET, refusal, run};
-use crate::support::{DEADLINE, UPSTREAM_KEY, mixed_urls, simulator};
+use crate::support::{DEADLINE, UPSTREAM_KEY, free_address, mixed_urls, simulator};
 
 #[test]
 fn a_wrong_setting_is_one_line_that_names_it() {
@@ -123,12 +123,13 @@ fn a_database_stays_with_its_upstream_and_its_instance() {
     assert!(line.contains("store.path") && line.contains("in use"), "{line}");
     assert_eq!(serving.terminate().0, 0);
 
-    let other = binary.set("UPSTREAM__BASE_URL", "http://127.0.0.1:10");
+    let url = format!("http://{}", free_address());
+    let other = binary.set("UPSTREAM__BASE_URL", &url);
     let line = other.refused(&["serve"]);
     assert!(line.contains("upstream.base_url") && line.contains("--accept-upstream-change"), "{line}");
     assert_eq!(other.serve(&["--accept-upstream-change"]).terminate().0, 0);
     assert_eq!(other.serve(&[]).terminate().0, 0, "it is the upstream of this file now");
-    let slash = other.set("UPSTREAM__BASE_URL", "http://127.0.0.1:10/");
+    let slash = other.set("UPSTREAM__BASE_URL", &format!("{url}/"));
     assert_eq!(slash.serve(&[]).terminate().0, 0, "a slash makes no other upstream");
 }
 

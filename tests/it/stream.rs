@@ -1,15 +1,21 @@
 //! `/v1/events/stream`: every event once, in order, after its commit, whoever hangs up in between.
 
 use std::collections::VecDeque;
+#[cfg(target_os = "linux")]
+use std::time::Instant;
 
+#[cfg(target_os = "linux")]
+use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use scrapehook::simulator::Settings;
 use serde_json::{Value, json};
 
 use crate::aftermath::number;
-use crate::support::{DEADLINE, NEVER, Service, Setup, mixed_urls, simulator};
+#[cfg(target_os = "linux")]
+use crate::binary::Process;
+use crate::support::{DEADLINE, NEVER, Setup, mixed_urls, simulator};
 
 /// One stream as a browser reads it.
 struct Stream {
@@ -19,8 +25,7 @@ struct Stream {
 }
 
 impl Stream {
-    async fn open(service: &Service, path: &str, last: Option<i64>) -> Self {
-        let mut request = service.request(Method::GET, path);
+    async fn open(mut request: RequestBuilder, last: Option<i64>) -> Self {
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
@@ -53,11 +58,12 @@ impl Stream {
 async fn a_stream_starts_at_now_or_after_the_last_event_seen() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
     let service = Setup::new(&upstream.url()).await.start().await;
+    let get = |path: &str| service.request(Method::GET, path);
     let first = service.submit(&mixed_urls(1)).await;
     service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let listed = service.items("/v1/events").await;
-    let mut now = Stream::open(&service, "/v1/events/stream", None).await;
-    let mut all = Stream::open(&service, "/v1/events/stream", Some(0)).await;
+    let mut now = Stream::open(get("/v1/events/stream"), None).await;
+    let mut all = Stream::open(get("/v1/events/stream"), Some(0)).await;
     for event in &listed {
         let (seq, kind, data) = all.next().await.unwrap();
         assert_eq!((&json!(seq), &json!(kind), &data), (&event["seq"], &event["kind"], event));
@@ -70,11 +76,11 @@ async fn a_stream_starts_at_now_or_after_the_last_event_seen() {
         assert_eq!(service.get(&format!("/v1/jobs/{second}")).await["id"], second);
     }
     let mut filtered =
-        Stream::open(&service, &format!("/v1/events/stream?job={first}&kind=task.accepted"), Some(0)).await;
+        Stream::open(get(&format!("/v1/events/stream?job={first}&kind=task.accepted")), Some(0)).await;
     assert_eq!(filtered.next().await.unwrap().2["job_id"], first);
     let task = listed.iter().find(|event| event["task_id"].is_string()).unwrap();
     let upstream_id = upstream.submits()[0].task_id.clone().unwrap();
-    let mut of_task = Stream::open(&service, &format!("/v1/events/stream?task={upstream_id}"), Some(0)).await;
+    let mut of_task = Stream::open(get(&format!("/v1/events/stream?task={upstream_id}")), Some(0)).await;
     assert_eq!(of_task.next().await.unwrap().2["task_id"], task["task_id"]);
     service.stop().await;
     for stream in [&mut now, &mut all, &mut filtered, &mut of_task] {
@@ -121,7 +127,8 @@ async fn a_reader_that_is_cut_again_and_again_sees_every_event_once() {
     let read = async {
         let (mut last, mut seen, mut cuts) = (0, Vec::new(), 0);
         while seen.len() < 10_000 {
-            let mut stream = Stream::open(&service, "/v1/events/stream", Some(last)).await;
+            let mut stream =
+                Stream::open(service.request(Method::GET, "/v1/events/stream"), Some(last)).await;
             // A hundred cuts at least; then it may read on to the end.
             for _ in 0..random.random_range(1..150) {
                 if seen.len() >= 10_000 {
@@ -146,22 +153,41 @@ async fn a_reader_that_is_cut_again_and_again_sees_every_event_once() {
     service.stop().await;
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_streams_hear_of_everything() {
-    const STREAMS: usize = 300;
-    rlimit::increase_nofile_limit(3 * STREAMS as u64 + 512).unwrap();
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
-    let mut streams = Vec::new();
-    for _ in 0..STREAMS {
-        streams.push(Stream::open(&service, "/v1/events/stream?kind=job.settled", None).await);
+async fn a_thousand_streams_hear_of_everything() {
+    const STREAMS: usize = 1_000;
+    // The service has raised its own limit when it serves.
+    let service = Process::idle(Settings::default(), |binary| binary).await;
+    rlimit::increase_nofile_limit(STREAMS as u64 + 512).unwrap();
+    let before = service.serving.memory();
+    let path = format!("{}/v1/events/stream", service.serving.base);
+    let started = Instant::now();
+    let mut streams = join_all((0..STREAMS).map(|_| Stream::open(service.client.get(&path), None))).await;
+    println!("{STREAMS} streams are open after {:?}", started.elapsed());
+    // Each job has one URL more than the one before, and so one new task.
+    for urls in 1..=3 {
+        assert_eq!(service.submit(urls).await, 202);
+        // The answer leaves after the commit.
+        let committed = Instant::now();
+        let first = join_all(streams.iter_mut().map(Stream::next)).await;
+        println!("each has the event {:?} after the commit's answer", committed.elapsed());
+        assert_eq!(first[0].as_ref().unwrap().1, "job.created");
+        assert!(first.iter().all(|event| *event == first[0]), "{first:?}");
+        let rest = join_all(streams.iter_mut().map(async |stream| {
+            let mut events = vec![stream.next().await.unwrap()];
+            while events.last().unwrap().1 != "task.accepted" {
+                events.push(stream.next().await.unwrap());
+            }
+            events
+        }))
+        .await;
+        assert!(rest.iter().all(|events| *events == rest[0]), "{rest:?}");
     }
-    for n in 0..3 {
-        let job = service.submit(&[format!("https://youtu.be/post{n}")]).await;
-        service.until_settled(&job).await;
-        for stream in &mut streams {
-            assert_eq!(stream.next().await.unwrap().2["job_id"], job);
-        }
+    let each = service.serving.memory().saturating_sub(before) / STREAMS as u64;
+    println!("a stream holds {each} bytes");
+    assert_eq!(service.serving.terminate().0, 0);
+    for stream in &mut streams {
+        while stream.next().await.is_some() {}
     }
-    service.stop().await;
 }

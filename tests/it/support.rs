@@ -1,6 +1,6 @@
 //! The real service on a free port, a real SQLite file in a folder of its own, and the simulator.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -11,7 +11,6 @@ use scrapehook::config::Config;
 use scrapehook::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -25,13 +24,13 @@ pub const UPSTREAM_KEY: &str = "upstream-key-that-must-not-show";
 
 /// An address that stays free until it is bound: below the ports that the system hands out by itself, and
 /// never given twice by this process.
-pub async fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
     loop {
         let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if TcpListener::bind(address).await.is_ok() {
+        if TcpListener::bind(address).is_ok() {
             return address;
         }
     }
@@ -49,7 +48,7 @@ pub struct Setup {
 
 impl Setup {
     pub async fn new(upstream: &str) -> Self {
-        let address = free_address().await;
+        let address = free_address();
         Self {
             folder: tempfile::tempdir().unwrap(),
             upstream: upstream.to_owned(),

@@ -152,7 +152,15 @@ impl Api {
             Ok(response) => response.map_err(|error| self.lost(error))?,
             Err(_) => return Err(ClientError::Lost(format!("{} does not answer", self.address()))),
         };
-        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        let kind =
+            response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream") {
+            return Err(self.stranger("something that is no stream of events"));
+        }
+        Ok(response)
     }
 
     async fn whole(&self, request: RequestBuilder, within: Duration) -> Result<Answer, ClientError> {
@@ -160,10 +168,11 @@ impl Api {
         if !response.status().is_success() {
             return Err(self.refusal(response).await);
         }
+        let status = response.status();
         let is_again = response.headers().get("idempotent-replayed").is_some();
         let text = response.text().await.map_err(|error| self.lost(error))?;
         let value = serde_json::from_str(&text).map_err(|_| self.stranger("something that is not JSON"))?;
-        Ok(Answer { text, value, is_again })
+        Ok(Answer { status, text, value, is_again })
     }
 
     /// Why there is no answer.
@@ -186,7 +195,8 @@ impl Api {
         })
     }
 
-    fn stranger(&self, what: &str) -> ClientError {
+    /// Whoever answers so is not the service.
+    pub(super) fn stranger(&self, what: &str) -> ClientError {
         let address = self.address();
         ClientError::Refused(format!(
             "{address} answers {what}: it is no scrapehook; {URL_VARIABLE} or --server names another address"
@@ -239,6 +249,7 @@ fn key() -> Result<Option<HeaderValue>, ClientError> {
 /// An answer, as it came and to look into.
 #[derive(Debug)]
 pub(super) struct Answer {
+    pub(super) status: StatusCode,
     pub(super) text: String,
     pub(super) value: Value,
     /// Whether it stands for an earlier request with the same `Idempotency-Key`.

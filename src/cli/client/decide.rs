@@ -1,9 +1,10 @@
 //! What an operator decides: `cancel`, `retry`, `adopt`, `refresh`, `pause`, `resume`.
 
 use clap::Args;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::api::{Service, id};
+use super::api::{Answer, Service, id};
 use super::jobs::show_end;
 use super::output::{Output, note, text};
 use super::tasks::show_task;
@@ -28,7 +29,7 @@ pub struct Cancel {
 
 const RETRY: &str = "\
 The new task is sent and charged like any other. Of an unconfirmed task this says: it was not taken, or may be paid \
-again.
+again. Where other tasks have all of its URLs by now, no new one is made, and the old one is shown.
 
 Examples:
   Send again what failed, and look at the new task:
@@ -119,10 +120,18 @@ pub(super) async fn cancel(args: Cancel) -> anyhow::Result<()> {
 }
 
 pub(super) async fn retry(args: Retry) -> anyhow::Result<()> {
-    let task = decide(&args.service, &["tasks", &args.task, "retry"], None, false).await?;
-    if !args.service.json {
-        let follow = args.service.command(&format!("events --task {} --follow", text(&task, "id")));
+    let answer = decide(&args.service, &["tasks", &args.task, "retry"], None, false).await?;
+    if args.service.json {
+        return Ok(());
+    }
+    if answer.status == StatusCode::ACCEPTED {
+        let follow = args.service.command(&format!("events --task {} --follow", text(&answer.value, "id")));
         note(&format!("This is the new task. Follow it with: {follow}"));
+    } else {
+        let find = args.service.command("tasks --url URL");
+        note(&format!(
+            "No new task was needed: other tasks have all of its URLs by now. Find them with: {find}"
+        ));
     }
     Ok(())
 }
@@ -150,10 +159,10 @@ async fn decide(
     path: &[&str],
     body: Option<&Value>,
     is_job: bool,
-) -> anyhow::Result<Value> {
+) -> anyhow::Result<Answer> {
     let answer = service.connect()?.post(path, body).await?;
     Output::new().answer(service.json, &answer, if is_job { show_end } else { show_task })?;
-    Ok(answer.value)
+    Ok(answer)
 }
 
 async fn send(service: &Service, what: &str) -> anyhow::Result<()> {

@@ -105,23 +105,32 @@ async fn follow(
     loop {
         match stream.next().await {
             Ok(sent) => {
+                // Not before: something that only takes connections would be asked again and again.
+                patience.heard();
                 sent.data.as_deref().map_or(Ok(()), &mut show)?;
                 after = sent.id.unwrap_or(after);
             }
             Err(error) => {
-                patience.bear(error).await?;
-                stream = patience.ask(async || Stream::open(api, query, &after).await).await?;
+                let mut error = error;
+                stream = loop {
+                    patience.bear(error).await?;
+                    match Stream::open(api, query, &after).await {
+                        Ok(stream) => break stream,
+                        Err(again) => error = again,
+                    }
+                };
             }
         }
     }
 }
 
 /// Prints an event as it came, or as a line for people.
-fn show(output: &mut Output, is_json: bool, event: &str) -> std::io::Result<()> {
+fn show(output: &mut Output, is_json: bool, raw: &str) -> std::io::Result<()> {
+    // Also for programs: what a stream brings was not looked into before.
+    let event: Value = serde_json::from_str(raw)?;
     if is_json {
-        return output.line(event);
+        return output.json(raw);
     }
-    let event: Value = serde_json::from_str(event)?;
     let about = ["video_id", "task_id", "job_id"].iter().map(|name| text(&event, name));
     let about = about.into_iter().find(|id| !id.is_empty()).unwrap_or_default();
     let kind = text(&event, "kind");

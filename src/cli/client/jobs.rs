@@ -65,6 +65,11 @@ pub(super) async fn run(args: Jobs) -> anyhow::Result<()> {
             list::print(&api, &["jobs", job, "urls"], query, &args.paging, is_json, show_urls).await
         }
         Some(job) => {
+            // With --urls they would be of its URLs.
+            if args.state.is_some() {
+                return Err(list::beside_id("--state").into());
+            }
+            args.paging.refuse_beside_id()?;
             let answer = api.get(&["jobs", job], &Query::new()).await?;
             Ok(Output::new().answer(is_json, &answer, show)?)
         }

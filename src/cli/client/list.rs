@@ -13,15 +13,35 @@ use super::output::{Output, note};
 /// The API's longest page: the fewest questions where everything is wanted.
 const LONGEST: &str = "500";
 
+/// What the API gives where nothing else is asked for.
+const USUAL: &str = "50";
+
 /// How much of a list.
 #[derive(Args, Clone, Debug)]
 pub struct Paging {
-    /// How many at most
-    #[arg(long, value_name = "N", default_value = "50")]
-    limit: String,
+    /// How many at most [default: 50]
+    #[arg(long, value_name = "N")]
+    limit: Option<String>,
     /// All of them, however many
     #[arg(long, conflicts_with = "limit")]
     all: bool,
+}
+
+impl Paging {
+    /// Refuses what means nothing where one thing is asked for, and no list.
+    pub(super) fn refuse_beside_id(&self) -> Result<(), ClientError> {
+        let said = match (&self.limit, self.all) {
+            (Some(_), _) => "--limit",
+            (None, true) => "--all",
+            (None, false) => return Ok(()),
+        };
+        Err(beside_id(said))
+    }
+}
+
+/// The refusal of an option that only a list has.
+pub(super) fn beside_id(option: &str) -> ClientError {
+    ClientError::Usage(format!("{option} is for lists: it means nothing beside an id"))
 }
 
 /// Reads what is asked for of a list, page by page; gives whether there is more.
@@ -32,7 +52,7 @@ pub(super) async fn read(
     paging: &Paging,
     mut take: impl FnMut(&RawValue) -> io::Result<()>,
 ) -> anyhow::Result<bool> {
-    let limit = if paging.all { LONGEST } else { &paging.limit };
+    let limit = if paging.all { LONGEST } else { paging.limit.as_deref().unwrap_or(USUAL) };
     query.push(("limit", limit.to_owned()));
     loop {
         let page = api.page(path, &query).await?;
@@ -59,7 +79,7 @@ pub(super) async fn print(
 ) -> anyhow::Result<()> {
     let mut output = Output::new();
     if is_json {
-        read(api, path, query, paging, |item| output.line(item.get())).await?;
+        read(api, path, query, paging, |item| output.json(item.get())).await?;
         return Ok(());
     }
     let mut values = Vec::new();

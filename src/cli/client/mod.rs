@@ -18,7 +18,6 @@ mod submit;
 mod tasks;
 mod watch;
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -81,13 +80,11 @@ pub async fn run(command: ClientCommand) -> anyhow::Result<ExitCode> {
         ClientCommand::Resume(args) => decide::resume(args).await.map(done),
         ClientCommand::Completions(args) => completions::run(&args).map(done),
     };
-    result.or_else(|error| match (error.downcast_ref::<ClientError>(), error.downcast_ref::<io::Error>()) {
-        (Some(error), _) => {
+    result.or_else(|error| match error.downcast_ref::<ClientError>() {
+        Some(error) => {
             note(&format!("scrapehook: {error}"));
             Ok(ExitCode::from(error.exit_code()))
         }
-        // Who reads along has seen enough, as `head` does: that is no failure.
-        (_, Some(closed)) if closed.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        _ => Err(error),
+        None => Err(error),
     })
 }

@@ -45,7 +45,13 @@ impl Output {
         answer: &Answer,
         show: impl FnOnce(&mut Self, &Value) -> io::Result<()>,
     ) -> io::Result<()> {
-        if is_json { self.line(&answer.text) } else { show(self, &answer.value) }
+        if is_json { self.json(&answer.text) } else { show(self, &answer.value) }
+    }
+
+    /// Prints JSON as the same value in one line. Not as [`line`](Self::line) does: that takes out what it holds for
+    /// a terminal's, and so changes values.
+    pub(super) fn json(&mut self, text: &str) -> io::Result<()> {
+        writeln!(io::stdout(), "{}", harmless(text))
     }
 
     /// Prints a line as it is.
@@ -184,6 +190,20 @@ fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// The same JSON without what could steer a terminal. What else is a control character can't be in JSON's strings.
+fn harmless(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            // Between values: each is one line.
+            '\n' | '\r' | '\t' => text.push(' '),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
 /// The text in so many characters. URLs lose their middle: it is their end that tells them apart.
 fn cut(text: &str, room: usize) -> String {
     let count = text.chars().count();
@@ -259,6 +279,15 @@ mod tests {
     #[test]
     fn nothing_steers_the_terminal() {
         assert_eq!(clean("a\u{1b}[2Jb\r\n\u{9b}c"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}\u{fffd}c");
+    }
+
+    #[test]
+    fn json_is_harmless_and_stays_the_same_value() {
+        let text = "{\"a\u{7f}\":\r\n\t[\"\u{80}\u{9b}2J\u{9f}\u{a0}\u{e9}\",\"\\u001b\\\\u\"]}";
+        let printed = harmless(text);
+        assert!(!printed.contains(char::is_control) && printed.contains("\\u009b2J"), "{printed}");
+        let values = [text, &printed].map(|text| serde_json::from_str::<Value>(text).unwrap());
+        assert_eq!(values[0], values[1]);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use super::failure::ClientError;
 
 /// The service gives a sign of life more often than that.
 const SILENCE: Duration = Duration::from_secs(45);
+/// Most bytes of one event: far more than one of the service's has.
+const LONGEST: usize = 1024 * 1024;
 
 /// One connection to the stream.
 pub(super) struct Stream<'a> {
@@ -29,7 +31,7 @@ impl<'a> Stream<'a> {
     /// What comes next.
     ///
     /// # Errors
-    /// Never [`ClientError::Usage`] or a refusal: the connection has ended, and another one can be opened.
+    /// The connection has ended, and another one can be opened, unless what came is no stream of the service's.
     pub(super) async fn next(&mut self) -> Result<Sent, ClientError> {
         let api = self.api;
         loop {
@@ -42,6 +44,10 @@ impl<'a> Stream<'a> {
             };
             let ended = || ClientError::Lost(format!("{} has ended the stream", api.address()));
             self.ready.extend(self.reader.take(&bytes.ok_or_else(ended)?));
+            // What is whole is given first.
+            if self.ready.is_empty() && self.reader.is_endless() {
+                return Err(api.stranger("an event without end"));
+            }
         }
     }
 }
@@ -83,6 +89,11 @@ impl Reader {
         events
     }
 
+    /// Whether more has come than an event holds, and still no end of it.
+    fn is_endless(&self) -> bool {
+        self.line.len() + self.data.as_ref().map_or(0, String::len) > LONGEST
+    }
+
     fn field(&mut self, line: &str) {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -115,6 +126,16 @@ mod tests {
             let mut reader = Reader::default();
             let events: Vec<_> = text.as_bytes().chunks(size).flat_map(|bytes| reader.take(bytes)).collect();
             assert_eq!(events, wanted, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn an_event_without_end_is_noticed_in_one_line_or_in_many() {
+        for line in [format!("data: {}\n", "x".repeat(999)), "x".repeat(1_000)] {
+            let mut reader = Reader::default();
+            let pieces =
+                (0..).take_while(|_| reader.take(line.as_bytes()).is_empty() && !reader.is_endless());
+            assert!(pieces.count() <= LONGEST / 900);
         }
     }
 }

@@ -122,6 +122,7 @@ async fn show(
 ) -> anyhow::Result<()> {
     let api = service.connect()?;
     let Some(id) = id else { return list::print(&api, &[kind], query, paging, service.json, show_all).await };
+    paging.refuse_beside_id()?;
     let answer = api.get(&[kind, id], &Query::new()).await?;
     Ok(Output::new().answer(service.json, &answer, show_one)?)
 }

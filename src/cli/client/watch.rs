@@ -55,8 +55,12 @@ pub struct Watch {
 pub(super) async fn run(args: Watch) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let api = args.service.connect()?;
+    let (path, query) = (["jobs", &args.job], Query::new());
     // Heard once before it is waited for: a typing error must not be.
-    let job = api.get(&["jobs", &args.job], &Query::new()).await?;
+    let job = tokio::select! {
+        job = api.get(&path, &query) => job?,
+        _ = interrupt.recv() => return Ok(ExitCode::from(INTERRUPTED)),
+    };
     wait(&api, &args.service, job, &mut interrupt).await
 }
 

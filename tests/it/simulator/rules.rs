@@ -6,6 +6,7 @@ use tokio::net::TcpSocket;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::support::free_address;
 
 #[tokio::test]
 async fn an_accepted_submit_is_answered_in_the_documented_shape() {
@@ -324,7 +325,8 @@ async fn the_same_seed_gives_the_same_run() {
 async fn shutdown_ends_what_is_under_way() {
     let faults = Faults { slow: 1.0, slow_by: HOUR, ..Faults::default() };
     let talk = Conversation::with(Settings { download_delay: HOUR, faults, ..Settings::default() }).await;
-    let body = json!({"video_urls": [URL], "callback_url": "http://127.0.0.1:9/"}).to_string();
+    let callback_url = format!("http://{}/", free_address());
+    let body = json!({"video_urls": [URL], "callback_url": callback_url}).to_string();
     let waiting = tokio::spawn(talk.request(Method::POST, SUBMIT_PRIVATE).body(body).send());
     soon(talk.simulator.until(|simulator| simulator.submits().len() == 1)).await;
     soon(talk.simulator.shutdown()).await;

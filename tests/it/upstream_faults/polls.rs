@@ -56,7 +56,7 @@ async fn polls_whose_answers_are_of_no_use_back_off_and_recover() {
 
 #[tokio::test]
 async fn polls_of_an_upstream_that_is_down_recover_once_it_is_up() {
-    let address = free_address().await;
+    let address = free_address();
     let settings = || Settings { listen: address, faults: silent(Faults::default()), ..Settings::default() };
     let upstream = simulator(settings()).await;
     let (setup, job) = accepted(&upstream).await;

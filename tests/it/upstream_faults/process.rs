@@ -25,7 +25,7 @@ struct Process {
 impl Process {
     /// With three tasks that are accepted and polled, and get no videos.
     async fn start(timeout: &str, poll_after: &str, probe_after: &str) -> Self {
-        let (listen, faults) = (free_address().await, silent(Faults::default()));
+        let (listen, faults) = (free_address(), silent(Faults::default()));
         let settings = Settings { listen, download_delay: NEVER, faults, ..Settings::default() };
         let upstream = simulator(settings).await;
         let binary = Binary::with_upstream(&upstream.url()).await.set("UPSTREAM__TIMEOUT", timeout);

@@ -115,7 +115,7 @@ async fn a_connection_cut_before_the_request_was_read_charges_nothing_and_a_retr
 
 #[tokio::test]
 async fn an_upstream_that_is_down_is_sent_everything_once_it_is_up() {
-    let address = free_address().await;
+    let address = free_address();
     let service = started(&format!("http://{address}")).await;
     let begun = Instant::now();
     let job = service.submit(&urls()).await;
