@@ -59,6 +59,14 @@ fuzz seconds="600":
 schemathesis examples="100":
     tests/api/schemathesis {{examples}}
 
+# The image and compose.yaml: a job, a crash, a stop (needs Docker).
+container:
+    tests/container/run
+
+# Licences and sources of dependencies (needs cargo-deny).
+deny:
+    cargo deny --locked check bans licenses sources
+
 # What a change must pass.
 ci:
     .ci/run
