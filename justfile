@@ -63,6 +63,14 @@ schemathesis examples="100":
 promtool:
     tests/metrics/promtool
 
+# The image and compose.yaml: a job, a crash, a stop (needs Docker).
+container:
+    tests/container/run
+
+# Licences and sources of dependencies (needs cargo-deny).
+deny:
+    cargo deny --locked check bans licenses sources
+
 # What a change must pass.
 ci:
     .ci/run

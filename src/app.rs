@@ -104,6 +104,17 @@ impl Reloader {
     }
 }
 
+/// Tells whether the service is alive.
+#[derive(Debug)]
+pub struct Pulse(Store);
+
+impl Pulse {
+    /// Returns once the writer has answered, also where it can't write.
+    pub async fn beat(&self) {
+        self.0.writer_answers(clock::now()).await;
+    }
+}
+
 /// A running service.
 #[derive(Debug)]
 pub struct App {
@@ -315,6 +326,16 @@ impl App {
     /// What takes over API keys and callback secrets while the service runs.
     pub fn reloader(&self) -> Reloader {
         Reloader { credentials: self.credentials.clone(), store: self.store.clone() }
+    }
+
+    /// What tells whether the service is alive.
+    pub fn pulse(&self) -> Pulse {
+        Pulse(self.store.clone())
+    }
+
+    /// The longest that stopping may take.
+    pub fn stop_deadline(&self) -> Duration {
+        self.stop_deadline
     }
 
     /// Stops the service when canceled.

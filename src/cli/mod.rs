@@ -6,6 +6,7 @@ pub mod client;
 pub mod demo;
 pub mod doctor;
 pub mod health;
+mod notify;
 pub mod serve;
 pub mod simulate;
 

@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::notify::Manager;
 use crate::app::{App, Reloader};
 use crate::config::Config;
 use crate::telemetry::{self, SetLevel};
@@ -77,7 +78,9 @@ pub async fn run(args: Serve) -> anyhow::Result<()> {
     let (address, callbacks, metrics) = (app.address(), app.callback_address(), app.metrics_address());
     tracing::info!(%address, callbacks = callbacks.map(tracing::field::display),
         metrics = metrics.map(tracing::field::display), store = %config.store.path.display(), "serving");
-    let (stop, reloader) = (app.stop_token(), app.reloader());
+    let manager = Manager::from_environment();
+    manager.ready(&format!("serving on {address}"), app.pulse()).await;
+    let (stop, reloader, longest_stop) = (app.stop_token(), app.reloader(), app.stop_deadline());
     let mut joined = std::pin::pin!(app.join());
     loop {
         tokio::select! {
@@ -89,6 +92,7 @@ pub async fn run(args: Serve) -> anyhow::Result<()> {
     }
     tracing::info!("stopping; a second signal stops at once");
     stop.cancel();
+    manager.stopping(longest_stop).await;
     tokio::select! {
         ended = &mut joined => ended,
         _ = interrupt.recv() => bail!("stopped at once by a second signal"),

@@ -329,6 +329,11 @@ impl Store {
         self.queues.fact(op::Op::Prove { at }).await.map(|_| ())
     }
 
+    /// Returns once the writer has answered, also where it can't write or has stopped.
+    pub async fn writer_answers(&self, at: Timestamp) {
+        let _ = self.queues.wait(op::Op::Prove { at }).await;
+    }
+
     /// Takes nothing more; what was taken is still committed, then [`Writer::run`] returns.
     pub fn close(&self) {
         self.queues.close();

@@ -80,3 +80,24 @@ fn every_module_is_on_the_map() {
         }
     }
 }
+
+#[test]
+fn what_the_binary_includes_is_not_kept_from_the_image() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().unwrap();
+    let ignored = fs::read_to_string(root.join(".dockerignore")).unwrap();
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    let mut included = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for rest in text.split("include_str!(\"").skip(1) {
+            let path = file.parent().unwrap().join(rest.split('"').next().unwrap()).canonicalize().unwrap();
+            let path = path.strip_prefix(&root).unwrap();
+            let is_named = ignored.lines().any(|line| path.starts_with(line));
+            let is_text = path.extension().is_some_and(|extension| extension == "md");
+            assert!(!is_named && !is_text, "{} is in .dockerignore", path.display());
+            included += 1;
+        }
+    }
+    assert!(included > 0);
+}

@@ -40,6 +40,7 @@ mod ledger;
 mod listeners;
 mod metrics;
 mod migrations;
+mod notify;
 mod openapi;
 mod orders;
 mod proxy;

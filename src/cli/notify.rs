@@ -1,0 +1,96 @@
+//! Tells the service manager that the service is ready, alive or stopping: systemd, or whoever set `NOTIFY_SOCKET`.
+//!
+//! Alive is who has a writer that answers, also where that can't write: a full disk heals by itself, and a restart
+//! would only take the reads away. Must never keep the service from its work.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::app::Pulse;
+
+/// How long a manager may take to make room for a message.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Whoever started the process and wants to hear from it; most often nobody.
+#[derive(Clone, Debug)]
+pub(super) struct Manager {
+    socket: Option<SocketAddr>,
+    /// Between two signs of life, where they are wanted.
+    between: Option<Duration>,
+}
+
+impl Manager {
+    /// As the environment says.
+    pub(super) fn from_environment() -> Self {
+        let socket = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
+        let socket = socket.and_then(|name| {
+            address(&name)
+                .inspect_err(
+                    |error| tracing::warn!(%error, "NOTIFY_SOCKET: the service manager won't be told"),
+                )
+                .ok()
+        });
+        let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        // The manager may have meant the shell around us.
+        let is_ours = number("WATCHDOG_PID").is_none_or(|id| id == u64::from(std::process::id()));
+        let longest = number("WATCHDOG_USEC").filter(|&longest| is_ours && longest > 0);
+        Self { socket, between: longest.map(|longest| Duration::from_micros(longest.div_ceil(2))) }
+    }
+
+    /// Requests are answered from now on; gives signs of life as long as the process lives.
+    pub(super) async fn ready(&self, status: &str, pulse: Pulse) {
+        self.tell(&format!("READY=1\nSTATUS={status}")).await;
+        let (Some(between), true) = (self.between, self.socket.is_some()) else { return };
+        let manager = self.clone();
+        tokio::spawn(async move {
+            let mut beats = interval(between);
+            beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                beats.tick().await;
+                pulse.beat().await;
+                manager.tell("WATCHDOG=1").await;
+            }
+        });
+    }
+
+    /// The stop has begun, and may take so long.
+    pub(super) async fn stopping(&self, longest: Duration) {
+        let longest = longest.as_micros();
+        self.tell(&format!("STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC={longest}")).await;
+    }
+
+    async fn tell(&self, state: &str) {
+        let Some(socket) = &self.socket else { return };
+        if let Err(error) =
+            timeout(PATIENCE, send(socket, state)).await.unwrap_or_else(|late| Err(late.into()))
+        {
+            tracing::warn!(%error, "the service manager could not be told");
+        }
+    }
+}
+
+async fn send(socket: &SocketAddr, state: &str) -> io::Result<()> {
+    let sender = UnixDatagram::unbound()?;
+    sender.connect_addr(socket)?;
+    sender.set_nonblocking(true)?;
+    tokio::net::UnixDatagram::from_std(sender)?.send(state.as_bytes()).await.map(|_| ())
+}
+
+/// A path, or a name in Linux's abstract namespace where it begins with `@`.
+fn address(name: &OsStr) -> io::Result<SocketAddr> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::ffi::OsStrExt;
+
+        if let Some(name) = name.as_bytes().strip_prefix(b"@") {
+            return SocketAddr::from_abstract_name(name);
+        }
+    }
+    SocketAddr::from_pathname(name)
+}
