@@ -12,18 +12,17 @@ use crate::support::{Service, Setup, simulator};
 /// As many URLs as make a job, and almost as many bytes.
 const URLS: usize = 10_000;
 const FILLER: usize = 780;
-/// Longest that the one thread of a test may be held: far above what a busy machine makes of a moment, and far
-/// below what reading such a body takes.
-const HELD: Duration = Duration::from_millis(500);
-
 async fn service() -> (Simulator, Service) {
     let upstream = simulator(Settings::default()).await;
     let service = Setup::new(&upstream.url()).await.start().await;
     (upstream, service)
 }
 
+/// A content type, a body, and where its fault of this number is.
+type Form = (&'static str, String, fn(usize) -> String);
+
 /// The same faulty URLs in each of the three forms, with the pointer to the last one of so many.
-fn forms(urls: usize, filler: usize) -> [(&'static str, String, fn(usize) -> String); 3] {
+fn forms(urls: usize, filler: usize) -> [Form; 3] {
     let filler = "x".repeat(filler);
     let rows: String = (0..urls).map(|n| format!("nope{n},\"more\n{filler}\"\n")).collect();
     let lines: String = (0..urls).map(|n| format!("nope{n}{filler}\n")).collect();
@@ -57,9 +56,11 @@ async fn a_body_of_megabytes_is_read_beside_everything_else() {
             problem = refused(post(&service, kind, body), 422, "invalid") => problem,
             () = ticks => unreachable!(),
         };
-        println!("{kind}: answered after {:?}, nothing else waits longer than {held:?}", started.elapsed());
+        let took = started.elapsed();
+        println!("{kind}: answered after {took:?}, nothing else waits longer than {held:?}");
         assert!(problem["detail"].as_str().unwrap().starts_with("10000 faults"), "{}", problem["detail"]);
-        assert!(held < HELD, "{kind}: {held:?}");
+        // Read by the one thread of this test, it would hold it for nearly all of the time.
+        assert!(held < took / 2, "{kind}: {held:?} of {took:?}");
     }
     service.stop().await;
 }

@@ -44,16 +44,17 @@ async fn a_stop_in_the_middle_of_everything_finishes_what_has_begun() {
     let waiter = tokio::spawn(async move { waiter.send().await.unwrap() });
     // The submit is on its way: upstream has it, and takes its time to say so.
     upstream.until(|upstream| upstream.submitted() == 1).await;
+    let mut events = String::new();
+    while !events.contains("task.submitting") {
+        events.push_str(std::str::from_utf8(&stream.chunk().await.unwrap().unwrap()).unwrap());
+    }
 
     signal(serving.id(), "-TERM");
     let told = tokio::time::timeout(DEADLINE, waiter).await.unwrap().unwrap();
     assert_eq!(told.status(), 200, "who waits is told the state of now");
     assert_eq!(told.json::<Value>().await.unwrap()["state"], "running");
-    let mut events = String::new();
-    while let Ok(Some(chunk)) = stream.chunk().await {
-        events.push_str(std::str::from_utf8(&chunk).unwrap());
-    }
-    assert!(events.contains("task.submitting"), "{events}");
+    let ends = async { while stream.chunk().await.unwrap().is_some() {} };
+    tokio::time::timeout(DEADLINE, ends).await.expect("streams end as answers do");
     raw::until_closed(&mut job).await;
     raw::until_closed(&mut callback).await;
     let (code, log) = serving.ended();
