@@ -149,8 +149,9 @@ impl Store {
         let mut after = match known {
             Some(last) => last,
             None => {
-                // What was before comes from the file.
-                let last = self.last_seq().await?;
+                // What was long before comes from the file. What was just committed must not: all who follow wait for
+                // it, and each would read it there.
+                let last = self.last_seq().await?.saturating_sub(PAGE).max(0);
                 *self.feed.lock() = Some(Recent { events: VecDeque::new(), after: last, last });
                 last
             }

@@ -163,6 +163,8 @@ async fn an_operators_decisions_reach_the_service() {
     let paused = shop.json(&["pause"]);
     assert_eq!(paused[0]["paused"][0]["scope"], "operator");
     assert!(shop.done(&["pause"]).contains("paused (operator)"));
+    let told = shop.done(&["events", "--kind", "sending.paused"]);
+    assert!(told.contains(" sending.paused    operator: "), "{told}");
     shop.upstream.set_faults(Faults { fail_task: 1.0, ..Faults::default() });
     let job = shop.service.submit(&["https://youtu.be/later".to_owned()]).await;
     assert!(shop.done(&["cancel", &job]).contains("is canceled"));
@@ -327,6 +329,9 @@ fn every_command_explains_itself_and_completes_in_every_shell() {
         let (code, help, _) = binary.run(&[command, "--help"]);
         assert!(code == 0 && help.contains("Examples:") && help.contains("scrapehook"), "{help}");
         assert!(!help.contains("Arguments of"), "{help}");
+        // On the usual terminal, too, an example can be copied whole.
+        let examples = help.lines().filter(|line| line.starts_with("    scrapehook "));
+        assert_eq!(examples.filter(|line| line.len() > 80).collect::<Vec<_>>(), [""; 0]);
         let (code, stdout, _) = binary.run(&[command, "--nonsense"]);
         assert_eq!((code, stdout.as_str()), (2, ""), "{command}");
     }

@@ -84,3 +84,14 @@ async fn json_is_the_services_own_value_and_steers_no_terminal() {
     assert!(!table.contains(|c: char| c.is_control() && c != '\n'), "{table:?}");
     shop.service.stop().await;
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_can_not_be_written_is_a_failure() {
+    for arguments in [["check-config"].as_slice(), &["completions", "fish"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let (code, _, said) = run(Binary::new().command(arguments).stdout(full));
+        assert_eq!(code, 1, "{said}");
+        assert!(said.starts_with("scrapehook: ") && said.lines().count() == 1, "{said}");
+    }
+}

@@ -80,7 +80,8 @@ async fn ctrl_c_leaves_the_job_running_and_says_how_to_come_back() {
         let running = Running::start(&shop.client, &arguments);
         running.says("is running");
         signal(running.child.id(), "-INT");
-        let said = running.says("Come back with: scrapehook watch job_");
+        running.says("Come back with:");
+        let said = running.says("  scrapehook watch job_");
         let (code, out, _) = running.ended();
         assert_eq!((code, out.len()), (130, 0));
         let job = said.rsplit(' ').next().unwrap();

@@ -9,7 +9,7 @@ use crate::cli::Cli;
 
 const EXAMPLES: &str = "\
 Examples:
-    scrapehook completions bash > ~/.local/share/bash-completion/completions/scrapehook
+    echo 'source <(scrapehook completions bash)' >> ~/.bashrc
     scrapehook completions zsh > \"${fpath[1]}/_scrapehook\"
     scrapehook completions fish > ~/.config/fish/completions/scrapehook.fish";
 

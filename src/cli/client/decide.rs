@@ -126,11 +126,11 @@ pub(super) async fn retry(args: Retry) -> anyhow::Result<()> {
     }
     if answer.status == StatusCode::ACCEPTED {
         let follow = args.service.command(&format!("events --task {} --follow", text(&answer.value, "id")));
-        note(&format!("This is the new task. Follow it with: {follow}"));
+        note(&format!("This is the new task. Follow it with:\n  {follow}"));
     } else {
         let find = args.service.command("tasks --url URL");
         note(&format!(
-            "No new task was needed: other tasks have all of its URLs by now. Find them with: {find}"
+            "No new task was needed: other tasks have all of its URLs by now. Find them with:\n  {find}"
         ));
     }
     Ok(())

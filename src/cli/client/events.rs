@@ -139,6 +139,8 @@ fn show(output: &mut Output, is_json: bool, raw: &str) -> std::io::Result<()> {
     // Neither the year nor the zone: with them no id fits beside them.
     let at = at.get(5..19).unwrap_or(&at);
     let head = format!("{:>6} {at} ", text(&event, "seq"));
-    let line = format!("{head}{kind:<17} {about}");
-    output.entry(style(state), &line, head.len(), &text(&event, "message"))
+    let message = text(&event, "message");
+    // What is about nothing of its own, such as a pause, has its words in that place.
+    let (about, more) = if about.is_empty() { (message, String::new()) } else { (about, message) };
+    output.entry(style(state), &format!("{head}{kind:<17} {about}"), head.len(), &more)
 }

@@ -5,6 +5,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
 use super::api::{Query, Service, id};
+use super::failure::ClientError;
 use super::list::{self, Paging};
 use super::output::{Output, Row, age, style, text, time};
 use super::submit::Label;
@@ -65,11 +66,11 @@ pub(super) async fn run(args: Jobs) -> anyhow::Result<()> {
             list::print(&api, &["jobs", job, "urls"], query, &args.paging, is_json, show_urls).await
         }
         Some(job) => {
-            // With --urls they would be of its URLs.
-            if args.state.is_some() {
-                return Err(list::beside_id("--state").into());
+            let given = args.state.as_ref().map(|_| "--state").or(args.paging.given());
+            if let Some(option) = given {
+                let said = format!("{option} means nothing beside a job; with --urls it is for its URLs");
+                return Err(ClientError::Usage(said).into());
             }
-            args.paging.refuse_beside_id()?;
             let answer = api.get(&["jobs", job], &Query::new()).await?;
             Ok(Output::new().answer(is_json, &answer, show)?)
         }

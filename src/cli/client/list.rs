@@ -28,20 +28,14 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// Refuses what means nothing where one thing is asked for, and no list.
-    pub(super) fn refuse_beside_id(&self) -> Result<(), ClientError> {
-        let said = match (&self.limit, self.all) {
-            (Some(_), _) => "--limit",
-            (None, true) => "--all",
-            (None, false) => return Ok(()),
-        };
-        Err(beside_id(said))
+    /// The option that was given, which means nothing where one thing is asked for and no list.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        match (&self.limit, self.all) {
+            (Some(_), _) => Some("--limit"),
+            (None, true) => Some("--all"),
+            (None, false) => None,
+        }
     }
-}
-
-/// The refusal of an option that only a list has.
-pub(super) fn beside_id(option: &str) -> ClientError {
-    ClientError::Usage(format!("{option} is for lists: it means nothing beside an id"))
 }
 
 /// Reads what is asked for of a list, page by page; gives whether there is more.

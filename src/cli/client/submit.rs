@@ -146,7 +146,7 @@ pub(super) async fn run(args: Submit) -> anyhow::Result<ExitCode> {
     output.answer(args.service.json, &answer, |output, job| output.line(&text(job, "id")))?;
     if !args.service.json {
         let watch = args.service.command(&format!("watch {}", text(&answer.value, "id")));
-        note(&format!("{}. Follow the job with: {watch}", progress(&answer.value["progress"])));
+        note(&format!("{}. Follow the job with:\n  {watch}", progress(&answer.value["progress"])));
     }
     Ok(ExitCode::SUCCESS)
 }

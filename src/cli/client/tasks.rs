@@ -7,6 +7,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
 use super::api::{Query, Service, id};
+use super::failure::ClientError;
 use super::jobs::show_urls;
 use super::list::{self, Paging};
 use super::output::{Output, Row, age, text, time};
@@ -122,7 +123,11 @@ async fn show(
 ) -> anyhow::Result<()> {
     let api = service.connect()?;
     let Some(id) = id else { return list::print(&api, &[kind], query, paging, service.json, show_all).await };
-    paging.refuse_beside_id()?;
+    if let Some(option) = paging.given() {
+        return Err(
+            ClientError::Usage(format!("{option} is for lists: it means nothing beside an id")).into()
+        );
+    }
     let answer = api.get(&[kind, id], &Query::new()).await?;
     Ok(Output::new().answer(service.json, &answer, show_one)?)
 }

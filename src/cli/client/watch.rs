@@ -46,6 +46,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Watch {
+    /// The job
     #[arg(value_name = "JOB", value_parser = id)]
     job: String,
     #[command(flatten)]
@@ -78,13 +79,14 @@ pub(super) async fn wait(
         never = count_videos(api, &id, &progress) => match never {},
         _ = interrupt.recv() => {
             progress.end();
-            note(&format!("The job goes on. Come back with: {}", service.command(&format!("watch {id}"))));
+            note(&format!("The job goes on. Come back with:\n  {}", service.command(&format!("watch {id}"))));
             return Ok(ExitCode::from(INTERRUPTED));
         }
     };
     progress.end();
-    let come_back =
-        || format!("\nNothing is known of how the job goes on: {}", service.command(&format!("watch {id}")));
+    let come_back = || {
+        format!("\nNothing is known of how the job goes on:\n  {}", service.command(&format!("watch {id}")))
+    };
     let End { job, failed_urls, failed_videos } =
         ended.map_err(|error| if error.may_pass() { error.and(&come_back()) } else { error })?;
     let is_good = job.value["state"] == "done" && failed_videos.is_empty();
