@@ -12,6 +12,7 @@ use crate::support::{Service, Setup, simulator};
 /// As many URLs as make a job, and almost as many bytes.
 const URLS: usize = 10_000;
 const FILLER: usize = 780;
+
 async fn service() -> (Simulator, Service) {
     let upstream = simulator(Settings::default()).await;
     let service = Setup::new(&upstream.url()).await.start().await;

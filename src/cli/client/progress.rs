@@ -109,10 +109,11 @@ impl Progress {
         }
     }
 
-    /// Leaves what was shown last.
+    /// Leaves what was shown last; not the videos, of which the last ones may not have been counted.
     pub(super) fn end(&self) {
         if let Self::Bars(bars) = self {
             bars.clock.finish_and_clear();
+            bars.indexed.set_message("");
             for bar in [&bars.sent, &bars.downloaded, &bars.indexed] {
                 bar.abandon();
             }
