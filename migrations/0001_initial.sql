@@ -74,7 +74,7 @@ CREATE TABLE tasks (
     news_at            INTEGER NOT NULL,          -- when the last new fact arrived
     polled_news        INTEGER NOT NULL DEFAULT -1, -- `news` when the last answered poll was asked
     polled_at          INTEGER,                   -- when a poll was last asked, answered or not
-    answered_at        INTEGER,                   -- when the last poll that was answered was asked
+    answered_at        INTEGER,                   -- when the last poll was asked whose answer says what there is
     poll_wanted        INTEGER NOT NULL DEFAULT -1, -- `news` when somebody last asked for a poll
     polls_in_vain      INTEGER NOT NULL DEFAULT 0, -- in a row, that taught nothing
     refused_polls      INTEGER NOT NULL DEFAULT 0, -- in a row

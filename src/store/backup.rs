@@ -112,8 +112,13 @@ pub async fn restore(from: &Path, to: &Path, at: Timestamp) -> Result<(), Backup
     copy(from, to, at).await
 }
 
-/// A copy of what was looked at.
-pub(super) async fn copy(from: &Path, to: &Path, at: Timestamp) -> Result<(), BackupError> {
+/// Copies a database that this process itself has open, or has looked at.
+///
+/// Must never open the file but through SQLite: whoever closes it gives up all locks of the process on it.
+///
+/// # Errors
+/// [`BackupError`]: then there is no copy.
+pub async fn copy(from: &Path, to: &Path, at: Timestamp) -> Result<(), BackupError> {
     if fs::symlink_metadata(to).is_ok() {
         return Err(BackupError::Exists(to.to_owned()));
     }

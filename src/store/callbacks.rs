@@ -138,9 +138,13 @@ pub(super) async fn take_in(
         .bind(&rival)
         .fetch_all(&mut *connection)
         .await?;
-        changes.facts.extend(facts.into_iter().filter_map(|row| row.fact(task)));
+        // How its polls were answered says nothing of this task's URLs, which they could not be joined to.
+        let is_news =
+            |fact: &NewFact| !matches!(fact.kind, FactKind::Named | FactKind::Unnamed | FactKind::Exhausted);
+        changes.facts.extend(facts.into_iter().filter_map(|row| row.fact(task)).filter(is_news));
         let Ok(rival) = rival.parse() else { continue };
         // What a poll of this batch brought for it has not been written yet.
+        changes.facts.retain(|fact| fact.task != rival || is_news(fact));
         changes.facts.iter_mut().filter(|fact| fact.task == rival).for_each(|fact| fact.task = task);
         changes.listed.retain(|(listed, ..)| *listed != rival);
         changes.taken_in.insert(rival, task);

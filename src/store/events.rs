@@ -6,7 +6,7 @@ use tracing::field;
 
 use super::changes::NewEvent;
 use super::{ReadError, Store};
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::{Event, EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::time::Timestamp;
 
@@ -39,7 +39,9 @@ pub(super) fn log(events: &[NewEvent]) {
     for event in events {
         let (kind, source) = (event.kind, event.source);
         let (job, task) = (event.job.map(field::display), event.task.map(field::display));
-        let (video, words) = (event.video.as_deref(), event.message.as_deref());
+        // A callback's words are a part of its body.
+        let words = event.message.as_deref().filter(|_| source != Source::Callback);
+        let video = event.video.as_deref();
         match kind {
             EventKind::JobCreated | EventKind::JobSettled => {
                 tracing::info!(%kind, %source, job, words, "committed")

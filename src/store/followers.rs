@@ -1,6 +1,6 @@
 //! The URLs of jobs, each following the task URL that carries it, and the states of jobs that follow from that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
@@ -13,7 +13,6 @@ use crate::domain::event::EventKind;
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::{JobState, Progress, UrlState};
 use crate::domain::state::job_state;
-use crate::domain::time::millis;
 use crate::domain::url::PostUrl;
 
 /// A row of `job_urls`: position, URL, the task URL it follows, and whether it is known for good.
@@ -36,16 +35,17 @@ fn is_lost((_, _, old, new, _, code, _, old_code): &UrlChange) -> bool {
 /// Finds other carriers for URLs that a job followed in vain: the task that carried them ended without them.
 ///
 /// Not where it is `unconfirmed`: that may have been charged, and is never sent again by itself. Nor where it is
-/// `stalled` and upstream could not be asked since its deadline: it may be indexed by now.
+/// `stalled` and upstream could not be asked since its deadline (`unheard`): it may be indexed by now.
 pub(super) async fn replace_lost(
     connection: &mut SqliteConnection,
     urls: &[UrlChange],
+    unheard: &BTreeSet<TaskId>,
     policy: Policy,
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     let lost: HashMap<(TaskId, i64), UrlState> = urls
         .iter()
-        .filter(|change| is_lost(change))
+        .filter(|change| is_lost(change) && !unheard.contains(&change.0))
         .map(|(task, position, old, ..)| ((*task, i64::try_from(*position).unwrap_or(i64::MAX)), *old))
         .collect();
     if lost.is_empty() {
@@ -58,11 +58,9 @@ pub(super) async fn replace_lost(
            CROSS JOIN job_urls ON task_id = lost.value->>0 AND task_position = lost.value->>1
            JOIN tasks ON tasks.id = job_urls.task_id
          WHERE fixed IS NULL AND tasks.job_id IS NOT job_urls.job_id
-           AND (tasks.stalled_at IS NULL OR tasks.answered_at >= tasks.news_at + ?2)
          ORDER BY job_urls.job_id, job_urls.position",
     )
     .bind(json!(keys).to_string())
-    .bind(millis(policy.deadline))
     .fetch_all(&mut *connection)
     .await?;
     let latest = urls.iter().filter_map(|(task, ..)| changes.touched.get(task)).max_by_key(|touch| touch.at);

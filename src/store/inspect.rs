@@ -104,6 +104,8 @@ impl Found<'_> {
         OpenError::Damaged { path: self.path(), reason: reason.into() }
     }
 
+    /// Never of a file that this process has open: to close it here gives up SQLite's locks on it.
+    ///
     /// SQLite itself takes a file of one byte for an empty one, and would write over it.
     fn begins_like_sqlite(&self) -> Result<(), OpenError> {
         let mut head = [0; MAGIC.len()];

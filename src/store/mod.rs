@@ -44,7 +44,7 @@ use sqlx::sqlite::SqlitePool;
 use thiserror::Error;
 use tokio::sync::watch;
 
-pub use backup::{BackupError, LastBackup, backup, restore, with_causes};
+pub use backup::{BackupError, LastBackup, backup, copy, restore, with_causes};
 pub use callbacks::CallbackPage;
 pub use disk::{LITTLE_ROOM, folder, free_room, prove_writable};
 pub use events::EventFilter;

@@ -39,7 +39,8 @@ pub(super) async fn record(
     let refused: Option<i64> = sqlx::query_scalar(
         "UPDATE tasks SET poll_not_before = ?2, polls_in_vain = polls_in_vain + 1,
            polled_at = ?4,
-           answered_at = CASE ?3 WHEN 'unanswered' THEN answered_at ELSE ?4 END,
+           answered_at = CASE WHEN ?7 OR (?3 = 'refused' AND refused_polls + 1 >= ?8) THEN ?4
+                         ELSE answered_at END,
            polled_news = CASE ?3 WHEN 'unanswered' THEN polled_news ELSE max(polled_news, ?5) END,
            refused_polls = CASE ?3 WHEN 'listed' THEN 0 WHEN 'refused' THEN refused_polls + 1
                            ELSE refused_polls END
@@ -52,6 +53,8 @@ pub(super) async fn record(
     .bind(asked_at.as_millis())
     .bind(poll.news)
     .bind(&poll.upstream_id)
+    .bind(matches!(end, PollEnd::Listed { is_whole: true, .. }))
+    .bind(REFUSALS)
     .fetch_optional(&mut *connection)
     .await?;
     let Some(refused) = refused else { return Ok(()) };

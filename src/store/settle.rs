@@ -1,6 +1,8 @@
 //! The end of a batch: derives the states of the tasks it touched, stores what changed, and carries it on
 //! to the jobs that follow their URLs.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 
@@ -25,17 +27,21 @@ pub(super) async fn touched(
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     let mut urls = Vec::new();
+    let mut unheard = BTreeSet::new();
     let mut events = Vec::new();
     for (&task, &touch) in &changes.touched {
         let Some(stored) = loaded.get_mut(task) else { continue };
         let derived = derive(&stored.facts);
         url_changes(task, stored, &derived, &mut urls);
+        if is_unheard(stored, derived.state, policy) {
+            unheard.insert(task);
+        }
         let words = changes.words.get(&task);
         changes.rows.tasks.push(task_change(stored, task, &derived, (touch, words), policy, &mut events));
     }
     changes.events.append(&mut events);
     store_urls(connection, &urls).await?;
-    followers::replace_lost(connection, &urls, policy, changes).await?;
+    followers::replace_lost(connection, &urls, &unheard, policy, changes).await?;
     followers::follow(connection, &urls, changes).await
 }
 
@@ -127,6 +133,14 @@ fn task_change(
     ])
 }
 
+/// Whether it is stalled, and upstream has not said since its deadline what there is.
+fn is_unheard(stored: &LoadedTask, state: TaskState, policy: Policy) -> bool {
+    let deadline = stored.news_at.saturating_add(millis(policy.deadline));
+    state == TaskState::Stalled
+        && stored.facts.has_upstream_id
+        && stored.answered_at.is_none_or(|at| at < deadline)
+}
+
 /// When the task is to be polled; `None` where nothing is to be learned any more.
 ///
 /// At once where that could settle it, where somebody asked for it, or where the last news came after the
@@ -136,8 +150,7 @@ fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) 
     let facts = &stored.facts;
     let is_polled = stored.polled_news >= stored.news;
     let is_wanted = stored.poll_wanted > stored.polled_news;
-    let is_unheard = state == TaskState::Stalled
-        && stored.answered_at.is_none_or(|at| at < stored.news_at.saturating_add(millis(policy.deadline)));
+    let is_unheard = is_unheard(stored, state, policy);
     if !facts.has_upstream_id || (state.is_settled() && is_polled && !is_wanted && !is_unheard) {
         return None;
     }

@@ -14,12 +14,16 @@ use crate::store::{self, BackupError, LastBackup};
 
 /// Between two tries where one failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(300);
+/// How the names of copies end.
+const SUFFIX: &str = ".db";
 
 /// Owns the folder of copies.
 #[derive(Debug)]
 pub struct Backups {
     database: PathBuf,
     folder: PathBuf,
+    /// How the names of copies of this database begin: another one may be copied to the same folder.
+    prefix: String,
     every: Duration,
     keep: usize,
     last: Arc<Live<LastBackup>>,
@@ -33,7 +37,9 @@ impl Backups {
         (every, keep): (Duration, usize),
         last: Arc<Live<LastBackup>>,
     ) -> Self {
-        Self { database, folder, every, keep, last }
+        let stem = database.file_stem().unwrap_or_default().to_string_lossy();
+        let prefix = format!("{stem}-");
+        Self { database, folder, prefix, every, keep, last }
     }
 
     /// The copies that were made here, oldest first, with the times in their names.
@@ -42,7 +48,7 @@ impl Backups {
         let mut copies = Vec::new();
         for file in fs::read_dir(&self.folder).map_err(unreadable)? {
             let path = file.map_err(unreadable)?.path();
-            copies.extend(made_at(&path).map(|at| (at, path)));
+            copies.extend(self.made_at(&path).map(|at| (at, path)));
         }
         copies.sort();
         Ok(copies)
@@ -50,20 +56,32 @@ impl Backups {
 
     /// When the next copy is due; one from the future was made before the clock was set back.
     fn due(&self, now: Timestamp) -> Result<Timestamp, BackupError> {
-        let newest = self.copies()?.pop().map(|(at, _)| at).filter(|at| *at <= now);
+        let newest = self.copies()?.into_iter().map(|(at, _)| at).rfind(|at| *at <= now);
         self.last.replace(LastBackup { at: newest, ..LastBackup::clone(&self.last.get()) });
         Ok(newest.map_or(now, |at| at.after(self.every)))
     }
 
     async fn back_up(&self, now: Timestamp) -> Result<(), BackupError> {
-        let copy = self.folder.join(name(now));
-        store::backup(&self.database, &copy, now).await?;
-        let copies = self.copies()?;
+        let copy = self.folder.join(format!("{}{}{SUFFIX}", self.prefix, now.stamp()));
+        store::copy(&self.database, &copy, now).await?;
+        let mut copies = self.copies()?;
+        // Those of a future that was taken back count for nothing.
+        copies.retain(|(at, _)| *at <= now);
         for (_, old) in copies.iter().rev().skip(self.keep) {
-            fs::remove_file(old).map_err(|source| BackupError::Unwritable { path: old.clone(), source })?;
+            if let Err(error) = fs::remove_file(old) {
+                tracing::warn!(%error, copy = %old.display(), "an old copy could not be removed");
+            }
         }
         tracing::info!(copy = %copy.display(), kept = copies.len().min(self.keep), "the database was copied");
         Ok(())
+    }
+}
+
+impl Backups {
+    /// When a copy was made, by its name; none where the name is not one that is given here.
+    fn made_at(&self, path: &Path) -> Option<Timestamp> {
+        let stamp = path.file_name()?.to_str()?.strip_prefix(&self.prefix)?.strip_suffix(SUFFIX)?;
+        Timestamp::from_stamp(stamp)
     }
 }
 
@@ -90,17 +108,4 @@ impl Worker for Backups {
         });
         Ok(Step::Worked)
     }
-}
-
-const PREFIX: &str = "scrapehook-";
-const SUFFIX: &str = ".db";
-
-fn name(at: Timestamp) -> String {
-    format!("{PREFIX}{}{SUFFIX}", at.stamp())
-}
-
-/// When a copy was made, by its name; none where the name is not one that is given here.
-fn made_at(path: &Path) -> Option<Timestamp> {
-    let stamp = path.file_name()?.to_str()?.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
-    Timestamp::from_stamp(stamp)
 }

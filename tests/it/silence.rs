@@ -137,6 +137,25 @@ async fn where_upstream_gives_no_answer_a_silent_task_ends_and_nobody_pays_for_i
 }
 
 #[tokio::test]
+async fn news_after_a_silence_without_an_answer_plans_anew_as_news_before_it_does() {
+    let file = File::started().await;
+    let url = ["https://a.example/post".to_owned()];
+    let task = file.job_of(&url).await[0];
+    file.accept(task).await;
+    assert_eq!(file.job_of(&url).await, [task], "it follows");
+    let half = PollEnd::Listed { videos: Vec::new(), names_urls: true, is_whole: false };
+    poll(&file, at(10).after(DAY), half).await;
+    poll(&file, at(10).after(DAY + MINUTE), PollEnd::Refused).await;
+    file.store.sweep(at(11).after(DAY + MINUTE)).await.unwrap();
+    assert_eq!(file.state(task).await, TaskState::Stalled);
+    assert!(file.store.next_queued(&[]).await.unwrap().is_none(), "neither says what there is");
+    let failed = Some(Meaning::Failed(scrapehook::domain::task::Failure::new("task_failed", "no")));
+    file.store.receive_callback(callback(task, 20, failed, "t")).await.unwrap();
+    assert_eq!(file.store.next_queued(&[]).await.unwrap().expect("it is planned anew").urls, url);
+    file.close().await;
+}
+
+#[tokio::test]
 async fn a_stalled_task_that_upstream_answered_for_is_asked_about_no_more() {
     let file = File::started().await;
     let url = ["https://a.example/post".to_owned()];

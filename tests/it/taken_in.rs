@@ -8,7 +8,7 @@ use scrapehook::domain::video::VideoState::Indexed;
 use scrapehook::store::{AcceptedCallback, CallbackPage, Decision, SubmitEnd, TaskFilter};
 use sha2::{Digest, Sha256};
 
-use crate::file::{File, at, callback, indexed, listed, lost};
+use crate::file::{File, MINUTE, at, callback, indexed, listed, lost};
 
 const URL: &str = "https://a.example/x";
 
@@ -167,4 +167,24 @@ async fn a_poll_on_its_way_for_a_task_that_was_taken_in_revives_nothing() {
         assert_eq!(file.state(task).await, TaskState::Indexed);
         file.close().await;
     }
+}
+
+#[tokio::test]
+async fn what_polls_of_a_task_without_urls_prove_says_nothing_of_the_urls_of_its_owner() {
+    let file = File::started().await;
+    let task = file.job_of(&[URL.to_owned()]).await[0];
+    file.submit(task, lost()).await;
+    assert_eq!(file.job_of(&[URL.to_owned()]).await, [task], "it follows");
+    file.store.accept_callback(without_token("theirs", Meaning::Succeeded)).await.unwrap();
+    for minute in [1, 3] {
+        let (poll, when) = (file.due().await.unwrap(), at(0).after(MINUTE * minute));
+        file.store.record_poll(poll, when, when, listed(&[("v", Indexed, URL)])).await.unwrap();
+    }
+    assert!(file.store.decide(Decision::Adopt(task, "theirs".to_owned()), None, at(400_000)).await.unwrap());
+    assert_eq!(file.state(task).await, TaskState::Downloaded, "no URL is without a video by that");
+    assert!(file.store.next_queued(&[]).await.unwrap().is_none());
+    let poll = file.due().await.unwrap();
+    file.store.record_poll(poll, at(400_001), at(400_002), listed(&[("v", Indexed, URL)])).await.unwrap();
+    assert_eq!(file.state(task).await, TaskState::Indexed);
+    file.close().await;
 }
