@@ -88,6 +88,7 @@ fn token_keys(config: &Config, store: &Store) -> TokenKeys {
 pub struct Reloader {
     credentials: Credentials,
     store: Store,
+    in_force: Config,
 }
 
 impl Reloader {
@@ -95,9 +96,11 @@ impl Reloader {
     /// callback URLs are signed with the first secret.
     ///
     /// # Errors
-    /// [`ConfigError`] where the configuration is not one to serve with; then nothing has changed.
+    /// [`ConfigError`] where the configuration is not one to serve with, or these keys are not enough for the
+    /// addresses that are in force; then nothing has changed.
     pub fn apply(&self, config: &Config) -> Result<(), ConfigError> {
         config.check_for_serving()?;
+        Config { auth: config.auth.clone(), ..self.in_force.clone() }.check_for_serving()?;
         self.credentials.keys.replace(Keys::new(&config.auth.api_keys));
         self.credentials.tokens.replace(token_keys(config, &self.store));
         Ok(())
@@ -123,6 +126,7 @@ pub struct App {
     metrics_address: Option<SocketAddr>,
     store: Store,
     credentials: Credentials,
+    config: Config,
     stop: CancellationToken,
     tasks: JoinSet<&'static str>,
     writer: JoinHandle<()>,
@@ -209,7 +213,8 @@ impl App {
         };
         let backups = config.backup.folder.clone().map(|folder| {
             let schedule = (config.backup.every, config.backup.keep);
-            Backups::new(config.store.path.clone(), folder, schedule, surroundings.last_backup.clone())
+            let last = surroundings.last_backup.clone();
+            Backups::new(config.store.path.clone(), folder, schedule, last, stop.clone())
         });
         let standing = surroundings.callback_check.clone();
         let reach = config.server.public_url.as_deref();
@@ -301,6 +306,7 @@ impl App {
             metrics_address,
             store,
             credentials,
+            config: config.clone(),
             stop,
             tasks,
             writer,
@@ -325,7 +331,8 @@ impl App {
 
     /// What takes over API keys and callback secrets while the service runs.
     pub fn reloader(&self) -> Reloader {
-        Reloader { credentials: self.credentials.clone(), store: self.store.clone() }
+        let (credentials, store) = (self.credentials.clone(), self.store.clone());
+        Reloader { credentials, store, in_force: self.config.clone() }
     }
 
     /// What tells whether the service is alive.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::config::Config;
@@ -40,13 +42,29 @@ pub struct Restore {
     config: Option<PathBuf>,
 }
 
+/// Canceled by the first signal: nothing is left half done.
+fn on_signal() -> std::io::Result<CancellationToken> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = CancellationToken::new();
+    let canceled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        canceled.cancel();
+    });
+    Ok(stop)
+}
+
 /// Copies the database, also while it is served.
 ///
 /// # Errors
 /// There is no copy then.
 pub async fn back_up(args: Backup) -> anyhow::Result<()> {
     let path = Config::load(args.config.as_deref())?.store.path;
-    store::backup(&path, &args.file, clock::now()).await?;
+    store::backup(&path, &args.file, clock::now(), &on_signal()?).await?;
     let bytes = std::fs::metadata(&args.file).context("the copy is gone")?.len();
     writeln!(anstream::stdout(), "{}: {bytes} bytes, whole", args.file.display())?;
     Ok(())
@@ -58,7 +76,7 @@ pub async fn back_up(args: Backup) -> anyhow::Result<()> {
 /// Nothing has changed then.
 pub async fn restore(args: Restore) -> anyhow::Result<()> {
     let path = Config::load(args.config.as_deref())?.store.path;
-    store::restore(&args.file, &path, clock::now()).await?;
+    store::restore(&args.file, &path, clock::now(), &on_signal()?).await?;
     writeln!(
         anstream::stdout(),
         "{} is restored. `serve` will send nothing until `scrapehook resume`.",

@@ -59,6 +59,11 @@ fn reload(file: Option<&Path>, reloader: &Reloader, set_level: &SetLevel) {
     }
 }
 
+fn stopped_early() -> anyhow::Result<()> {
+    tracing::info!("stopped before it served");
+    Ok(())
+}
+
 /// Serves until the first signal, then stops in order; a second signal ends it at once, as a failure.
 ///
 /// # Errors
@@ -74,7 +79,12 @@ pub async fn run(args: Serve) -> anyhow::Result<()> {
     let apart = [config.callback.listen, config.metrics.listen];
     let listeners = 1 + apart.iter().flatten().count();
     allow_connections(config.server.max_connections.saturating_mul(listeners));
-    let app = App::bind(&config, args.accept_upstream_change).await?;
+    // A large database is copied before it is migrated: who does not want to wait for that is heard.
+    let app = tokio::select! {
+        app = App::bind(&config, args.accept_upstream_change) => app?,
+        _ = interrupt.recv() => return stopped_early(),
+        _ = terminate.recv() => return stopped_early(),
+    };
     let (address, callbacks, metrics) = (app.address(), app.callback_address(), app.metrics_address());
     tracing::info!(%address, callbacks = callbacks.map(tracing::field::display),
         metrics = metrics.map(tracing::field::display), store = %config.store.path.display(), "serving");

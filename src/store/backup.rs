@@ -3,23 +3,29 @@
 //! Must never leave half a copy under the name that was asked for, and never write over another file.
 
 use std::error::Error;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use super::OpenError;
+use super::disk::folder;
 use super::inspect::inspect;
 use super::lock::{InstanceLock, real_path, side_file};
+use super::open::primary_code;
+use super::part::Part;
 use crate::domain::time::Timestamp;
 
 /// How long another process may hold the file.
 const BUSY: Duration = Duration::from_secs(30);
+/// SQLite's steps between two looks whether to stop: a fraction of a millisecond.
+const STOP_STEPS: i32 = 1_000;
 
 /// Why there is no copy.
 #[derive(Debug, Error)]
@@ -30,6 +36,15 @@ pub enum BackupError {
     /// There is a file of that name.
     #[error("{0} is there already; it was left as it is")]
     Exists(PathBuf),
+    /// Another copy of that name is being made.
+    #[error("{0} is being written by somebody else")]
+    InProgress(PathBuf),
+    /// SQLite takes names in UTF-8.
+    #[error("{0}: the name of a copy has to be in UTF-8")]
+    Name(PathBuf),
+    /// It was given up because it was to stop.
+    #[error("stopped before {0} was copied")]
+    Stopped(PathBuf),
     /// What is to be copied can't be read.
     #[error("can't read {path}")]
     Unreadable {
@@ -93,91 +108,118 @@ pub fn with_causes(error: &dyn Error) -> String {
 ///
 /// # Errors
 /// [`BackupError`]: then there is no copy.
-pub async fn backup(from: &Path, to: &Path, at: Timestamp) -> Result<(), BackupError> {
+pub async fn backup(
+    from: &Path,
+    to: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<(), BackupError> {
     inspect(from, None).await?;
-    copy(from, to, at).await
+    copy(from, to, &side_file(to, ".part"), at, stop).await
 }
 
 /// Puts a copy at `from` in the place of a database that is lost; whether or not it carries the mark, it does then.
 ///
 /// # Errors
 /// [`BackupError`]: then nothing has changed. A file at `to`, or its log, is never written over.
-pub async fn restore(from: &Path, to: &Path, at: Timestamp) -> Result<(), BackupError> {
-    let _lock = InstanceLock::take(to)?;
-    let log = side_file(&real_path(to), "-wal");
+pub async fn restore(
+    from: &Path,
+    to: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<(), BackupError> {
+    let to = real_path(to);
+    let _lock = InstanceLock::take(&to)?;
+    let log = side_file(&to, "-wal");
     if fs::symlink_metadata(&log).is_ok() {
         return Err(BackupError::Exists(log));
     }
     inspect(from, None).await?;
-    copy(from, to, at).await
+    copy(from, &to, &side_file(&to, ".part"), at, stop).await?;
+    give_to_owner_of_folder(&to);
+    Ok(())
 }
 
-/// Copies a database that this process itself has open, or has looked at.
+/// What root restores is for the service's user, whose folder it is.
+fn give_to_owner_of_folder(database: &Path) {
+    let Ok(owner) = fs::metadata(folder(database)) else { return };
+    for file in [database.to_owned(), side_file(database, ".lock")] {
+        // Nobody else than root can, and nobody else needs to.
+        let _ = chown(file, Some(owner.uid()), Some(owner.gid()));
+    }
+}
+
+/// Copies a database that this process itself has open, or has looked at; until it is whole, it is at `part`.
 ///
 /// Must never open the file but through SQLite: whoever closes it gives up all locks of the process on it.
 ///
 /// # Errors
 /// [`BackupError`]: then there is no copy.
-pub async fn copy(from: &Path, to: &Path, at: Timestamp) -> Result<(), BackupError> {
+pub async fn copy(
+    from: &Path,
+    to: &Path,
+    part: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<(), BackupError> {
     if fs::symlink_metadata(to).is_ok() {
         return Err(BackupError::Exists(to.to_owned()));
     }
+    if stop.is_cancelled() {
+        return Err(BackupError::Stopped(from.to_owned()));
+    }
+    let name = part.to_str().ok_or_else(|| BackupError::Name(part.to_owned()))?;
     let source =
         fs::metadata(from).map_err(|source| BackupError::Unreadable { path: from.to_owned(), source })?;
     if source.len() == 0 {
         return Err(BackupError::Empty(from.to_owned()));
     }
-    let part = side_file(to, ".part");
-    let unwritable = |source| BackupError::Unwritable { path: part.clone(), source };
-    match fs::remove_file(&part) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(unwritable(error)),
-    }
-    let made = async {
-        // SQLite fills a file that is there and empty. It holds the callback secret: nobody may read it who can't
-        // read the database.
-        let mode = source.permissions().mode() & 0o777;
-        OpenOptions::new().create_new(true).write(true).mode(mode).open(&part).map_err(unwritable)?;
-        write(from, &part).await.map_err(|source| BackupError::Sqlite { path: from.to_owned(), source })?;
-        let reason = mark_and_check(&part, at)
-            .await
-            .map_err(|source| BackupError::Sqlite { path: part.clone(), source })?;
-        if let Some(reason) = reason {
-            return Err(BackupError::Damaged { path: from.to_owned(), reason });
-        }
-        File::open(&part).and_then(|file| file.sync_all()).map_err(unwritable)?;
-        // Unlike a rename, a link does not write over what has come meanwhile; but not every disk has links.
-        fs::hard_link(&part, to)
-            .or_else(|error| match error.kind() {
-                io::ErrorKind::AlreadyExists => Err(error),
-                _ => fs::rename(&part, to),
-            })
-            .map_err(|source| match source.kind() {
-                io::ErrorKind::AlreadyExists => BackupError::Exists(to.to_owned()),
-                _ => BackupError::Unwritable { path: to.to_owned(), source },
-            })
+    let part = Part::begin(part, source.permissions().mode() & 0o777)?;
+    let failed = |path: &Path, source: sqlx::Error| match primary_code(&source) {
+        // SQLITE_INTERRUPT
+        Some(9) => BackupError::Stopped(from.to_owned()),
+        _ => BackupError::Sqlite { path: path.to_owned(), source },
     };
-    let made = made.await;
-    let _ = fs::remove_file(&part);
-    made?;
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(unwritable)
+    write(from, name, stop).await.map_err(|error| failed(from, error))?;
+    let reason = mark_and_check(part.path(), at, stop).await.map_err(|error| failed(part.path(), error))?;
+    if let Some(reason) = reason {
+        return Err(BackupError::Damaged { path: from.to_owned(), reason });
+    }
+    // It may take seconds until all of it is on the disk.
+    let target = to.to_owned();
+    let finished = tokio::task::spawn_blocking(move || part.finish(&target)).await;
+    finished
+        .map_err(|panic| BackupError::Unwritable { path: to.to_owned(), source: io::Error::other(panic) })?
 }
 
-async fn write(from: &Path, to: &Path) -> Result<(), sqlx::Error> {
+/// A connection that gives up what it does when it is to stop.
+async fn connect(
+    options: SqliteConnectOptions,
+    stop: &CancellationToken,
+) -> Result<SqliteConnection, sqlx::Error> {
+    let mut file = options.disable_statement_logging().connect().await?;
+    let stop = stop.clone();
+    // It is called between steps of SQLite, never within a write.
+    file.lock_handle().await?.set_progress_handler(STOP_STEPS, move || !stop.is_cancelled());
+    Ok(file)
+}
+
+async fn write(from: &Path, to: &str, stop: &CancellationToken) -> Result<(), sqlx::Error> {
     // Read-only would want to make an index of the log where there is none.
-    let options = SqliteConnectOptions::new().filename(from).busy_timeout(BUSY).disable_statement_logging();
-    let mut file = options.connect().await?;
-    let copied = sqlx::query("VACUUM INTO ?1").bind(to.to_string_lossy()).execute(&mut file).await;
+    let options = SqliteConnectOptions::new().filename(from).busy_timeout(BUSY);
+    let mut file = connect(options, stop).await?;
+    let copied = sqlx::query("VACUUM INTO ?1").bind(to).execute(&mut file).await;
     file.close().await?;
     copied.map(|_| ())
 }
 
 /// Gives what is wrong with the copy.
-async fn mark_and_check(copy: &Path, at: Timestamp) -> Result<Option<String>, sqlx::Error> {
-    let options = SqliteConnectOptions::new().filename(copy).disable_statement_logging();
-    let mut file = options.connect().await?;
+async fn mark_and_check(
+    copy: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<Option<String>, sqlx::Error> {
+    let mut file = connect(SqliteConnectOptions::new().filename(copy), stop).await?;
     sqlx::query(
         "INSERT INTO meta (key, value) VALUES ('backup', ?1)
          ON CONFLICT (key) DO UPDATE SET value = excluded.value",

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::SqliteConnection;
+use tokio_util::sync::CancellationToken;
 
 use super::backup;
-use super::lock::side_file;
+use super::lock::{real_path, side_file};
 use super::open::{OpenError, unopenable};
 use crate::domain::time::Timestamp;
 
@@ -35,8 +36,14 @@ pub(super) async fn migrate(
         if let (Some(applied), Some(newest)) = (applied, newest)
             && applied < newest
         {
-            let copy = side_file(path, &format!(".before-{newest}-{}", now.as_millis()));
-            backup::copy(path, &copy, now).await.map_err(|error| OpenError::Backup(Box::new(error)))?;
+            let path = real_path(path);
+            let copy = side_file(&path, &format!(".before-{newest}-{}", now.as_millis()));
+            // One name for all that are not whole: starts that are killed again and again leave one at most.
+            let part = side_file(&path, ".before.part");
+            // Whoever stops the start ends the process.
+            backup::copy(&path, &copy, &part, now, &CancellationToken::new())
+                .await
+                .map_err(|error| OpenError::Backup(Box::new(error)))?;
             tracing::info!(from = applied, to = newest, copy = %copy.display(), "the database is migrated; this is how it was");
         }
     }

@@ -22,6 +22,7 @@ mod lock;
 mod migrate;
 mod op;
 mod open;
+mod part;
 mod pauses;
 mod polls;
 mod quarantine;

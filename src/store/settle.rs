@@ -145,7 +145,8 @@ fn is_unheard(stored: &LoadedTask, state: TaskState, policy: Policy) -> bool {
 ///
 /// At once where that could settle it, where somebody asked for it, or where the last news came after the
 /// last poll of a task that is settled: upstream may list what no callback told. Else when it was silent
-/// for too long, with a longer wait after each poll in vain; a stalled one until upstream has answered once.
+/// for too long, with a longer wait after each poll in vain; a stalled one until upstream has answered once, less and
+/// less often: upstream may be gone for good.
 fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) -> Option<i64> {
     let facts = &stored.facts;
     let is_polled = stored.polled_news >= stored.news;
@@ -156,9 +157,11 @@ fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) 
     }
     let ended = facts.videos.iter().filter(|video| video.state.is_ended()).count();
     let could_settle = ended > 0 && ended == facts.videos.len() && ended >= facts.urls;
-    let is_due = is_wanted || (!is_polled && (could_settle || state.is_settled()));
+    let is_due = is_wanted || (!is_polled && !is_unheard && (could_settle || state.is_settled()));
     let silent = || {
-        let wait = backoff(stored.polls_in_vain + 1, policy.poll_after, policy.poll_after * POLL_GROWTH);
+        let most = policy.poll_after * POLL_GROWTH;
+        let most = if is_unheard { most.max(policy.deadline) } else { most };
+        let wait = backoff(stored.polls_in_vain + 1, policy.poll_after, most);
         let last = stored.polled_at.map_or(stored.news_at, |polled| polled.max(stored.news_at));
         // A clock that was put back must not make it wait for the old time.
         let next = last.min(at).saturating_add(millis(wait));

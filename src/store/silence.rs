@@ -63,7 +63,8 @@ pub(super) async fn set_forward(
     Ok(())
 }
 
-/// Nothing happened later than now: after the clock was set back, deadlines begin anew.
+/// Nothing happened later than now: after the clock was set back, deadlines begin anew, and no poll waits for the
+/// time that was.
 pub(super) async fn set_back(
     connection: &mut SqliteConnection,
     at: Timestamp,
@@ -71,8 +72,9 @@ pub(super) async fn set_back(
 ) -> Result<(), sqlx::Error> {
     let moved: Vec<String> = sqlx::query_scalar(
         "UPDATE tasks SET news_at = min(news_at, ?1), polled_at = min(polled_at, ?1),
-           answered_at = min(answered_at, ?1), quiet_since = iif(quiet_since > ?1, NULL, quiet_since)
-         WHERE state IN ('unconfirmed', 'accepted', 'downloaded')
+           answered_at = min(answered_at, ?1), quiet_since = iif(quiet_since > ?1, NULL, quiet_since),
+           poll_not_before = iif(polled_at > ?1, 0, poll_not_before)
+         WHERE state IN ('unconfirmed', 'accepted', 'downloaded', 'stalled')
            AND max(news_at, ifnull(polled_at, 0), ifnull(answered_at, 0), ifnull(quiet_since, 0)) > ?1
          RETURNING id",
     )

@@ -3,9 +3,12 @@
 //! Must never delete a file that it has not made.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::{Step, StepError, Worker};
 use crate::config::Live;
@@ -17,71 +20,117 @@ const AFTER_FAILURE: Duration = Duration::from_secs(300);
 /// How the names of copies end.
 const SUFFIX: &str = ".db";
 
-/// Owns the folder of copies.
-#[derive(Debug)]
-pub struct Backups {
-    database: PathBuf,
-    folder: PathBuf,
+/// Where copies are, and which of the files there are copies of this database.
+#[derive(Clone, Debug)]
+struct Folder {
+    path: PathBuf,
     /// How the names of copies of this database begin: another one may be copied to the same folder.
     prefix: String,
-    every: Duration,
-    keep: usize,
-    last: Arc<Live<LastBackup>>,
 }
 
-impl Backups {
-    /// Copies of `database` in `folder`, one in every `every`, the newest `keep` of them; `last` is told how it went.
-    pub fn new(
-        database: PathBuf,
-        folder: PathBuf,
-        (every, keep): (Duration, usize),
-        last: Arc<Live<LastBackup>>,
-    ) -> Self {
-        let stem = database.file_stem().unwrap_or_default().to_string_lossy();
-        let prefix = format!("{stem}-");
-        Self { database, folder, prefix, every, keep, last }
+/// Copies that were made here, oldest first, with the times in their names.
+type Copies = Vec<(Timestamp, PathBuf)>;
+
+impl Folder {
+    /// Works on the folder, which may take long, apart from what answers requests.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, BackupError> {
+        let folder = self.clone();
+        let unreadable = |source| BackupError::Unreadable { path: self.path.clone(), source };
+        let done = tokio::task::spawn_blocking(move || work(&folder)).await;
+        done.map_err(io::Error::other).and_then(|done| done).map_err(unreadable)
     }
 
-    /// The copies that were made here, oldest first, with the times in their names.
-    fn copies(&self) -> Result<Vec<(Timestamp, PathBuf)>, BackupError> {
-        let unreadable = |source| BackupError::Unreadable { path: self.folder.clone(), source };
+    /// Removes all but the newest `keep`; gives how many there are then. Those of a future that was taken back count
+    /// for nothing.
+    fn keep_newest(&self, keep: usize, now: Timestamp) -> io::Result<usize> {
+        let mut copies = self.copies()?;
+        copies.retain(|(at, _)| *at <= now);
+        for (_, old) in copies.iter().rev().skip(keep) {
+            if let Err(error) = fs::remove_file(old) {
+                tracing::warn!(%error, copy = %old.display(), "an old copy could not be removed");
+            }
+        }
+        Ok(copies.len().min(keep))
+    }
+
+    fn copies(&self) -> io::Result<Copies> {
         let mut copies = Vec::new();
-        for file in fs::read_dir(&self.folder).map_err(unreadable)? {
-            let path = file.map_err(unreadable)?.path();
+        for file in fs::read_dir(&self.path)? {
+            let path = file?.path();
             copies.extend(self.made_at(&path).map(|at| (at, path)));
         }
         copies.sort();
         Ok(copies)
     }
 
-    /// When the next copy is due; one from the future was made before the clock was set back.
-    fn due(&self, now: Timestamp) -> Result<Timestamp, BackupError> {
-        let newest = self.copies()?.into_iter().map(|(at, _)| at).rfind(|at| *at <= now);
-        self.last.replace(LastBackup { at: newest, ..LastBackup::clone(&self.last.get()) });
-        Ok(newest.map_or(now, |at| at.after(self.every)))
-    }
-
-    async fn back_up(&self, now: Timestamp) -> Result<(), BackupError> {
-        let copy = self.folder.join(format!("{}{}{SUFFIX}", self.prefix, now.stamp()));
-        store::copy(&self.database, &copy, now).await?;
-        let mut copies = self.copies()?;
-        // Those of a future that was taken back count for nothing.
-        copies.retain(|(at, _)| *at <= now);
-        for (_, old) in copies.iter().rev().skip(self.keep) {
-            if let Err(error) = fs::remove_file(old) {
-                tracing::warn!(%error, copy = %old.display(), "an old copy could not be removed");
-            }
-        }
-        tracing::info!(copy = %copy.display(), kept = copies.len().min(self.keep), "the database was copied");
-        Ok(())
-    }
-}
-
-impl Backups {
     /// When a copy was made, by its name; none where the name is not one that is given here.
     fn made_at(&self, path: &Path) -> Option<Timestamp> {
         let stamp = path.file_name()?.to_str()?.strip_prefix(&self.prefix)?.strip_suffix(SUFFIX)?;
         Timestamp::from_stamp(stamp)
+    }
+
+    fn copy_at(&self, time: Timestamp) -> PathBuf {
+        self.path.join(format!("{}{}{SUFFIX}", self.prefix, time.stamp()))
+    }
+
+    /// What is not whole yet has one name: however often it is killed, one is left at most.
+    fn part(&self) -> PathBuf {
+        self.path.join(format!("{}next.part", self.prefix))
+    }
+}
+
+/// Owns the folder of copies.
+#[derive(Debug)]
+pub struct Backups {
+    database: PathBuf,
+    folder: Folder,
+    every: Duration,
+    keep: usize,
+    last: Arc<Live<LastBackup>>,
+    /// When the next copy is due; none until the folder was looked at.
+    due: Option<Timestamp>,
+    stop: CancellationToken,
+}
+
+impl Backups {
+    /// Copies of `database` in `folder`, one in every `every`, the newest `keep` of them; `last` is told how it went.
+    /// A copy that is being made is given up at `stop`.
+    pub fn new(
+        database: PathBuf,
+        folder: PathBuf,
+        (every, keep): (Duration, usize),
+        last: Arc<Live<LastBackup>>,
+        stop: CancellationToken,
+    ) -> Self {
+        let stem = database.file_stem().unwrap_or_default().to_string_lossy();
+        let folder = Folder { path: folder, prefix: format!("{stem}-") };
+        Self { database, folder, every, keep, last, due: None, stop }
+    }
+
+    /// When the next copy is due. After the clock was set back it is looked up again: a copy from the future was
+    /// made before that.
+    async fn due(&mut self, now: Timestamp) -> Result<Timestamp, BackupError> {
+        if let Some(due) = self.due.filter(|due| *due <= now.after(self.every)) {
+            return Ok(due);
+        }
+        let copies = self.folder.apart(Folder::copies).await?;
+        let newest = copies.into_iter().map(|(at, _)| at).rfind(|at| *at <= now);
+        self.last.replace(LastBackup { at: newest, ..LastBackup::clone(&self.last.get()) });
+        let due = newest.map_or(now, |at| at.after(self.every));
+        self.due = Some(due);
+        Ok(due)
+    }
+
+    async fn back_up(&self, now: Timestamp) -> Result<(), BackupError> {
+        let copy = self.folder.copy_at(now);
+        store::copy(&self.database, &copy, &self.folder.part(), now, &self.stop).await?;
+        let keep = self.keep;
+        let kept = self.folder.apart(move |folder| folder.keep_newest(keep, now)).await?;
+        tracing::info!(copy = %copy.display(), kept, "the database was copied");
+        Ok(())
     }
 }
 
@@ -92,14 +141,21 @@ impl Worker for Backups {
         if let Some((at, _)) = failure.filter(|(at, _)| *at <= now && now.since(*at) < AFTER_FAILURE) {
             return Ok(Step::WaitUntil(at.after(AFTER_FAILURE)));
         }
-        let made = match self.due(now) {
+        let made = match self.due(now).await {
             Ok(due) if due > now => return Ok(Step::WaitUntil(due)),
             Ok(_) => self.back_up(now).await,
             Err(error) => Err(error),
         };
         let at = self.last.get().at;
         self.last.replace(match made {
-            Ok(()) => LastBackup { at: Some(now), failure: None },
+            Ok(()) => {
+                self.due = Some(now.after(self.every));
+                LastBackup { at: Some(now), failure: None }
+            }
+            Err(error) if self.stop.is_cancelled() => {
+                tracing::info!(%error, "the next copy is made after the next start");
+                return Ok(Step::Idle);
+            }
             Err(error) => {
                 let words = store::with_causes(&error);
                 tracing::error!(error = words, "the database was not copied");

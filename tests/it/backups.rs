@@ -9,9 +9,12 @@ use std::time::Duration;
 use reqwest::Client;
 use scrapehook::config::Live;
 use scrapehook::simulator::{Faults, Settings};
-use scrapehook::store::{LastBackup, Store};
+use scrapehook::store::{self, BackupError, LastBackup, Store};
 use scrapehook::workers::{Backups, Step, Worker};
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+use tokio_util::sync::CancellationToken;
 
 use crate::aftermath::{kept, read};
 use crate::binary::{Binary, Serving};
@@ -207,7 +210,8 @@ async fn scheduled_backups_are_made_and_the_oldest_go() {
     let (store, writer) = Store::open(&database, "http://upstream", false, POLICY, at(0)).await.unwrap();
     let running = tokio::spawn(writer.run());
     let last = Arc::<Live<LastBackup>>::default();
-    let mut worker = Backups::new(database, copies.clone(), (HOUR, 2), last.clone());
+    let stop = CancellationToken::new();
+    let mut worker = Backups::new(database, copies.clone(), (HOUR, 2), last.clone(), stop.clone());
     let names = || {
         let mut names: Vec<_> = fs::read_dir(&copies)
             .unwrap()
@@ -237,8 +241,52 @@ async fn scheduled_backups_are_made_and_the_oldest_go() {
     assert_eq!(last.get().at, Some(at(0)), "{last:?}");
     assert_eq!(worker.step(at(1)).await.unwrap(), Step::WaitUntil(at(0).after(HOUR)));
     assert_eq!(names().len(), 4, "those of the future stay");
+    // What a copy that was killed left is gone with the next one; one that is to stop leaves nothing, and is no fault.
+    fs::write(copies.join("scrapehook-next.part"), "half a copy").unwrap();
+    assert_eq!(worker.step(at(0).after(HOUR)).await.unwrap(), Step::Worked);
+    let whole = names();
+    assert!(!whole.contains(&"scrapehook-next.part".to_owned()), "{whole:?}");
+    stop.cancel();
+    assert_eq!(worker.step(at(0).after(HOUR * 2)).await.unwrap(), Step::Idle);
+    assert!(last.get().failure.is_none() && names() == whole, "{:?}", names());
     store.close();
     running.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_to_stop_is_given_up_in_the_middle() {
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to, part] = ["a.db", "b.db", "b.part"].map(|name| folder.path().join(name));
+    let mut file =
+        SqliteConnectOptions::new().filename(&from).create_if_missing(true).connect().await.unwrap();
+    sqlx::raw_sql(
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT);
+         CREATE TABLE rows (word TEXT);
+         INSERT INTO rows WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 500000)
+           SELECT hex(randomblob(50)) FROM n;",
+    )
+    .execute(&mut file)
+    .await
+    .unwrap();
+    file.close().await.unwrap();
+    let stop = CancellationToken::new();
+    let copying = tokio::spawn({
+        let (from, to, part, stop) = (from.clone(), to.clone(), part.clone(), stop.clone());
+        async move { store::copy(&from, &to, &part, at(0), &stop).await }
+    });
+    while fs::metadata(&part).map_or(0, |part| part.len()) == 0 {
+        assert!(!copying.is_finished(), "it takes longer");
+        tokio::task::yield_now().await;
+    }
+    // In the middle of it nobody else writes to the same part.
+    let other = store::copy(&from, &to, &part, at(0), &CancellationToken::new()).await;
+    assert!(matches!(other, Err(BackupError::InProgress(_))), "{other:?}");
+    stop.cancel();
+    let given_up = copying.await.unwrap();
+    assert!(matches!(given_up, Err(BackupError::Stopped(_))), "{given_up:?}");
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left, ["a.db"]);
+    store::copy(&from, &to, &part, at(0), &CancellationToken::new()).await.unwrap();
 }
 
 #[tokio::test]

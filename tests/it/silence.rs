@@ -129,7 +129,17 @@ async fn where_upstream_gives_no_answer_a_silent_task_ends_and_nobody_pays_for_i
     assert!(file.store.next_queued(&[]).await.unwrap().is_none());
     // It is asked until it answers. Nothing new is no reason to pay; what has been indexed since is.
     poll(&file, late.after(MINUTE * 9), PollEnd::Unanswered(MINUTE)).await;
-    poll(&file, late.after(MINUTE * 30), listed(&[("v", VideoState::Indexed, &url[0])])).await;
+    // It may be gone for good: it is asked less and less, in the end once in a deadline.
+    let mut waits = Vec::new();
+    let mut asked = late.after(MINUTE * 9);
+    for _ in 0..12 {
+        let due = file.store.next_poll().await.unwrap().expect("it is asked again").due;
+        waits.push(due.since(asked));
+        asked = due;
+        poll(&file, asked, PollEnd::Unanswered(MINUTE)).await;
+    }
+    assert!(waits.is_sorted() && waits[1] > waits[0] && waits.last() == Some(&DAY), "{waits:?}");
+    poll(&file, asked.after(MINUTE), listed(&[("v", VideoState::Indexed, &url[0])])).await;
     file.store.receive_callback(callback(task, 20, Some(Meaning::Succeeded), "t")).await.unwrap();
     let jobs = file.store.jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.state).collect::<Vec<_>>(), [JobState::Done; 2]);
