@@ -5,7 +5,8 @@
 -- `src/domain/state.rs` and stored in the same commit.
 
 -- What belongs to the file as a whole: the upstream it is bound to (`upstream`), the generated callback
--- secret (`callback_secret`), up to which `seq` events were removed (`events_removed_to`), and in a backup alone `backup`: what was queued in it may have been sent since.
+-- secret (`callback_secret`), when the file was last proved to be writable (`proved_at`), up to which `seq` events were
+-- removed (`events_removed_to`), and in a backup alone `backup`: what was queued in it may have been sent since.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL

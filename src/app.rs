@@ -207,6 +207,7 @@ impl App {
         let surroundings = Surroundings {
             store_path: config.store.path.canonicalize().unwrap_or_else(|_| config.store.path.clone()).into(),
             budget: budget.clone(),
+            silence: upstream.silence(),
             has_callbacks: config.server.public_url.is_some(),
             last_backup: Arc::default(),
             callback_check: Standing::new(config.server.public_url.is_some()),

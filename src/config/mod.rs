@@ -17,6 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
 pub use self::live::Live;
@@ -303,9 +304,7 @@ impl Config {
             check_plain_url("server.public_url", url)?;
         }
         check_plain_url("upstream.base_url", &self.upstream.base_url)?;
-        EnvFilter::try_new(&self.log.level)
-            .map_err(|error| ConfigError(format!("log.level: `{}`: {error}", self.log.level)))?;
-        Ok(())
+        check_level(&self.log.level)
     }
 
     /// What [`serve`](Self) needs beyond a readable configuration.
@@ -348,6 +347,18 @@ impl Config {
         }
         humantime::parse_duration(text)
             .map_err(|error| ConfigError(format!("reconcile.after: `{text}`: {error}")))
+    }
+}
+
+/// A word that is no level would be taken for a part, and all other parts be silent.
+fn check_level(level: &str) -> Result<(), ConfigError> {
+    EnvFilter::try_new(level).map_err(|error| ConfigError(format!("log.level: `{level}`: {error}")))?;
+    let mut words = level.split(',').map(str::trim);
+    match words.find(|word| !word.contains(['=', '[']) && word.parse::<LevelFilter>().is_err()) {
+        None => Ok(()),
+        Some(word) => Err(ConfigError(format!(
+            "log.level: `{word}` is no level; error, warn, info, debug, trace and off are, or part=level"
+        ))),
     }
 }
 

@@ -17,6 +17,16 @@ impl Networks {
     }
 }
 
+/// A network of IPv4 addresses in IPv6 ones is one of IPv4 addresses.
+fn canonical(network: IpNet) -> IpNet {
+    let bits = network.prefix_len().checked_sub(96);
+    let inner = bits.and_then(|bits| match network.addr().to_canonical() {
+        address @ IpAddr::V4(_) if network.addr().is_ipv6() => IpNet::new(address, bits).ok(),
+        _ => None,
+    });
+    inner.unwrap_or(network)
+}
+
 impl<'de> Deserialize<'de> for Networks {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -31,7 +41,7 @@ impl<'de> Deserialize<'de> for Networks {
         };
         let networks = list.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).map(|text| {
             let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-            network.map_err(|_| {
+            network.map(canonical).map_err(|_| {
                 serde::de::Error::custom(format!(
                     "server.trusted_proxies: `{text}` is no address and no network such as 10.0.0.0/8"
                 ))

@@ -8,32 +8,47 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use super::Context;
-use super::error::Problem;
-use crate::clock;
-use crate::store::{Pause, free_room};
-use crate::telemetry::{MEDIA_TYPE, Snapshot};
+use crate::store::{Pause, ReadError, Store, free_room};
+use crate::telemetry::{Kept, MEDIA_TYPE, Snapshot};
 
 /// Shows all metrics, in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "operating", responses((status = 200, description = "All metrics.", body = String, content_type = "text/plain")))]
-pub(super) async fn get_metrics(State(context): State<Context>) -> Result<Response, Problem> {
-    let overview = context.store.overview(clock::now()).await?;
-    let mut paused: BTreeMap<String, bool> =
-        [Pause::ALL, Pause::OPERATOR, Pause::RESTORED].map(|scope| (scope.to_owned(), false)).into();
-    paused.extend(context.store.pauses().await?.into_iter().map(|pause| (pause.scope, true)));
+pub(super) async fn get_metrics(State(context): State<Context>) -> Response {
+    // Not on the connections of clients: who watches is not to stand in their way, nor they in ours.
+    let kept = match kept(&context.store.for_workers()).await {
+        Ok(kept) => Some(kept),
+        // What does not come from the file is worth most just then.
+        Err(error) => {
+            tracing::error!(%error, "metrics are shown without what the database knows");
+            context.metrics.read_failed();
+            None
+        }
+    };
     let backlog = context.store.backlog();
     let surroundings = &context.surroundings;
     let text = context.metrics.show(&Snapshot {
-        tasks: overview.counts.tasks.into_iter().collect(),
-        paused: paused.into_iter().collect(),
-        hints: overview.counts.quarantine,
+        kept,
         queued: (backlog.facts, backlog.hints),
         oldest: backlog.oldest,
         interval: surroundings.budget.interval(),
-        last_callback: overview.last_callback_at.map(|at| seconds(at.as_millis())),
         last_backup: surroundings.last_backup.get().at.map(|at| seconds(at.as_millis())),
         bytes: bytes(&surroundings.store_path),
     });
-    Ok(([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response())
+    ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response()
+}
+
+/// What the database knows.
+async fn kept(store: &Store) -> Result<Kept, ReadError> {
+    let tally = store.tally().await?;
+    let mut paused: BTreeMap<String, bool> =
+        [Pause::ALL, Pause::OPERATOR, Pause::RESTORED].map(|scope| (scope.to_owned(), false)).into();
+    paused.extend(store.pauses().await?.into_iter().map(|pause| (pause.scope, true)));
+    Ok(Kept {
+        tasks: tally.tasks.into_iter().collect(),
+        paused: paused.into_iter().collect(),
+        hints: tally.hints,
+        last_callback: tally.last_callback_at.map(|at| seconds(at.as_millis())),
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds are exact for the next 280,000 years")]

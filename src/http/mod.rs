@@ -206,8 +206,8 @@ async fn finish(State(measured): State<Measured>, request: Request, next: Next) 
     // The route, not the path: a path can hold a token.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let start = Instant::now();
-    // What goes wrong on the way is logged under the same id.
-    let span = tracing::info_span!("request", request_id);
+    // What goes wrong on the way is logged under the same id, whatever the level: a span that is off names none.
+    let span = tracing::error_span!("request", request_id);
     let response = next.run(request).instrument(span).await;
     let is_ours = error::is_ours(&response);
     let mut response = error::render(response, &request_id);

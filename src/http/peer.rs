@@ -20,13 +20,19 @@ pub(super) fn client(request: &Request, proxies: &Networks) -> Option<String> {
     let named: Vec<&str> =
         headers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
     for address in named.iter().rev() {
-        let Some(address) = proxies.contains(client).then(|| address.trim().parse::<IpAddr>().ok()).flatten()
-        else {
+        let Some(address) = proxies.contains(client).then(|| address_in(address.trim())).flatten() else {
             break;
         };
         client = address.to_canonical();
     }
     Some(client.to_string())
+}
+
+/// Some proxies add the port, and brackets where the address has colons.
+fn address_in(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    text.parse().ok().or_else(with_port).or_else(in_brackets)
 }
 
 #[cfg(test)]
@@ -42,7 +48,8 @@ mod tests {
         }
         let mut request = request.body(Body::empty()).unwrap();
         request.extensions_mut().insert(Peer(SocketAddr::new(peer.parse().unwrap(), 1)));
-        let proxies: Networks = serde_json::from_str(r#"["10.0.0.0/8", "::1", "127.0.0.1"]"#).unwrap();
+        let proxies: Networks =
+            serde_json::from_str(r#"["10.0.0.0/8", "::1", "127.0.0.1", "::ffff:192.168.0.0/112"]"#).unwrap();
         client(&request, &proxies).unwrap()
     }
 
@@ -57,6 +64,12 @@ mod tests {
         assert_eq!(seen("::ffff:127.0.0.1", &["6.6.6.6, 198.51.100.1, 10.1.2.3"]), "198.51.100.1");
         assert_eq!(seen("::1", &["6.6.6.6, 198.51.100.1", "10.1.2.3"]), "198.51.100.1");
         assert_eq!(seen("10.0.0.1", &["10.0.0.2"]), "10.0.0.2");
+        assert_eq!(seen("::1", &["[2001:db8::7]:443, [::1], 10.1.2.3:4567"]), "2001:db8::7");
+        assert_eq!(
+            seen("192.168.7.7", &["198.51.100.1"]),
+            "198.51.100.1",
+            "its network is written as IPv6 has it"
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::config::Live;
 use crate::domain::time::Timestamp;
 use crate::reach::{CallbackCheck, CheckState, Standing};
 use crate::store::{Counts, LITTLE_ROOM, LastBackup, LastError, Overview, Pause, free_room};
-use crate::upstream::Budget;
+use crate::upstream::{Budget, Silence};
 
 /// Callbacks of the fastest platform come within a minute: that nothing at all came in so long means something.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
@@ -29,6 +29,8 @@ pub struct Surroundings {
     pub store_path: Arc<Path>,
     /// Shared by submits and polls.
     pub budget: Arc<Budget>,
+    /// Whether upstream answers.
+    pub silence: Arc<Silence>,
     /// Whether callbacks are asked for.
     pub has_callbacks: bool,
     /// How the last scheduled backup went.
@@ -88,6 +90,7 @@ pub(super) async fn get_status(
             action: "Look at the log for the reason; most often the disk is full or not writable.",
         });
     }
+    problems.extend(unanswered(&context.surroundings.silence, now));
     problems.extend(room(&context.surroundings.store_path));
     problems.extend(backup(&context.surroundings.last_backup.get()));
     problems.extend(of_tasks(&overview));
@@ -129,9 +132,20 @@ fn paused(pause: &Pause) -> Wrong {
     Wrong {
         code: "sending_paused",
         since: Some(pause.since),
-        detail: format!("Sending is paused ({}): {}: {}", pause.scope, pause.code, pause.message),
+        detail: format!("Sending is paused: {}", pause.reason()),
         action,
     }
+}
+
+fn unanswered(silence: &Silence, now: Timestamp) -> Option<Wrong> {
+    let (lasts, instead) = silence.lasting()?;
+    Some(Wrong {
+        code: "upstream_unanswered",
+        since: Some(now.before(lasts)),
+        detail: format!("Upstream gives no answer of use: {}: {}.", instead.code, instead.message),
+        action: "Look whether upstream is well; `scrapehook doctor` says whether the way there is. It is asked on, and \
+                 nothing is lost.",
+    })
 }
 
 fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {

@@ -62,7 +62,7 @@ pub use polls::DuePoll;
 pub use quarantine::Look;
 pub use retention::Pass;
 pub use settlements::{Awaited, Waiting};
-pub use status::{Count, Counts, LastError, Overview};
+pub use status::{Count, Counts, LastError, Overview, Tally};
 pub use submits::QueuedTask;
 pub use tasks::TaskFilter;
 pub use videos::VideoFilter;

@@ -45,7 +45,7 @@ pub(super) async fn set(
     );
     if probes == 0 {
         changes.events.push(NewEvent {
-            message: Some(format!("{}: {}: {}", pause.scope, pause.failure.code, pause.failure.message)),
+            message: Some(reason(&pause.scope, &pause.failure.code, &pause.failure.message)),
             ..NewEvent::new(EventKind::SendingPaused, source, at)
         });
     }
@@ -90,6 +90,11 @@ pub(super) async fn lift_all(
     Ok(())
 }
 
+/// Where an operator paused sending, code and scope are the same word.
+fn reason(scope: &str, code: &str, message: &str) -> String {
+    if scope == code { message.to_owned() } else { format!("{scope}: {code}: {message}") }
+}
+
 /// A pause in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Pause {
@@ -117,6 +122,11 @@ impl Pause {
     pub const RESTORED: &'static str = "restored";
     /// The code of a pause after submits of unknown fate.
     pub const UNCONFIRMED: &'static str = "unconfirmed";
+
+    /// Why, in one line.
+    pub fn reason(&self) -> String {
+        reason(&self.scope, &self.code, &self.message)
+    }
 
     /// Whether nothing is tried until an operator ends the pause with this scope.
     fn waits_for_operator(scope: &str) -> bool {

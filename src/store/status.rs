@@ -64,6 +64,17 @@ pub struct Overview {
     pub last_error: Option<LastError>,
 }
 
+/// The little of an [`Overview`] that is watched all the time.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// Tasks by state.
+    pub tasks: BTreeMap<String, i64>,
+    /// Hints that are kept.
+    pub hints: i64,
+    /// When the last callback came.
+    pub last_callback_at: Option<Timestamp>,
+}
+
 #[derive(FromRow)]
 struct CountRow {
     count: i64,
@@ -84,12 +95,7 @@ impl Store {
     /// [`ReadError`]
     pub async fn overview(&self, now: Timestamp) -> Result<Overview, ReadError> {
         let recent = now.as_millis().saturating_sub(millis(RECENT));
-        let last_callback_at: Option<i64> = sqlx::query_scalar(
-            "SELECT max(last_received_at) FROM (
-               SELECT last_received_at FROM callbacks ORDER BY id DESC LIMIT 1000)",
-        )
-        .fetch_one(&self.readers)
-        .await?;
+        let Tally { tasks, hints: quarantine, last_callback_at } = self.tally().await?;
         let last_error: Option<(String, Option<String>, i64)> = sqlx::query_as(
             "SELECT code, message, ended_at FROM submits
              WHERE code IS NOT NULL AND ended_at IS NOT NULL ORDER BY number DESC LIMIT 1",
@@ -104,11 +110,9 @@ impl Store {
         Ok(Overview {
             counts: Counts {
                 jobs: self.by_state("SELECT state, count(*) FROM jobs GROUP BY state").await?,
-                tasks: self.by_state("SELECT state, count(*) FROM tasks GROUP BY state").await?,
+                tasks,
                 videos: self.by_state("SELECT state, count(*) FROM videos GROUP BY state").await?,
-                quarantine: sqlx::query_scalar("SELECT count(*) FROM quarantine")
-                    .fetch_one(&self.readers)
-                    .await?,
+                quarantine,
             },
             unconfirmed: self
                 .count(
@@ -135,11 +139,29 @@ impl Store {
                 .count(
                     "SELECT count(*) AS count, min(accepted_at) AS since FROM tasks
                      WHERE state = 'accepted' AND accepted_at > ?1",
-                    last_callback_at.unwrap_or_default(),
+                    last_callback_at.map_or(0, Timestamp::as_millis),
                 )
                 .await?,
-            last_callback_at: last_callback_at.map(Timestamp::from_millis),
+            last_callback_at,
             last_error,
+        })
+    }
+
+    /// What is watched all the time.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn tally(&self) -> Result<Tally, ReadError> {
+        let last_callback_at: Option<i64> = sqlx::query_scalar(
+            "SELECT max(last_received_at) FROM (
+               SELECT last_received_at FROM callbacks ORDER BY id DESC LIMIT 1000)",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(Tally {
+            tasks: self.by_state("SELECT state, count(*) FROM tasks GROUP BY state").await?,
+            hints: sqlx::query_scalar("SELECT count(*) FROM quarantine").fetch_one(&self.readers).await?,
+            last_callback_at: last_callback_at.map(Timestamp::from_millis),
         })
     }
 

@@ -3,6 +3,7 @@
 //! Must never have a label without a bound: no id, no URL, no path, no word of a stranger.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -71,27 +72,38 @@ struct OfBuild {
     version: &'static str,
 }
 
+/// For what has no labels, and can be unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Unlabeled {}
+
 type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// How things are at the moment of a look.
+/// What the database knows at the moment of a look.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshot {
+pub struct Kept {
     /// How many tasks are in each state.
     pub tasks: Vec<(String, i64)>,
     /// Scopes, and whether sending is paused there.
     pub paused: Vec<(String, bool)>,
     /// Hints that are kept.
     pub hints: i64,
+    /// When the last callback came, in seconds since the Unix epoch.
+    pub last_callback: Option<f64>,
+}
+
+/// How things are at the moment of a look.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// None where the database can't be read: then nothing is shown that only it knows.
+    pub kept: Option<Kept>,
     /// Operations that wait for their commit, and hints that do.
     pub queued: (usize, usize),
     /// How long the oldest of them has waited.
     pub oldest: Duration,
     /// Between two requests to upstream, as learned so far.
     pub interval: Duration,
-    /// When the last callback came, in seconds since the Unix epoch.
-    pub last_callback: Option<f64>,
-    /// When the last scheduled copy was made, likewise.
+    /// When the last scheduled copy was made, in seconds since the Unix epoch.
     pub last_backup: Option<f64>,
     /// Bytes of the database, of its log, and free beside them.
     pub bytes: [Option<u64>; 3],
@@ -111,13 +123,15 @@ pub struct Metrics {
     evicted_connections: Counter,
     tasks: Family<OfState, Gauge>,
     paused: Family<OfScope, Gauge>,
-    hints: Gauge,
+    hints: Family<Unlabeled, Gauge>,
     queued: Family<OfQueue, Gauge>,
     oldest: Seconds,
     interval: Seconds,
-    last_callback: Seconds,
+    last_callback: Family<Unlabeled, Seconds>,
     last_backup: Seconds,
     bytes: [Gauge; 3],
+    failed_reads: Counter,
+    looks: Mutex<()>,
 }
 
 fn answer_seconds() -> Histogram {
@@ -139,13 +153,15 @@ impl Default for Metrics {
             evicted_connections: Counter::default(),
             tasks: Family::default(),
             paused: Family::default(),
-            hints: Gauge::default(),
+            hints: Family::default(),
             queued: Family::default(),
             oldest: Seconds::default(),
             interval: Seconds::default(),
-            last_callback: Seconds::default(),
+            last_callback: Family::default(),
             last_backup: Seconds::default(),
             bytes: Default::default(),
+            failed_reads: Counter::default(),
+            looks: Mutex::default(),
         };
         metrics.register();
         metrics
@@ -219,6 +235,11 @@ impl Metrics {
             "When the last scheduled copy of the database was made; 0 for never",
             self.last_backup.clone(),
         );
+        registry.register(
+            "failed_reads",
+            "Looks at these metrics for which the database could not be read",
+            self.failed_reads.clone(),
+        );
         let [database, log, free] = self.bytes.clone();
         registry.register("database_bytes", "Size of the database", database);
         registry.register("database_log_bytes", "Size of the database's write-ahead log", log);
@@ -244,6 +265,11 @@ impl Metrics {
     /// Counts a commit that failed.
     pub fn commit_failed(&self) {
         self.failed_commits.inc();
+    }
+
+    /// Counts a look for which the database could not be read.
+    pub fn read_failed(&self) {
+        self.failed_reads.inc();
     }
 
     /// Measures an answer. The route is a pattern, never a path.
@@ -278,26 +304,37 @@ impl Metrics {
         self.evicted_connections.inc();
     }
 
-    /// Everything, in Prometheus' text format.
-    pub fn show(&self, snapshot: &Snapshot) -> String {
+    fn set_kept(&self, kept: &Kept) {
         // A state that nothing is in is shown as well: a series that begins with 1 has risen by nothing.
         for state in TaskState::ALL {
             self.tasks.get_or_create(&OfState { state: state.to_string() }).set(0);
         }
-        for (state, count) in &snapshot.tasks {
+        for (state, count) in &kept.tasks {
             self.tasks.get_or_create(&OfState { state: state.clone() }).set(*count);
         }
-        self.paused.clear();
-        for (scope, is_paused) in &snapshot.paused {
+        for (scope, is_paused) in &kept.paused {
             self.paused.get_or_create(&OfScope { scope: scope.clone() }).set((*is_paused).into());
         }
-        self.hints.set(snapshot.hints);
+        self.hints.get_or_create(&Unlabeled {}).set(kept.hints);
+        self.last_callback.get_or_create(&Unlabeled {}).set(kept.last_callback.unwrap_or_default());
+    }
+
+    /// Everything, in Prometheus' text format.
+    pub fn show(&self, snapshot: &Snapshot) -> String {
+        // Two looks at once would show what the other one has cleared.
+        let _one_at_a_time = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tasks.clear();
+        self.paused.clear();
+        self.hints.clear();
+        self.last_callback.clear();
+        if let Some(kept) = &snapshot.kept {
+            self.set_kept(kept);
+        }
         for (queue, length) in [("facts", snapshot.queued.0), ("hints", snapshot.queued.1)] {
             self.queued.get_or_create(&OfQueue { queue }).set(i64::try_from(length).unwrap_or(i64::MAX));
         }
         self.oldest.set(snapshot.oldest.as_secs_f64());
         self.interval.set(snapshot.interval.as_secs_f64());
-        self.last_callback.set(snapshot.last_callback.unwrap_or_default());
         self.last_backup.set(snapshot.last_backup.unwrap_or_default());
         for (gauge, bytes) in self.bytes.iter().zip(snapshot.bytes) {
             gauge.set(bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or_default());
@@ -309,5 +346,28 @@ impl Metrics {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Metrics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_database_knows_is_not_made_up_where_it_cannot_be_read() {
+        let metrics = Metrics::default();
+        let kept = Kept { tasks: vec![("queued".to_owned(), 3)], hints: 2, ..Kept::default() };
+        let whole = metrics.show(&Snapshot { kept: Some(kept), ..Snapshot::default() });
+        let lines = ["scrapehook_tasks{state=\"queued\"} 3\n", "scrapehook_quarantined_hints 2\n"];
+        assert!(lines.iter().all(|line| whole.contains(line)), "{whole}");
+        metrics.commit_failed();
+        metrics.read_failed();
+        let blind = metrics.show(&Snapshot::default());
+        assert!(
+            !blind.contains("scrapehook_tasks{") && !blind.contains("scrapehook_quarantined_hints "),
+            "{blind}"
+        );
+        let counted = ["scrapehook_failed_commits_total 1\n", "scrapehook_failed_reads_total 1\n"];
+        assert!(counted.iter().all(|line| blind.contains(line)), "{blind}");
     }
 }

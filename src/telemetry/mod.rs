@@ -7,7 +7,7 @@ mod text;
 
 use std::io::IsTerminal;
 
-pub use metrics::{Metrics, Snapshot};
+pub use metrics::{Kept, Metrics, Snapshot};
 pub use text::MEDIA_TYPE;
 
 use tracing_subscriber::layer::SubscriberExt;

@@ -31,7 +31,8 @@ fn from_open_metrics(text: &str) -> String {
             (Some(mark), Some(what), Some(name), Some(rest)) if belongs_to_counter => {
                 out.push_str(&format!("{mark} {what} {name}_total {rest}"));
             }
-            _ => out.push_str(line),
+            // Without labels there are no braces.
+            _ => out.push_str(&line.replacen("{} ", " ", 1)),
         }
         out.push('\n');
     }
@@ -45,7 +46,7 @@ mod tests {
     #[test]
     fn a_counter_has_one_name_everywhere() {
         let open = "# HELP a_b Some counter.\n# TYPE a_b counter\na_b_total{c=\"d counter\"} 1\n# HELP g Some gauge.\n\
-                    # TYPE g gauge\n# UNIT g seconds\ng 2\n# EOF\n";
+                    # TYPE g gauge\n# UNIT g seconds\ng{} 2\n# EOF\n";
         let plain = "# HELP a_b_total Some counter.\n# TYPE a_b_total counter\na_b_total{c=\"d counter\"} 1\n# HELP g Some \
                      gauge.\n# TYPE g gauge\ng 2\n";
         assert_eq!(from_open_metrics(open), plain);

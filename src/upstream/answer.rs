@@ -25,6 +25,11 @@ impl Refusal {
         Self { code: cut(code.into()), message: cut(message.into()) }
     }
 
+    /// Whether there were too many requests.
+    pub fn is_too_fast(&self) -> bool {
+        matches!(self.code.as_str(), "0429" | "http_429")
+    }
+
     /// Upstream may quote what it was sent.
     pub(super) fn without(mut self, secret: &str) -> Self {
         for text in [&mut self.code, &mut self.message] {
@@ -76,6 +81,15 @@ impl SubmitAnswer {
         }
     }
 
+    /// What was said instead, where upstream itself said nothing of use.
+    pub(super) fn unanswered(&self) -> Option<&Refusal> {
+        match self {
+            Self::Unknown(refusal) => Some(refusal),
+            Self::Retry(refusal, _) if !refusal.is_too_fast() => Some(refusal),
+            Self::Accepted(_) | Self::Final(_) | Self::Retry(..) | Self::Account(_) => None,
+        }
+    }
+
     /// What an answer to a submit means. `retry_after` is the header of that name, as it came.
     pub fn read(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
         let (class, envelope, refusal) = classify(status, body);
@@ -110,6 +124,14 @@ impl PollAnswer {
             Self::Refused(_) => "refused",
             Self::Limited(_) => "limited",
             Self::Unanswered(_) => "unanswered",
+        }
+    }
+
+    /// What was said instead, where upstream itself said nothing of use.
+    pub(super) fn unanswered(&self) -> Option<&Refusal> {
+        match self {
+            Self::Unanswered(refusal) => Some(refusal),
+            Self::Listed(_) | Self::Refused(_) | Self::Limited(_) => None,
         }
     }
 

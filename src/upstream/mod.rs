@@ -5,6 +5,7 @@
 mod answer;
 mod budget;
 mod check;
+mod silence;
 pub mod wire;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use thiserror::Error;
 pub use answer::{PollAnswer, Refusal, SubmitAnswer};
 pub use budget::{Budget, Kind};
 pub use check::{Checked, KeyAnswer};
+pub use silence::Silence;
 use wire::SubmitBody;
 
 use crate::failpoint::FailPoint;
@@ -56,6 +58,7 @@ pub struct Upstream {
     key: HeaderValue,
     timeout: Duration,
     metrics: Arc<Metrics>,
+    silence: Arc<Silence>,
 }
 
 impl Upstream {
@@ -83,7 +86,7 @@ impl Upstream {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(ClientError::Tls)?;
-        Ok(Self { client, base, key, timeout, metrics: Arc::default() })
+        Ok(Self { client, base, key, timeout, metrics: Arc::default(), silence: Arc::default() })
     }
 
     /// Has its requests measured here.
@@ -93,15 +96,22 @@ impl Upstream {
         self
     }
 
+    /// Whether it answers at all.
+    pub fn silence(&self) -> Arc<Silence> {
+        self.silence.clone()
+    }
+
     /// Sends a submit, once.
     pub async fn submit(&self, body: &SubmitBody, public: bool) -> SubmitAnswer {
         let began = Instant::now();
         let answer = self.send(body, public).await.without(self.key.to_str().unwrap_or_default());
         self.metrics.asked_upstream("submit", answer.word(), began.elapsed());
-        match body.callback_url.as_deref() {
+        let answer = match body.callback_url.as_deref() {
             Some(url) => answer.without(url.rsplit('/').next().unwrap_or_default()),
             None => answer,
-        }
+        };
+        self.silence.heard(answer.unanswered());
+        answer
     }
 
     async fn send(&self, body: &SubmitBody, public: bool) -> SubmitAnswer {
@@ -138,7 +148,9 @@ impl Upstream {
             Err(error) => PollAnswer::Unanswered(Refusal::new("no_answer", self.words(error))),
         };
         self.metrics.asked_upstream("poll", answer.word(), began.elapsed());
-        answer.without(self.key.to_str().unwrap_or_default())
+        let answer = answer.without(self.key.to_str().unwrap_or_default());
+        self.silence.heard(answer.unanswered());
+        answer
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

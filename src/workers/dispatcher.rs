@@ -161,7 +161,7 @@ impl Dispatcher {
                 let wait =
                     backoff(self.deferred, SUBMIT_FIRST, SUBMIT_MOST).max(retry_after.unwrap_or_default());
                 tracing::warn!(task = %task.id, code = refusal.code, reason = refusal.message, ?wait, "not taken");
-                if refusal.code == "0429" || refusal.code == "http_429" {
+                if refusal.is_too_fast() {
                     self.budget.too_fast(retry_after);
                 }
                 self.hold_until = Some(Instant::now() + wait);

@@ -164,7 +164,7 @@ async fn an_operators_decisions_reach_the_service() {
     assert_eq!(paused[0]["paused"][0]["scope"], "operator");
     assert!(shop.done(&["pause"]).contains("paused (operator)"));
     let told = shop.done(&["events", "--kind", "sending.paused"]);
-    assert!(told.contains(" sending.paused    operator: "), "{told}");
+    assert!(told.contains(" sending.paused    paused by an operator"), "{told}");
     shop.upstream.set_faults(Faults { fail_task: 1.0, ..Faults::default() });
     let job = shop.service.submit(&["https://youtu.be/later".to_owned()]).await;
     assert!(shop.done(&["cancel", &job]).contains("is canceled"));

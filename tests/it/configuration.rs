@@ -111,6 +111,8 @@ fn a_value_out_of_its_bounds_is_refused() {
     for (name, value) in [
         ("UPSTREAM__TIMEOUT", "0s"),
         ("UPSTREAM__TIMEOUT", "1h"),
+        ("LOG__LEVEL", "verbose"),
+        ("LOG__LEVEL", "scrapehook=loud"),
         ("RECONCILE__AFTER", "0s"),
         ("RECONCILE__AFTER", "soon"),
         ("DISPATCH__PROBE_AFTER", "0s"),

@@ -80,7 +80,7 @@ async fn a_configuration_that_is_wrong_changes_nothing() {
     let file = binary.path("config.toml");
     let keys = |keys: &str| format!("[auth]\napi_keys = [{keys}]\n");
     let good = r#"{ name = "a", key = "the-good-key", role = "read" }"#;
-    fs::write(&file, keys(good)).unwrap();
+    fs::write(&file, keys(good) + "[server]\npublic_url = \"http://0.0.0.0:9\"\n").unwrap();
     let serving = binary.serve(&["--config", &file.display().to_string()]);
     let client = Client::builder().no_proxy().build().unwrap();
     for wrong in [
@@ -88,6 +88,8 @@ async fn a_configuration_that_is_wrong_changes_nothing() {
         "[auth".to_owned(),
         "[log]\nlevel = \"scrapehook=loudly\"".to_owned(),
         "[unknown]\na = 1".to_owned(),
+        // Without keys a service is for this machine alone; the one that runs has a public URL.
+        keys(""),
     ] {
         fs::write(&file, wrong).unwrap();
         reload(&serving, REFUSED);

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
 
-use scrapehook::simulator::Settings;
+use scrapehook::simulator::{Faults, Settings};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -207,12 +207,15 @@ async fn a_full_run_at_trace_shows_no_secret() {
         let post = client.post(format!("{}{path}", serving.base)).bearer_auth(API_KEY);
         post.header("content-type", "application/json").body(body).send().await.unwrap();
     }
-    let genuine = upstream.submits()[0].body.callback_url.clone().unwrap();
+    // A task of which only this callback is heard: what it says becomes an event's words.
+    upstream.set_faults(Faults { lose: 1.0, ..Faults::default() });
+    let last =
+        client.post(&jobs).bearer_auth(API_KEY).json(&json!({ "video_urls": ["https://a.example/b"] }));
+    assert_eq!(last.send().await.unwrap().status(), 202);
+    upstream.until(|upstream| upstream.submits().len() == 4).await;
+    let genuine = upstream.submits()[3].body.callback_url.clone().unwrap();
     let failed = json!({ "status": "FAILED", "message": format!("body-of-a-friend {genuine}") }).to_string();
     assert_eq!(client.post(&genuine).body(failed).send().await.unwrap().status(), 200);
-    let unsent =
-        client.post(&jobs).bearer_auth(API_KEY).json(&json!({ "video_urls": ["https://a.example/b"] }));
-    assert_eq!(unsent.send().await.unwrap().status(), 202);
     let body = r#"{"status":"WHO_KNOWS","message":"body-of-a-friend"}"#;
     assert_eq!(client.post(genuine).body(body).send().await.unwrap().status(), 200);
     let (code, text) = serving.terminate();
@@ -235,6 +238,7 @@ async fn a_full_run_at_trace_shows_no_secret() {
         lines.iter().any(|line| line["kind"] == kind && line[field] == *id && line["message"] == "committed")
     };
     assert!(is_told("job.settled", "job", &settled["id"]));
+    assert!(lines.iter().any(|line| line["kind"] == "task.failed"), "what the callback said is an event");
     assert!(is_told("task.accepted", "task", &settled["tasks"][0]["id"]));
     let video = lines.iter().find(|line| line["kind"] == "video.indexed").unwrap();
     assert!(video["video"].as_str().unwrap().starts_with("VI"), "{video}");

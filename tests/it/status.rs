@@ -58,6 +58,25 @@ async fn what_is_wrong_is_said_until_it_is_mended() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_does_not_answer_is_a_problem_until_it_does() {
+    let upstream = simulator(Settings::default()).await;
+    upstream.set_faults(Faults { unavailable: 1.0, ..Faults::default() });
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let job = service.submit(&mixed_urls(1)).await;
+    let status = service.until("/v1/status", |status| status["problems"][0]["code"].is_string()).await;
+    let problem = &status["problems"][0];
+    assert_eq!(problem["code"], "upstream_unanswered", "{problem}");
+    assert!(
+        problem["since"].is_string() && problem["detail"].as_str().unwrap().contains("http_503"),
+        "{problem}"
+    );
+    upstream.set_faults(Faults::default());
+    service.until_settled(&job).await;
+    assert!(problems(&service).await.is_empty());
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn a_stalled_task_is_a_problem_until_it_is_sent_again() {
     let faults = Faults { lose: 1.0, no_video: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;

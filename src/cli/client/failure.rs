@@ -4,6 +4,9 @@
 
 use thiserror::Error;
 
+/// What shells call the end of a process by Ctrl-C.
+pub(super) const INTERRUPTED: u8 = 130;
+
 /// Why a client command failed.
 #[derive(Debug, Error)]
 pub(super) enum ClientError {
@@ -13,6 +16,9 @@ pub(super) enum ClientError {
     /// The connection was lost: what was sent may have arrived.
     #[error("{0}")]
     Lost(String),
+    /// Ctrl-C before there was an answer.
+    #[error("{0}")]
+    Interrupted(String),
     /// The service, or what stands before it, can't at the moment.
     #[error("{0}")]
     Busy(String),
@@ -30,6 +36,7 @@ impl ClientError {
         match self {
             Self::Unreachable(_) | Self::Lost(_) | Self::Busy(_) | Self::Refused(_) => 1,
             Self::Usage(_) => 2,
+            Self::Interrupted(_) => INTERRUPTED,
         }
     }
 
@@ -37,7 +44,7 @@ impl ClientError {
     pub(super) const fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Lost(_) | Self::Busy(_) => true,
-            Self::Refused(_) | Self::Usage(_) => false,
+            Self::Refused(_) | Self::Usage(_) | Self::Interrupted(_) => false,
         }
     }
 
@@ -47,6 +54,7 @@ impl ClientError {
         match self {
             Self::Unreachable(said) => Self::Unreachable(add(said)),
             Self::Lost(said) => Self::Lost(add(said)),
+            Self::Interrupted(said) => Self::Interrupted(add(said)),
             Self::Busy(said) => Self::Busy(add(said)),
             Self::Refused(said) => Self::Refused(add(said)),
             Self::Usage(said) => Self::Usage(add(said)),

@@ -166,7 +166,7 @@ async fn send(api: &Api, request: Request, key: &str, interrupt: &mut Signal) ->
             ClientError::Lost(_) | ClientError::Busy(_) => error.and(&again),
             error => error,
         }),
-        _ = interrupt.recv() => Err(ClientError::Lost(format!("Interrupted.{again}"))),
+        _ = interrupt.recv() => Err(ClientError::Interrupted(format!("Interrupted.{again}"))),
     }
 }
 

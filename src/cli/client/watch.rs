@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use super::api::{Answer, Api, Query, Service, id};
-use super::failure::ClientError;
+use super::failure::{ClientError, INTERRUPTED};
 use super::jobs::{show_end, show_urls};
 use super::list;
 use super::output::{Output, note, text};
@@ -29,8 +29,6 @@ const LIVE: Duration = Duration::from_secs(1);
 const UNSEEN: Duration = Duration::from_secs(10);
 /// How long a service may be away.
 const AWAY: Duration = Duration::from_secs(300);
-/// What shells give for Ctrl-C.
-const INTERRUPTED: u8 = 130;
 
 const EXAMPLES: &str = "\
 Exit code: 0 when every URL and every video is indexed, 1 when one is not, 130 after Ctrl-C, which leaves the job \
