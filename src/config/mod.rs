@@ -8,7 +8,7 @@ mod network;
 mod secrets;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -19,6 +19,8 @@ use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
+
+use crate::domain::host::is_loopback;
 
 pub use self::live::Live;
 pub use self::network::Networks;
@@ -70,6 +72,8 @@ pub struct Config {
     pub retention: Retention,
     /// What is measured.
     pub metrics: Metrics,
+    /// What is traced.
+    pub traces: Traces,
     /// What is logged.
     pub log: Log,
 }
@@ -104,6 +108,15 @@ pub struct Metrics {
     /// Where metrics are shown, and nothing else is served; none: on `server.listen`.
     #[serde(default, deserialize_with = "blank_is_none")]
     pub listen: Option<SocketAddr>,
+}
+
+/// `[traces]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Traces {
+    /// The collector's OTLP over HTTP, without `/v1/traces`; none: nothing is traced.
+    #[serde(default, deserialize_with = "blank_is_none")]
+    pub endpoint: Option<String>,
 }
 
 /// `[log]`
@@ -304,6 +317,9 @@ impl Config {
             check_plain_url("server.public_url", url)?;
         }
         check_plain_url("upstream.base_url", &self.upstream.base_url)?;
+        if let Some(url) = &self.traces.endpoint {
+            check_plain_url("traces.endpoint", url)?;
+        }
         check_level(&self.log.level)
     }
 
@@ -332,7 +348,7 @@ impl Config {
     pub fn is_loopback_only(&self) -> bool {
         let public = self.server.public_url.as_deref().and_then(|url| Url::parse(url).ok());
         self.server.listen.ip().is_loopback()
-            && public.is_none_or(|url| url.host_str().is_some_and(is_loopback_host))
+            && public.is_none_or(|url| url.host_str().is_some_and(is_loopback))
     }
 
     /// How long a task may be silent before it is polled.
@@ -375,11 +391,4 @@ fn check_plain_url(setting: &str, text: &str) -> Result<(), ConfigError> {
     Err(ConfigError(format!(
         "{setting}: an http or https URL is expected, without user, password, query or fragment"
     )))
-}
-
-/// Whether this is the host of a URL or a `Host` header (without port) that means this machine.
-pub fn is_loopback_host(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

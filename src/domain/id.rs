@@ -39,6 +39,13 @@ macro_rules! id {
                 Self(ordered(at))
             }
 
+            /// When it was made, to the millisecond.
+            pub fn made_at(&self) -> Timestamp {
+                let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |time| time.to_unix());
+                let millis = i64::try_from(seconds).unwrap_or_default().saturating_mul(1_000);
+                Timestamp::from_millis(millis.saturating_add(i64::from(nanos / 1_000_000)))
+            }
+
             /// The 16 bytes behind the text.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
@@ -108,6 +115,10 @@ mod tests {
         let id = TaskId::new(Timestamp::from_millis(7));
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(TaskId::from_bytes(*id.as_bytes()), id);
+        assert_eq!(
+            TaskId::new(Timestamp::from_millis(1_758_634_237_659)).made_at().as_millis(),
+            1_758_634_237_659
+        );
     }
 
     #[test]

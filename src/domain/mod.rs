@@ -4,6 +4,7 @@
 
 pub mod callback;
 pub mod event;
+pub mod host;
 pub mod id;
 pub mod job;
 pub mod plan;

@@ -10,7 +10,8 @@ use subtle::ConstantTimeEq;
 
 use super::Context;
 use super::error::{Code, Problem};
-use crate::config::{ApiKeys, Role, is_loopback_host};
+use crate::config::{ApiKeys, Role};
+use crate::domain::host::is_loopback;
 
 /// The keys by their hashes: equal lengths, so that comparing tells nothing.
 #[derive(Clone, Debug)]
@@ -97,7 +98,7 @@ fn check_same_machine(headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let host = text(header::HOST).unwrap_or_default();
     let foreign = |detail: &str| Err(Problem::new(Code::CrossSite, detail));
-    if !is_loopback_host(without_port(host)) {
+    if !is_loopback(without_port(host)) {
         return foreign("The Host header must name this machine: localhost or a loopback address.");
     }
     if ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name)) {

@@ -3,6 +3,8 @@
 //! Must never look anything up before the queue, and never answer 200 without a commit, unless it is a challenge
 //! of our own, of which nothing is kept. Answers nothing but 200, 202, 413 and 503: senders give up on other 4xx.
 
+use std::time::Instant;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -20,6 +22,7 @@ use crate::domain::callback::Meaning;
 use crate::domain::id::TaskId;
 use crate::failpoint::FailPoint;
 use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint};
+use crate::telemetry::{Part, Span};
 use crate::upstream::wire::Notice;
 
 /// What became of a body.
@@ -46,22 +49,44 @@ pub(super) async fn receive_callback(
     State(context): State<Context>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let mut kind = "unread";
-    let answer = receive(&context, request, &mut kind).await;
+    let mut seen = Seen { kind: "unread", task: None };
+    let (began, started) = (clock::now(), Instant::now());
+    let answer = receive(&context, request, &mut seen).await;
     let outcome = match &answer {
         Ok(answer) if answer.status() == StatusCode::ACCEPTED => "hint",
         Ok(_) => "kept",
         Err(problem) => problem.word(),
     };
-    context.metrics.callback(kind, outcome);
+    context.metrics.callback(seen.kind, outcome);
+    if let (Some(task), true) = (seen.task, context.traces.are_wanted()) {
+        context.traces.record(Span {
+            task,
+            part: Part::Callback,
+            began,
+            took: started.elapsed(),
+            attributes: vec![
+                ("scrapehook.kind", seen.kind.to_owned()),
+                ("scrapehook.outcome", outcome.to_owned()),
+            ],
+            has_failed: answer.is_err(),
+        });
+    }
     answer
 }
 
-async fn receive(context: &Context, request: Request, kind: &mut &'static str) -> Result<Response, Problem> {
+/// What is measured of a callback.
+struct Seen {
+    kind: &'static str,
+    /// Whose token it came with.
+    task: Option<TaskId>,
+}
+
+async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result<Response, Problem> {
     let (parts, stream) = request.into_parts();
     // The raw path: a good token needs no decoding, and a path that can't be decoded is still a hint.
     let token = parts.uri.path().strip_prefix("/callback/").unwrap_or_default();
     let task = context.tokens.get().verify(token);
+    seen.task = task;
     let limits = &context.limits;
     let body = body::read(&parts.headers, stream, limits.callback_body, limits.body_timeout).await.map_err(
         |unread| match unread {
@@ -75,7 +100,7 @@ async fn receive(context: &Context, request: Request, kind: &mut &'static str) -
     if task.is_none()
         && let Some(answer) = context.tokens.get().answer(token, &body_hash)
     {
-        *kind = "check";
+        seen.kind = "check";
         context.surroundings.callback_check.heard();
         return Ok(Json(KeptAnswer { kept: "nothing", answer: Some(answer) }).into_response());
     }
@@ -88,7 +113,7 @@ async fn receive(context: &Context, request: Request, kind: &mut &'static str) -
     }
     let meaning =
         Meaning::read(notice.status.as_deref(), notice.video_id.as_deref(), notice.message.as_deref());
-    *kind = meaning.as_ref().map_or("unknown", |meaning| meaning.kind().as_str());
+    seen.kind = meaning.as_ref().map_or("unknown", |meaning| meaning.kind().as_str());
     let Some(task) = task else {
         if let (WithoutToken::Accept, Some(upstream_id)) = (context.without_token, &notice.task_id) {
             let (upstream_id, new) = (upstream_id.clone(), TaskId::new(at));

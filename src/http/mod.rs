@@ -49,7 +49,7 @@ use self::error::{Code, Problem};
 use crate::config::{Config, Live, Networks, WithoutToken};
 use crate::domain::token::TokenKeys;
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 
 /// What handlers work with; clones share it.
 #[derive(Clone, Debug)]
@@ -58,6 +58,7 @@ struct Context {
     tokens: Arc<Live<TokenKeys>>,
     keys: Arc<Live<Keys>>,
     metrics: Arc<Metrics>,
+    traces: Traces,
     proof: Arc<health::Proof>,
     without_token: WithoutToken,
     /// What waits or streams ends with it.
@@ -102,6 +103,7 @@ pub fn routes(
     Credentials { keys, tokens }: Credentials,
     surroundings: Surroundings,
     metrics: Arc<Metrics>,
+    traces: Traces,
     stop: CancellationToken,
 ) -> Routes {
     let context = Context {
@@ -109,6 +111,7 @@ pub fn routes(
         tokens,
         keys,
         metrics: metrics.clone(),
+        traces,
         proof: Arc::default(),
         without_token: config.callback.without_token,
         stop,

@@ -17,7 +17,7 @@ pub use obstacle::Obstacle;
 pub use standing::{CallbackCheck, CheckState, Standing, keep_checking};
 
 use crate::config::Live;
-use crate::config::is_loopback_host;
+use crate::domain::host::is_loopback;
 use crate::domain::token::{TokenKeys, callback_url};
 use crate::network::{NoAnswer, last_words};
 
@@ -85,7 +85,7 @@ impl Reach {
             .retry(reqwest::retry::never())
             .pool_max_idle_per_host(0);
         let url = Url::parse(&self.public_url).ok();
-        if url.as_ref().and_then(Url::host_str).is_some_and(is_loopback_host) {
+        if url.as_ref().and_then(Url::host_str).is_some_and(is_loopback) {
             builder = builder.no_proxy();
         }
         builder.build()

@@ -1,14 +1,18 @@
-//! Logs: readable on a terminal, JSON elsewhere, on standard error. And metrics, each defined once.
+//! Logs: readable on a terminal, JSON elsewhere, on standard error. Metrics, each defined once. And traces of tasks.
 //!
 //! Must never hold a key, a token or a body.
 
 mod metrics;
+#[cfg(feature = "traces")]
+mod otlp;
 mod text;
+mod traces;
 
 use std::io::IsTerminal;
 
 pub use metrics::{Kept, Metrics, Snapshot};
 pub use text::MEDIA_TYPE;
+pub use traces::{Part, Span, Traces, TracesError};
 
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;

@@ -71,7 +71,7 @@ pub enum PollAnswer {
 
 impl SubmitAnswer {
     /// What became of it in one word.
-    pub(super) const fn word(&self) -> &'static str {
+    pub const fn word(&self) -> &'static str {
         match self {
             Self::Accepted(_) => "accepted",
             Self::Final(_) => "rejected",
@@ -118,7 +118,7 @@ impl SubmitAnswer {
 
 impl PollAnswer {
     /// What became of it in one word.
-    pub(super) const fn word(&self) -> &'static str {
+    pub const fn word(&self) -> &'static str {
         match self {
             Self::Listed(_) => "listed",
             Self::Refused(_) => "refused",

@@ -23,6 +23,7 @@ pub use check::{Checked, KeyAnswer};
 pub use silence::Silence;
 use wire::SubmitBody;
 
+use crate::domain::host::is_loopback;
 use crate::failpoint::FailPoint;
 use crate::network::last_words;
 use crate::telemetry::Metrics;
@@ -171,11 +172,6 @@ impl Upstream {
             "the connection was cut before an answer came".to_owned()
         }
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// An answer, read whole.

@@ -20,6 +20,7 @@ use crate::domain::token::{TokenKeys, callback_url};
 use crate::domain::url::Platform;
 use crate::failpoint::FailPoint;
 use crate::store::{NewPause, Pause, QueuedTask, Store, SubmitEnd, WriteError};
+use crate::telemetry::{Part, Span, Traces};
 use crate::upstream::wire::SubmitBody;
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, Refusal, SubmitAnswer, Upstream};
 
@@ -60,6 +61,7 @@ pub struct Dispatcher {
     /// Submits in a row that were certainly not taken.
     deferred: u32,
     hold_until: Option<Instant>,
+    traces: Traces,
 }
 
 impl Dispatcher {
@@ -82,7 +84,15 @@ impl Dispatcher {
             told_until: None,
             deferred: 0,
             hold_until: None,
+            traces: Traces::default(),
         }
+    }
+
+    /// Has its submits traced here.
+    #[must_use]
+    pub fn traced_by(mut self, traces: Traces) -> Self {
+        self.traces = traces;
+        self
     }
 
     /// When the task may be sent, where the day's budget does not last for it.
@@ -120,8 +130,20 @@ impl Dispatcher {
             callback_url: self.callback_urls.of(task.id),
             quality: Some(task.quality.to_string()),
         };
+        let (began, asked) = (at(), Instant::now());
         let answer = self.upstream.submit(&body, task.library == Library::Public).await;
         FailPoint::SubmitAnswered.pass();
+        self.traces.record(Span {
+            task: task.id,
+            part: Part::Submit,
+            began,
+            took: asked.elapsed(),
+            attributes: vec![
+                ("scrapehook.outcome", answer.word().to_owned()),
+                ("scrapehook.urls", task.urls.len().to_string()),
+            ],
+            has_failed: !matches!(answer, SubmitAnswer::Accepted(_)),
+        });
         self.write_down(task, answer, pauses, at()).await
     }
 

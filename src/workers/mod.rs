@@ -4,6 +4,7 @@ mod backups;
 mod dispatcher;
 mod pruner;
 mod reconciler;
+mod tracer;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ pub use backups::Backups;
 pub use dispatcher::{CallbackUrls, Dispatcher};
 pub use pruner::Pruner;
 pub use reconciler::Reconciler;
+pub use tracer::Tracer;
 
 use crate::clock;
 use crate::domain::time::Timestamp;

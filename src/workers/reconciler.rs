@@ -10,6 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
 use crate::domain::video::VideoState;
 use crate::store::{Look, Policy, PollEnd, PolledVideo, Store};
+use crate::telemetry::{Part, Span, Traces};
 use crate::upstream::wire::{ListedStatus, ListedVideo};
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, PollAnswer, Upstream};
 
@@ -25,6 +26,7 @@ pub struct Reconciler {
     next_look: Option<Instant>,
     /// When the last step began, by the clock and by what nobody can set.
     last_step: Option<(Timestamp, Instant)>,
+    traces: Traces,
 }
 
 impl Reconciler {
@@ -36,7 +38,24 @@ impl Reconciler {
         policy: Policy,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, upstream, budget, policy, stop, next_sweep: None, next_look: None, last_step: None }
+        Self {
+            store,
+            upstream,
+            budget,
+            policy,
+            stop,
+            next_sweep: None,
+            next_look: None,
+            last_step: None,
+            traces: Traces::default(),
+        }
+    }
+
+    /// Has its polls traced here.
+    #[must_use]
+    pub fn traced_by(mut self, traces: Traces) -> Self {
+        self.traces = traces;
+        self
     }
 }
 
@@ -143,8 +162,17 @@ impl Worker for Reconciler {
             () = self.budget.turn(Kind::Poll) => {}
             () = self.stop.cancelled() => return Ok(Step::Idle),
         }
-        let asked_at = at();
-        let end = match self.upstream.poll(&due.upstream_id, due.unique_id.as_deref()).await {
+        let (asked_at, asked) = (at(), Instant::now());
+        let answer = self.upstream.poll(&due.upstream_id, due.unique_id.as_deref()).await;
+        self.traces.record(Span {
+            task: due.task,
+            part: Part::Poll,
+            began: asked_at,
+            took: asked.elapsed(),
+            attributes: vec![("scrapehook.outcome", answer.word().to_owned())],
+            has_failed: !matches!(answer, PollAnswer::Listed(_)),
+        });
+        let end = match answer {
             PollAnswer::Listed(listing) => {
                 self.budget.went_well();
                 let videos = listing.videos.into_iter().map(polled).collect();

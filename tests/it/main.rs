@@ -60,5 +60,6 @@ mod stream;
 mod submitting;
 mod support;
 mod taken_in;
+mod traces;
 mod upstream_faults;
 mod waiting;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::failure::ClientError;
-use crate::config::is_loopback_host;
+use crate::domain::host::is_loopback;
 
 const URL_VARIABLE: &str = "SCRAPEHOOK_URL";
 const KEY_VARIABLE: &str = "SCRAPEHOOK_API_KEY";
@@ -91,7 +91,7 @@ impl Api {
             .connect_timeout(CONNECT)
             // A redirected POST becomes a GET, and a redirect may lead elsewhere with the key.
             .redirect(reqwest::redirect::Policy::none());
-        if base.host_str().is_some_and(is_loopback_host) {
+        if base.host_str().is_some_and(is_loopback) {
             builder = builder.no_proxy();
         }
         let client = builder

@@ -1,26 +1,28 @@
 //! The service as a value: bind, join, stop. All wiring, and the order of stopping.
 
+mod handles;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use secrecy::ExposeSecret;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::handles::token_keys;
+pub use self::handles::{Pulse, Reloader};
 use crate::clock;
 use crate::config::{Config, ConfigError, Live, WithoutToken};
-use crate::domain::token::TokenKeys;
 use crate::http::{self, ConnectionLimits, Credentials, Keys, Surroundings};
 use crate::reach::{self, Reach, Standing};
 use crate::store::{OpenError, Policy, Store};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces, TracesError};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, ClientError, Upstream};
-use crate::workers::{self, Backups, CallbackUrls, Dispatcher, Pruner, Reconciler};
+use crate::workers::{self, Backups, CallbackUrls, Dispatcher, Pruner, Reconciler, Tracer};
 
 /// How long stopping may take beyond the answer that upstream still owes us.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
@@ -34,6 +36,9 @@ pub enum StartError {
     /// The database can't be used.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// There is no way to the collector of traces.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// No client for the upstream can be made.
     #[error(transparent)]
     Upstream(#[from] ClientError),
@@ -47,6 +52,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The database can be opened, but not read.
+    #[error("store.path: {0}")]
+    Read(#[from] crate::store::ReadError),
     /// The database can be opened, but not written.
     #[error("store.path: the database can't be written")]
     Write(#[from] crate::store::WriteError),
@@ -77,47 +85,6 @@ async fn listen_apart(
     Ok((Some(listener), Some(address)))
 }
 
-/// The store's own secret comes last: what it signed before a secret was configured stays good.
-fn token_keys(config: &Config, store: &Store) -> TokenKeys {
-    let configured = config.callback.secret.0.iter().map(ExposeSecret::expose_secret);
-    TokenKeys::new(configured.chain([store.callback_secret()]))
-}
-
-/// Takes over from a new configuration what can change without a restart.
-#[derive(Debug)]
-pub struct Reloader {
-    credentials: Credentials,
-    store: Store,
-    in_force: Config,
-}
-
-impl Reloader {
-    /// Takes over API keys and callback secrets: callers with a key that is gone are refused from now on, and new
-    /// callback URLs are signed with the first secret.
-    ///
-    /// # Errors
-    /// [`ConfigError`] where the configuration is not one to serve with, or these keys are not enough for the
-    /// addresses that are in force; then nothing has changed.
-    pub fn apply(&self, config: &Config) -> Result<(), ConfigError> {
-        config.check_for_serving()?;
-        Config { auth: config.auth.clone(), ..self.in_force.clone() }.check_for_serving()?;
-        self.credentials.keys.replace(Keys::new(&config.auth.api_keys));
-        self.credentials.tokens.replace(token_keys(config, &self.store));
-        Ok(())
-    }
-}
-
-/// Tells whether the service is alive.
-#[derive(Debug)]
-pub struct Pulse(Store);
-
-impl Pulse {
-    /// Returns once the writer has answered, also where it can't write.
-    pub async fn beat(&self) {
-        self.0.writer_answers(clock::now()).await;
-    }
-}
-
 /// A running service.
 #[derive(Debug)]
 pub struct App {
@@ -127,6 +94,7 @@ pub struct App {
     store: Store,
     credentials: Credentials,
     config: Config,
+    traces: Traces,
     stop: CancellationToken,
     tasks: JoinSet<&'static str>,
     writer: JoinHandle<()>,
@@ -155,6 +123,7 @@ impl App {
     ) -> Result<Self, StartError> {
         config.check_for_serving()?;
         let metrics = Arc::new(Metrics::default());
+        let traces = Traces::to(config.traces.endpoint.as_deref())?;
         let upstream =
             Upstream::new(&config.upstream.base_url, &config.upstream.api_key, config.upstream.timeout)?
                 .measured_by(metrics.clone());
@@ -178,6 +147,7 @@ impl App {
         let (store, writer) =
             Store::open(&config.store.path, base, accept_upstream_change, policy, clock::now()).await?;
         let writer = tokio::spawn(writer.measured_by(metrics.clone()).run());
+        let last_event = store.last_seq().await?;
         store.close_open_submits(clock::now()).await?;
         store.clock_set_back(clock::now()).await?;
 
@@ -227,14 +197,18 @@ impl App {
             callback_urls,
             urls_per_day,
             stop.clone(),
-        );
+        )
+        .traced_by(traces.clone());
+        let tracer = Tracer::new(worker_store.clone(), traces.clone(), last_event);
         let reconciler = Reconciler::new(worker_store, upstream, budget, policy, stop.clone());
+        let reconciler = reconciler.traced_by(traces.clone());
         let routes = http::routes(
             config,
             store.clone(),
             credentials.clone(),
             surroundings,
             metrics.clone(),
+            traces.clone(),
             stop.clone(),
         );
         let limits = ConnectionLimits {
@@ -267,6 +241,13 @@ impl App {
             workers::run(reconciler, reconciler_store, reconciler_stop).await;
             "reconciler"
         });
+        if traces.are_wanted() {
+            let (store, stop) = (store.clone(), stop.clone());
+            tasks.spawn(async move {
+                workers::run(tracer, store, stop).await;
+                "tracer"
+            });
+        }
         if !config.retention.after.is_zero() {
             let pruner = Pruner::new(store.for_workers(), config.retention.after);
             let (store, stop) = (store.clone(), stop.clone());
@@ -308,6 +289,7 @@ impl App {
             store,
             credentials,
             config: config.clone(),
+            traces,
             stop,
             tasks,
             writer,
@@ -332,13 +314,12 @@ impl App {
 
     /// What takes over API keys and callback secrets while the service runs.
     pub fn reloader(&self) -> Reloader {
-        let (credentials, store) = (self.credentials.clone(), self.store.clone());
-        Reloader { credentials, store, in_force: self.config.clone() }
+        Reloader::new(self.credentials.clone(), self.store.clone(), self.config.clone())
     }
 
     /// What tells whether the service is alive.
     pub fn pulse(&self) -> Pulse {
-        Pulse(self.store.clone())
+        Pulse::new(self.store.clone())
     }
 
     /// The longest that stopping may take.
@@ -369,7 +350,10 @@ impl App {
         let all = async {
             while self.tasks.join_next().await.transpose()?.is_some() {}
             self.store.close();
-            self.writer.await
+            let ended = self.writer.await;
+            // It waits for the collector.
+            tokio::task::spawn_blocking(move || self.traces.flush()).await?;
+            ended
         };
         tokio::time::timeout(self.stop_deadline, all)
             .await

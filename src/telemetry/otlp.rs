@@ -1,0 +1,96 @@
+//! The way to a collector: spans wait in a bounded queue, and a thread of their own sends them, OTLP over HTTP.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanEvents, SpanLinks, SpanProcessor};
+use reqwest::Url;
+use reqwest::blocking::Client;
+
+use super::traces::{Part, Span, TracesError};
+use crate::domain::host::is_loopback;
+use crate::domain::id::TaskId;
+
+/// Longest wait for the collector, with what is left at the end as well.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The collector; clones share the queue.
+#[derive(Clone, Debug)]
+pub(super) struct Collector(Arc<BatchSpanProcessor>);
+
+impl Collector {
+    pub(super) fn at(endpoint: &str) -> Result<Self, TracesError> {
+        let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
+        let client = client(&url).map_err(TracesError)?;
+        let exporter =
+            SpanExporter::builder().with_http().with_http_client(client).with_endpoint(url).build();
+        let exporter = exporter.map_err(|error| TracesError(error.to_string()))?;
+        let mut processor = BatchSpanProcessor::builder(exporter).build();
+        let resource = Resource::builder()
+            .with_service_name("scrapehook")
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+        processor.set_resource(&resource.build());
+        Ok(Self(Arc::new(processor)))
+    }
+
+    pub(super) fn take(&self, span: Span) {
+        let start_time =
+            SystemTime::UNIX_EPOCH + Duration::from_millis(span.began.as_millis().unsigned_abs());
+        let root = root(span.task);
+        let is_root = span.part == Part::Made;
+        let id = if is_root { root } else { SpanId::from_bytes(rand::random()) };
+        let mut attributes = vec![KeyValue::new("scrapehook.task", span.task.to_string())];
+        attributes.extend(span.attributes.into_iter().map(|(name, value)| KeyValue::new(name, value)));
+        self.0.on_end(SpanData {
+            span_context: SpanContext::new(
+                TraceId::from_bytes(*span.task.as_bytes()),
+                id,
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::NONE,
+            ),
+            parent_span_id: if is_root { SpanId::INVALID } else { root },
+            parent_span_is_remote: false,
+            span_kind: match span.part {
+                Part::Submit | Part::Poll => SpanKind::Client,
+                Part::Callback => SpanKind::Server,
+                Part::Made | Part::Lifetime => SpanKind::Internal,
+            },
+            name: span.part.name().into(),
+            start_time,
+            end_time: start_time + span.took,
+            attributes,
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: if span.has_failed { Status::error("") } else { Status::Unset },
+            instrumentation_scope: InstrumentationScope::builder("scrapehook").build(),
+        });
+    }
+
+    pub(super) fn flush(&self) {
+        // The log has what went wrong.
+        let _ = self.0.shutdown_with_timeout(PATIENCE);
+    }
+}
+
+/// The root of a task's trace: the half of its id that is random.
+fn root(task: TaskId) -> SpanId {
+    let [.., a, b, c, d, e, f, g, h] = *task.as_bytes();
+    SpanId::from_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// A client for the exporter's thread. It has to be made outside of the runtime.
+fn client(url: &str) -> Result<Client, String> {
+    let is_near = Url::parse(url).is_ok_and(|url| url.host_str().is_some_and(is_loopback));
+    let make = move || {
+        let builder = Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+        if is_near { builder.no_proxy() } else { builder }.build()
+    };
+    let made = std::thread::spawn(make).join().map_err(|_| "no client can be made".to_owned())?;
+    made.map_err(|error| error.to_string())
+}

@@ -1,0 +1,121 @@
+//! Traces: one for each task, from when it was made to its last callback, for a collector that speaks OTLP.
+//!
+//! The id of a trace is that of its task. So a callback that comes after a restart, days later, is part of it, and
+//! nothing has to be remembered. Must never hold a key, a token, a body or a URL.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+#[cfg(not(feature = "traces"))]
+use self::absent::Collector;
+#[cfg(feature = "traces")]
+use super::otlp::Collector;
+use crate::domain::id::TaskId;
+use crate::domain::time::Timestamp;
+
+/// Why traces can't be exported; a line that names the setting.
+#[derive(Debug, Error)]
+#[error("traces.endpoint: {0}")]
+pub struct TracesError(pub(super) String);
+
+/// Part of what happened to a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It was made: the root, which all others hang on.
+    Made,
+    /// It was sent to upstream.
+    Submit,
+    /// Upstream was asked about it.
+    Poll,
+    /// A callback came for it.
+    Callback,
+    /// From when it was made until it settled.
+    Lifetime,
+}
+
+impl Part {
+    /// What the span is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Made => "task",
+            Self::Submit => "submit",
+            Self::Poll => "poll",
+            Self::Callback => "callback",
+            Self::Lifetime => "lifetime",
+        }
+    }
+}
+
+/// One span of a task's trace.
+#[derive(Clone, Debug)]
+pub struct Span {
+    /// Whose trace it is part of.
+    pub task: TaskId,
+    /// What happened.
+    pub part: Part,
+    /// When it began.
+    pub began: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// What is known of it: names, and words of ours, ids or upstream's codes.
+    pub attributes: Vec<(&'static str, String)>,
+    /// Whether it went wrong.
+    pub has_failed: bool,
+}
+
+/// Where spans go; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Traces(Option<Collector>);
+
+impl Traces {
+    /// To the collector whose OTLP over HTTP is at this URL, without `/v1/traces`; nowhere without one.
+    ///
+    /// # Errors
+    /// This binary can't, or not to there.
+    pub fn to(endpoint: Option<&str>) -> Result<Self, TracesError> {
+        endpoint.map(Collector::at).transpose().map(Self)
+    }
+
+    /// Whether they go anywhere.
+    pub const fn are_wanted(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Hands a span over, without waiting: where the collector takes none for long, spans are dropped.
+    pub fn record(&self, span: Span) {
+        if let Some(collector) = &self.0 {
+            collector.take(span);
+        }
+    }
+
+    /// Sends what is left, for at most five seconds; the thread waits for it.
+    pub fn flush(&self) {
+        if let Some(collector) = &self.0 {
+            collector.flush();
+        }
+    }
+}
+
+/// What a binary has that was built without the feature: nothing.
+#[cfg(not(feature = "traces"))]
+mod absent {
+    use super::{Span, TracesError};
+
+    #[derive(Clone, Copy, Debug)]
+    pub(super) enum Collector {}
+
+    impl Collector {
+        pub(super) fn at(_: &str) -> Result<Self, TracesError> {
+            Err(TracesError("this binary can't export traces; build it with `--features traces`".to_owned()))
+        }
+
+        pub(super) fn take(self, _: Span) {
+            match self {}
+        }
+
+        pub(super) fn flush(self) {
+            match self {}
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The tracer: reads the log of events as it grows, and tells the collector of tasks where they begin and end.
+//!
+//! What is sent, asked and heard in between is told where it happens.
+
+use std::time::Duration;
+
+use super::{Step, StepError, Worker};
+use crate::domain::event::{Event, EventKind};
+use crate::domain::time::Timestamp;
+use crate::store::{EventFilter, Store};
+use crate::telemetry::{Part, Span, Traces};
+
+/// Most events that one step reads.
+const PAGE: i64 = 500;
+
+/// Owns the way from events to traces.
+#[derive(Debug)]
+pub struct Tracer {
+    store: Store,
+    traces: Traces,
+    /// The last event that was looked at.
+    after: i64,
+}
+
+impl Tracer {
+    /// Tells `traces` of what is committed after the event `after`.
+    pub fn new(store: Store, traces: Traces, after: i64) -> Self {
+        Self { store, traces, after }
+    }
+}
+
+impl Worker for Tracer {
+    /// Looks at the events of a page.
+    async fn step(&mut self, _: Timestamp) -> Result<Step, StepError> {
+        let filter = EventFilter { after: self.after, limit: PAGE, ..EventFilter::default() };
+        let events = self.store.events(&filter).await?;
+        for event in &events {
+            if let Some(span) = span(event) {
+                self.traces.record(span);
+            }
+            self.after = event.seq;
+        }
+        Ok(if events.is_empty() { Step::Idle } else { Step::Worked })
+    }
+}
+
+fn span(event: &Event) -> Option<Span> {
+    let task = event.task_id?;
+    let made_by_callback = event.kind == EventKind::TaskAccepted && event.job_id.is_none();
+    let part = match event.kind {
+        EventKind::TaskQueued => Part::Made,
+        _ if made_by_callback => Part::Made,
+        EventKind::TaskSettled => Part::Lifetime,
+        _ => return None,
+    };
+    let mut attributes = Vec::from_iter(event.job_id.map(|job| ("scrapehook.job", job.to_string())));
+    let (began, took) = match part {
+        Part::Lifetime => {
+            attributes.extend(event.message.clone().map(|state| ("scrapehook.state", state)));
+            attributes.extend(event.upstream_id.clone().map(|id| ("scrapehook.upstream_id", id)));
+            (task.made_at(), event.at.since(task.made_at()))
+        }
+        _ => (event.at, Duration::ZERO),
+    };
+    Some(Span { task, part, began, took, attributes, has_failed: false })
+}
