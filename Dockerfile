@@ -4,13 +4,15 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
+# For example --build-arg FEATURES=traces.
+ARG FEATURES=
 COPY . .
 # Dependencies are built once, in caches of the builder. Ours is built anew whenever a file has changed: cargo goes
 # by times, and those of another checkout can be older than what it built last.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     touch build.rs src/lib.rs src/main.rs \
-    && cargo build --release --locked --bin scrapehook \
+    && cargo build --release --locked --bin scrapehook --features "$FEATURES" \
     && cp target/release/scrapehook /usr/local/bin/
 # The binary, the few libraries that it loads, the certificates it trusts, and no shell. /tmp is for whom runs the
 # demo, or anything else that wants one.

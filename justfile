@@ -13,7 +13,7 @@ test:
 # Formatting and lints.
 lint:
     cargo fmt --check
-    cargo clippy --all-targets -- -D warnings
+    cargo clippy --all-targets --all-features -- -D warnings
 
 # The library's documentation.
 doc:
@@ -62,6 +62,10 @@ schemathesis examples="100":
 # Metrics and alert rules, as Prometheus sees them (needs promtool).
 promtool:
     tests/metrics/promtool
+
+# A task's trace, as a real collector takes it (needs Python).
+collector:
+    tests/traces/collector
 
 # The image and compose.yaml: a job, a crash, a stop (needs Docker).
 container:

@@ -112,6 +112,7 @@ fn a_value_out_of_its_bounds_is_refused() {
         ("UPSTREAM__TIMEOUT", "0s"),
         ("UPSTREAM__TIMEOUT", "1h"),
         ("LOG__LEVEL", "verbose"),
+        ("TRACES__ENDPOINT", "http://user:secret@127.0.0.1:4318"),
         ("LOG__LEVEL", "scrapehook=loud"),
         ("RECONCILE__AFTER", "0s"),
         ("RECONCILE__AFTER", "soon"),

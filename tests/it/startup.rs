@@ -244,6 +244,14 @@ async fn a_full_run_at_trace_shows_no_secret() {
     assert!(video["video"].as_str().unwrap().starts_with("VI"), "{video}");
 }
 
+#[cfg(not(feature = "traces"))]
+#[test]
+fn a_binary_that_can_not_export_traces_says_so_where_they_are_wanted() {
+    let binary = Binary::new().set("TRACES__ENDPOINT", "http://127.0.0.1:4318");
+    let line = binary.refused(&["serve"]);
+    assert!(line.contains("traces.endpoint") && line.contains("--features traces"), "{line}");
+}
+
 #[test]
 fn a_link_to_a_database_leads_to_its_lock_before_there_is_a_file() {
     let binary = Binary::new();
