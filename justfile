@@ -71,6 +71,10 @@ collector:
 container:
     tests/container/run
 
+# Litestream beside the service, and the loss of the machine (needs Python, and litestream or a package index).
+litestream:
+    tests/backups/litestream
+
 # Licences and sources of dependencies (needs cargo-deny).
 deny:
     cargo deny --locked check bans licenses sources
