@@ -31,6 +31,8 @@ mod file;
 mod fixtures;
 mod floods;
 mod fuzz;
+mod growth;
+mod growth_memory;
 mod handovers;
 mod hints;
 mod kill;
