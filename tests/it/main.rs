@@ -42,6 +42,8 @@ mod ledger;
 mod listeners;
 mod metrics;
 mod migrations;
+#[cfg(target_os = "linux")]
+mod multiplied;
 mod notify;
 mod openapi;
 mod orders;
@@ -50,6 +52,7 @@ mod raw;
 mod recompute;
 mod reloading;
 mod retention;
+mod retention_load;
 mod silence;
 mod simulator;
 mod soak;
