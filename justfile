@@ -51,6 +51,10 @@ disk:
 soak minutes="30":
     SCRAPEHOOK_SOAK_MINUTES={{minutes}} cargo test --test it soak:: -- --nocapture
 
+# Retention over a million events, while callbacks arrive and readers read (about 12 minutes, and 3 GB of disk).
+retention events="1000000":
+    SCRAPEHOOK_RETENTION_EVENTS={{events}} cargo test --release --test it retention_load:: -- --nocapture
+
 # Each fuzz target for so many seconds (needs nightly and cargo-fuzz).
 fuzz seconds="600":
     fuzz/run {{seconds}}

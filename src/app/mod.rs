@@ -56,7 +56,7 @@ pub enum StartError {
     #[error("store.path: {0}")]
     Read(#[from] crate::store::ReadError),
     /// The database can be opened, but not written.
-    #[error("store.path: the database can't be written")]
+    #[error("store.path: {0}")]
     Write(#[from] crate::store::WriteError),
 }
 

@@ -151,14 +151,12 @@ impl From<ReadError> for Problem {
 
 impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
-        Self::new(
-            Code::Unavailable,
-            match error {
-                WriteError::Busy => "Too much is waiting to be written; nothing was stored.",
-                WriteError::Failed => "The database can't be written at the moment.",
-                WriteError::Stopped => "The service is stopping.",
-            },
-        )
+        let detail = match error {
+            WriteError::Busy => "Too much is waiting to be written; nothing was stored.".to_owned(),
+            WriteError::Failed(trouble) => format!("The database can't be written at the moment: {trouble}."),
+            WriteError::Stopped => "The service is stopping.".to_owned(),
+        };
+        Self::new(Code::Unavailable, detail)
     }
 }
 

@@ -13,24 +13,40 @@ use super::error::Problem;
 use super::query::{self, Page, Params};
 use crate::clock;
 use crate::domain::callback::Hint;
+use crate::domain::time::Timestamp;
 use crate::store::{Store, WriteError};
 
-/// The last commit that was made as a proof. Whoever asks shares one that began after the question: strangers
-/// who ask a lot must not fill the queue of the callbacks.
+/// The last commit that was tried as a proof. Whoever asks shares one that began after the question: strangers who ask
+/// a lot must not fill the queue of the callbacks, and where each try waits for a lock, nobody waits for many of them.
 #[derive(Debug, Default)]
-pub(super) struct Proof(Mutex<Option<Instant>>);
+pub(super) struct Proof(Mutex<Option<Tried>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Tried {
+    began: Instant,
+    result: Result<(), Unproven>,
+}
+
+/// No commit could be made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unproven {
+    pub(super) error: WriteError,
+    /// When the first of all tries since the last commit was made.
+    pub(super) since: Timestamp,
+}
 
 impl Proof {
-    pub(super) async fn make(&self, store: &Store) -> Result<(), WriteError> {
+    pub(super) async fn make(&self, store: &Store) -> Result<(), Unproven> {
         let asked = Instant::now();
         let mut last = self.0.lock().await;
-        if last.is_some_and(|last| last >= asked) {
-            return Ok(());
+        if let Some(tried) = last.filter(|tried| tried.began >= asked) {
+            return tried.result;
         }
-        let began = Instant::now();
-        store.prove(clock::now()).await?;
-        *last = Some(began);
-        Ok(())
+        let (began, now) = (Instant::now(), clock::now());
+        let since = last.and_then(|tried| tried.result.err()).map_or(now, |unproven| unproven.since);
+        let result = store.prove(now).await.map_err(|error| Unproven { error, since });
+        *last = Some(Tried { began, result });
+        result
     }
 }
 
@@ -49,7 +65,7 @@ pub(super) async fn get_health() -> Json<HealthAnswer> {
 /// Says that a commit works, proven by one.
 #[utoipa::path(get, path = "/readyz", tag = "operating", responses((status = 200, description = "It does.", body = HealthAnswer), (status = 503, description = "It does not.")))]
 pub(super) async fn get_readiness(State(context): State<Context>) -> Result<Json<HealthAnswer>, Problem> {
-    context.proof.make(&context.store).await?;
+    context.proof.make(&context.store).await.map_err(|unproven| unproven.error)?;
     Ok(Json(HealthAnswer { status: "ready" }))
 }
 

@@ -31,6 +31,8 @@ use crate::telemetry::Metrics;
 
 /// How long connections may take to end after the stop; shorter than what container runtimes wait.
 const GRACE: Duration = Duration::from_secs(5);
+/// Most bytes of a head, and of an answer that its client does not read: what a connection holds of each.
+const BUFFER: usize = 96 * 1024;
 
 /// How much a stranger may hold.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +100,7 @@ async fn talk(
     let mut builder = http1::Builder::new();
     // A client may say that it has sent all, and still wait for the answer.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).half_close(true);
+    builder.max_buf_size(BUFFER);
     let router = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         request

@@ -11,12 +11,15 @@ use utoipa::ToSchema;
 
 use super::Context;
 use super::error::Problem;
+use super::health::Unproven;
 use super::query::{NoParams, Params};
 use crate::clock;
 use crate::config::Live;
 use crate::domain::time::Timestamp;
 use crate::reach::{CallbackCheck, CheckState, Standing};
-use crate::store::{Counts, LITTLE_ROOM, LastBackup, LastError, Overview, Pause, free_room};
+use crate::store::{
+    Counts, LITTLE_ROOM, LastBackup, LastError, Overview, Pause, Trouble, WriteError, free_room,
+};
 use crate::upstream::{Budget, Silence};
 
 /// Callbacks of the fastest platform come within a minute: that nothing at all came in so long means something.
@@ -82,14 +85,7 @@ pub(super) async fn get_status(
     let overview = context.store.overview(now).await?;
     let pauses = context.store.pauses().await?;
     let mut problems: Vec<Wrong> = pauses.iter().map(paused).collect();
-    if context.proof.make(&context.store).await.is_err() {
-        problems.push(Wrong {
-            code: "not_writable",
-            since: None,
-            detail: "A commit failed: callbacks are answered 503, and nothing is sent.".to_owned(),
-            action: "Look at the log for the reason; most often the disk is full or not writable.",
-        });
-    }
+    problems.extend(context.proof.make(&context.store).await.err().map(not_writable));
     problems.extend(unanswered(&context.surroundings.silence, now));
     problems.extend(room(&context.surroundings.store_path));
     problems.extend(backup(&context.surroundings.last_backup.get()));
@@ -146,6 +142,35 @@ fn unanswered(silence: &Silence, now: Timestamp) -> Option<Wrong> {
         action: "Look whether upstream is well; `scrapehook doctor` says whether the way there is. It is asked on, and \
                  nothing is lost.",
     })
+}
+
+fn not_writable(unproven: Unproven) -> Wrong {
+    let action = match unproven.error {
+        WriteError::Failed(Trouble::Full) => "Make room where the database is; all goes on by itself then.",
+        WriteError::Failed(Trouble::ReadOnly) => {
+            "Let this user write the database and its folder, or look why the system made the disk read-only."
+        }
+        WriteError::Failed(Trouble::Disk) => {
+            "Look at the disk, its quota and the limit of how large a file may be; the log has what was tried."
+        }
+        WriteError::Failed(Trouble::Locked) => "End whatever else has the database open.",
+        WriteError::Failed(Trouble::Damaged) => {
+            "Stop the service, and `scrapehook restore` the newest backup."
+        }
+        WriteError::Failed(Trouble::Gone) => "Put the file back, and start the service again.",
+        WriteError::Failed(Trouble::Other) => "Look at the log for the reason.",
+        WriteError::Busy => "It comes to rest by itself; if it does not, look at the disk.",
+        WriteError::Stopped => "Start it again if that was not meant.",
+    };
+    Wrong {
+        code: "not_writable",
+        since: Some(unproven.since),
+        detail: format!(
+            "No commit can be made: {}. Callbacks are answered 503, and nothing is sent.",
+            unproven.error
+        ),
+        action,
+    }
 }
 
 fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {

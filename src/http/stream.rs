@@ -1,6 +1,6 @@
 //! `/v1/events/stream`: the log of changes as server-sent events, each sent after its commit.
 //!
-//! A reader that is slow is caught up from the file; nothing is dropped, and nothing is kept for it in memory.
+//! A reader that is slow is caught up from the file: nothing is dropped, and no more than a page is kept for it in memory.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -27,7 +27,7 @@ use crate::store::Follower;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events that come closer together are sent together: a thousand streams must not wake for each commit.
 const TOGETHER: Duration = Duration::from_millis(20);
-/// Most events that one look into the file brings.
+/// Most events that one look brings.
 const PAGE: i64 = 500;
 
 #[derive(Debug, Deserialize, IntoParams)]

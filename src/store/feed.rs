@@ -113,8 +113,15 @@ impl Follower {
             return None;
         }
         let start = recent.events.partition_point(|event| event.seq <= self.filter.after);
+        // No more than a look into the file brings: whoever is slow to send them on keeps them in memory.
+        let limit = usize::try_from(self.filter.limit).unwrap_or(usize::MAX);
         let wanted = recent.events.range(start..).filter(|event| self.filter.admits(event));
-        Some((wanted.cloned().collect(), recent.last.max(self.filter.after)))
+        let wanted: Vec<_> = wanted.take(limit).cloned().collect();
+        let last = match wanted.last() {
+            Some(event) if wanted.len() >= limit => event.seq,
+            _ => recent.last.max(self.filter.after),
+        };
+        Some((wanted, last))
     }
 }
 

@@ -33,6 +33,7 @@ mod silence;
 mod status;
 mod submits;
 mod tasks;
+mod trouble;
 mod videos;
 mod working_set;
 mod writer;
@@ -65,6 +66,7 @@ pub use settlements::{Awaited, Waiting};
 pub use status::{Count, Counts, LastError, Overview, Tally};
 pub use submits::QueuedTask;
 pub use tasks::TaskFilter;
+pub use trouble::Trouble;
 pub use videos::VideoFilter;
 pub use writer::{Backlog, WriteError, Writer};
 
@@ -214,9 +216,9 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
     pub async fn create_job(&self, job: NewJob) -> Result<CreatedJob, WriteError> {
-        match self.queues.wait(op::Op::CreateJob(job)).await? {
+        match self.queues.fact(op::Op::CreateJob(job)).await? {
             Effect::Job(job) => Ok(*job),
-            Effect::Done | Effect::Nothing | Effect::Pruned(_) => Err(WriteError::Failed),
+            Effect::Done | Effect::Nothing | Effect::Pruned(_) => Err(WriteError::Failed(Trouble::Other)),
         }
     }
 
@@ -268,7 +270,7 @@ impl Store {
         by: Option<String>,
         at: Timestamp,
     ) -> Result<bool, WriteError> {
-        self.did(op::Op::Decide { decision, by, at }).await
+        Ok(!matches!(self.queues.fact(op::Op::Decide { decision, by, at }).await?, Effect::Nothing))
     }
 
     /// Marks tasks that were silent for too long; `true` where there may be more of them.

@@ -3,25 +3,41 @@
 //! Must never touch what has not settled, nor what keeps the old from coming back as new: hashes of bodies, facts, the
 //! ledger, idempotency keys.
 
+use std::time::{Duration, Instant};
+
 use sqlx::sqlite::SqliteConnection;
 
 use super::{ReadError, Store};
 use crate::domain::time::Timestamp;
 
-/// Rows that one step looks at, of bodies and of events each: a few milliseconds.
-const STEP: i64 = 500;
-/// Pages that one step gives back to the disk.
-const PAGES: u32 = 500;
+/// What a step is to take, without its commit: callbacks wait for so long.
+const STEP: Duration = Duration::from_millis(5);
+/// Rows that a step looks at, of bodies and of events each, and pages that it gives back to the disk: least, first, most.
+const ROWS: (u32, u32, u32) = (20, 100, 500);
 
 /// How far a pass over the file has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
     /// The last callback that was looked at.
     callback: i64,
     /// The last event that was looked at.
     seq: i64,
+    /// Rows of the next step: how fast they go depends on the machine.
+    rows: u32,
     /// Bodies and events that were removed so far.
     pub removed: u64,
+}
+
+impl Default for Pass {
+    fn default() -> Self {
+        Self { callback: 0, seq: 0, rows: ROWS.1, removed: 0 }
+    }
+}
+
+/// So many rows took so long: how many take as long as a step is to take, and never many more than before.
+fn next_rows(rows: u32, took: Duration) -> u32 {
+    let share = STEP.as_secs_f64() / took.as_secs_f64().max(f64::EPSILON);
+    ((f64::from(rows) * share.min(2.0)) as u32).clamp(ROWS.0, ROWS.2)
 }
 
 /// One step of a pass: removes what settled before `before`; none once it has come to the end.
@@ -30,19 +46,23 @@ pub(super) async fn prune(
     before: Timestamp,
     pass: Pass,
 ) -> Result<Option<Pass>, sqlx::Error> {
+    let began = Instant::now();
+    // Where all of a step are too young, so are all that come after them: a pass ends however many arrive meanwhile.
     let callback: Option<i64> = sqlx::query_scalar(
-        "SELECT max(id) FROM (SELECT id FROM callbacks WHERE id > ?1 ORDER BY id LIMIT ?2)",
+        "SELECT max(id) FROM (SELECT id, first_received_at FROM callbacks WHERE id > ?1 ORDER BY id LIMIT ?2)
+         HAVING min(first_received_at) < ?3",
     )
     .bind(pass.callback)
-    .bind(STEP)
-    .fetch_one(&mut *connection)
-    .await?;
-    // Where the first event is too young, so are all that come after it.
+    .bind(pass.rows)
+    .bind(before.as_millis())
+    .fetch_optional(&mut *connection)
+    .await?
+    .flatten();
     let seq: Option<i64> = sqlx::query_scalar(
         "SELECT max(seq) FROM (SELECT seq, at FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2) HAVING min(at) < ?3",
     )
     .bind(pass.seq)
-    .bind(STEP)
+    .bind(pass.rows)
     .bind(before.as_millis())
     .fetch_optional(&mut *connection)
     .await?
@@ -58,12 +78,13 @@ pub(super) async fn prune(
         removed += events(connection, before, (pass.seq, last)).await?;
     }
     // What was removed leaves pages free inside the file: some go back to the disk each time.
-    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({PAGES})")))
+    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({})", pass.rows)))
         .execute(connection)
         .await?;
     Ok(Some(Pass {
         callback: callback.unwrap_or(pass.callback),
         seq: seq.unwrap_or(pass.seq),
+        rows: next_rows(pass.rows, began.elapsed()),
         removed: pass.removed + removed,
     }))
 }

@@ -18,6 +18,7 @@ use super::lock::InstanceLock;
 use super::op::{Effect, Op};
 use super::open::primary_code;
 use super::settlements::Settlements;
+use super::trouble::Trouble;
 use super::working_set::WorkingSet;
 use super::{Policy, batch};
 use crate::failpoint::FailPoint;
@@ -38,9 +39,9 @@ pub enum WriteError {
     /// Too much is waiting.
     #[error("too much is waiting to be written")]
     Busy,
-    /// The commit failed; the writer has logged why.
-    #[error("the database can't be written")]
-    Failed,
+    /// The commit failed; the writer has logged what SQLite said.
+    #[error("the database can't be written: {0}")]
+    Failed(Trouble),
     /// The service is stopping.
     #[error("the service is stopping")]
     Stopped,
@@ -235,7 +236,7 @@ impl Writer {
                 while let Ok(message) = self.facts.try_recv().or_else(|_| self.hints.try_recv()) {
                     batch.push(message);
                 }
-                answer(&mut batch, WriteError::Failed);
+                answer(&mut batch, WriteError::Failed(Trouble::Locked));
             }
             if self.is_lost {
                 // Without its connection nothing can be written any more: the service ends.
@@ -260,7 +261,7 @@ impl Writer {
     async fn write(&mut self, messages: &mut Vec<Message>) -> bool {
         FailPoint::BatchTaken.pass();
         if self.given_up.is_cancelled() {
-            answer(messages, WriteError::Failed);
+            answer(messages, WriteError::Failed(Trouble::Gone));
             return false;
         }
         let ops: Vec<&Op> = messages.iter().map(|message| &message.op).collect();
@@ -322,12 +323,12 @@ fn answer(messages: &mut Vec<Message>, error: WriteError) {
 }
 
 fn one(effects: Vec<Effect>) -> Result<Effect, WriteError> {
-    effects.into_iter().next().ok_or(WriteError::Failed)
+    effects.into_iter().next().ok_or(WriteError::Failed(Trouble::Other))
 }
 
 fn failed(error: sqlx::Error) -> WriteError {
     tracing::error!(%error, "a commit failed");
-    WriteError::Failed
+    WriteError::Failed(Trouble::of(&error))
 }
 
 /// Whether the whole file is in trouble (busy, out of memory, read-only, I/O, corrupt, full), not one row.

@@ -219,7 +219,7 @@ impl Dispatcher {
     async fn end(&self, task: TaskId, at: Timestamp, end: SubmitEnd) -> Result<(), WriteError> {
         loop {
             match self.store.end_submit(task, at, end.clone()).await {
-                Err(WriteError::Failed | WriteError::Busy) if !self.stop.is_cancelled() => {
+                Err(WriteError::Failed(_) | WriteError::Busy) if !self.stop.is_cancelled() => {
                     tokio::select! {
                         () = self.stop.cancelled() => {}
                         () = tokio::time::sleep(REWRITE_AFTER) => {}

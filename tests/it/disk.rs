@@ -27,6 +27,22 @@ impl Process {
         self.client.get(format!("{}{path}", self.serving.base)).send().await.unwrap().status().as_u16()
     }
 
+    /// What the service itself says of why it can't write.
+    pub async fn why(&self) -> String {
+        let get = async |path| -> Value {
+            let answer = self.client.get(format!("{}{path}", self.serving.base)).send().await.unwrap();
+            answer.json().await.unwrap()
+        };
+        let (status, ready) = (get("/v1/status").await, get("/readyz").await);
+        let problems = status["problems"].as_array().unwrap();
+        let problem = problems.iter().find(|problem| problem["code"] == "not_writable").expect("a problem");
+        assert!(problem["since"].is_string() && problem["action"].is_string(), "{problem}");
+        let (detail, ready) = (problem["detail"].as_str().unwrap(), ready["detail"].as_str().unwrap());
+        let reason = detail.split(". Callbacks").next().unwrap().rsplit(": ").next().unwrap();
+        assert!(ready.contains(reason), "{ready:?} and {detail:?}");
+        reason.to_owned()
+    }
+
     /// The numbers of the callbacks that are on disk.
     pub async fn kept(&self) -> BTreeSet<u64> {
         kept_in(&self.binary.path("scrapehook.db")).await
@@ -93,6 +109,7 @@ async fn a_file_that_may_not_grow_is_503_until_it_may() {
     assert!(limit(&service, "1"));
     sent.each(&service, 5, 503).await;
     assert_eq!(service.status_of("/readyz").await, 503);
+    assert_eq!(service.why().await, "the system can't read or write the disk");
     assert_eq!(service.status_of("/v1/tasks").await, 200, "what is there can still be read");
     assert!(limit(&service, "unlimited"));
     sent.each(&service, 5, 200).await;
@@ -117,6 +134,7 @@ async fn a_database_that_another_process_locks_for_ten_seconds_is_503_until_it_l
         assert_eq!(service.status_of("/v1/tasks").await, 200, "what is there can still be read");
     }
     assert!(longest < Duration::from_secs(10), "503 took {longest:?}");
+    assert_eq!(service.why().await, "another program holds the database");
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     sent.each(&service, 3, 200).await;
     assert_eq!(service.status_of("/readyz").await, 200);

@@ -103,6 +103,11 @@ async fn lives_through(fault: &str, loses_power: bool) {
     service.binary.fault(fault);
     sent.each(&service, 5, 503).await;
     assert_eq!(service.status_of("/readyz").await, 503);
+    let why = match fault {
+        "full" | "short" => "the disk is full",
+        _ => "the system can't read or write the disk",
+    };
+    assert_eq!(service.why().await, why, "{fault}");
     assert_eq!(service.submit(2).await, 503);
     // More at a time than connections are open: some are opened only now.
     for status in join_all((0..8).map(|_| service.status_of("/v1/tasks"))).await {
@@ -322,6 +327,7 @@ async fn a_file_system_that_is_really_full_is_503_until_there_is_room() {
     // What is proven is a small commit: it finds a place a few times more.
     while service.status_of("/readyz").await == 200 {}
     sent.each(&service, 2, 503).await;
+    assert_eq!(service.why().await, "the disk is full");
     assert_eq!(service.status_of("/v1/tasks").await, 200, "what is there can still be read");
     fs::remove_file(mounted.join("ballast")).unwrap();
     sent.each(&service, 5, 200).await;

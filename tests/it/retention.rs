@@ -116,6 +116,25 @@ async fn a_long_file_is_passed_over_in_small_steps_and_shrinks() {
 }
 
 #[tokio::test]
+async fn a_pass_ends_however_many_callbacks_arrive_meanwhile() {
+    let file = File::started().await;
+    let task = file.job(&["a"]).await[0];
+    file.accept(task).await;
+    let mut pass = Pass::default();
+    for n in 0..10 {
+        file.store.receive_callback(callback(task, 2_000 + n, None, &n.to_string())).await.unwrap();
+        match file.store.prune(at(1_000), pass).await.unwrap() {
+            Some(next) => pass = next,
+            None => {
+                file.close().await;
+                return;
+            }
+        }
+    }
+    panic!("it follows what arrives: {pass:?}");
+}
+
+#[tokio::test]
 async fn a_cursor_before_what_was_removed_is_gone() {
     let upstream = simulator(Settings::default()).await;
     let setup = Setup::new(&upstream.url()).await;

@@ -1,0 +1,49 @@
+//! Why nothing can be written, in words that anybody may hear; what SQLite said goes to the log.
+
+use thiserror::Error;
+
+use super::open::primary_code;
+
+/// What is wrong with the database or its disk.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Trouble {
+    /// No room is left.
+    #[error("the disk is full")]
+    Full,
+    /// Writing is not allowed.
+    #[error("the database or its disk is read-only")]
+    ReadOnly,
+    /// The system could not do it: a broken disk, a quota, a limit of how large a file may be.
+    #[error("the system can't read or write the disk")]
+    Disk,
+    /// A lock was held for longer than we wait.
+    #[error("another program holds the database")]
+    Locked,
+    /// What was read makes no sense.
+    #[error("the database is damaged")]
+    Damaged,
+    /// Nothing is written any more, for it would be lost.
+    #[error("the database was deleted, replaced or emptied")]
+    Gone,
+    /// Anything else.
+    #[error("the log says why")]
+    Other,
+}
+
+impl Trouble {
+    pub(super) fn of(error: &sqlx::Error) -> Self {
+        match primary_code(error) {
+            // SQLITE_BUSY, SQLITE_LOCKED
+            Some(5 | 6) => Self::Locked,
+            // SQLITE_READONLY
+            Some(8) => Self::ReadOnly,
+            // SQLITE_IOERR, SQLITE_CANTOPEN
+            Some(10 | 14) => Self::Disk,
+            // SQLITE_CORRUPT, SQLITE_NOTADB
+            Some(11 | 26) => Self::Damaged,
+            // SQLITE_FULL
+            Some(13) => Self::Full,
+            _ => Self::Other,
+        }
+    }
+}
