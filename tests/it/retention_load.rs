@@ -180,7 +180,7 @@ async fn passed_over(serving: Serving) -> (Serving, u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_file_loses_what_is_old_under_load_and_nothing_else() {
-    let events = number("SCRAPEHOOK_RETENTION_EVENTS", 20_000);
+    let events = number("SCRAPEHOOK_RETENTION_EVENTS", 8_000);
     let calls = if events >= 100_000 { CALLBACKS } else { FEW_CALLBACKS };
     let (now, began) = (clock::now(), Instant::now());
     let made = multiplied(events, now).await;
@@ -267,7 +267,15 @@ async fn a_large_file_loses_what_is_old_under_load_and_nothing_else() {
     nothing_old_is_left(&database, before).await;
     let left = sizes(&database).0;
     println!("{:.1} MiB are left after the stop", left as f64 / MIB);
-    assert!(left < size * 7 / 10, "{left} of {size} bytes are left");
+    // How much that is depends on how much came during the pass; that nothing in it is empty does not.
+    let [(free, pages)] = ask::<(i64, i64)>(
+        &database,
+        "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count",
+    )
+    .await
+    .try_into()
+    .unwrap();
+    assert!(free * 50 < pages, "{free} of {pages} pages are empty");
     assert_states_follow_from_facts(&database).await;
 }
 
