@@ -16,8 +16,8 @@ use super::op::{Effect, Op};
 use super::settlements::{Awaited, Settlements};
 use super::working_set::WorkingSet;
 use super::{
-    Policy, callbacks, decisions, events, facts, jobs, pauses, polls, quarantine, retention, settle, silence,
-    submits, videos,
+    Policy, callbacks, decisions, events, facts, jobs, ownership, pauses, polls, quarantine, retention,
+    settle, silence, submits, videos,
 };
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
@@ -59,7 +59,7 @@ pub(super) async fn commit(
         match op {
             Op::Callback(callback) => received.push(Cow::Borrowed(callback)),
             Op::Accept(callback) => {
-                received.push(Cow::Owned(callbacks::accept(connection, callback, &mut changes).await?));
+                received.push(Cow::Owned(ownership::accept(connection, callback, &mut changes).await?));
             }
             _ => {}
         }

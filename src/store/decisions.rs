@@ -7,7 +7,7 @@ use super::carriers::{self, Leaving};
 use super::changes::{Changes, NewEvent, NewFact, Touch};
 use super::op::{Decision, NewPause};
 use super::pauses::Pause;
-use super::{Policy, callbacks, followers, pauses};
+use super::{Policy, followers, ownership, pauses};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::Progress;
@@ -120,7 +120,7 @@ pub(super) async fn adopt(
     if adopted.rows_affected() == 0 {
         return Ok(false);
     }
-    callbacks::take_in(connection, task, upstream_id, at, changes).await?;
+    ownership::take_in(connection, task, upstream_id, at, changes).await?;
     changes.touch(task, at, source);
     Ok(true)
 }

@@ -22,6 +22,7 @@ mod lock;
 mod migrate;
 mod op;
 mod open;
+mod ownership;
 mod part;
 mod pauses;
 mod polls;

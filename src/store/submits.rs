@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::changes::Changes;
 use super::op::{NewPause, SubmitEnd};
 use super::pauses::{self, Pause};
-use super::{Policy, ReadError, Store, callbacks, carriers};
+use super::{Policy, ReadError, Store, carriers, ownership};
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::job::{Library, Quality};
@@ -69,7 +69,7 @@ pub(super) async fn end(
                 .bind(UpstreamIdSource::Submit.as_str())
                 .execute(&mut *connection)
                 .await?;
-            callbacks::take_in(connection, task, upstream_id, at, changes).await?;
+            ownership::take_in(connection, task, upstream_id, at, changes).await?;
         }
         SubmitEnd::Deferred(_, wait) => {
             sqlx::query("UPDATE tasks SET next_attempt_at = ?2 WHERE id = ?1")
