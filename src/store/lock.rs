@@ -21,7 +21,12 @@ impl InstanceLock {
     /// Takes the lock of the database at `path`, or says who is in the way.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         // By any name: a link to the file must not lead past its lock.
-        let side = side_file(&real_path(path), ".lock");
+        let real = real_path(path);
+        if real.is_dir() {
+            let source = std::io::ErrorKind::IsADirectory.into();
+            return Err(OpenError::Unwritable { path: path.to_owned(), source });
+        }
+        let side = side_file(&real, ".lock");
         let unwritable = |source| OpenError::Unwritable { path: side.clone(), source };
         let file =
             OpenOptions::new().create(true).truncate(false).write(true).open(&side).map_err(unwritable)?;

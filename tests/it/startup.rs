@@ -93,9 +93,11 @@ fn what_is_taken_or_unwritable_is_named() {
         let line = Binary::new().set("STORE__PATH", &path).refused(&["serve"]);
         assert!(line.contains("store.path") && line.contains(&path), "{line}");
     }
-    let folder = binary.path("").display().to_string();
+    std::fs::create_dir(binary.path("folder")).unwrap();
+    let folder = binary.path("folder").display().to_string();
     let line = Binary::new().set("STORE__PATH", &folder).refused(&["serve"]);
-    assert!(line.contains("store.path"), "{line}");
+    assert!(line.contains(&format!("store.path: can't write {folder}: is a directory")), "{line}");
+    assert!(!binary.path("folder.lock").exists(), "nothing is left beside it");
 }
 
 #[tokio::test]
