@@ -179,6 +179,7 @@ impl App {
             budget: budget.clone(),
             silence: upstream.silence(),
             has_callbacks: config.server.public_url.is_some(),
+            backup_every: config.backup.folder.is_some().then_some(config.backup.every),
             last_backup: Arc::default(),
             callback_check: Standing::new(config.server.public_url.is_some()),
         };

@@ -9,13 +9,13 @@ use axum::response::{IntoResponse, Response};
 
 use super::Context;
 use crate::store::{Pause, ReadError, Store, free_room};
-use crate::telemetry::{Kept, MEDIA_TYPE, Snapshot};
+use crate::telemetry::{Copies, Kept, MEDIA_TYPE, Snapshot};
 
 /// Shows all metrics, in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "operating", responses((status = 200, description = "All metrics.", body = String, content_type = "text/plain")))]
 pub(super) async fn get_metrics(State(context): State<Context>) -> Response {
     // Not on the connections of clients: who watches is not to stand in their way, nor they in ours.
-    let kept = match kept(&context.store.for_workers()).await {
+    let kept = match kept(&context.store.for_workers(), context.surroundings.has_callbacks).await {
         Ok(kept) => Some(kept),
         // What does not come from the file is worth most just then.
         Err(error) => {
@@ -31,14 +31,17 @@ pub(super) async fn get_metrics(State(context): State<Context>) -> Response {
         queued: (backlog.facts, backlog.hints),
         oldest: backlog.oldest,
         interval: surroundings.budget.interval(),
-        last_backup: surroundings.last_backup.get().at.map(|at| seconds(at.as_millis())),
+        copies: surroundings.backup_every.map(|every| Copies {
+            last: surroundings.last_backup.get().at.map_or(0.0, |at| seconds(at.as_millis())),
+            every,
+        }),
         bytes: bytes(&surroundings.store_path),
     });
     ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response()
 }
 
 /// What the database knows.
-async fn kept(store: &Store) -> Result<Kept, ReadError> {
+async fn kept(store: &Store, has_callbacks: bool) -> Result<Kept, ReadError> {
     let tally = store.tally().await?;
     let mut paused: BTreeMap<String, bool> =
         [Pause::ALL, Pause::OPERATOR, Pause::RESTORED].map(|scope| (scope.to_owned(), false)).into();
@@ -47,7 +50,8 @@ async fn kept(store: &Store) -> Result<Kept, ReadError> {
         tasks: tally.tasks.into_iter().collect(),
         paused: paused.into_iter().collect(),
         hints: tally.hints,
-        last_callback: tally.last_callback_at.map(|at| seconds(at.as_millis())),
+        last_callback: has_callbacks
+            .then(|| tally.last_callback_at.map_or(0.0, |at| seconds(at.as_millis()))),
     })
 }
 

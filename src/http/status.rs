@@ -36,6 +36,8 @@ pub struct Surroundings {
     pub silence: Arc<Silence>,
     /// Whether callbacks are asked for.
     pub has_callbacks: bool,
+    /// How often the database is to be copied; none where it is not.
+    pub backup_every: Option<Duration>,
     /// How the last scheduled backup went.
     pub last_backup: Arc<Live<LastBackup>>,
     /// What is known of the way that callbacks take.

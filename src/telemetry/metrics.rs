@@ -14,7 +14,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::text;
-use crate::domain::task::TaskState;
+use crate::domain::event::Source;
+use crate::domain::task::{FactKind, TaskState};
 
 /// Upper bounds of the histograms of commits, in seconds: a fast disk, a slow one, one in trouble.
 const COMMIT_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -88,8 +89,17 @@ pub struct Kept {
     pub paused: Vec<(String, bool)>,
     /// Hints that are kept.
     pub hints: i64,
-    /// When the last callback came, in seconds since the Unix epoch.
+    /// When the last callback came, in seconds since the Unix epoch, 0 for never; none where none are asked for.
     pub last_callback: Option<f64>,
+}
+
+/// How scheduled copies go.
+#[derive(Clone, Copy, Debug)]
+pub struct Copies {
+    /// When the last one was made, in seconds since the Unix epoch, 0 for never.
+    pub last: f64,
+    /// Between two of them.
+    pub every: Duration,
 }
 
 /// How things are at the moment of a look.
@@ -103,8 +113,8 @@ pub struct Snapshot {
     pub oldest: Duration,
     /// Between two requests to upstream, as learned so far.
     pub interval: Duration,
-    /// When the last scheduled copy was made, in seconds since the Unix epoch.
-    pub last_backup: Option<f64>,
+    /// None where no copies are made by themselves.
+    pub copies: Option<Copies>,
     /// Bytes of the database, of its log, and free beside them.
     pub bytes: [Option<u64>; 3],
 }
@@ -128,8 +138,9 @@ pub struct Metrics {
     oldest: Seconds,
     interval: Seconds,
     last_callback: Family<Unlabeled, Seconds>,
-    last_backup: Seconds,
-    bytes: [Gauge; 3],
+    last_backup: Family<Unlabeled, Seconds>,
+    backup_interval: Family<Unlabeled, Seconds>,
+    bytes: [Family<Unlabeled, Gauge>; 3],
     failed_reads: Counter,
     looks: Mutex<()>,
 }
@@ -158,12 +169,20 @@ impl Default for Metrics {
             oldest: Seconds::default(),
             interval: Seconds::default(),
             last_callback: Family::default(),
-            last_backup: Seconds::default(),
+            last_backup: Family::default(),
+            backup_interval: Family::default(),
             bytes: Default::default(),
             failed_reads: Counter::default(),
             looks: Mutex::default(),
         };
         metrics.register();
+        // What nothing was counted of is 0: a series that begins later is no rise to whoever compares.
+        for kind in FactKind::ALL {
+            for source in [Source::Callback, Source::Poll] {
+                let of = OfFact { kind: kind.as_str(), source: source.as_str() };
+                drop(metrics.facts.get_or_create(&of));
+            }
+        }
         metrics
     }
 }
@@ -227,13 +246,18 @@ impl Metrics {
         );
         registry.register(
             "last_callback_timestamp_seconds",
-            "When the last callback with a good token came; 0 for never",
+            "When the last callback with a good token came; 0 for never, absent where none are asked for",
             self.last_callback.clone(),
         );
         registry.register(
             "last_backup_timestamp_seconds",
-            "When the last scheduled copy of the database was made; 0 for never",
+            "When the last scheduled copy of the database was made; 0 for never, absent where none are to be",
             self.last_backup.clone(),
+        );
+        registry.register(
+            "backup_interval_seconds",
+            "Time between two scheduled copies of the database",
+            self.backup_interval.clone(),
         );
         registry.register(
             "failed_reads",
@@ -316,7 +340,9 @@ impl Metrics {
             self.paused.get_or_create(&OfScope { scope: scope.clone() }).set((*is_paused).into());
         }
         self.hints.get_or_create(&Unlabeled {}).set(kept.hints);
-        self.last_callback.get_or_create(&Unlabeled {}).set(kept.last_callback.unwrap_or_default());
+        if let Some(at) = kept.last_callback {
+            self.last_callback.get_or_create(&Unlabeled {}).set(at);
+        }
     }
 
     /// Everything, in Prometheus' text format.
@@ -335,9 +361,18 @@ impl Metrics {
         }
         self.oldest.set(snapshot.oldest.as_secs_f64());
         self.interval.set(snapshot.interval.as_secs_f64());
-        self.last_backup.set(snapshot.last_backup.unwrap_or_default());
+        self.last_backup.clear();
+        self.backup_interval.clear();
+        if let Some(copies) = snapshot.copies {
+            self.last_backup.get_or_create(&Unlabeled {}).set(copies.last);
+            self.backup_interval.get_or_create(&Unlabeled {}).set(copies.every.as_secs_f64());
+        }
         for (gauge, bytes) in self.bytes.iter().zip(snapshot.bytes) {
-            gauge.set(bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or_default());
+            gauge.clear();
+            // What the system does not say is not 0: a full disk is something else.
+            if let Some(bytes) = bytes.and_then(|bytes| i64::try_from(bytes).ok()) {
+                gauge.get_or_create(&Unlabeled {}).set(bytes);
+            }
         }
         text::encode(&self.registry)
     }

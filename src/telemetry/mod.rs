@@ -10,7 +10,7 @@ mod traces;
 
 use std::io::IsTerminal;
 
-pub use metrics::{Kept, Metrics, Snapshot};
+pub use metrics::{Copies, Kept, Metrics, Snapshot};
 pub use text::MEDIA_TYPE;
 pub use traces::{Part, Span, Traces, TracesError};
 

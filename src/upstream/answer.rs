@@ -71,10 +71,11 @@ pub enum PollAnswer {
 
 impl SubmitAnswer {
     /// What became of it in one word.
-    pub const fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             Self::Accepted(_) => "accepted",
             Self::Final(_) => "rejected",
+            Self::Retry(refusal, _) if refusal.is_too_fast() => "limited",
             Self::Retry(..) => "deferred",
             Self::Account(_) => "account",
             Self::Unknown(_) => "unknown",

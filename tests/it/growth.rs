@@ -144,6 +144,7 @@ impl Stuck {
             budget: Arc::new(Budget::new(Duration::from_secs(1))),
             silence: Arc::default(),
             has_callbacks: true,
+            backup_every: None,
             last_backup: Arc::new(Live::new(LastBackup::default())),
             callback_check: Standing::new(true),
         };

@@ -82,6 +82,28 @@ async fn what_polls_found_and_what_went_wrong_can_be_told() {
 }
 
 #[tokio::test]
+async fn what_never_happened_is_zero_and_what_is_not_wanted_is_absent() {
+    const ASKED_FOR: [&str; 3] =
+        ["last_callback_timestamp_seconds", "last_backup_timestamp_seconds", "backup_interval_seconds"];
+    let upstream = simulator(Settings::default()).await;
+    let shown = async |setup: Setup| {
+        let service = setup.start().await;
+        let samples = samples(&service).await;
+        service.stop().await;
+        samples
+    };
+    // A folder that does not exist: no copy can be made.
+    let wanted = Setup::new(&upstream.url()).await.set("BACKUP__FOLDER", "/nowhere/at/all");
+    let wanted = shown(wanted).await;
+    let values = ASKED_FOR.map(|name| wanted.get(&format!("scrapehook_{name}")).copied());
+    assert_eq!(values, [Some(0.0), Some(0.0), Some(86_400.0)], "{wanted:#?}");
+    let facts = wanted.keys().filter(|key| key.starts_with("scrapehook_facts_total{")).count();
+    assert_eq!(facts, 18, "what callbacks and polls can tell");
+    let alone = shown(Setup::new(&upstream.url()).await.set("SERVER__PUBLIC_URL", "")).await;
+    assert!(ASKED_FOR.iter().all(|name| !alone.contains_key(&format!("scrapehook_{name}"))), "{alone:#?}");
+}
+
+#[tokio::test]
 async fn strangers_make_no_labels() {
     let upstream = simulator(Settings::default()).await;
     let service = Setup::new(&upstream.url()).await.start().await;
@@ -125,7 +147,9 @@ async fn metrics_have_a_listener_of_their_own_and_need_a_key_there_as_well() {
 #[tokio::test]
 async fn dashboards_and_alerts_ask_for_what_there_is() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let copies = folder.path().display().to_string();
+    let service = Setup::new(&upstream.url()).await.set("BACKUP__FOLDER", &copies).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     service.until_settled(&job).await;
     samples(&service).await;
