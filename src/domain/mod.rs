@@ -8,6 +8,7 @@ pub mod host;
 pub mod id;
 pub mod job;
 pub mod plan;
+pub mod redact;
 pub mod retry;
 pub mod state;
 pub mod task;

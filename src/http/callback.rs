@@ -20,6 +20,7 @@ use crate::clock;
 use crate::config::WithoutToken;
 use crate::domain::callback::Meaning;
 use crate::domain::id::TaskId;
+use crate::domain::redact;
 use crate::failpoint::FailPoint;
 use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 use crate::telemetry::{Part, Span};
@@ -109,7 +110,7 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
     let mut notice = Notice::parse(&body);
     // Whoever may read events must not learn a token from a sender that quotes its callback URL.
     if let (Some(_), Some(words)) = (task, &mut notice.message) {
-        *words = words.replace(token, "[token]");
+        *words = redact::without(words, token, "[token]");
     }
     let meaning =
         Meaning::read(notice.status.as_deref(), notice.video_id.as_deref(), notice.message.as_deref());

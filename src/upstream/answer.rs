@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::LONGEST_WAIT;
 use super::wire::{Envelope, Listing, is_infrastructure_error};
+use crate::domain::redact::without;
 
 /// Why upstream did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +34,7 @@ impl Refusal {
     /// Upstream may quote what it was sent.
     pub(super) fn without(mut self, secret: &str) -> Self {
         for text in [&mut self.code, &mut self.message] {
-            if !secret.is_empty() && text.contains(secret) {
-                *text = text.replace(secret, "[secret]");
-            }
+            *text = without(text, secret, "[secret]");
         }
         self
     }
@@ -228,6 +227,9 @@ mod tests {
     fn words_are_cut_and_hold_no_secret() {
         let refusal = Refusal::new("0401", format!("bad key sk-1 {}", "x".repeat(1_000_000))).without("sk-1");
         assert!(refusal.message.starts_with("bad key [secret] x") && refusal.message.len() < 400);
+        let cut_within = format!("{}sk-0123456789", "x".repeat(WORDS - 8));
+        let refusal = Refusal::new("0401", cut_within).without("sk-0123456789");
+        assert!(refusal.message.ends_with("xx[secret]"), "{}", refusal.message);
     }
 
     #[test]
