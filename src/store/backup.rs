@@ -130,9 +130,11 @@ pub async fn restore(
 ) -> Result<(), BackupError> {
     let to = real_path(to);
     let _lock = InstanceLock::take(&to)?;
-    let log = side_file(&to, "-wal");
-    if fs::symlink_metadata(&log).is_ok() {
-        return Err(BackupError::Exists(log));
+    // SQLite would take either for a part of what is restored.
+    for left in ["-wal", "-journal"].map(|end| side_file(&to, end)) {
+        if fs::symlink_metadata(&left).is_ok() {
+            return Err(BackupError::Exists(left));
+        }
     }
     inspect(from, None).await?;
     copy(from, &to, &side_file(&to, ".part"), at, stop).await?;
@@ -162,34 +164,52 @@ pub async fn copy(
     at: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
-    if fs::symlink_metadata(to).is_ok() {
-        return Err(BackupError::Exists(to.to_owned()));
-    }
+    let name = part.to_str().ok_or_else(|| BackupError::Name(part.to_owned()))?;
     if stop.is_cancelled() {
         return Err(BackupError::Stopped(from.to_owned()));
     }
-    let name = part.to_str().ok_or_else(|| BackupError::Name(part.to_owned()))?;
+    let (source, target, path) = (from.to_owned(), to.to_owned(), part.to_owned());
+    let part = apart(to, move || begin(&source, &target, &path)).await?;
+    let made = fill(from, name, at, stop).await;
+    // It may take seconds until all of it is on the disk, or off it.
+    let target = to.to_owned();
+    apart(to, move || made.and_then(|()| part.finish(&target))).await
+}
+
+/// Does what may wait for a disk for long apart from what answers requests.
+async fn apart<T: Send + 'static>(
+    to: &Path,
+    work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
+) -> Result<T, BackupError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panic| BackupError::Unwritable { path: to.to_owned(), source: io::Error::other(panic) })?
+}
+
+fn begin(from: &Path, to: &Path, part: &Path) -> Result<Part, BackupError> {
+    if fs::symlink_metadata(to).is_ok() {
+        return Err(BackupError::Exists(to.to_owned()));
+    }
     let source =
         fs::metadata(from).map_err(|source| BackupError::Unreadable { path: from.to_owned(), source })?;
     if source.len() == 0 {
         return Err(BackupError::Empty(from.to_owned()));
     }
-    let part = Part::begin(part, source.permissions().mode() & 0o777)?;
+    Part::begin(part, source.permissions().mode() & 0o777)
+}
+
+/// Fills the part, and looks whether it is whole.
+async fn fill(from: &Path, part: &str, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
     let failed = |path: &Path, source: sqlx::Error| match primary_code(&source) {
         // SQLITE_INTERRUPT
         Some(9) => BackupError::Stopped(from.to_owned()),
         _ => BackupError::Sqlite { path: path.to_owned(), source },
     };
-    write(from, name, stop).await.map_err(|error| failed(from, error))?;
-    let reason = mark_and_check(part.path(), at, stop).await.map_err(|error| failed(part.path(), error))?;
-    if let Some(reason) = reason {
-        return Err(BackupError::Damaged { path: from.to_owned(), reason });
+    write(from, part, stop).await.map_err(|error| failed(from, error))?;
+    let part = Path::new(part);
+    match mark_and_check(part, at, stop).await.map_err(|error| failed(part, error))? {
+        Some(reason) => Err(BackupError::Damaged { path: from.to_owned(), reason }),
+        None => Ok(()),
     }
-    // It may take seconds until all of it is on the disk.
-    let target = to.to_owned();
-    let finished = tokio::task::spawn_blocking(move || part.finish(&target)).await;
-    finished
-        .map_err(|panic| BackupError::Unwritable { path: to.to_owned(), source: io::Error::other(panic) })?
 }
 
 /// A connection that gives up what it does when it is to stop.

@@ -10,14 +10,16 @@ use std::path::{Path, PathBuf};
 use super::backup::BackupError;
 use super::lock::side_file;
 
-/// What SQLite may leave beside a file that it was killed over.
-const LEFT_BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
+/// What who was killed may leave: the part, and what SQLite has beside it.
+const LEFT_BEHIND: [&str; 4] = ["", "-journal", "-wal", "-shm"];
 
 /// Belongs to whoever made it, as long as they live; goes with them, unless they were killed.
 #[derive(Debug)]
 pub(super) struct Part {
     path: PathBuf,
-    file: File,
+    /// Locked. Not the part itself: on a network's disk that lock would be one against SQLite.
+    lock: PathBuf,
+    _locked: File,
 }
 
 impl Part {
@@ -26,38 +28,34 @@ impl Part {
     /// It will hold the callback secret: nobody may read it who can't read the database, which has this `mode`.
     pub(super) fn begin(path: &Path, mode: u32) -> Result<Self, BackupError> {
         let unwritable = |source| BackupError::Unwritable { path: path.to_owned(), source };
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true).mode(mode);
-        let file = options.open(path).map_err(unwritable)?;
-        match file.try_lock() {
+        let lock = side_file(path, ".lock");
+        let locked = OpenOptions::new().create(true).truncate(false).write(true).open(&lock);
+        let locked = locked.map_err(unwritable)?;
+        match locked.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(BackupError::InProgress(path.to_owned())),
             Err(TryLockError::Error(source)) => return Err(unwritable(source)),
         }
         // Whoever held the lock a moment ago may have taken the file away.
         let inode = |file: fs::Metadata| (file.dev(), file.ino());
-        let locked = file.metadata().map(inode).map_err(unwritable)?;
-        if fs::symlink_metadata(path).map(inode).ok() != Some(locked) {
+        let ours = locked.metadata().map(inode).map_err(unwritable)?;
+        if fs::symlink_metadata(&lock).map(inode).ok() != Some(ours) {
             return Err(BackupError::InProgress(path.to_owned()));
         }
-        let part = Self { path: path.to_owned(), file };
-        for end in LEFT_BESIDE {
-            remove(&side_file(path, end)).map_err(unwritable)?;
+        let part = Self { path: path.to_owned(), lock, _locked: locked };
+        for left in LEFT_BEHIND.map(|end| side_file(path, end)) {
+            remove(&left).map_err(unwritable)?;
         }
-        part.file.set_permissions(Permissions::from_mode(mode)).map_err(unwritable)?;
-        part.file.set_len(0).map_err(unwritable)?;
+        let file = OpenOptions::new().create_new(true).write(true).mode(mode).open(path);
+        // The process's mask may have taken away what the database's readers need.
+        file.and_then(|file| file.set_permissions(Permissions::from_mode(mode))).map_err(unwritable)?;
         Ok(part)
-    }
-
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Puts what was written on the disk, and gives it its name.
     pub(super) fn finish(self, to: &Path) -> Result<(), BackupError> {
         let unwritable = |source| BackupError::Unwritable { path: to.to_owned(), source };
-        self.file.sync_all().map_err(unwritable)?;
+        File::open(&self.path).and_then(|file| file.sync_all()).map_err(unwritable)?;
         // Unlike a rename, a link does not write over what has come meanwhile; but not every disk has links.
         fs::hard_link(&self.path, to)
             .or_else(|error| match error.kind() {
@@ -79,6 +77,7 @@ impl Drop for Part {
     fn drop(&mut self) {
         // Under the lock: nobody else's is removed.
         let _ = remove(&self.path);
+        let _ = remove(&self.lock);
     }
 }
 
@@ -110,5 +109,15 @@ mod tests {
         assert!(!path.exists(), "nothing is left");
         drop(Part::begin(&path, 0o600).unwrap());
         assert!(!path.exists(), "nor where it was given up");
+        assert!(!side_file(&path, ".lock").exists(), "nor of the lock");
+    }
+
+    #[test]
+    fn the_part_itself_is_not_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.part");
+        let _part = Part::begin(&path, 0o600).unwrap();
+        // On a network's file system SQLite's own lock is of this kind.
+        File::open(&path).unwrap().try_lock().unwrap();
     }
 }

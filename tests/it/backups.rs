@@ -196,10 +196,13 @@ async fn what_is_no_whole_database_of_ours_is_not_restored() {
     let (code, _, said) = binary.run(&["restore", "nowhere.db"]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("nowhere.db"), "{said}");
-    // Without its database a log would be lost.
-    fs::write(binary.path("scrapehook.db-wal"), b"x").unwrap();
-    let (code, _, said) = binary.run(&["restore", copy.to_str().unwrap()]);
-    assert!(code == 1 && said.contains("scrapehook.db-wal is there already"), "{said}");
+    // Without its database a log would be lost, and a journal would be rolled back into the copy.
+    for left in ["scrapehook.db-wal", "scrapehook.db-journal"] {
+        fs::write(binary.path(left), b"x").unwrap();
+        let (code, _, said) = binary.run(&["restore", copy.to_str().unwrap()]);
+        assert!(code == 1 && said.contains(&format!("{left} is there already")), "{said}");
+        fs::remove_file(binary.path(left)).unwrap();
+    }
 }
 
 #[tokio::test]
