@@ -47,8 +47,10 @@ impl Worker for Tracer {
 fn span(event: &Event) -> Option<Span> {
     let task = event.task_id?;
     let made_by_callback = event.kind == EventKind::TaskAccepted && event.job_id.is_none();
+    // It is queued again where upstream did not take it: that makes no second root.
+    let is_first = event.at <= task.made_at();
     let part = match event.kind {
-        EventKind::TaskQueued => Part::Made,
+        EventKind::TaskQueued if is_first => Part::Made,
         _ if made_by_callback => Part::Made,
         EventKind::TaskSettled => Part::Lifetime,
         _ => return None,
@@ -63,4 +65,30 @@ fn span(event: &Event) -> Option<Span> {
         _ => (event.at, Duration::ZERO),
     };
     Some(Span { task, part, began, took, attributes, has_failed: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::Source;
+    use crate::domain::id::TaskId;
+
+    #[test]
+    fn a_task_is_made_once_however_often_it_is_queued() {
+        let made = Timestamp::from_millis(1_800_000_000_000);
+        let task = TaskId::new(made);
+        let queued = |at| Event {
+            seq: 1,
+            kind: EventKind::TaskQueued,
+            source: Source::Submit,
+            job_id: None,
+            task_id: Some(task),
+            upstream_id: None,
+            video_id: None,
+            at,
+            message: None,
+        };
+        assert_eq!(span(&queued(made)).map(|span| span.part), Some(Part::Made));
+        assert!(span(&queued(made.after(Duration::from_secs(1)))).is_none());
+    }
 }
