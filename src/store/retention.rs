@@ -68,7 +68,9 @@ pub(super) async fn prune(
     .await?
     .flatten();
     if callback.is_none() && seq.is_none() {
-        return Ok(None);
+        // Large bodies leave more pages than their steps gave back.
+        let has_shrunk = free_pages(connection).await? > ROWS.2 && shrink(connection, pass.rows).await?;
+        return Ok(has_shrunk.then(|| Pass { rows: next_rows(pass.rows, began.elapsed()), ..pass }));
     }
     let mut removed = 0;
     if let Some(last) = callback {
@@ -78,15 +80,26 @@ pub(super) async fn prune(
         removed += events(connection, before, (pass.seq, last)).await?;
     }
     // What was removed leaves pages free inside the file: some go back to the disk each time.
-    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({})", pass.rows)))
-        .execute(connection)
-        .await?;
+    shrink(connection, pass.rows).await?;
     Ok(Some(Pass {
         callback: callback.unwrap_or(pass.callback),
         seq: seq.unwrap_or(pass.seq),
         rows: next_rows(pass.rows, began.elapsed()),
         removed: pass.removed + removed,
     }))
+}
+
+async fn free_pages(connection: &mut SqliteConnection) -> Result<u32, sqlx::Error> {
+    sqlx::query_scalar("PRAGMA freelist_count").fetch_one(connection).await
+}
+
+/// Gives free pages back to the disk, at most so many; says whether there were any that could be.
+async fn shrink(connection: &mut SqliteConnection, pages: u32) -> Result<bool, sqlx::Error> {
+    let before = free_pages(connection).await?;
+    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({pages})")))
+        .execute(&mut *connection)
+        .await?;
+    Ok(free_pages(connection).await? < before)
 }
 
 /// How far below its number a callback without its body is kept: so that the pages that held bodies hold nothing, and
