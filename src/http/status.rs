@@ -141,8 +141,8 @@ fn unanswered(silence: &Silence, now: Timestamp) -> Option<Wrong> {
         code: "upstream_unanswered",
         since: Some(now.before(lasts)),
         detail: format!("Upstream gives no answer of use: {}: {}.", instead.code, instead.message),
-        action: "Look whether upstream is well; `scrapehook doctor` says whether the way there is. It is asked on, and \
-                 nothing is lost.",
+        action: "Look whether upstream is well; `scrapehook doctor` says whether the way there is. The next submit \
+                 or poll asks again, and nothing is lost.",
     })
 }
 

@@ -128,8 +128,15 @@ impl Backups {
         let copy = self.folder.copy_at(now);
         store::copy(&self.database, &copy, &self.folder.part(), now, &self.stop).await?;
         let keep = self.keep;
-        let kept = self.folder.apart(move |folder| folder.keep_newest(keep, now)).await?;
-        tracing::info!(copy = %copy.display(), kept, "the database was copied");
+        match self.folder.apart(move |folder| folder.keep_newest(keep, now)).await {
+            Ok(kept) => tracing::info!(copy = %copy.display(), kept, "the database was copied"),
+            // The copy counts all the same: to make it anew each time would fill the disk.
+            Err(error) => tracing::warn!(
+                error = store::with_causes(&error),
+                copy = %copy.display(),
+                "the database was copied, and old copies could not be looked up"
+            ),
+        }
         Ok(())
     }
 }
