@@ -30,6 +30,10 @@ const OLDEST_SQLITE: i64 = 3_051_003;
 /// Pages of the write-ahead log before it is copied into the file: SQLite's own 1,000 are a few commits here.
 const WAL_PAGES: &str = "8192";
 
+/// Bytes of the write-ahead log that may stay once all of it is copied; one long read, such as a copy, has it grow
+/// past any bound until the read ends.
+const WAL_STAYS: &str = "67108864";
+
 const READERS: u32 = 4;
 const WORKER_READERS: u32 = 2;
 
@@ -138,6 +142,7 @@ pub(super) async fn open(
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("wal_autocheckpoint", WAL_PAGES)
+        .pragma("journal_size_limit", WAL_STAYS)
         .disable_statement_logging();
     // Pages that are free are given back in small steps; it is settled when the file is made.
     let owner = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
@@ -266,4 +271,27 @@ async fn remembered_secret(writer: &mut SqliteConnection, path: &Path) -> Result
         .fetch_one(writer)
         .await
         .map_err(sqlite)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, pause};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_finds_all_readers_taken_waits_for_five_seconds_and_no_longer() {
+        let readers = pool(READERS, SqliteConnectOptions::new().in_memory(true)).await.unwrap();
+        let mut taken = Vec::new();
+        for _ in 0..READERS {
+            taken.push(readers.acquire().await.unwrap());
+        }
+        pause();
+        let began = Instant::now();
+        let refused = readers.acquire().await.unwrap_err();
+        assert!(matches!(refused, sqlx::Error::PoolTimedOut), "{refused}");
+        assert_eq!(began.elapsed().as_secs(), 5);
+        drop(taken);
+        readers.acquire().await.unwrap();
+    }
 }

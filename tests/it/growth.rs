@@ -86,6 +86,29 @@ async fn the_quarantine_keeps_eight_mebibytes_and_its_file_stays_as_large() {
 }
 
 #[tokio::test]
+async fn a_log_that_grew_beside_a_long_read_shrinks_afterwards() {
+    const STAYS: u64 = 64 * 1024 * 1024;
+    let file = File::started().await;
+    let task = file.job(&["a"]).await[0];
+    let path = file.folder.path().join("scrapehook.db");
+    let log = || std::fs::metadata(path.with_extension("db-wal")).unwrap().len();
+    // A copy, or a stranger with the file open, keeps what it reads from being overwritten.
+    let mut reader = crate::disk::open(&path).await;
+    sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
+    sqlx::query("SELECT count(*) FROM tasks").execute(&mut reader).await.unwrap();
+    let mut writer = crate::disk::open(&path).await;
+    sqlx::query("CREATE TABLE much AS SELECT zeroblob(80000000)").execute(&mut writer).await.unwrap();
+    assert!(log() > STAYS, "{} bytes", log());
+    sqlx::query("COMMIT").execute(&mut reader).await.unwrap();
+    // One has all of it copied, the next begins anew.
+    for body in ["a", "b"] {
+        file.store.receive_callback(callback(task, 10, Some(Meaning::Succeeded), body)).await.unwrap();
+    }
+    assert!(log() <= STAYS, "{} bytes", log());
+    file.close().await;
+}
+
+#[tokio::test]
 async fn a_thousand_bodies_that_nobody_understands_are_kept_and_more_are_counted() {
     let file = File::started().await;
     let [task, other] = file.job(&["a", "b"]).await[..] else { panic!("two tasks") };
