@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::text;
+use super::{Kept, Snapshot, text};
 use crate::domain::event::Source;
 use crate::domain::task::{FactKind, TaskState};
 
@@ -79,45 +79,6 @@ struct Unlabeled {}
 
 type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
-
-/// What the database knows at the moment of a look.
-#[derive(Clone, Debug, Default)]
-pub struct Kept {
-    /// How many tasks are in each state.
-    pub tasks: Vec<(String, i64)>,
-    /// Scopes, and whether sending is paused there.
-    pub paused: Vec<(String, bool)>,
-    /// Hints that are kept.
-    pub hints: i64,
-    /// When the last callback came, in seconds since the Unix epoch, 0 for never; none where none are asked for.
-    pub last_callback: Option<f64>,
-}
-
-/// How scheduled copies go.
-#[derive(Clone, Copy, Debug)]
-pub struct Copies {
-    /// When the last one was made, in seconds since the Unix epoch, 0 for never.
-    pub last: f64,
-    /// Between two of them.
-    pub every: Duration,
-}
-
-/// How things are at the moment of a look.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    /// None where the database can't be read: then nothing is shown that only it knows.
-    pub kept: Option<Kept>,
-    /// Operations that wait for their commit, and hints that do.
-    pub queued: (usize, usize),
-    /// How long the oldest of them has waited.
-    pub oldest: Duration,
-    /// Between two requests to upstream, as learned so far.
-    pub interval: Duration,
-    /// None where no copies are made by themselves.
-    pub copies: Option<Copies>,
-    /// Bytes of the database, of its log, and free beside them.
-    pub bytes: [Option<u64>; 3],
-}
 
 /// All metrics, and how to show them.
 pub struct Metrics {

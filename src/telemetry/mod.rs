@@ -5,15 +5,19 @@
 mod metrics;
 #[cfg(feature = "traces")]
 mod otlp;
+mod snapshot;
 mod text;
 mod traces;
 
 use std::io::IsTerminal;
 
-pub use metrics::{Copies, Kept, Metrics, Snapshot};
+pub use metrics::Metrics;
+pub use snapshot::{Copies, Kept, Snapshot};
 pub use text::MEDIA_TYPE;
 pub use traces::{Part, Span, Traces, TracesError};
 
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
@@ -23,6 +27,11 @@ pub type SetLevel = Box<dyn Fn(&str) + Send>;
 
 fn filter(level: &str) -> EnvFilter {
     EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level))
+}
+
+/// Whether a line may be logged at all. Below `info` the exporter of traces has bodies: what the collector answered.
+fn is_ours_to_tell(of: &Metadata<'_>) -> bool {
+    *of.level() <= Level::INFO || !of.target().starts_with("opentelemetry")
 }
 
 /// Starts logging what `level` says, or `RUST_LOG` where that is set; gives what changes it later.
@@ -36,6 +45,7 @@ pub fn start(level: &str) -> SetLevel {
     } else {
         lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
     };
+    let lines = lines.with_filter(filter_fn(is_ours_to_tell));
     tracing_subscriber::registry().with(filter_layer).with(lines).init();
     Box::new(move |level| {
         // It fails only where there is no log any more.

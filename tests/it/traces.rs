@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use scrapehook::simulator::{Faults, Settings};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::unbounded_channel;
 
+use crate::binary::Process;
 use crate::support::{NEVER, Service, Setup, UPSTREAM_KEY, mixed_urls, simulator};
 
 /// A field of a message of Protocol Buffers, as far as OTLP's spans have them.
@@ -223,4 +225,25 @@ async fn a_collector_that_never_answers_holds_nothing_up() {
     let settled: Value = service.until_settled(&job).await;
     assert_eq!(settled["state"], "done");
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_line_has_what_a_collector_answers_or_is_sent() {
+    let (came, mut coming) = unbounded_channel();
+    let refuse = Router::new().fallback(async move || {
+        came.send(()).unwrap();
+        (StatusCode::BAD_REQUEST, "the-answer-of-the-collector")
+    });
+    let endpoint = Collector::listen(refuse).await;
+    let service = Process::start_as(3, |binary| {
+        let binary = binary.set("TRACES__ENDPOINT", &endpoint).variable("RUST_LOG", "trace");
+        binary.variable("OTEL_EXPORTER_OTLP_HEADERS", "x-collector-key=the-key-of-the-collector")
+    });
+    let (code, log) = service.await.serving.terminate();
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(coming.recv().await, Some(()), "spans were sent");
+    assert!(log.contains("opentelemetry"), "what went wrong is told: {log}");
+    let found =
+        ["the-answer-of-the-collector", "the-key-of-the-collector"].map(|secret| log.contains(secret));
+    assert_eq!(found, [false; 2], "{log}");
 }
