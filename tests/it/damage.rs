@@ -177,7 +177,7 @@ async fn what_is_no_database_of_ours_is_refused_and_left_as_it_was() {
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     let line = binary.refused(&["serve"]);
-    assert!(line.contains("store.path") && line.contains("Is a directory"), "{line}");
+    assert!(line.contains("store.path") && line.contains("is a directory"), "{line}");
     fs::remove_dir(&path).unwrap();
 
     for mode in ["DELETE", "WAL"] {
