@@ -21,6 +21,12 @@ struct Unanswered {
     instead: Refusal,
 }
 
+impl Unanswered {
+    fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last) < STALE
+    }
+}
+
 /// Told of every request; read by who asks how things are.
 #[derive(Debug, Default)]
 pub struct Silence(Mutex<Option<Unanswered>>);
@@ -28,14 +34,17 @@ pub struct Silence(Mutex<Option<Unanswered>>);
 impl Silence {
     /// A request has ended: without an answer of use, or with one.
     pub(super) fn heard(&self, instead: Option<&Refusal>) {
-        let last = Instant::now();
+        self.heard_at(Instant::now(), instead);
+    }
+
+    fn heard_at(&self, now: Instant, instead: Option<&Refusal>) {
         let mut unanswered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (requests, since) =
-            unanswered.as_ref().map_or((0, last), |before| (before.requests, before.since));
+        let before = unanswered.as_ref().filter(|before| before.is_fresh(now));
+        let (requests, since) = before.map_or((0, now), |before| (before.requests, before.since));
         *unanswered = instead.map(|refusal| Unanswered {
             requests: requests.saturating_add(1),
             since,
-            last,
+            last: now,
             instead: refusal.clone(),
         });
     }
@@ -43,12 +52,14 @@ impl Silence {
     /// For how long there was no answer of use, and what was said to the last request instead; none where there was
     /// an answer, one request alone had none, or the last is a day ago.
     pub fn lasting(&self) -> Option<(Duration, Refusal)> {
+        self.lasting_at(Instant::now())
+    }
+
+    fn lasting_at(&self, now: Instant) -> Option<(Duration, Refusal)> {
         let unanswered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lasts = |unanswered: &&Unanswered| {
-            unanswered.requests >= WORTH_A_WORD && unanswered.last.elapsed() < STALE
-        };
-        let unanswered = unanswered.as_ref().filter(lasts)?;
-        Some((unanswered.since.elapsed(), unanswered.instead.clone()))
+        let unanswered = unanswered.as_ref().filter(|unanswered| unanswered.is_fresh(now))?;
+        let is_news = unanswered.requests >= WORTH_A_WORD;
+        is_news.then(|| (now.saturating_duration_since(unanswered.since), unanswered.instead.clone()))
     }
 }
 
@@ -70,5 +81,22 @@ mod tests {
         assert_eq!(silence.lasting(), None);
         silence.heard(Some(&lost));
         assert_eq!(silence.lasting(), None);
+    }
+
+    #[test]
+    fn what_is_not_asked_again_for_a_day_is_forgotten() {
+        let silence = Silence::default();
+        let lost = Refusal::new("no_answer", "cut");
+        let began = Instant::now();
+        let later = |seconds| began + Duration::from_secs(seconds);
+        silence.heard_at(began, Some(&lost));
+        silence.heard_at(later(60), Some(&lost));
+        let lasts = |seconds| silence.lasting_at(later(seconds)).map(|(lasts, _)| lasts.as_secs());
+        assert_eq!((lasts(60 + 86_399), lasts(60 + 86_400)), (Some(60 + 86_399), None));
+        // The next one without an answer is the first again, and its time counts from there.
+        silence.heard_at(later(100_000), Some(&lost));
+        assert_eq!(lasts(100_000), None);
+        silence.heard_at(later(100_001), Some(&lost));
+        assert_eq!(lasts(100_010), Some(10));
     }
 }
