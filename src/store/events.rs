@@ -39,8 +39,10 @@ pub(super) fn log(events: &[NewEvent]) {
     for event in events {
         let (kind, source) = (event.kind, event.source);
         let (job, task) = (event.job.map(field::display), event.task.map(field::display));
-        // A callback's words are a part of its body.
-        let words = event.message.as_deref().filter(|_| source != Source::Callback);
+        // A callback's words are a part of its body. Where it shares a commit with the answer to its submit, the task
+        // fails with these words, and the source is the submit.
+        let is_ours_to_tell = source != Source::Callback && kind != EventKind::TaskFailed;
+        let words = event.message.as_deref().filter(|_| is_ours_to_tell);
         let video = event.video.as_deref();
         match kind {
             EventKind::JobCreated | EventKind::JobSettled => {
