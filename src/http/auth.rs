@@ -1,7 +1,7 @@
-//! API keys: who may ask, compared in constant time; and the keyless mode, for this machine alone.
+//! API keys, compared in constant time, and operation without keys, for this machine alone.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use secrecy::ExposeSecret;
@@ -13,7 +13,22 @@ use super::error::{Code, Problem};
 use crate::config::{ApiKeys, Role};
 use crate::domain::host::is_loopback;
 
-/// The keys by their hashes: equal lengths, so that comparing tells nothing.
+/// Headers that proxies and tunnels add. Whoever is behind one is not on this machine.
+const FORWARDING: [&str; 9] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-original-forwarded-for",
+    "true-client-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "cdn-loop",
+];
+/// What the names of more such headers begin with.
+const FORWARDING_PREFIXES: [&str; 2] = ["x-forwarded", "cf-"];
+
+/// The keys by their hashes, which have equal lengths: so the time of a comparison reveals nothing.
 #[derive(Clone, Debug)]
 pub struct Keys(Vec<Key>);
 
@@ -24,10 +39,10 @@ struct Key {
     hash: [u8; 32],
 }
 
-/// Who asks.
+/// The client that sent a request.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    /// The API key's name; none in keyless mode.
+    /// The API key's name; none in keyless operation.
     pub(super) name: Option<String>,
 }
 
@@ -40,6 +55,11 @@ impl Keys {
             hash: Sha256::digest(key.key.expose_secret()).into(),
         };
         Self(keys.0.iter().map(key).collect())
+    }
+
+    /// Whether there are none: then only this machine is answered.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn find(&self, secret: &str) -> Option<&Key> {
@@ -71,7 +91,7 @@ pub(super) async fn check_key(
 }
 
 fn identify(keys: &Keys, method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
-    if keys.0.is_empty() {
+    if keys.is_empty() {
         return check_same_machine(headers).map(|()| Caller { name: None });
     }
     let bearer = headers
@@ -92,28 +112,110 @@ fn identify(keys: &Keys, method: &Method, headers: &HeaderMap) -> Result<Caller,
     Ok(Caller { name: Some(key.name.clone()) })
 }
 
-/// A page in the user's browser can reach loopback: it gives itself away by a foreign `Host` or `Origin`. And so
-/// can a proxy, which may name this machine as the `Host`: whoever is behind it is not on this machine.
+/// A page in the user's browser can reach loopback, but its requests have a foreign `Host` or `Origin`. A proxy can
+/// reach loopback, too, and may name this machine as the `Host`, but it adds headers.
 fn check_same_machine(headers: &HeaderMap) -> Result<(), Problem> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let host = text(header::HOST).unwrap_or_default();
-    let foreign = |detail: &str| Err(Problem::new(Code::CrossSite, detail));
-    if !is_loopback(without_port(host)) {
-        return foreign("The Host header must name this machine: localhost or a loopback address.");
+    let foreign = |detail: String| Err(Problem::new(Code::CrossSite, detail));
+    let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) if is_loopback(without_port(host)) => host,
+        _ => {
+            return foreign(
+                "The Host header must name this machine: localhost or a loopback address.".to_owned(),
+            );
+        }
+    };
+    if let Some(name) = headers.keys().find(|name| is_forwarding(name.as_str())) {
+        return foreign(format!(
+            "The header `{name}` shows that a proxy passed this request on. Set auth.api_keys, and send a key."
+        ));
     }
-    if ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name)) {
-        return foreign("This came through a proxy: set auth.api_keys, and send one.");
+    let is_own = |origin: &HeaderValue| {
+        origin.to_str().is_ok_and(|origin| origin.strip_prefix("http://") == Some(host))
+    };
+    if headers.get_all(header::ORIGIN).iter().all(is_own) {
+        Ok(())
+    } else {
+        foreign("The Origin header names another site.".to_owned())
     }
-    match text(header::ORIGIN) {
-        None => Ok(()),
-        Some(origin) if origin.strip_prefix("http://") == Some(host) => Ok(()),
-        Some(_) => foreign("The Origin header names another site."),
-    }
+}
+
+/// Whether a proxy adds this header; names are in lower case.
+fn is_forwarding(name: &str) -> bool {
+    FORWARDING.contains(&name) || FORWARDING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderName;
+
+    use super::*;
+
+    fn is_let_in(headers: &[(&str, &str)]) -> bool {
+        let header = |(name, value): &(&str, &str)| {
+            (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
+        };
+        let mut map = HeaderMap::new();
+        for (name, value) in headers.iter().map(header) {
+            map.append(name, value);
+        }
+        check_same_machine(&map).is_ok()
+    }
+
+    #[test]
+    fn only_a_loopback_host_is_let_in() {
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:8080"] {
+            assert!(is_let_in(&[("host", host)]), "{host}");
+        }
+        for host in ["", "example.com", "localhost.example.com", "10.0.0.1:8080", "::1:x", "127.0.0.1:8080x"]
+        {
+            assert!(!is_let_in(&[("host", host)]), "{host}");
+        }
+        assert!(!is_let_in(&[]));
+        assert!(!is_let_in(&[("host", "localhost"), ("host", "localhost")]));
+        assert!(!is_let_in(&[("host", "localhost"), ("host", "example.com")]));
+    }
+
+    #[test]
+    fn only_the_own_origin_is_let_in() {
+        let host = ("host", "localhost:8080");
+        assert!(is_let_in(&[host, ("origin", "http://localhost:8080")]));
+        for origin in ["null", "", "https://localhost:8080", "http://localhost", "http://evil.example"] {
+            assert!(!is_let_in(&[host, ("origin", origin)]), "{origin}");
+        }
+        let twice = [host, ("origin", "http://localhost:8080"), ("origin", "http://evil.example")];
+        assert!(!is_let_in(&twice));
+    }
+
+    #[test]
+    fn a_request_that_was_passed_on_is_not_let_in() {
+        for name in [
+            "Forwarded",
+            "Via",
+            "X-Real-IP",
+            "X-Forwarded-For",
+            "X-Forwarded-Host",
+            "X-Forwarded-Proto",
+            "X-Forwarded-Port",
+            "X-Forwarded-Anything",
+            "CF-Connecting-IP",
+            "CF-Ray",
+            "True-Client-IP",
+            "CDN-Loop",
+        ] {
+            for value in ["127.0.0.1", ""] {
+                assert!(!is_let_in(&[("host", "localhost"), (name, value)]), "{name}: {value}");
+            }
+        }
+        for name in ["X-Requested-With", "User-Agent", "X-Forward", "Cookie"] {
+            assert!(is_let_in(&[("host", "localhost"), (name, "x")]), "{name}");
+        }
     }
 }
