@@ -132,7 +132,7 @@ impl App {
             listen_apart("callback.listen", config.callback.listen).await?;
         let (metrics_listener, metrics_address) =
             listen_apart("metrics.listen", config.metrics.listen).await?;
-        let poll_after = config.poll_after()?;
+        let poll_after = config.poll_after();
         let base = config.upstream.base_url.trim_end_matches('/');
         let urls_per_day = config.dispatch.max_urls_per_day;
         let most = urls_per_day.and_then(|most| usize::try_from(most).ok());
@@ -160,17 +160,19 @@ impl App {
         let callback_urls =
             CallbackUrls::new(config.server.public_url.as_deref(), credentials.tokens.clone());
         if config.server.public_url.is_none() {
-            tracing::warn!("server.public_url is not set: no callbacks will come, tasks are polled instead");
+            tracing::warn!(
+                "server.public_url is not set: there are no callbacks, scrapehook polls every task"
+            );
         }
         if config.callback.without_token == WithoutToken::Accept {
             tracing::warn!(
-                "callback.without_token is \"accept\": whoever reaches /callback can say what became of a task"
+                "callback.without_token is \"accept\": everybody who reaches /callback can report results of tasks"
             );
         }
-        if config.auth.api_keys.0.is_empty() && !address.ip().is_loopback() {
+        if config.auth.is_keyless() && config.auth.keyless {
             tracing::warn!(
                 %address,
-                "auth.api_keys is empty: whoever reaches server.listen and names this machine as its host can submit"
+                "auth.keyless is true and no API key is set: every request with a loopback Host may do everything"
             );
         }
         let worker_store = store.for_workers();

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, log_level_or};
 use crate::simulator::{Settings, Simulator};
 use crate::telemetry;
 
@@ -39,7 +39,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// # Errors
 /// A part could not start, or the job did not end with every video indexed.
 pub async fn run(args: Demo) -> anyhow::Result<()> {
-    let _ = telemetry::start("error");
+    let _ = telemetry::start(&log_level_or("error")?);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError, is_in_quotes};
 
 /// Arguments of `health`.
 #[derive(Args, Debug)]
@@ -24,9 +24,14 @@ pub struct Health {
 /// Asks once, for at most three seconds.
 ///
 /// # Errors
-/// It does not answer, or not well (exit 1).
+/// The service does not answer, or answers with an error (exit 1); a setting is wrong (exit 2).
 pub async fn run(args: Health) -> anyhow::Result<()> {
-    let url = match args.url {
+    let url = match args.url.filter(|url| !url.trim().is_empty()) {
+        Some(url) if is_in_quotes(&url) => {
+            return Err(
+                ConfigError::new("SCRAPEHOOK_URL or --url: the value is in quotes; remove them").into()
+            );
+        }
         Some(url) => url,
         None => format!("http://{}", reachable(Config::load(args.config.as_deref())?.server.listen)),
     };

@@ -41,7 +41,8 @@ fn allow_connections(connections: usize) {
     }
 }
 
-/// Reads the configuration anew, and takes over what can change without a restart; what is wrong changes nothing.
+/// Reads the configuration again, and takes over those settings that can change without a restart. A configuration
+/// with an error changes nothing.
 fn reload(file: Option<&Path>, reloader: &Reloader, set_level: &SetLevel) {
     match Config::load(file).and_then(|config| reloader.apply(&config).map(|()| config)) {
         Ok(config) => {
@@ -50,11 +51,11 @@ fn reload(file: Option<&Path>, reloader: &Reloader, set_level: &SetLevel) {
             tracing::info!(
                 keys,
                 level = config.log.level,
-                "API keys, callback secrets and log level were read anew"
+                "reloaded API keys, callback secrets and log level"
             );
         }
         Err(error) => {
-            tracing::error!(%error, "the configuration was not taken over: everything is as it was")
+            tracing::error!(%error, "the reload failed: API keys, callback secrets and log level stay as they are")
         }
     }
 }
@@ -87,7 +88,8 @@ pub async fn run(args: Serve) -> anyhow::Result<()> {
     };
     let (address, callbacks, metrics) = (app.address(), app.callback_address(), app.metrics_address());
     tracing::info!(%address, callbacks = callbacks.map(tracing::field::display),
-        metrics = metrics.map(tracing::field::display), store = %config.store.path.display(), "serving");
+        metrics = metrics.map(tracing::field::display), store = %config.store.path.display(),
+        keyless = config.auth.is_keyless(), "serving");
     let manager = Manager::from_environment();
     manager.ready(&format!("serving on {address}"), app.pulse()).await;
     let (stop, reloader, longest_stop) = (app.stop_token(), app.reloader(), app.stop_deadline());

@@ -1,147 +1,180 @@
-//! The layers: the embedded example, the file, the environment. Later wins.
+//! The layers: the embedded defaults, the file, the environment. The later one wins.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::path::Path;
+use std::collections::BTreeMap;
 
-use config::{FileFormat, Format};
-
-use super::{Config, ConfigError};
+use super::ConfigError;
+use super::environment::{Environment, Found, RUST_LOG};
+use super::setting::{Origin, Setting};
+use super::value::{self, Table, Value};
 
 const DEFAULTS: &str = include_str!("../../config.example.toml");
 
-impl Config {
-    /// Reads all layers: the defaults, the file if one is named, the process's environment.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting.
-    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::load_with(file, environment()?)
-    }
+/// A blank level in a file counts as unset, as in a variable.
+const LEVEL: &str = "log.level";
 
-    /// Like [`load`](Self::load), with this environment.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting.
-    pub fn load_with(file: Option<&Path>, environment: Vec<(String, String)>) -> Result<Self, ConfigError> {
-        let Some(path) = file else { return Self::read(None, environment) };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError(format!("--config {}: {error}", path.display())))?;
-        Self::read(Some((&path.display().to_string(), &text)), environment)
-    }
+/// Every setting with its value.
+pub(super) struct Layers {
+    values: BTreeMap<String, Found>,
+    rust_log: Option<Found>,
+}
 
-    /// Like [`load_with`](Self::load_with), with the file's name and text.
+impl Layers {
+    /// Reads the file, given by its name and text, and the environment.
     ///
     /// # Errors
-    /// [`ConfigError`] names the setting.
-    pub fn read(file: Option<(&str, &str)>, environment: Vec<(String, String)>) -> Result<Self, ConfigError> {
-        let known = keys(DEFAULTS)?;
-        let mut builder =
-            config::Config::builder().add_source(config::File::from_str(DEFAULTS, FileFormat::Toml));
+    /// [`ConfigError`] names the setting that is unknown, or the file or variable that can't be read.
+    pub(super) fn read(
+        file: Option<(&str, &str)>,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let defaults = value::parse(DEFAULTS).map_err(ConfigError)?;
+        let mut values: BTreeMap<String, Found> = flatten(&defaults)
+            .map(|(key, value)| (key, Found { origin: Origin::Default, value: value.clone() }))
+            .collect();
         if let Some((name, text)) = file {
-            let in_file = |error: &dyn fmt::Display| ConfigError(format!("--config {name}: {error}"));
-            let keys = keys(text).map_err(|error| in_file(&error))?;
-            if let Some(key) = keys.iter().find(|key| !known.contains(*key)) {
-                return Err(in_file(&format_args!("{key}: unknown setting")));
+            let in_file = |what: String| ConfigError(format!("--config {name}: {what}"));
+            let document = value::parse(text).map_err(in_file)?;
+            check_sections(&document, &defaults).map_err(in_file)?;
+            for (key, value) in flatten(&document) {
+                let is_unset = key == LEVEL && is_blank(value);
+                match values.get_mut(&key) {
+                    None => return Err(in_file(format!("{key}: unknown setting"))),
+                    Some(_) if is_unset => {}
+                    Some(found) => {
+                        *found = Found { origin: Origin::File(name.to_owned()), value: value.clone() };
+                    }
+                }
             }
-            builder = builder.add_source(config::File::from_str(text, FileFormat::Toml));
         }
-        for Setting { name, key, value } in from_environment(environment)? {
-            if !known.contains(&key) {
-                return Err(ConfigError(format!("{name}: unknown setting {key}")));
-            }
-            builder = builder
-                .set_override(&key, value)
-                .map_err(|_| ConfigError(format!("{name}: not a setting")))?;
+        let environment = Environment::read(environment, |key| values.contains_key(key))?;
+        values.extend(environment.settings);
+        Ok(Self { values, rust_log: environment.rust_log })
+    }
+
+    /// A setting by its `section.key`. One that the defaults lack has a value of no type.
+    pub(super) fn setting<'a>(&'a self, key: &'a str) -> Setting<'a> {
+        match self.values.get(key) {
+            Some(Found { origin, value }) => Setting { key, origin, value },
+            None => Setting { key, origin: &Origin::Default, value: &Value::Other },
         }
-        let layers = builder.build().map_err(|error| ConfigError(without_excerpt(&error.to_string())))?;
-        let config: Self =
-            layers.try_deserialize().map_err(|error| ConfigError(without_excerpt(&error.to_string())))?;
-        config.check()?;
-        Ok(config)
+    }
+
+    /// `RUST_LOG`, if it is not blank.
+    pub(super) fn rust_log(&self) -> Option<Setting<'_>> {
+        let found = self.rust_log.as_ref()?;
+        Some(Setting { key: RUST_LOG, origin: &Origin::Default, value: &found.value })
     }
 }
 
-/// The settings that a text names, as `section.key`.
-///
-/// Parsed by itself: a builder of layers takes a name for a path, and makes a list that long of `"a[999999999]"`.
-fn keys(text: &str) -> Result<BTreeSet<String>, ConfigError> {
-    let sections = FileFormat::Toml
-        .parse(None, text)
-        .map_err(|error| ConfigError(without_excerpt(&error.to_string())))?;
-    let mut keys = BTreeSet::new();
-    for (section, value) in sections {
-        match value.into_table() {
-            Ok(table) => keys.extend(table.into_keys().map(|key| format!("{section}.{key}"))),
-            Err(_) => {
-                keys.insert(section);
+/// The settings of a document, as `section.key`.
+fn flatten(document: &Table) -> impl Iterator<Item = (String, &Value)> {
+    let sections = document.iter().filter_map(|(section, value)| match value {
+        Value::Table(table) => Some((section, table)),
+        _ => None,
+    });
+    sections.flat_map(|(section, table)| {
+        table.iter().map(move |(key, value)| (format!("{section}.{key}"), value))
+    })
+}
+
+/// Everything outside of a section is unknown, or a section that is no table.
+fn check_sections(document: &Table, known: &Table) -> Result<(), String> {
+    for (section, value) in document {
+        match value {
+            Value::Table(_) if known.contains_key(section) => {}
+            Value::Table(table) if !table.is_empty() => {}
+            Value::Table(_) => return Err(format!("{section}: unknown section")),
+            _ if known.contains_key(section) => {
+                return Err(format!("{section}: a table is expected, as `[{section}]`"));
             }
+            _ => return Err(format!("{section}: unknown setting")),
         }
     }
-    Ok(keys)
+    Ok(())
 }
 
-/// A parser's message without its excerpt of the file: that spans lines, and can hold a secret.
-fn without_excerpt(message: &str) -> String {
-    let is_excerpt =
-        |line: &str| line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
-    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty() && !is_excerpt(line));
-    lines.collect::<Vec<_>>().join(": ")
+fn is_blank(value: &Value) -> bool {
+    matches!(value, Value::String(text) if text.trim().is_empty())
 }
 
-const PREFIX: &str = "SCRAPEHOOK_";
-/// The upstream's own name for its key.
-const UPSTREAM_KEY: &str = "MEMORIES_API_KEY";
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The process's environment. A variable of somebody else need not be text; one of ours must be.
-fn environment() -> Result<Vec<(String, String)>, ConfigError> {
-    let mut variables = Vec::new();
-    for (name, value) in std::env::vars_os() {
-        let Ok(name) = name.into_string() else { continue };
-        match value.into_string() {
-            Ok(value) => variables.push((name, value)),
-            Err(_) if name == UPSTREAM_KEY || (name.starts_with(PREFIX) && name.contains("__")) => {
-                return Err(ConfigError(format!("{name}: the value is not UTF-8")));
-            }
-            Err(_) => {}
+    fn read(file: Option<&str>, variables: &[(&str, &str)]) -> Result<Layers, ConfigError> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Layers::read(file.map(|text| ("a.toml", text)), variables.collect())
+    }
+
+    fn said(file: &str) -> String {
+        read(Some(file), &[]).err().map(|error| error.to_string()).expect("an error")
+    }
+
+    #[test]
+    fn the_later_layer_wins() {
+        let file = "[backup]\nevery = \"2h\"\n";
+        let variable = ("SCRAPEHOOK_BACKUP__EVERY", "3h");
+        for (file, variables, expected, origin) in [
+            (None, &[][..], "24h", Origin::Default),
+            (Some(file), &[][..], "2h", Origin::File("a.toml".to_owned())),
+            (Some(file), &[variable][..], "3h", Origin::Variable(variable.0.to_owned())),
+            (None, &[variable][..], "3h", Origin::Variable(variable.0.to_owned())),
+        ] {
+            let layers = read(file, variables).unwrap();
+            let setting = layers.setting("backup.every");
+            assert_eq!((setting.key, setting.text().unwrap()), ("backup.every", expected));
+            assert_eq!(*setting.origin, origin);
+            assert_eq!(layers.setting("backup.keep").integer(0).unwrap(), 7, "others stay as they are");
         }
     }
-    Ok(variables)
-}
 
-/// A setting in the environment.
-struct Setting {
-    /// The variable.
-    name: String,
-    /// `section.key`
-    key: String,
-    value: String,
-}
+    #[test]
+    fn a_setting_that_the_defaults_lack_has_no_type() {
+        let layers = read(None, &[]).unwrap();
+        assert!(layers.setting("nope.nope").text().is_err());
+        assert!(layers.setting("nope.nope").integer(0).is_err());
+    }
 
-/// The settings in the environment: `SCRAPEHOOK_<SECTION>__<KEY>`, `…_FILE` for one in a file, and the
-/// upstream's own name for its key, which those overrule.
-fn from_environment(environment: Vec<(String, String)>) -> Result<Vec<Setting>, ConfigError> {
-    let mut settings = Vec::new();
-    let key = environment.iter().find(|(name, value)| name == UPSTREAM_KEY && !value.trim().is_empty());
-    if let Some((name, value)) = key {
-        let key = "upstream.api_key".to_owned();
-        settings.push(Setting { name: name.clone(), key, value: value.clone() });
-    }
-    let names: BTreeSet<String> = environment.iter().map(|(name, _)| name.clone()).collect();
-    for (name, value) in environment {
-        if let Some(direct) = name.strip_suffix("_FILE").filter(|direct| names.contains(*direct)) {
-            return Err(ConfigError(format!("{name}: {direct} is set as well; one of them has to go")));
+    #[test]
+    fn a_setting_that_is_unknown_is_named_with_its_place() {
+        for (file, expected) in [
+            ("[backup]\nnope = 1", "--config a.toml: backup.nope: unknown setting"),
+            ("[nope]\nx = 1", "--config a.toml: nope.x: unknown setting"),
+            ("[nope]", "--config a.toml: nope: unknown section"),
+            ("nope = 1", "--config a.toml: nope: unknown setting"),
+            ("\"backup.keep\" = 1", "--config a.toml: backup.keep: unknown setting"),
+            ("backup = 1", "--config a.toml: backup: a table is expected, as `[backup]`"),
+            ("[[backup]]\nkeep = 1", "--config a.toml: backup: a table is expected, as `[backup]`"),
+            ("[Backup]\nkeep = 1", "--config a.toml: Backup.keep: unknown setting"),
+            ("x = ", "--config a.toml: line 1: "),
+        ] {
+            assert!(said(file).starts_with(expected), "{}", said(file));
         }
-        let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) else { continue };
-        let key = path.to_ascii_lowercase().replace("__", ".");
-        match key.strip_suffix("_file").map(str::to_owned) {
-            Some(key) => {
-                let text = std::fs::read_to_string(&value)
-                    .map_err(|error| ConfigError(format!("{name}: {value}: {error}")))?;
-                settings.push(Setting { name, key, value: text.trim().to_owned() });
-            }
-            None => settings.push(Setting { name, key, value }),
-        }
+        let unknown = read(None, &[("SCRAPEHOOK_BACKUP__NOPE", "1")]).err().unwrap().to_string();
+        assert_eq!(unknown, "SCRAPEHOOK_BACKUP__NOPE: unknown setting backup.nope");
+        assert!(read(Some("[backup]"), &[]).is_ok(), "a known section may be empty");
+        assert!(read(Some(DEFAULTS), &[]).is_ok(), "the example is a file");
     }
-    Ok(settings)
+
+    #[test]
+    fn a_blank_level_in_a_file_counts_as_unset() {
+        for (level, expected) in [("", "info"), (" ", "info"), ("warn", "warn")] {
+            let layers = read(Some(&format!("[log]\nlevel = \"{level}\"")), &[]).unwrap();
+            assert_eq!(layers.setting("log.level").text().unwrap(), expected);
+        }
+        let layers = read(Some("[log]\nlevel = 1"), &[]).unwrap();
+        assert!(layers.setting("log.level").text().is_err());
+        let layers = read(Some("[store]\npath = \"\""), &[]).unwrap();
+        assert_eq!(layers.setting("store.path").text().unwrap(), "", "only the level");
+    }
+
+    #[test]
+    fn the_logs_usual_variable_stands_beside_the_layers() {
+        let layers = read(None, &[("RUST_LOG", "debug")]).unwrap();
+        assert_eq!(layers.setting("log.level").text().unwrap(), "info");
+        let setting = layers.rust_log().unwrap();
+        assert_eq!(setting.text().unwrap(), "debug");
+        assert_eq!(setting.error("wrong").to_string(), "RUST_LOG: wrong");
+        assert!(read(None, &[]).unwrap().rust_log().is_none());
+    }
 }

@@ -1,4 +1,4 @@
-//! What is replaced while the service runs, without a restart.
+//! Values that are replaced while the service runs, without a restart.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -7,12 +7,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub struct Live<T>(RwLock<Arc<T>>);
 
 impl<T> Live<T> {
-    /// One that begins with this value.
+    /// A value that begins as this one.
     pub fn new(value: T) -> Self {
         Self(RwLock::new(Arc::new(value)))
     }
 
-    /// The value as it is now; who holds it keeps it, whatever comes after.
+    /// The value as it is now. The caller keeps this one, even if it is replaced later.
     pub fn get(&self) -> Arc<T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -20,5 +20,18 @@ impl<T> Live<T> {
     /// Puts another value in its place.
     pub fn replace(&self, value: T) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_was_taken_stays_when_it_is_replaced() {
+        let live = Live::new(1);
+        let taken = live.get();
+        live.replace(2);
+        assert_eq!((*taken, *live.get()), (1, 2));
     }
 }

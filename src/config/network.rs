@@ -1,23 +1,43 @@
-//! Networks whose word on a client's address is taken.
+//! Networks of proxies whose word on a client's address is taken.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::Deserialize;
 
-/// Addresses and networks, in TOML as a list, in the environment comma-separated.
+use super::ConfigError;
+use super::setting::Setting;
+
+/// Addresses and networks.
 #[derive(Clone, Debug, Default)]
 pub struct Networks(Vec<IpNet>);
 
 impl Networks {
-    /// Whether the address is in one of them. An IPv4 address counts as such also in an IPv6 one.
+    /// Networks such as `10.0.0.0/8`, and single addresses.
+    ///
+    /// # Errors
+    /// Quotes an entry that is neither.
+    pub fn parse(entries: &[&str]) -> Result<Self, String> {
+        let network = |text: &&str| {
+            let text = text.trim();
+            let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+            let network = network.map(canonical);
+            network.map_err(|_| format!("`{text}` is no address and no network such as 10.0.0.0/8"))
+        };
+        entries.iter().map(network).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(super) fn read(setting: Setting<'_>) -> Result<Self, ConfigError> {
+        Self::parse(&setting.entries()?).map_err(|error| setting.error(error))
+    }
+
+    /// Whether the address is in one of them. An IPv4 address within an IPv6 one counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 }
 
-/// A network of IPv4 addresses in IPv6 ones is one of IPv4 addresses.
+/// A network of IPv4 addresses within IPv6 ones is one of IPv4 addresses.
 fn canonical(network: IpNet) -> IpNet {
     let bits = network.prefix_len().checked_sub(96);
     let inner = bits.and_then(|bits| match network.addr().to_canonical() {
@@ -27,26 +47,60 @@ fn canonical(network: IpNet) -> IpNet {
     inner.unwrap_or(network)
 }
 
-impl<'de> Deserialize<'de> for Networks {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Text(String),
-            List(Vec<String>),
+#[cfg(test)]
+mod tests {
+    use super::super::setting::Origin;
+    use super::super::value::Value;
+    use super::*;
+
+    fn of(value: &Value) -> Result<Networks, String> {
+        let setting = Setting { key: "server.trusted_proxies", origin: &Origin::Default, value };
+        Networks::read(setting).map_err(|error| error.to_string())
+    }
+
+    fn contains(networks: &Networks, address: &str) -> bool {
+        networks.contains(address.parse().unwrap())
+    }
+
+    #[test]
+    fn networks_and_addresses_are_read_from_every_layer() {
+        let entries = ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"];
+        let array = entries.map(|entry| Value::String(format!(" {entry} "))).into();
+        for value in [
+            Value::Variable(entries.join(", ")),
+            Value::String(entries.join(",")),
+            Value::File(entries.join("\n")),
+            Value::Array(array),
+        ] {
+            let networks = of(&value).unwrap();
+            for address in ["10.1.2.3", "192.0.2.7", "2001:db8::1", "::ffff:10.1.2.3"] {
+                assert!(contains(&networks, address), "{address}");
+            }
+            for address in ["11.1.2.3", "192.0.2.8", "2001:db9::1", "::10.1.2.3", "::1"] {
+                assert!(!contains(&networks, address), "{address}");
+            }
         }
-        let list = match Form::deserialize(deserializer)? {
-            Form::Text(text) => text.split(',').map(str::to_owned).collect(),
-            Form::List(list) => list,
-        };
-        let networks = list.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).map(|text| {
-            let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-            network.map(canonical).map_err(|_| {
-                serde::de::Error::custom(format!(
-                    "server.trusted_proxies: `{text}` is no address and no network such as 10.0.0.0/8"
-                ))
-            })
-        });
-        networks.collect::<Result<_, _>>().map(Self)
+        assert!(!contains(&of(&Value::Variable(String::new())).unwrap(), "127.0.0.1"));
+    }
+
+    #[test]
+    fn a_network_of_ipv4_addresses_may_be_written_as_ipv6() {
+        let networks = Networks::parse(&["::ffff:192.168.0.0/112", "::ffff:0:0/64"]).unwrap();
+        assert!(contains(&networks, "192.168.7.7") && contains(&networks, "::ffff:192.168.7.7"));
+        assert!(!contains(&networks, "192.169.7.7"), "the other one is of IPv6 addresses");
+        assert!(contains(&networks, "::1"));
+        let whole = Networks::parse(&["::ffff:0.0.0.0/96"]).unwrap();
+        assert!(contains(&whole, "203.0.113.7") && !contains(&whole, "2001:db8::1"));
+        let narrow = Networks::parse(&["2001:db8::/112"]).unwrap();
+        assert!(contains(&narrow, "2001:db8::1") && !contains(&narrow, "0.0.0.1"));
+    }
+
+    #[test]
+    fn an_entry_that_is_neither_is_quoted() {
+        let said = of(&Value::Variable("10.0.0.0/8, proxy".to_owned())).unwrap_err();
+        assert_eq!(said, "server.trusted_proxies: `proxy` is no address and no network such as 10.0.0.0/8");
+        assert!(of(&Value::File("10.0.0.0/8,::1".to_owned())).is_err(), "in a file lines separate");
+        assert!(of(&Value::Integer(1)).unwrap_err().contains("a list of strings is expected"));
+        assert!(Networks::parse(&["10.0.0.0/33"]).is_err());
     }
 }

@@ -48,8 +48,8 @@ mod tests {
         }
         let mut request = request.body(Body::empty()).unwrap();
         request.extensions_mut().insert(Peer(SocketAddr::new(peer.parse().unwrap(), 1)));
-        let proxies: Networks =
-            serde_json::from_str(r#"["10.0.0.0/8", "::1", "127.0.0.1", "::ffff:192.168.0.0/112"]"#).unwrap();
+        let proxies = ["10.0.0.0/8", "::1", "127.0.0.1", "::ffff:192.168.0.0/112"];
+        let proxies = Networks::parse(&proxies).unwrap();
         client(&request, &proxies).unwrap()
     }
 

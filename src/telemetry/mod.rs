@@ -22,21 +22,17 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
 
-/// Changes what is logged to what `log.level` says now.
+/// Changes what is logged, given directives in the form of `RUST_LOG` that the configuration has checked.
 pub type SetLevel = Box<dyn Fn(&str) + Send>;
-
-fn filter(level: &str) -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level))
-}
 
 /// Whether a line may be logged at all. Below `info` the exporter of traces has bodies: what the collector answered.
 fn is_ours_to_tell(of: &Metadata<'_>) -> bool {
     *of.level() <= Level::INFO || !of.target().starts_with("opentelemetry")
 }
 
-/// Starts logging what `level` says, or `RUST_LOG` where that is set; gives what changes it later.
+/// Starts logging what these checked directives say, and returns what changes it later.
 pub fn start(level: &str) -> SetLevel {
-    let (filter_layer, handle) = reload::Layer::new(filter(level));
+    let (filter_layer, handle) = reload::Layer::new(EnvFilter::new(level));
     let lines = fmt::layer().with_writer(std::io::stderr);
     // Whoever reads the log may go away. To say so on the same stream would panic, in the middle of a submit.
     let lines = lines.log_internal_errors(false);
@@ -48,7 +44,7 @@ pub fn start(level: &str) -> SetLevel {
     let lines = lines.with_filter(filter_fn(is_ours_to_tell));
     tracing_subscriber::registry().with(filter_layer).with(lines).init();
     Box::new(move |level| {
-        // It fails only where there is no log any more.
-        let _ = handle.reload(filter(level));
+        // It fails only if the log is gone.
+        let _ = handle.reload(EnvFilter::new(level));
     })
 }

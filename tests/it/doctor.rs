@@ -106,7 +106,7 @@ async fn a_good_set_up_is_proven_from_end_to_end() {
     let binary = binary.variable("SSL_CERT_FILE", &roots);
     let findings = doctor(&binary);
     findings.assert_nothing_failed();
-    findings.assert("configuration", "ok", "environment");
+    findings.assert("configuration", "ok", "the environment; 1 API key");
     findings.assert("database", "ok", "an instance runs on it");
     findings.assert("upstream", "ok", &scene.upstream.url());
     findings.assert("key", "ok", "accepted");

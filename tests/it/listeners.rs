@@ -46,11 +46,13 @@ async fn callbacks_come_in_where_they_may_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn with_callbacks_apart_no_key_is_needed_and_this_machine_alone_may_ask() {
+async fn operation_without_keys_answers_this_machine_alone() {
     let folder = TempDir::new().unwrap();
     let environment = [
         ("SERVER__LISTEN", "0.0.0.0:0".to_owned()),
+        ("AUTH__KEYLESS", "true".to_owned()),
         ("CALLBACK__LISTEN", "127.0.0.1:0".to_owned()),
+        ("METRICS__LISTEN", "0.0.0.0:0".to_owned()),
         ("SERVER__PUBLIC_URL", "https://hooks.example".to_owned()),
         ("STORE__PATH", folder.path().join("scrapehook.db").display().to_string()),
         ("UPSTREAM__BASE_URL", "http://127.0.0.1:9".to_owned()),
@@ -60,18 +62,32 @@ async fn with_callbacks_apart_no_key_is_needed_and_this_machine_alone_may_ask() 
     let app = App::bind(&Config::load_with(None, environment).unwrap(), false).await.unwrap();
     assert_ne!(app.callback_address().unwrap().port(), app.address().port());
     let (stop, port) = (app.stop_token(), app.address().port());
+    let metrics = app.metrics_address().unwrap().port();
     let running = tokio::spawn(app.join());
     let client = Client::builder().no_proxy().build().unwrap();
-    let ask = async |name: &str, value: &str| {
-        let request = client.request(Method::GET, format!("http://127.0.0.1:{port}/v1/jobs"));
-        let answer = request.header(name, value).send().await.unwrap();
-        (answer.status().as_u16(), answer.json::<Value>().await.unwrap()["code"].clone())
-    };
-    assert_eq!(ask("x-none", "").await, (200, Value::Null));
-    let refused = (403, Value::from("cross_site"));
-    assert_eq!(ask(HOST.as_str(), "hooks.example").await, refused);
-    assert_eq!(ask("origin", "https://evil.example").await, refused);
-    assert_eq!(ask("x-forwarded-for", "203.0.113.7").await, refused, "a proxy stands in front");
+    for (port, path) in [(port, "/v1/jobs"), (metrics, "/metrics")] {
+        let ask = async |name: &str, value: &str| {
+            let request = client.request(Method::GET, format!("http://127.0.0.1:{port}{path}"));
+            let answer = request.header(name, value).send().await.unwrap();
+            let status = answer.status().as_u16();
+            let said: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default();
+            (status, said["code"].clone())
+        };
+        assert_eq!(ask("x-none", "").await, (200, Value::Null));
+        for (name, value) in [
+            (HOST.as_str(), "hooks.example"),
+            ("origin", "https://evil.example"),
+            ("forwarded", "for=127.0.0.1"),
+            ("x-forwarded-for", "203.0.113.7"),
+            ("x-forwarded-host", "localhost"),
+            ("x-forwarded-proto", "https"),
+            ("x-real-ip", "127.0.0.1"),
+            ("via", "1.1 proxy"),
+            ("cf-connecting-ip", "203.0.113.7"),
+        ] {
+            assert_eq!(ask(name, value).await, (403, Value::from("cross_site")), "{path} {name}");
+        }
+    }
     stop.cancel();
     running.await.unwrap().unwrap();
 }

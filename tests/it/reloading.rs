@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::binary::{Binary, Serving, signal};
 use crate::support::{NEVER, mixed_urls, simulator};
 
-const TAKEN_OVER: &str = "API keys, callback secrets and log level were read anew";
-const REFUSED: &str = "the configuration was not taken over: everything is as it was";
+const TAKEN_OVER: &str = "reloaded API keys, callback secrets and log level";
+const REFUSED: &str = "the reload failed: API keys, callback secrets and log level stay as they are";
 
 async fn asked(client: &Client, serving: &Serving, key: &str) -> StatusCode {
     client.get(format!("{}/v1/jobs", serving.base)).bearer_auth(key).send().await.unwrap().status()

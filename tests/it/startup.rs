@@ -18,7 +18,7 @@ fn a_wrong_setting_is_one_line_that_names_it() {
         ("UPSTREAM__API_KEY", "", "upstream.api_key"),
         ("UPSTREAM__API_KEY", "  ", "upstream.api_key"),
         ("UPSTREAM__BASE_URL", "ftp://x", "upstream.base_url"),
-        ("UPSTREAM__BASE_URL", "", "upstream.base_url"),
+        ("UPSTREAM__BASE_URL", "https:/api.example.com", "upstream.base_url"),
         ("UPSTREAM__TIMEOUT", "soon", "upstream.timeout"),
         ("SERVER__PUBLIC_URL", "https://hooks.example.com", "auth.api_keys"),
         ("SERVER__PUBLIC_URL", "hooks", "server.public_url"),
@@ -158,6 +158,55 @@ fn check_config_says_what_is_in_force_and_no_secret() {
     assert!(!binary.path("scrapehook.db").exists(), "it only looks");
     let line = binary.set("UPSTREAM__API_KEY", "").refused(&["check-config"]);
     assert!(line.contains("upstream.api_key"), "{line}");
+}
+
+#[test]
+fn operation_without_keys_is_told_wherever_somebody_looks() {
+    let binary = Binary::new();
+    let (_, stdout, _) = binary.run(&["check-config"]);
+    assert!(stdout.contains("keyless: only requests with a loopback Host are answered"), "{stdout}");
+    for (binary, is_keyless) in
+        [(binary, true), (Binary::new().set("AUTH__API_KEYS", &format!("a:read:{API_KEY}")), false)]
+    {
+        let (code, log) = binary.serve(&[]).terminate();
+        assert_eq!(code, 0, "{log}");
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let serving = lines.filter(|line| line["message"] == "serving").collect::<Vec<_>>();
+        assert_eq!((serving.len(), &serving[0]["keyless"]), (1, &json!(is_keyless)), "{log}");
+    }
+}
+
+#[test]
+fn what_lets_strangers_in_needs_keys_or_the_wish_to_do_without() {
+    let open = [
+        ("SERVER__LISTEN", "0.0.0.0:0"),
+        ("METRICS__LISTEN", "0.0.0.0:0"),
+        ("SERVER__PUBLIC_URL", "https://hooks.example.com"),
+    ];
+    for (key, value) in open {
+        let binary = || Binary::new().set("CALLBACK__LISTEN", "127.0.0.1:0").set(key, value);
+        let setting = key.to_lowercase().replace("__", ".");
+        for command in ["serve", "check-config"] {
+            let line = binary().refused(&[command]);
+            assert!(line.contains("auth.api_keys") && line.contains("auth.keyless"), "{line}");
+            assert!(line.contains(&setting), "{line}");
+        }
+        for (key, value) in [("AUTH__KEYLESS", "true"), ("AUTH__API_KEYS", "me:write:secret-1234")] {
+            let (code, _, stderr) = binary().set(key, value).run(&["check-config"]);
+            assert_eq!(code, 0, "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_source_of_keys_that_holds_none_is_named() {
+    let line = Binary::new().set("AUTH__API_KEYS", " , ").refused(&["serve"]);
+    assert!(line.contains("SCRAPEHOOK_AUTH__API_KEYS") && line.contains("auth.api_keys"), "{line}");
+    let binary = Binary::new();
+    let path = binary.path("keys").display().to_string();
+    std::fs::write(&path, " \n").unwrap();
+    let line = binary.set("AUTH__API_KEYS_FILE", &path).refused(&["serve"]);
+    assert!(line.contains("SCRAPEHOOK_AUTH__API_KEYS_FILE") && line.contains("auth.api_keys"), "{line}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::failure::ClientError;
+use crate::config::is_in_quotes;
 use crate::domain::host::is_loopback;
 
 const URL_VARIABLE: &str = "SCRAPEHOOK_URL";
@@ -74,7 +75,10 @@ pub(super) struct Api {
 impl Api {
     fn new(url: &str) -> Result<Self, ClientError> {
         let usage = |said: &str| Err(ClientError::Usage(format!("{URL_VARIABLE} or --server: {said}")));
-        // What can't be taken is not quoted: it could hold a password.
+        if is_in_quotes(url) {
+            return usage("the value is in quotes; remove them");
+        }
+        // An invalid URL is not quoted: it could hold a password.
         let Some(base) = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https")) else {
             return usage("an http or https URL is expected, such as http://127.0.0.1:8080");
         };
@@ -238,6 +242,9 @@ fn key() -> Result<Option<HeaderValue>, ClientError> {
         || ClientError::Usage(format!("{KEY_VARIABLE}: it has characters that no HTTP header can carry"));
     let Some(key) = std::env::var_os(KEY_VARIABLE) else { return Ok(None) };
     let key = key.to_str().ok_or_else(bad)?.trim();
+    if is_in_quotes(key) {
+        return Err(ClientError::Usage(format!("{KEY_VARIABLE}: the value is in quotes; remove them")));
+    }
     if key.is_empty() {
         return Ok(None);
     }

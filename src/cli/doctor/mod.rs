@@ -128,7 +128,8 @@ pub async fn run(args: Doctor) -> anyhow::Result<ExitCode> {
         }
     };
     let file = args.config.map_or_else(|| "the defaults".to_owned(), |file| file.display().to_string());
-    report.show(&Check::ok(checks::CONFIGURATION, format!("{file} and the environment")))?;
+    let access = if config.auth.is_keyless() { config.auth.to_string() } else { api_keys(&config) };
+    report.show(&Check::ok(checks::CONFIGURATION, format!("{file} and the environment; {access}")))?;
     let (check, database) = checks::database(&config).await;
     report.show(&check)?;
     report.show(&checks::disk(&config.store.path))?;
@@ -139,9 +140,16 @@ pub async fn run(args: Doctor) -> anyhow::Result<ExitCode> {
     Ok(if report.has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+fn api_keys(config: &Config) -> String {
+    match config.auth.api_keys.0.len() {
+        1 => "1 API key".to_owned(),
+        keys => format!("{keys} API keys"),
+    }
+}
+
 /// The configuration as `serve` would take it.
 fn load(args: &Doctor) -> Result<(Config, Upstream), Check> {
-    let wrong = |seen: String| Check::failed(checks::CONFIGURATION, seen, "Mend this setting.");
+    let wrong = |seen: String| Check::failed(checks::CONFIGURATION, seen, "Correct this setting.");
     let no_roots = "Install the root certificates of this system (`ca-certificates` in Debian).";
     let config = Config::load(args.config.as_deref()).map_err(|error| wrong(error.to_string()))?;
     config.check_for_serving().map_err(|error| wrong(error.to_string()))?;

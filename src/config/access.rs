@@ -1,0 +1,147 @@
+//! Who may use the API: the rule for operation without API keys, and what else serving needs.
+//!
+//! Without keys, only requests with a loopback `Host` are answered. That is allowed without asking if nothing but
+//! loopback is configured, and must be asked for otherwise.
+
+use std::fmt;
+
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::sections::Auth;
+use super::{Config, ConfigError};
+use crate::domain::host::is_loopback;
+
+impl Config {
+    /// What `serve` needs beyond a readable configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that is missing.
+    pub fn check_for_serving(&self) -> Result<(), ConfigError> {
+        if self.upstream.api_key.expose_secret().is_empty() {
+            return Err(ConfigError(
+                "upstream.api_key: missing; set MEMORIES_API_KEY or SCRAPEHOOK_UPSTREAM__API_KEY".to_owned(),
+            ));
+        }
+        match self.beyond_loopback() {
+            Some(setting) if self.auth.is_keyless() && !self.auth.keyless => Err(ConfigError(format!(
+                "auth.api_keys: an API key is needed because {setting} is not loopback; set \
+                 SCRAPEHOOK_AUTH__API_KEYS=name:write:key. If every request with a loopback Host may do everything, \
+                 set auth.keyless = true (SCRAPEHOOK_AUTH__KEYLESS=true) instead"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The first setting that lets more than this machine reach what API keys protect.
+    fn beyond_loopback(&self) -> Option<&'static str> {
+        let public = self.server.public_url.as_deref();
+        if !self.server.listen.ip().is_loopback() {
+            Some("server.listen")
+        } else if self.metrics.listen.is_some_and(|address| !address.ip().is_loopback()) {
+            Some("metrics.listen")
+        } else if public.is_some_and(|url| !is_loopback_url(url)) {
+            Some("server.public_url")
+        } else {
+            None
+        }
+    }
+}
+
+fn is_loopback_url(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.host_str().is_some_and(is_loopback))
+}
+
+impl Auth {
+    /// Whether there are no API keys.
+    pub fn is_keyless(&self) -> bool {
+        self.api_keys.0.is_empty()
+    }
+}
+
+/// The names of the keys and their roles, or how operation without keys is limited.
+impl fmt::Display for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_keyless() {
+            return f.write_str("keyless: only requests with a loopback Host are answered");
+        }
+        for (place, key) in self.api_keys.0.iter().enumerate() {
+            let separator = if place == 0 { "" } else { ", " };
+            write!(f, "{separator}{} ({})", key.name, key.role)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: (&str, &str) = ("AUTH__API_KEYS", "a:read:secret-1,b:write:secret-2");
+    const KEYLESS: (&str, &str) = ("AUTH__KEYLESS", "true");
+
+    fn config(settings: &[(&str, &str)]) -> Config {
+        let settings = [("UPSTREAM__API_KEY", "sk-1")].iter().chain(settings);
+        let variables = settings.map(|(key, value)| (format!("SCRAPEHOOK_{key}"), (*value).to_owned()));
+        Config::load_with(None, variables.collect()).unwrap()
+    }
+
+    fn checked(settings: &[(&str, &str)]) -> Result<(), String> {
+        config(settings).check_for_serving().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn loopback_alone_may_be_keyless_without_asking() {
+        for settings in [
+            &[][..],
+            &[("SERVER__LISTEN", "127.9.9.9:1")][..],
+            &[("SERVER__LISTEN", "[::1]:1"), ("SERVER__PUBLIC_URL", "http://localhost:1/in")][..],
+            &[("SERVER__PUBLIC_URL", "http://127.0.0.1:1"), ("METRICS__LISTEN", "[::1]:2")][..],
+            &[("SERVER__PUBLIC_URL", "http://[::1]:1"), ("CALLBACK__LISTEN", "0.0.0.0:2")][..],
+        ] {
+            assert_eq!(checked(settings), Ok(()), "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn anywhere_else_keyless_operation_is_asked_for() {
+        for (setting, settings) in [
+            ("server.listen", &[("SERVER__LISTEN", "0.0.0.0:1")][..]),
+            ("server.listen", &[("SERVER__LISTEN", "[::]:1"), ("CALLBACK__LISTEN", "127.0.0.1:2")][..]),
+            ("metrics.listen", &[("METRICS__LISTEN", "192.0.2.1:1")][..]),
+            ("server.public_url", &[("SERVER__PUBLIC_URL", "https://hooks.example.com")][..]),
+            (
+                "server.public_url",
+                &[("SERVER__PUBLIC_URL", "https://localhost.example.com"), ("CALLBACK__LISTEN", "0.0.0.0:2")]
+                    [..],
+            ),
+        ] {
+            let said = checked(settings).unwrap_err();
+            let expected =
+                format!("auth.api_keys: an API key is needed because {setting} is not loopback; set ");
+            assert!(said.starts_with(&expected) && said.contains("auth.keyless = true"), "{said}");
+            for asked in [KEYS, KEYLESS] {
+                assert_eq!(checked(&[settings, &[asked]].concat()), Ok(()), "{settings:?} {asked:?}");
+            }
+            let refused = ("AUTH__KEYLESS", "false");
+            assert!(checked(&[settings, &[refused]].concat()).is_err());
+        }
+    }
+
+    #[test]
+    fn the_upstreams_key_is_needed() {
+        let config = Config::load_with(None, Vec::new()).unwrap();
+        let said = config.check_for_serving().unwrap_err().to_string();
+        assert!(said.starts_with("upstream.api_key: missing; set MEMORIES_API_KEY or "), "{said}");
+    }
+
+    #[test]
+    fn access_is_described_in_words() {
+        let keyless = config(&[KEYLESS]).auth;
+        assert!(keyless.is_keyless());
+        assert_eq!(keyless.to_string(), "keyless: only requests with a loopback Host are answered");
+        let auth = config(&[KEYS, KEYLESS]).auth;
+        assert!(!auth.is_keyless());
+        assert_eq!(auth.to_string(), "a (read), b (write)");
+    }
+}

@@ -1,0 +1,117 @@
+//! What is logged: the directives of `log.level` and `RUST_LOG`.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::ConfigError;
+use super::environment::{self, Environment, RUST_LOG};
+use super::setting::{Origin, Setting};
+
+/// The directives without blanks, which the log's own parser would take for a part of a name.
+///
+/// # Errors
+/// A word that is no level. The log would take it for a part of the program, and be silent about all others.
+pub(super) fn directives(setting: Setting<'_>) -> Result<String, ConfigError> {
+    let words: Vec<&str> =
+        setting.text()?.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+    let is_wrong = |word: &&&str| !word.contains('=') && word.parse::<LevelFilter>().is_err();
+    if let Some(word) = words.iter().find(is_wrong) {
+        return Err(setting.error(format_args!(
+            "`{word}` is not a level; use error, warn, info, debug, trace or off, or `part=level`"
+        )));
+    }
+    let directives = words.join(",");
+    match EnvFilter::try_new(&directives) {
+        Ok(_) if !directives.is_empty() => Ok(directives),
+        Ok(_) => Err(setting.error("a level is expected: error, warn, info, debug, trace or off")),
+        Err(error) => Err(setting.error(format_args!("`{directives}`: {error}"))),
+    }
+}
+
+/// The directives of `RUST_LOG` for a command without a configuration, or these if it is not set.
+///
+/// # Errors
+/// [`ConfigError`] if `RUST_LOG` is wrong.
+pub fn log_level_or(usual: &str) -> Result<String, ConfigError> {
+    log_level_in(environment::process()?, usual)
+}
+
+fn log_level_in(variables: Vec<(String, String)>, usual: &str) -> Result<String, ConfigError> {
+    let variables = variables.into_iter().filter(|(name, _)| name == RUST_LOG).collect();
+    match Environment::read(variables, |_| false)?.rust_log {
+        Some(found) => directives(Setting { key: RUST_LOG, origin: &Origin::Default, value: &found.value }),
+        None => Ok(usual.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::value::Value;
+    use super::*;
+
+    fn of(text: &str) -> Result<String, String> {
+        let value = Value::Variable(text.to_owned());
+        let setting = Setting { key: "log.level", origin: &Origin::Default, value: &value };
+        directives(setting).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_level_and_levels_of_parts_are_taken() {
+        for (text, expected) in [
+            ("info", "info"),
+            ("WARN", "WARN"),
+            ("off", "off"),
+            (" error , scrapehook::store=debug ", "error,scrapehook::store=debug"),
+            ("info,,debug,", "info,debug"),
+            ("scrapehook=trace", "scrapehook=trace"),
+            ("info,[request]=debug", "info,[request]=debug"),
+        ] {
+            assert_eq!(of(text).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_named() {
+        for (text, word) in [
+            ("verbose", "verbose"),
+            ("warning", "warning"),
+            ("info,verbose", "verbose"),
+            ("info, scrapehook", "scrapehook"),
+            ("[request]", "[request]"),
+            ("info debug", "info debug"),
+        ] {
+            let expected = format!("log.level: `{word}` is not a level; use error, ");
+            assert!(of(text).is_err_and(|said| said.starts_with(&expected)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_directive_that_can_not_be_read_is_refused() {
+        for text in ["scrapehook=loud", "=info", "info,a=b=c"] {
+            assert!(
+                of(text).is_err_and(|said| said.starts_with(&format!("log.level: `{text}`: "))),
+                "{text}"
+            );
+        }
+        for text in [",", " , "] {
+            assert_eq!(
+                of(text),
+                Err("log.level: a level is expected: error, warn, info, debug, trace or off".to_owned())
+            );
+        }
+        assert!(of("\"info\"").is_err_and(|said| said.contains("in quotes")));
+    }
+
+    #[test]
+    fn a_command_without_a_configuration_has_its_usual_level() {
+        let with = |value: &str| {
+            let variables = [("RUST_LOG", value), ("SCRAPEHOOK_NOPE__X", "1")];
+            let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            log_level_in(variables.into(), "error").map_err(|error| error.to_string())
+        };
+        assert_eq!(with("debug").as_deref(), Ok("debug"));
+        assert_eq!(with(" ").as_deref(), Ok("error"));
+        assert_eq!(log_level_in(Vec::new(), "error").unwrap(), "error");
+        assert!(with("verbose").is_err_and(|said| said.starts_with("RUST_LOG: `verbose` is not a level")));
+    }
+}
