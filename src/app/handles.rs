@@ -1,4 +1,4 @@
-//! What who runs the service holds of it: to have it take over a new configuration, and to know that it lives.
+//! Handles on a running service: to reload its configuration, and to know that it is alive.
 
 use secrecy::ExposeSecret;
 
@@ -14,7 +14,7 @@ pub(super) fn token_keys(config: &Config, store: &Store) -> TokenKeys {
     TokenKeys::new(configured.chain([store.callback_secret()]))
 }
 
-/// Takes over from a new configuration what can change without a restart.
+/// Takes over those settings of a new configuration that can change without a restart.
 #[derive(Debug)]
 pub struct Reloader {
     credentials: Credentials,
@@ -27,13 +27,18 @@ impl Reloader {
         Self { credentials, store, in_force }
     }
 
-    /// Takes over API keys and callback secrets: callers with a key that is gone are refused from now on, and new
-    /// callback URLs are signed with the first secret.
+    /// Takes over API keys and callback secrets. Clients with a removed key are refused from now on, and new callback
+    /// URLs are signed with the first secret.
     ///
     /// # Errors
-    /// [`ConfigError`] where the configuration is not one to serve with, or these keys are not enough for the
-    /// addresses that are in force; then nothing has changed.
+    /// [`ConfigError`] if `serve` would refuse the configuration, if it would remove the last API key, or if the
+    /// addresses in use need keys and it has none. Then nothing has changed.
     pub fn apply(&self, config: &Config) -> Result<(), ConfigError> {
+        if config.auth.is_keyless() && !self.credentials.keys.get().is_empty() {
+            return Err(ConfigError::new(
+                "auth.api_keys: no key is left; a reload never removes the last key, restart to run without keys",
+            ));
+        }
         config.check_for_serving()?;
         Config { auth: config.auth.clone(), ..self.in_force.clone() }.check_for_serving()?;
         self.credentials.keys.replace(Keys::new(&config.auth.api_keys));
@@ -42,7 +47,7 @@ impl Reloader {
     }
 }
 
-/// Tells whether the service is alive.
+/// Shows whether the service is alive.
 #[derive(Debug)]
 pub struct Pulse(Store);
 
@@ -51,7 +56,7 @@ impl Pulse {
         Self(store)
     }
 
-    /// Returns once the writer has answered, also where it can't write.
+    /// Returns once the writer has answered, even if it can't write.
     pub async fn beat(&self) {
         self.0.writer_answers(clock::now()).await;
     }

@@ -80,7 +80,7 @@ async fn a_configuration_that_is_wrong_changes_nothing() {
     let file = binary.path("config.toml");
     let keys = |keys: &str| format!("[auth]\napi_keys = [{keys}]\n");
     let good = r#"{ name = "a", key = "the-good-key", role = "read" }"#;
-    fs::write(&file, keys(good) + "[server]\npublic_url = \"http://0.0.0.0:9\"\n").unwrap();
+    fs::write(&file, keys(good)).unwrap();
     let serving = binary.serve(&["--config", &file.display().to_string()]);
     let client = Client::builder().no_proxy().build().unwrap();
     for wrong in [
@@ -88,8 +88,10 @@ async fn a_configuration_that_is_wrong_changes_nothing() {
         "[auth".to_owned(),
         "[log]\nlevel = \"scrapehook=loudly\"".to_owned(),
         "[unknown]\na = 1".to_owned(),
-        // Without keys a service is for this machine alone; the one that runs has a public URL.
+        // The last key stays, even on loopback and if keyless operation is asked for.
         keys(""),
+        keys("") + "keyless = true\n",
+        String::new(),
     ] {
         fs::write(&file, wrong).unwrap();
         reload(&serving, REFUSED);
@@ -97,6 +99,49 @@ async fn a_configuration_that_is_wrong_changes_nothing() {
     }
     fs::remove_file(&file).unwrap();
     reload(&serving, REFUSED);
+    assert_eq!(asked(&client, &serving, "the-good-key").await, 200);
+    assert_eq!(serving.terminate().0, 0);
+}
+
+#[tokio::test]
+async fn a_file_of_keys_that_is_emptied_lets_nobody_in() {
+    let binary = Binary::new();
+    let keys = binary.path("keys");
+    fs::write(&keys, "one:write:the-only-key\n").unwrap();
+    let binary = binary
+        .set("SERVER__LISTEN", "0.0.0.0:0")
+        .set("CALLBACK__LISTEN", "127.0.0.1:0")
+        .set("AUTH__API_KEYS_FILE", &keys.display().to_string());
+    let serving = binary.serve(&[]);
+    let client = Client::builder().no_proxy().build().unwrap();
+    for text in ["", "\n", "\u{feff}", ","] {
+        fs::write(&keys, text).unwrap();
+        reload(&serving, REFUSED);
+        let jobs = format!("{}/v1/jobs", serving.base);
+        let without = client.get(&jobs).header("host", "localhost").send().await.unwrap().status();
+        assert_eq!(without, 401, "{text:?}");
+        assert_eq!(client.get(&jobs).bearer_auth("the-only-key").send().await.unwrap().status(), 200);
+    }
+    let (code, log) = serving.terminate();
+    assert_eq!(code, 0);
+    assert!(log.contains("auth.api_keys (SCRAPEHOOK_AUTH__API_KEYS_FILE)"), "{log}");
+}
+
+#[tokio::test]
+async fn a_service_without_keys_takes_some_over_and_keeps_them() {
+    let binary = Binary::new();
+    let file = binary.path("config.toml");
+    fs::write(&file, "").unwrap();
+    let serving = binary.serve(&["--config", &file.display().to_string()]);
+    let client = Client::builder().no_proxy().build().unwrap();
+    assert_eq!(asked(&client, &serving, "").await, 200);
+    fs::write(&file, "[auth]\napi_keys = [{ name = \"a\", key = \"the-good-key\" }]\n").unwrap();
+    reload(&serving, TAKEN_OVER);
+    assert_eq!(asked(&client, &serving, "").await, 401);
+    assert_eq!(asked(&client, &serving, "the-good-key").await, 200);
+    fs::write(&file, "").unwrap();
+    reload(&serving, REFUSED);
+    assert_eq!(asked(&client, &serving, "").await, 401);
     assert_eq!(asked(&client, &serving, "the-good-key").await, 200);
     assert_eq!(serving.terminate().0, 0);
 }
