@@ -113,5 +113,7 @@ mod tests {
         assert_eq!(with(" ").as_deref(), Ok("error"));
         assert_eq!(log_level_in(Vec::new(), "error").unwrap(), "error");
         assert!(with("verbose").is_err_and(|said| said.starts_with("RUST_LOG: `verbose` is not a level")));
+        let here = log_level_in(environment::process().unwrap(), "error");
+        assert_eq!(log_level_or("error").ok(), here.ok(), "it reads the process's environment");
     }
 }

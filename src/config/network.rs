@@ -40,9 +40,10 @@ impl Networks {
 /// A network of IPv4 addresses within IPv6 ones is one of IPv4 addresses.
 fn canonical(network: IpNet) -> IpNet {
     let bits = network.prefix_len().checked_sub(96);
+    // Only a network of IPv6 addresses has so many bits.
     let inner = bits.and_then(|bits| match network.addr().to_canonical() {
-        address @ IpAddr::V4(_) if network.addr().is_ipv6() => IpNet::new(address, bits).ok(),
-        _ => None,
+        address @ IpAddr::V4(_) => IpNet::new(address, bits).ok(),
+        IpAddr::V6(_) => None,
     });
     inner.unwrap_or(network)
 }

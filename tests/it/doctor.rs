@@ -232,18 +232,24 @@ async fn a_clock_that_is_off_and_an_upstream_that_is_none_are_named() {
             "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"code\":\"0001\"}",
             "clock",
             "not_proven",
-            "does not tell",
+            "has no date",
         ),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "key", "not_proven", "says nothing"),
-        ("HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\n<html>", "upstream", "failed", "no such API"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "key", "not_proven", "does not show whether"),
+        (
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\n<html>",
+            "upstream",
+            "failed",
+            "not as the scrape API",
+        ),
         ("SSH-2.0-OpenSSH\r\n", "upstream", "failed", "does not speak HTTP"),
         ("", "upstream", "failed", "cut off before an answer"),
     ] {
         let url = answering(answer).await;
         let findings = doctor(&Binary::new().set("UPSTREAM__BASE_URL", &url));
         findings.assert(check, state, words);
+        findings.assert("configuration", "ok", "keyless: only requests with a loopback Host");
         findings.assert("callbacks", "skipped", "server.public_url is not set");
-        findings.assert("database", "skipped", "not there yet");
+        findings.assert("database", "skipped", "does not exist yet");
     }
 }
 
@@ -306,7 +312,7 @@ async fn a_look_at_the_database_changes_nothing() {
     doctor(&other).assert("database", "failed", "not a scrapehook database");
     let nowhere = other.set("STORE__PATH", "/nowhere/at/all.db");
     let findings = doctor(&nowhere);
-    findings.assert("disk", "failed", "/nowhere/at is no folder");
+    findings.assert("disk", "failed", "/nowhere/at is not a folder");
 }
 
 #[test]

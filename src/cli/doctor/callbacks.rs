@@ -1,4 +1,4 @@
-//! The check of callbacks: the same that the running service makes, told apart by whether one runs.
+//! The check of callbacks: that of the running service, and what its result means if no service runs.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const START: &str = "Start the service, then run this again.";
 /// Whether the public URL leads to the service that runs on this database.
 pub(super) async fn check(config: &Config, database: Option<Inspected>) -> Check {
     let Some(public_url) = &config.server.public_url else {
-        return Check::skipped(CALLBACKS, "server.public_url is not set: tasks are polled instead");
+        return Check::skipped(CALLBACKS, "server.public_url is not set: scrapehook polls every task");
     };
     let is_running = database.as_ref().is_some_and(|database| database.is_in_use);
     let stored = database.and_then(|database| database.callback_secret);
@@ -29,12 +29,13 @@ pub(super) async fn check(config: &Config, database: Option<Inspected>) -> Check
     let checked = if has_secret { reach.check().await.map(Some) } else { reach.knock().await.map(|()| None) };
     let obstacle = match checked {
         Ok(Some(size)) => {
-            let seen = format!("{public_url} leads to the service, also for a body of {size} bytes");
+            let seen = format!("{public_url} leads to the service, even with a body of {size} bytes");
             return Check::ok(CALLBACKS, seen);
         }
         Ok(None) => {
-            let seen =
-                format!("{public_url} leads to somebody; there is no callback secret yet to tell who it is");
+            let seen = format!(
+                "{public_url} answers, but there is no callback secret yet to prove that it is this service"
+            );
             return Check::not_proven(CALLBACKS, seen, START);
         }
         Err(obstacle) => obstacle,

@@ -18,79 +18,79 @@ const UPSTREAM: &str = "upstream";
 const KEY: &str = "key";
 const CLOCK: &str = "clock";
 
-/// A clock that is off by more puts days, deadlines and certificates in doubt.
+/// A larger difference puts days, deadlines and certificates in doubt.
 const MOST_OFF: Duration = Duration::from_secs(60);
-/// The upstream's date has whole seconds.
+/// The upstream's date is given in whole seconds.
 const DATE_STEP: Duration = Duration::from_secs(1);
 
 const MIB: u64 = 1024 * 1024;
 
-/// What can be said of the database without opening it for good; what it holds, where it is in order.
+/// Inspects the database without opening it for writing. Returns what it holds if it is in order.
 pub(super) async fn database(config: &Config) -> (Check, Option<Inspected>) {
     let path = &config.store.path;
     let base = config.upstream.base_url.trim_end_matches('/');
     let inspected = match store::inspect_database(path, base).await {
         Ok(Some(inspected)) => inspected,
         Ok(None) => {
-            let seen = format!("{}: not there yet, the first start makes it", path.display());
+            let seen = format!("{}: does not exist yet; the first start creates it", path.display());
             return (Check::skipped(DATABASE, seen), None);
         }
         Err(error) => return (Check::failed(DATABASE, error.to_string(), action(&error)), None),
     };
     let version =
-        if inspected.is_older { "an older version, which the next start changes" } else { "this version" };
+        if inspected.is_older { "an older version, which the next start migrates" } else { "this version" };
     let whole =
-        if inspected.is_checked_whole { "whole" } else { "whole as far as three seconds of checking went" };
+        if inspected.is_checked_whole { "whole" } else { "whole as far as three seconds of checking show" };
     let size = tenths(inspected.bytes, MIB);
     let service =
         if inspected.is_in_use { "an instance runs on it, which is fine" } else { "no instance runs on it" };
-    let seen = format!("{}: of {version}, of this upstream, {whole}, {size} MiB; {service}", path.display());
+    let seen =
+        format!("{}: {size} MiB, {whole}, from {version} and for this upstream; {service}", path.display());
     (Check::ok(DATABASE, seen), Some(inspected))
 }
 
 fn action(error: &OpenError) -> &'static str {
     match error {
         OpenError::InUse { .. } => "Stop the other instance.",
-        OpenError::Unwritable { .. } => "Let the user that runs the service read and write it.",
+        OpenError::Unwritable { .. } => "Give the user that runs the service read and write access to it.",
         OpenError::Foreign { .. } => "Set store.path to another file.",
-        OpenError::Damaged { .. } => {
-            "Stop the service, and put a copy of the database in its place that is whole."
-        }
-        OpenError::LoneLog { .. } => "Put the database back beside its log, or move the log away.",
+        OpenError::Damaged { .. } => "Stop the service, and replace the database with a backup.",
+        OpenError::LoneLog { .. } => "Put the database back beside its log, or move the log elsewhere.",
         OpenError::Newer { .. } => "Use the newer version again, or set store.path to another file.",
         OpenError::OtherUpstream { .. } => {
-            "Set upstream.base_url or store.path, or start once with --accept-upstream-change."
+            "Correct upstream.base_url or store.path, or start once with --accept-upstream-change."
         }
         OpenError::Backup(_) => {
-            "Make room beside the database, or let the user that runs the service write there."
+            "Free some space beside the database, or give the user that runs the service write access there."
         }
         OpenError::OldSqlite | OpenError::Sqlite { .. } | OpenError::Random(_) => {
-            "Look at the file and its disk; the system's log may say more."
+            "Check the file and its disk; the system's log may say more."
         }
     }
 }
 
-/// Whether the database can be written where it is to be, and for how long.
+/// Whether the database's folder can be written, and how much space is left there.
 pub(super) fn disk(path: &Path) -> Check {
     let folder = store::folder(path);
     let shown = folder.display();
     if !folder.is_dir() {
-        return Check::failed(DISK, format!("{shown} is no folder"), "Make it, or set store.path.");
+        return Check::failed(DISK, format!("{shown} is not a folder"), "Create it, or correct store.path.");
     }
     if let Err(error) = store::prove_writable(path) {
-        let action = "Let the user that runs the service write to this folder, and make room on its disk.";
+        let action = "Give the user that runs the service write access to this folder, and free some space on its disk.";
         return Check::failed(DISK, format!("{shown} can't be written: {error}"), action);
     }
     match store::free_room(path) {
         Some(free) if free < LITTLE_ROOM => Check::failed(
             DISK,
-            format!("{shown} can be written, but only {} MiB are free", free / MIB),
-            "Make room: without it callbacks are answered 503 and nothing is sent.",
+            format!("{shown} can be written, but has only {} MiB of free space", free / MIB),
+            "Free some space. On a full disk, callbacks are answered 503 and scrapehook sends nothing.",
         ),
-        Some(free) => {
-            Check::ok(DISK, format!("{shown} can be written, {} GiB are free", tenths(free, 1024 * MIB)))
-        }
-        None => Check::ok(DISK, format!("{shown} can be written; how much is free is not known")),
+        Some(free) => Check::ok(
+            DISK,
+            format!("{shown} can be written, and has {} GiB of free space", tenths(free, 1024 * MIB)),
+        ),
+        None => Check::ok(DISK, format!("{shown} can be written; its free space is unknown")),
     }
 }
 
@@ -99,7 +99,7 @@ fn tenths(bytes: u64, unit: u64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-/// Whether upstream can be reached, what it thinks of the key, and how far apart the clocks are.
+/// Whether upstream can be reached, whether it accepts the key, and how far apart the clocks are.
 pub(super) async fn upstream(config: &Config, upstream: &Upstream) -> [Check; 3] {
     let url = &config.upstream.base_url;
     let before = clock::now();
@@ -110,7 +110,7 @@ pub(super) async fn upstream(config: &Config, upstream: &Upstream) -> [Check; 3]
             let reached = match &key {
                 KeyAnswer::NoSuchRoute(refusal) => Check::failed(
                     UPSTREAM,
-                    format!("{url} answers, but has no such API ({})", said(refusal)),
+                    format!("{url} answers, but not as the scrape API ({})", said(refusal)),
                     "Check upstream.base_url.",
                 ),
                 _ => Check::ok(UPSTREAM, format!("{url} answers")),
@@ -132,16 +132,18 @@ fn way_out(reason: &NoAnswer) -> &'static str {
     match reason {
         NoAnswer::Name(_) => "Check upstream.base_url, and whether this machine can resolve names.",
         NoAnswer::Connection(_) => {
-            "Check upstream.base_url, this machine's way out, and HTTPS_PROXY where one is needed."
+            "Check upstream.base_url, this machine's network and firewall, and HTTPS_PROXY if you need a proxy."
         }
         NoAnswer::Tls(TlsFault::Expired | TlsFault::NotYetValid) => {
-            "Check this machine's clock; certificates go by it."
+            "Check this machine's clock: it decides whether a certificate is valid."
         }
         NoAnswer::Tls(TlsFault::UnknownIssuer | TlsFault::SelfSigned) => {
-            "Install the system's root certificates, or that of a proxy in between that opens TLS."
+            "Install the system's root certificates, or that of a proxy that intercepts TLS."
         }
         NoAnswer::Tls(_) | NoAnswer::NotHttp => "Check scheme, host and port of upstream.base_url.",
-        NoAnswer::Late | NoAnswer::Cut => "Try again; it may be busy, or a firewall is in between.",
+        NoAnswer::Late | NoAnswer::Cut => {
+            "Try again later. Upstream may be busy, or a firewall may be in between."
+        }
     }
 }
 
@@ -156,42 +158,42 @@ fn said(refusal: &Refusal) -> String {
 
 fn of_key(key: &KeyAnswer) -> Check {
     match key {
-        KeyAnswer::Accepted(refusal) => {
-            Check::ok(KEY, format!("accepted, by the poll of an unknown task ({})", said(refusal)))
-        }
+        KeyAnswer::Accepted(refusal) => Check::ok(
+            KEY,
+            format!("accepted: upstream answered the poll of an unknown task ({})", said(refusal)),
+        ),
         KeyAnswer::Refused(refusal) => Check::failed(
             KEY,
             format!("refused ({})", said(refusal)),
-            "Check upstream.api_key, and the account at upstream.",
+            "Check upstream.api_key, and your account at upstream.",
         ),
         KeyAnswer::Unclear(refusal) => Check::not_proven(
             KEY,
-            format!("the answer says nothing of it ({})", said(refusal)),
+            format!("the answer does not show whether upstream accepts it ({})", said(refusal)),
             "Try again in a minute.",
         ),
-        KeyAnswer::NoSuchRoute(_) => Check::skipped(KEY, "there is no such API to ask"),
+        KeyAnswer::NoSuchRoute(_) => Check::skipped(KEY, "upstream does not answer as the scrape API"),
     }
 }
 
 /// Compares upstream's date with the times just before and after it was asked.
 fn of_clock(date: Option<Timestamp>, before: Timestamp, after: Timestamp) -> Check {
     let Some(date) = date else {
-        let action = "See that the machine's clock is kept, by NTP for example.";
-        return Check::not_proven(CLOCK, "upstream does not tell its time", action);
+        let action = "Keep this machine's clock synchronized, for example with NTP.";
+        return Check::not_proven(CLOCK, "the answer of upstream has no date", action);
     };
     let ahead = before.since(date.after(DATE_STEP));
     let behind = date.since(after);
     let off = ahead.max(behind);
     let seen = match off.as_secs() {
-        0 => "as upstream's, to the second".to_owned(),
+        0 => "the same as upstream's, to the second".to_owned(),
         seconds => {
             let way = if ahead > behind { "ahead of" } else { "behind" };
             format!("{} {way} upstream's", humantime::format_duration(Duration::from_secs(seconds)))
         }
     };
     if off > MOST_OFF {
-        let action =
-            "Set it and have it kept, by NTP for example: days, deadlines and certificates go by it.";
+        let action = "Synchronize it, for example with NTP: days, deadlines and certificates depend on it.";
         return Check::failed(CLOCK, seen, action);
     }
     Check::ok(CLOCK, seen)
@@ -206,7 +208,7 @@ mod tests {
     fn a_clock_is_compared_with_the_time_of_the_answer() {
         let second = |second: i64| Timestamp::from_millis(second * 1_000);
         for (date, state, seen) in [
-            (100, State::Ok, "as upstream's, to the second"),
+            (100, State::Ok, "the same as upstream's, to the second"),
             (98, State::Ok, "1s ahead of upstream's"),
             (104, State::Ok, "2s behind upstream's"),
             (162, State::Ok, "1m behind upstream's"),

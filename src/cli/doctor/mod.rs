@@ -1,6 +1,6 @@
-//! `doctor`: looks at everything that a good service needs, and says of each what was seen and what to do.
+//! `doctor`: checks everything that the service needs, and says for each check what it found and what to do.
 //!
-//! Must never change anything of the database, never send what could be charged, and never show a secret.
+//! It must never change the database, never send anything that could be charged, and never show a secret.
 
 mod callbacks;
 mod checks;
@@ -17,10 +17,10 @@ use crate::config::Config;
 use crate::upstream::{ClientError, Upstream};
 
 const EXAMPLES: &str = "\
-Each check is `ok`, `failed`, `not proven` (nobody can tell from here) or `skipped` (there is nothing to check).
-Nothing is changed, and nothing is sent that could be charged. The check of callbacks needs the running service.
+The result of a check is `ok`, `failed`, `not proven` (this machine can't tell) or `skipped` (nothing to check).
+doctor changes nothing, and sends nothing that could be charged. To check callbacks, the service must be running.
 
-Exit code: 0 when nothing failed, 1 when something did, 2 when the configuration is wrong.
+Exit code: 0 if no check failed, 1 if one did, 2 if the configuration is wrong.
 
 Examples:
   Beside the running service, with its environment:
@@ -28,7 +28,7 @@ Examples:
     scrapehook doctor --config /etc/scrapehook.toml
   As the service's user, with its environment file:
     sudo -u scrapehook sh -c 'set -a; . /etc/scrapehook.env; scrapehook doctor'
-  What failed, for a program:
+  The failed checks, for a program:
     scrapehook doctor --json | jq -r 'select(.state == \"failed\") | \"\\(.check): \\(.seen)\"'";
 
 /// Arguments of `doctor`.
@@ -38,12 +38,12 @@ pub struct Doctor {
     /// Configuration file; see config.example.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print one JSON object a check
+    /// Print one JSON object per check
     #[arg(long)]
     json: bool,
 }
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
@@ -53,7 +53,7 @@ enum State {
     Skipped,
 }
 
-/// A check that was made.
+/// A check with its result.
 #[derive(Debug, Serialize)]
 struct Check {
     #[serde(rename = "check")]
@@ -81,7 +81,7 @@ impl Check {
     }
 }
 
-/// Shows each check as soon as it is made.
+/// Shows the result of each check as soon as it is there.
 struct Report {
     output: Output,
     is_json: bool,
@@ -114,7 +114,7 @@ impl Report {
     }
 }
 
-/// Makes the checks, one after the other.
+/// Runs the checks, one after the other.
 ///
 /// # Errors
 /// Standard output can't be written.
@@ -147,10 +147,10 @@ fn api_keys(config: &Config) -> String {
     }
 }
 
-/// The configuration as `serve` would take it.
+/// The configuration as `serve` would read it.
 fn load(args: &Doctor) -> Result<(Config, Upstream), Check> {
     let wrong = |seen: String| Check::failed(checks::CONFIGURATION, seen, "Correct this setting.");
-    let no_roots = "Install the root certificates of this system (`ca-certificates` in Debian).";
+    let no_roots = "Install the system's root certificates (the package `ca-certificates` in Debian).";
     let config = Config::load(args.config.as_deref()).map_err(|error| wrong(error.to_string()))?;
     config.check_for_serving().map_err(|error| wrong(error.to_string()))?;
     let settings = &config.upstream;
