@@ -88,7 +88,7 @@ impl Store {
 /// `[upstream]`
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    /// Scheme and host, as they are written.
+    /// Scheme and host, as they are written: the database is bound to these words.
     pub base_url: String,
     /// The key, in printable ASCII; empty if it is missing.
     pub api_key: SecretString,
@@ -248,13 +248,13 @@ impl Metrics {
 /// `[traces]`
 #[derive(Clone, Debug)]
 pub struct Traces {
-    /// The collector's OTLP over HTTP, without `/v1/traces`; none: nothing is traced.
+    /// The collector's OTLP over HTTP, without `/v1/traces` and in ASCII; none: nothing is traced.
     pub endpoint: Option<String>,
 }
 
 impl Traces {
     pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
-        Ok(Self { endpoint: url::optional_plain(layers.setting("traces.endpoint"))? })
+        Ok(Self { endpoint: url::normal(layers.setting("traces.endpoint"))? })
     }
 }
 

@@ -213,7 +213,7 @@ fn each_setting_is_read_into_its_place() {
     assert_eq!((backup.folder.as_deref(), backup.every), (Some(Path::new("copies")), seconds(9)));
     assert_eq!((backup.keep, config.retention.after), (10, Duration::ZERO));
     assert_eq!(config.metrics.listen.unwrap().to_string(), "127.0.0.1:3");
-    assert_eq!(config.traces.endpoint.as_deref(), Some("http://127.0.0.1:4318/"));
+    assert_eq!(config.traces.endpoint.as_deref(), Some("http://127.0.0.1:4318"));
     assert_eq!(config.log.level, "warn");
 }
 

@@ -19,20 +19,23 @@ pub(super) fn plain(setting: Setting<'_>) -> Result<String, ConfigError> {
     parse(text).map(|_| text.to_owned()).map_err(|error| setting.error(error))
 }
 
-/// Like [`plain`]; none for a blank text.
-pub(super) fn optional_plain(setting: Setting<'_>) -> Result<Option<String>, ConfigError> {
-    setting.optional_text()?.map(|_| plain(setting)).transpose()
+/// A URL as it is handed out: its host in ASCII, without a slash at its end. None for a blank text.
+///
+/// # Errors
+/// As for [`plain`].
+pub(super) fn normal(setting: Setting<'_>) -> Result<Option<String>, ConfigError> {
+    let Some(text) = setting.optional_text()? else { return Ok(None) };
+    let url = parse(text).map_err(|error| setting.error(error))?;
+    Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
 }
 
-/// The public URL as it is handed out: its host in ASCII, without a slash at its end. None for a blank text.
+/// The public URL, like [`normal`].
 ///
 /// # Errors
 /// [`ConfigError`] if a callback URL made of it would be wrong.
 pub(super) fn public(setting: Setting<'_>) -> Result<Option<String>, ConfigError> {
-    let Some(text) = setting.optional_text()? else { return Ok(None) };
-    let url = parse(text).map_err(|error| setting.error(error))?;
-    let handed_out = url.as_str().trim_end_matches('/');
-    if has_callback_path(&url) {
+    let Some(handed_out) = normal(setting)? else { return Ok(None) };
+    if has_callback_path(&handed_out) {
         return Err(setting.error(
             "leave out /callback and what follows it: scrapehook appends /callback/ and a token itself",
         ));
@@ -42,14 +45,14 @@ pub(super) fn public(setting: Setting<'_>) -> Result<Option<String>, ConfigError
             "at most {MOST_PUBLIC_URL} characters are possible: upstream takes callback URLs of at most 299"
         )));
     }
-    Ok(Some(handed_out.to_owned()))
+    Ok(Some(handed_out))
 }
 
-/// Whether the path ends in `/callback`, perhaps with a token after it.
-fn has_callback_path(url: &Url) -> bool {
-    let path = url.path().trim_end_matches('/');
-    let mut segments = path.rsplit('/');
-    segments.by_ref().take(2).any(|segment| segment.eq_ignore_ascii_case("callback"))
+/// Whether the path of a URL without a slash at its end ends in `/callback`, perhaps with a token after it.
+fn has_callback_path(url: &str) -> bool {
+    // Scheme, an empty part and the host come first.
+    let path: Vec<&str> = url.split('/').skip(3).collect();
+    path.iter().rev().take(2).any(|segment| segment.eq_ignore_ascii_case("callback"))
 }
 
 /// Reads an http or https URL without user, password, query or fragment, and refuses what the parser would repair:
@@ -117,25 +120,24 @@ mod tests {
             ("http://127.1/", "http://127.0.0.1"),
         ] {
             assert_eq!(handed_out(text).as_deref(), Some(expected));
+            assert_eq!(of(text, normal).unwrap().as_deref(), Some(expected));
         }
         assert_eq!(handed_out(" "), None);
+        assert_eq!(of(" ", normal).unwrap(), None);
     }
 
     #[test]
-    fn another_url_stays_as_it_is_written() {
+    fn the_upstreams_url_stays_as_it_is_written() {
         for text in ["https://api.example.com/", "HTTPS://API.example.com:443", "https://bücher.example"] {
             assert_eq!(of(&format!(" {text}\n"), plain).as_deref(), Ok(text));
-            assert_eq!(of(text, optional_plain).unwrap().as_deref(), Some(text));
         }
-        assert_eq!(of("", optional_plain).unwrap(), None);
         assert!(of("", plain).is_err());
-        assert!(of("x", optional_plain).is_err());
+        assert!(of("x", plain).is_err());
     }
 
     #[test]
     fn what_a_parser_would_repair_is_refused() {
-        let all: [Reader<()>; 3] =
-            [|s| public(s).map(drop), |s| plain(s).map(drop), |s| optional_plain(s).map(drop)];
+        let all: [Reader<()>; 3] = [|s| public(s).map(drop), |s| plain(s).map(drop), |s| normal(s).map(drop)];
         for (text, expected) in [
             ("https:/hooks.example.com", "an http or https URL is expected"),
             ("https:hooks.example.com", "an http or https URL is expected"),
