@@ -52,7 +52,7 @@ pub(super) async fn database(config: &Config) -> (Check, Option<Inspected>) {
 fn action(error: &OpenError) -> &'static str {
     match error {
         OpenError::InUse { .. } => "Stop the other instance.",
-        OpenError::Unwritable { .. } => "Give the user that runs the service read and write access to it.",
+        OpenError::Unwritable { .. } => "Give the service's user read and write access to it.",
         OpenError::Foreign { .. } => "Set store.path to another file.",
         OpenError::Damaged { .. } => "Stop the service, and replace the database with a backup.",
         OpenError::LoneLog { .. } => "Put the database back beside its log, or move the log elsewhere.",
@@ -61,7 +61,7 @@ fn action(error: &OpenError) -> &'static str {
             "Correct upstream.base_url or store.path, or start once with --accept-upstream-change."
         }
         OpenError::Backup(_) => {
-            "Free some space beside the database, or give the user that runs the service write access there."
+            "Free some space beside the database, or give the service's user write access there."
         }
         OpenError::OldSqlite | OpenError::Sqlite { .. } | OpenError::Random(_) => {
             "Check the file and its disk; the system's log may say more."
@@ -77,7 +77,7 @@ pub(super) fn disk(path: &Path) -> Check {
         return Check::failed(DISK, format!("{shown} is not a folder"), "Create it, or correct store.path.");
     }
     if let Err(error) = store::prove_writable(path) {
-        let action = "Give the user that runs the service write access to this folder, and free some space on its disk.";
+        let action = "Give the service's user write access to this folder, and free some space on its disk.";
         return Check::failed(DISK, format!("{shown} can't be written: {error}"), action);
     }
     match store::free_room(path) {
