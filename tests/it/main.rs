@@ -67,4 +67,5 @@ mod support;
 mod taken_in;
 mod traces;
 mod upstream_faults;
+mod urls;
 mod waiting;
