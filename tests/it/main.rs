@@ -30,6 +30,7 @@ mod faulty_disk;
 mod file;
 mod fixtures;
 mod floods;
+mod forms;
 mod fuzz;
 mod growth;
 mod growth_memory;
