@@ -70,3 +70,4 @@ mod traces;
 mod upstream_faults;
 mod urls;
 mod waiting;
+mod ways_in;
