@@ -4,7 +4,7 @@
 //! URL of no known shape keeps everything that could name a post, and is at worst paid twice. A wrong shape shows
 //! somebody else's video.
 
-use super::platforms::Platform;
+use super::platforms::KnownPlatform;
 use super::shape::{Characters, Form, Shape};
 
 const DIGITS: Form = Form { of: Characters::Digits, length: (1, 20), except: "" };
@@ -28,8 +28,8 @@ const fn shape(canonical: &'static str, id: Form, spellings: &'static str) -> Sh
     Shape { canonical, id, spellings, keeps: "", reserved: "" }
 }
 
-pub(super) const KNOWN: &[Platform] = &[
-    Platform {
+pub(super) const KNOWN: &[KnownPlatform] = &[
+    KnownPlatform {
         name: "tiktok",
         domains: &["tiktok.com"],
         hosts: &["www.tiktok.com tiktok.com m.tiktok.com", "vm.tiktok.com", "vt.tiktok.com"],
@@ -49,7 +49,7 @@ pub(super) const KNOWN: &[Platform] = &[
             shape("https://vt.tiktok.com/{id}", CODE, "vt.tiktok.com/{id}"),
         ],
     },
-    Platform {
+    KnownPlatform {
         name: "youtube",
         domains: &["youtube.com", "youtu.be", "youtube-nocookie.com"],
         hosts: &[
@@ -67,7 +67,7 @@ pub(super) const KNOWN: &[Platform] = &[
              youtu.be/{id} youtu.be/watch?v={id} youtu.be/?v={id}",
         )],
     },
-    Platform {
+    KnownPlatform {
         name: "instagram",
         domains: &["instagram.com", "instagr.am"],
         hosts: &["www.instagram.com instagram.com m.instagram.com", "instagr.am www.instagr.am"],
@@ -87,7 +87,7 @@ pub(super) const KNOWN: &[Platform] = &[
             reserved: "accounts direct explore p reel reels s share stories tv",
         }],
     },
-    Platform {
+    KnownPlatform {
         name: "x",
         domains: &["x.com", "twitter.com"],
         hosts: &[
@@ -105,7 +105,7 @@ pub(super) const KNOWN: &[Platform] = &[
              twitter.com/i/videos/tweet/{id}",
         )],
     },
-    Platform {
+    KnownPlatform {
         name: "facebook",
         domains: &["facebook.com", "fb.com", "fb.watch"],
         hosts: &[
@@ -126,7 +126,7 @@ pub(super) const KNOWN: &[Platform] = &[
             shape("https://fb.watch/{id}/", CODE, "fb.watch/{id}"),
         ],
     },
-    Platform {
+    KnownPlatform {
         name: "vimeo",
         domains: &["vimeo.com"],
         hosts: &["vimeo.com www.vimeo.com m.vimeo.com"],
@@ -141,7 +141,7 @@ pub(super) const KNOWN: &[Platform] = &[
             reserved: "",
         }],
     },
-    Platform {
+    KnownPlatform {
         name: "twitch",
         domains: &["twitch.tv"],
         hosts: &["www.twitch.tv twitch.tv m.twitch.tv", "clips.twitch.tv"],
@@ -161,7 +161,7 @@ pub(super) const KNOWN: &[Platform] = &[
             ),
         ],
     },
-    Platform {
+    KnownPlatform {
         name: "bilibili",
         domains: &["bilibili.com", "b23.tv"],
         hosts: &["www.bilibili.com bilibili.com m.bilibili.com", "b23.tv www.b23.tv"],
@@ -185,7 +185,7 @@ pub(super) const KNOWN: &[Platform] = &[
             shape("https://b23.tv/{id}", CODE, "b23.tv/{id}"),
         ],
     },
-    Platform {
+    KnownPlatform {
         name: "reddit",
         domains: &["reddit.com", "redd.it"],
         hosts: &["www.reddit.com reddit.com m.reddit.com", "redd.it www.redd.it"],
@@ -206,7 +206,7 @@ pub(super) const KNOWN: &[Platform] = &[
             ),
         ],
     },
-    Platform {
+    KnownPlatform {
         name: "dailymotion",
         domains: &["dailymotion.com", "dai.ly"],
         hosts: &["www.dailymotion.com dailymotion.com m.dailymotion.com", "dai.ly www.dai.ly"],
@@ -218,7 +218,7 @@ pub(super) const KNOWN: &[Platform] = &[
              geo.dailymotion.com/player.html?video=x{id} geo.dailymotion.com/player/*?video=x{id}",
         )],
     },
-    Platform {
+    KnownPlatform {
         name: "threads",
         domains: &["threads.net", "threads.com"],
         hosts: &["www.threads.com threads.com", "www.threads.net threads.net"],
@@ -229,7 +229,7 @@ pub(super) const KNOWN: &[Platform] = &[
             "www.threads.com/@*/post/{id} www.threads.com/t/{id} www.threads.net/@*/post/{id} www.threads.net/t/{id}",
         )],
     },
-    Platform {
+    KnownPlatform {
         name: "linkedin",
         domains: &["linkedin.com"],
         hosts: &["www.linkedin.com linkedin.com m.linkedin.com"],

@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 
 pub use self::invalid::InvalidUrl;
 use self::parts::Parts;
+use self::platforms::KnownPlatform;
 
 /// Longest URL that is taken, in characters.
 pub const MAX_URL_CHARS: usize = 2_048;
@@ -89,7 +90,7 @@ impl PostUrl {
         Self::parse(text).unwrap_or_else(|_| {
             let url = Url::parse(text.trim()).ok();
             let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
-            let platform = platforms::Platform::of(host).map_or(host, |platform| platform.name);
+            let platform = KnownPlatform::of(host).map_or(host, |platform| platform.name);
             Self {
                 given: text.to_owned(),
                 canonical: text.to_owned(),
@@ -102,7 +103,7 @@ impl PostUrl {
 /// The platform, and the form by which posts are compared.
 fn canonicalize(url: &Parts<'_>) -> Result<(String, String), InvalidUrl> {
     let host = url.dotless_host();
-    let Some(platform) = platforms::Platform::of(host) else {
+    let Some(platform) = KnownPlatform::of(host) else {
         return Ok((host.to_owned(), url.keep_all(&url.host, |_| false)));
     };
     let name = platform.first_host(host);

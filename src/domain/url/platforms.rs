@@ -5,7 +5,7 @@ use super::shape::Shape;
 
 /// A platform whose URLs upstream takes together in one request.
 #[derive(Debug)]
-pub(super) struct Platform {
+pub(super) struct KnownPlatform {
     /// As clients see it.
     pub(super) name: &'static str,
     /// Every host that is one of these, or lies below one, belongs to the platform.
@@ -17,7 +17,7 @@ pub(super) struct Platform {
     pub(super) shapes: &'static [Shape],
 }
 
-impl Platform {
+impl KnownPlatform {
     /// The platform that this host belongs to.
     pub(super) fn of(host: &str) -> Option<&'static Self> {
         KNOWN.iter().find(|platform| platform.domains.iter().any(|domain| is_under(host, domain)))
@@ -37,7 +37,7 @@ impl Platform {
 
 /// Whether this host belongs to a platform that is known.
 pub(super) fn is_known_host(host: &str) -> bool {
-    Platform::of(host).is_some()
+    KnownPlatform::of(host).is_some()
 }
 
 /// Whether `host` is `domain` or lies below it; `notyoutube.com` does not lie below `youtube.com`.
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_host_belongs_to_the_domain_that_it_lies_below() {
         for host in ["youtube.com", "www.youtube.com", "studio.youtube.com", "youtu.be"] {
-            assert_eq!(Platform::of(host).map(|platform| platform.name), Some("youtube"), "{host}");
+            assert_eq!(KnownPlatform::of(host).map(|platform| platform.name), Some("youtube"), "{host}");
             assert!(is_known_host(host), "{host}");
         }
         for host in ["notyoutube.com", "youtube.com.evil.example", "com", "", "netflix.com", "youtube"] {
@@ -62,14 +62,14 @@ mod tests {
 
     #[test]
     fn one_host_stands_for_its_mobile_ones() {
-        let youtube = Platform::of("youtube.com").unwrap();
+        let youtube = KnownPlatform::of("youtube.com").unwrap();
         for host in ["www.youtube.com", "youtube.com", "m.youtube.com"] {
             assert_eq!(youtube.first_host(host), "www.youtube.com");
         }
         assert_eq!(youtube.first_host("www.youtu.be"), "youtu.be");
         assert_eq!(youtube.first_host("studio.youtube.com"), "studio.youtube.com");
         assert!(youtube.ignores("feature") && youtube.ignores("pp") && !youtube.ignores("list"));
-        assert!(!Platform::of("vimeo.com").unwrap().ignores("feature"));
+        assert!(!KnownPlatform::of("vimeo.com").unwrap().ignores("feature"));
     }
 
     #[test]
@@ -79,12 +79,20 @@ mod tests {
             assert!(seen.insert(platform.name), "{} is there twice", platform.name);
             for host in platform.hosts.iter().flat_map(|hosts| hosts.split(' ')) {
                 assert!(seen.insert(host), "{host} is there twice");
-                assert_eq!(Platform::of(host).map(|platform| platform.name), Some(platform.name), "{host}");
+                assert_eq!(
+                    KnownPlatform::of(host).map(|platform| platform.name),
+                    Some(platform.name),
+                    "{host}"
+                );
             }
             for spelling in platform.shapes.iter().flat_map(|shape| shape.spellings.split_whitespace()) {
                 let host = spelling.split('/').next().unwrap();
                 assert_eq!(platform.first_host(host), host, "{spelling} is never looked at");
-                assert_eq!(Platform::of(host).map(|platform| platform.name), Some(platform.name), "{host}");
+                assert_eq!(
+                    KnownPlatform::of(host).map(|platform| platform.name),
+                    Some(platform.name),
+                    "{host}"
+                );
             }
         }
     }

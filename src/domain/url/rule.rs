@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::parts::Parts;
-use super::platforms::Platform;
+use super::platforms::KnownPlatform;
 use super::{PostUrl, SCHEMES};
 
 /// A URL in pieces, so that what it says is known without reading it.
@@ -132,7 +132,7 @@ impl Written {
 fn shape_of(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let parts = Parts::split(scheme == "https", rest).ok()?;
-    let platform = Platform::of(&parts.host)?;
+    let platform = KnownPlatform::of(&parts.host)?;
     let host = platform.first_host(&parts.host);
     let is_known = parts.port.is_none() && parts.fragment.is_none();
     let mut shapes = platform.shapes.iter().filter(|_| is_known);
