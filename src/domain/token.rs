@@ -148,6 +148,11 @@ mod tests {
     }
 
     #[test]
+    fn keys_show_no_secret() {
+        assert_eq!(format!("{:?}", TokenKeys::new(["secret", "older"])), "TokenKeys(2)");
+    }
+
+    #[test]
     fn a_slash_at_the_end_of_the_public_url_is_not_doubled() {
         for url in ["https://hooks.example.com/in", "https://hooks.example.com/in/"] {
             assert_eq!(callback_url(url, "x"), "https://hooks.example.com/in/callback/x");

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::body::{self, escape};
 use super::error::{Code, Faults, Problem};
+use super::job_lines;
 use crate::domain::job::{JobOptions, Library, Quality};
 use crate::domain::url::PostUrl;
 
@@ -84,6 +85,7 @@ struct Reader {
 pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
     let bad_json = |error: serde_json::Error| Problem::new(Code::BadJson, format!("{error}."));
     let mut reader = Reader { faults: Faults::default() };
+    let body = job_lines::utf8(body)?;
     let body: Value = serde_json::from_slice(body).map_err(bad_json).inspect(|value: &Value| {
         if value.is_object() {
             body::repeated(body, "labels").iter().for_each(|pointer| reader.fault(pointer, "is there twice"));

@@ -1,4 +1,6 @@
-//! A job's URLs as text: one a line, or the `url` column of a CSV file.
+//! The URLs of a job as text: one a line, or the column `url` of a CSV file.
+//!
+//! Must never judge a URL: [`PostUrl::parse`] does, as for every other way in.
 
 use std::fmt::Display;
 
@@ -24,7 +26,7 @@ impl Urls {
         self.faults.push(format_args!("/{line}"), format_args!("line {line}: {detail}"));
     }
 
-    /// Takes what stands in a line; `false` where there are too many to go on.
+    /// Takes the URL of a line. `false` says that there are too many to go on.
     fn take(&mut self, line: u64, url: Result<PostUrl, impl Display>) -> bool {
         self.count += 1;
         if self.count > self.most {
@@ -47,61 +49,101 @@ impl Urls {
     }
 }
 
-/// One URL a line; blank lines, and those that begin with `#`, are skipped.
+/// Reads one URL a line. Blank lines, and those that begin with `#`, are skipped.
 pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
     let mut urls = Urls::new(most);
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let body = utf8(body)?;
     if body.trim_ascii_start().starts_with(b"{") {
         let detail = "This looks like JSON: send it with `Content-Type: application/json`.";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
-    for (line, text) in (1..).zip(body.split(|byte| *byte == b'\n')) {
-        let text = text.trim_ascii();
-        if text.is_empty() || text.starts_with(b"#") {
-            continue;
-        }
-        let url = match std::str::from_utf8(text) {
-            Ok(text) if holds_two(text) => {
-                Err("more than one URL; curl keeps lines with --data-binary, not with -d".to_owned())
-            }
-            Ok(text) => PostUrl::parse(text).map_err(|error| error.to_string()),
-            Err(_) => Err(InvalidUrl::NotAUrl.to_string()),
-        };
-        if !urls.take(line, url) {
+    let is_one_line = lines(body).filter(|line| !line.trim_ascii().is_empty()).count() == 1;
+    for (number, line) in (1..).zip(lines(body)) {
+        if let Some(url) = line_url(line, is_one_line)
+            && !urls.take(number, url)
+        {
             break;
         }
     }
     urls.done()
 }
 
-/// Whether a line holds more than one URL: together they would be taken, and paid, as one post that nobody has. One
-/// that is another's parameter stands behind its `=`.
-fn holds_two(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    let starts = ["http://", "https://"].map(|scheme| lower.match_indices(scheme).map(|(start, _)| start));
-    starts.into_iter().flatten().any(|start| start > 0 && !lower[..start].ends_with('='))
+/// The URL of a line; none if the line is blank or a comment.
+fn line_url(line: &[u8], is_one_line: bool) -> Option<Result<PostUrl, String>> {
+    let Ok(text) = std::str::from_utf8(line) else { return Some(Err(NOT_UTF8.to_owned())) };
+    if text.trim_start().starts_with('#') {
+        return None;
+    }
+    match PostUrl::parse(text) {
+        Err(InvalidUrl::Empty) => None,
+        Err(error @ InvalidUrl::MoreThanOne(_)) if is_one_line => Some(Err(format!("{error}. {KEEP_LINES}"))),
+        url => Some(url.map_err(|error| error.to_string())),
+    }
 }
 
-/// The column `url` of a CSV file with a head; other columns are no matter.
+const NOT_UTF8: &str = "the text is not UTF-8";
+
+/// What joins the lines of a file most often.
+const KEEP_LINES: &str = "curl keeps line ends with --data-binary, and removes them with -d";
+
+/// The body without a byte order mark.
+///
+/// UTF-16, as some programs save text, would be found faulty in every line.
+pub(super) fn utf8(body: &[u8]) -> Result<&[u8], Problem> {
+    let is_utf16 = match body {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+        [first, second, ..] => (*first == 0) != (*second == 0),
+        _ => false,
+    };
+    if is_utf16 {
+        let mut faults = Faults::default();
+        faults.push("", "the text is UTF-16; save it as UTF-8 and send it again");
+        return Err(Problem::faults(faults));
+    }
+    Ok(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
+}
+
+/// The lines of a text, which `\n`, `\r\n` or `\r` ends.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = text.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+            rest = None;
+            return Some(text);
+        };
+        let width = if text[end..].starts_with(b"\r\n") { 2 } else { 1 };
+        rest = Some(&text[end + width..]);
+        Some(&text[..end])
+    })
+}
+
+/// Reads the column `url` of a CSV file with a header. Rows without any text are skipped, other columns are ignored.
 pub(super) fn read_csv(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
     let mut urls = Urls::new(most);
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let body = utf8(body)?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(body);
     let column = reader
         .byte_headers()
         .ok()
-        .and_then(|head| head.iter().position(|name| name.eq_ignore_ascii_case(COLUMN.as_bytes())));
+        .and_then(|header| header.iter().position(|name| name.eq_ignore_ascii_case(COLUMN.as_bytes())));
     let Some(column) = column else {
-        urls.fault(1, format_args!("a head with a column `{COLUMN}`, cut by commas, is expected"));
+        urls.fault(1, format_args!("a header with a column `{COLUMN}`, separated by commas, is expected"));
         return urls.done();
     };
     let mut lines = Lines { body, at: 0, line: 1 };
     for row in reader.byte_records() {
         // Reading bytes from memory with rows of any length can't fail.
         let Ok(row) = row else { continue };
+        if row.iter().all(<[u8]>::is_empty) {
+            continue;
+        }
         let line = lines.reach(row.position().map_or(0, csv::Position::byte));
-        let text = row.get(column).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
-        if !urls.take(line, PostUrl::parse(text)) {
+        let url = match std::str::from_utf8(row.get(column).unwrap_or_default()) {
+            Ok(text) => PostUrl::parse(text).map_err(|error| error.to_string()),
+            Err(_) => Err(NOT_UTF8.to_owned()),
+        };
+        if !urls.take(line, url) {
             break;
         }
     }
@@ -116,13 +158,13 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// The line of what comes after this place, which lies behind all that were asked for; blank lines before it
-    /// belong to nothing.
+    /// The line of what begins at this byte or, after blank lines, behind it. It lies behind all that were asked for.
     fn reach(&mut self, place: u64) -> u64 {
         let place = usize::try_from(place).unwrap_or(usize::MAX).clamp(self.at, self.body.len());
         let blank = self.body[place..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let passed = &self.body[self.at..place + blank];
-        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+        // `lines` sees one more than there are ends.
+        self.line += lines(passed).count() as u64 - 1;
         self.at = place + blank;
         self.line
     }
@@ -159,12 +201,14 @@ mod tests {
     fn lines_that_were_joined_are_not_one_url() {
         for joined in [
             "https://www.youtube.com/watch?v=aHTTPS://www.youtube.com/watch?v=b",
-            "https://www.instagram.com/p/a/http://www.instagram.com/p/b/",
             "https://youtu.be/a https://youtu.be/b",
         ] {
             let said = words(read_lines(format!("https://youtu.be/c\n{joined}\n").as_bytes(), 9));
             assert!(said.contains("line 2: more than one URL"), "{joined}: {said}");
+            assert!(!said.contains("--data-binary"), "{said}");
         }
+        let said = words(read_lines(b"\nhttps://youtu.be/ahttps://youtu.be/b", 9));
+        assert!(said.contains("line 2: more than one URL") && said.contains("--data-binary"), "{said}");
         let parameter = "https://l.example/?u=https://youtu.be/a";
         assert_eq!(given(read_lines(parameter.as_bytes(), 9)), [parameter]);
     }
@@ -177,6 +221,45 @@ mod tests {
         assert!(words(read_csv(b"", 9)).contains("a column `url`"));
         let said = words(read_csv(b"url\nhttps://youtu.be/a\n\nnonsense\n", 9));
         assert!(said.contains("line 4: not a URL"), "{said}");
+    }
+
+    #[test]
+    fn rows_without_text_are_skipped_and_a_row_without_a_url_is_not() {
+        let body = b"n,url\n , \n,\n1,https://youtu.be/a\n,,,\n";
+        assert_eq!(given(read_csv(body, 9)), ["https://youtu.be/a"]);
+        let said = words(read_csv(b"n,url\n,\n1,\n1\n2,\xff\n", 9));
+        for words in ["line 3: the URL is empty", "line 4: the URL is empty", "line 5: the text is not UTF-8"]
+        {
+            assert!(said.contains(words), "{said}");
+        }
+    }
+
+    #[test]
+    fn lines_may_end_in_carriage_returns_alone() {
+        let said = words(read_csv(b"n,url\r1,https://youtu.be/a\r2,nope\r\r3,nope", 9));
+        assert!(said.contains("line 3: not a URL") && said.contains("line 5: not a URL"), "{said}");
+        let body = b"# mine\rhttps://youtu.be/a\r\rhttps://youtu.be/b\r";
+        assert_eq!(given(read_lines(body, 9)), ["https://youtu.be/a", "https://youtu.be/b"]);
+        assert!(words(read_lines(b"https://youtu.be/a\rnope", 9)).contains("line 2: not a URL"));
+    }
+
+    #[test]
+    fn utf_16_is_named() {
+        let little: Vec<u8> = "https://youtu.be/a".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = "url\nhttps://youtu.be/a".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let marked = [b"\xff\xfe".as_slice(), &little].concat();
+        for body in [&little, &big, &marked] {
+            assert!(words(read_lines(body, 9)).contains("UTF-16"));
+            assert!(words(read_csv(body, 9)).contains("UTF-16"));
+        }
+        assert!(words(read_lines(b"\xfe\xff", 9)).contains("UTF-16"));
+        assert!(words(read_lines(b"\0\0", 9)).contains("line 1: not a URL"));
+    }
+
+    #[test]
+    fn lines_that_hold_nothing_to_see_are_blank() {
+        let body = "\u{a0}\n\u{feff}\u{200b}\n \u{2003}# mine\nhttps://youtu.be/a\u{200b}".as_bytes();
+        assert_eq!(given(read_lines(body, 9)), ["https://youtu.be/a"]);
     }
 
     #[test]

@@ -1,12 +1,23 @@
 //! Which platform a post URL belongs to. Must never refuse a host that it doesn't know.
+//!
+//! The upstream has a table of its own, and so has its stand-in: a URL that scrapehook counts as another platform's is
+//! refused here as it would be there.
 
 use url::Url;
 
-const PLATFORMS: [(&str, &[&str]); 4] = [
+const PLATFORMS: [(&str, &[&str]); 12] = [
     ("tiktok", &["tiktok.com"]),
-    (YOUTUBE, &["youtube.com", "youtu.be"]),
-    ("instagram", &["instagram.com"]),
+    (YOUTUBE, &["youtube.com", "youtu.be", "youtube-nocookie.com"]),
+    ("instagram", &["instagram.com", "instagr.am"]),
     ("x", &["x.com", "twitter.com"]),
+    ("facebook", &["facebook.com", "fb.com", "fb.watch"]),
+    ("vimeo", &["vimeo.com"]),
+    ("twitch", &["twitch.tv"]),
+    ("bilibili", &["bilibili.com", "b23.tv"]),
+    ("reddit", &["reddit.com", "redd.it"]),
+    ("dailymotion", &["dailymotion.com", "dai.ly"]),
+    ("threads", &["threads.net", "threads.com"]),
+    ("linkedin", &["linkedin.com"]),
 ];
 
 /// The platform whose URLs cost points.

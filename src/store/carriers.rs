@@ -154,7 +154,7 @@ pub(super) async fn posts(
     .fetch_all(connection)
     .await?;
     let post = |(position, url, state): (i64, String, String)| {
-        Some((position, PostUrl::parse(&url).ok()?, state.parse().ok()?))
+        Some((position, PostUrl::recognize(&url), state.parse().ok()?))
     };
     Ok(urls.into_iter().filter_map(post).collect())
 }

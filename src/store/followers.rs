@@ -67,9 +67,8 @@ pub(super) async fn replace_lost(
     let Some(touch) = latest.copied() else { return Ok(()) };
     let mut by_job: BTreeMap<JobId, Vec<(i64, PostUrl, UrlState)>> = BTreeMap::new();
     for (job, position, url, task, task_position) in followers {
-        let (Ok(job), Ok(url), Ok(task)) = (job.parse(), PostUrl::parse(&url), task.parse()) else {
-            continue;
-        };
+        let (Ok(job), Ok(task)) = (job.parse(), task.parse()) else { continue };
+        let url = PostUrl::recognize(&url);
         let old = lost.get(&(task, task_position)).copied().unwrap_or(UrlState::Sent);
         by_job.entry(job).or_default().push((position, url, old));
     }

@@ -146,7 +146,8 @@ pub(super) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result
     let Some(mut job) = row.and_then(JobRow::job) else { return Ok(None) };
     let tasks: Vec<(String, String, Option<String>, i64)> = sqlx::query_as(
         "SELECT id, state, platform, (SELECT count(*) FROM task_urls WHERE task_id = tasks.id)
-         FROM tasks WHERE job_id = ?1 OR id IN (SELECT task_id FROM job_urls WHERE job_id = ?1) ORDER BY id",
+         FROM tasks WHERE job_id = ?1 OR id IN (
+           SELECT task_id FROM job_urls WHERE job_id = ?1 AND fixed IS NOT 'unattributed') ORDER BY id",
     )
     .bind(id.to_string())
     .fetch_all(connection)
@@ -230,7 +231,7 @@ struct UrlRow {
     position: i64,
     url: String,
     state: String,
-    task_id: String,
+    task_id: Option<String>,
     video_ids: String,
     error_code: Option<String>,
     error_message: Option<String>,
@@ -306,15 +307,23 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<(i64, JobUrl)>, ReadError> {
         let rows: Vec<UrlRow> = sqlx::query_as(
-            "SELECT job_urls.position, job_urls.url, CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' ELSE task_urls.state END AS state,
-               job_urls.task_id,
-               CASE fixed WHEN 'known' THEN NULL WHEN 'canceled' THEN fixed ELSE error_code END AS error_code,
-               CASE fixed WHEN 'canceled' THEN 'canceled before it was sent' ELSE error_message END AS error_message,
+            "SELECT job_urls.position, job_urls.url,
+               CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' WHEN 'unattributed' THEN 'failed'
+                 ELSE task_urls.state END AS state,
+               iif(fixed IS 'unattributed', NULL, job_urls.task_id) AS task_id,
+               CASE fixed WHEN 'known' THEN NULL WHEN 'canceled' THEN fixed WHEN 'unattributed' THEN fixed
+                 ELSE error_code END AS error_code,
+               CASE fixed WHEN 'canceled' THEN 'canceled before it was sent'
+                 WHEN 'unattributed' THEN 'an older version took this URL for another post; it was never sent'
+                 ELSE error_message END AS error_message,
                (SELECT json_group_array(video_id) FROM listings
-                  WHERE listings.task_id = job_urls.task_id AND listings.position = task_position) AS video_ids
+                  WHERE listings.task_id = job_urls.task_id AND listings.position = task_position
+                    AND fixed IS NOT 'unattributed') AS video_ids
              FROM job_urls JOIN task_urls
                ON task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
-             WHERE job_id = ?1 AND job_urls.position >= ?2 AND (?3 IS NULL OR ?3 = CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' ELSE task_urls.state END)
+             WHERE job_id = ?1 AND job_urls.position >= ?2 AND (?3 IS NULL OR ?3 = CASE fixed
+               WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' WHEN 'unattributed' THEN 'failed'
+               ELSE task_urls.state END)
              ORDER BY job_urls.position LIMIT ?4",
         )
         .bind(job.to_string())
@@ -327,7 +336,7 @@ impl Store {
             let url = JobUrl {
                 url: row.url,
                 state: row.state.parse().ok()?,
-                task_id: row.task_id.parse().ok(),
+                task_id: row.task_id.and_then(|id| id.parse().ok()),
                 video_ids: serde_json::from_str(&row.video_ids).ok()?,
                 error: row.error_code.zip(row.error_message).map(|(code, message)| Failure { code, message }),
             };

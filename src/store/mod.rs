@@ -14,6 +14,7 @@ mod events;
 mod facts;
 mod feed;
 mod followers;
+mod forms;
 mod guard;
 mod inspect;
 mod jobs;

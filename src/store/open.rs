@@ -16,6 +16,7 @@ use sqlx::{ConnectOptions, Connection};
 use thiserror::Error;
 
 use super::backup::{BackupError, with_causes};
+use super::forms;
 use super::inspect::inspect;
 use super::migrate::{MIGRATIONS, migrate};
 use super::pauses::Pause;
@@ -166,6 +167,7 @@ pub(super) async fn open(
     if is_backup(&mut writer).await.map_err(sqlite)? {
         restore(&mut writer, now).await.map_err(sqlite)?;
     }
+    forms::renew(&mut writer, now).await.map_err(sqlite)?;
     let callback_secret = remembered_secret(&mut writer, path).await?;
     // From here on the file itself says whose it is, and what its tokens are made with, whatever becomes of its log.
     sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut writer).await.map_err(sqlite)?;

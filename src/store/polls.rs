@@ -120,10 +120,10 @@ async fn join(
     let mut rows = Vec::new();
     for video in videos {
         let Some(url) = &video.url else { continue };
-        let position = by_spelling.get(url.as_str()).copied().or_else(|| {
-            let post = PostUrl::parse(url).ok()?;
-            by_post.get(post.canonical.as_str()).copied()
-        });
+        let position = by_spelling
+            .get(url.as_str())
+            .copied()
+            .or_else(|| by_post.get(PostUrl::recognize(url).canonical.as_str()).copied());
         match position {
             Some(position) => rows.push(json!([video.id, position])),
             None => tracing::warn!(%task, video = video.id, "a poll names a URL that is not the task's"),

@@ -70,7 +70,7 @@ impl Store {
             // By the URLs, not by the plan: a job may follow URLs of another job's task.
             query.push(" AND (job_id = ").push_bind(job.to_string());
             query.push(" OR id IN (SELECT task_id FROM job_urls WHERE job_id = ");
-            query.push_bind(job.to_string()).push("))");
+            query.push_bind(job.to_string()).push(" AND fixed IS NOT 'unattributed'))");
         }
         if let Some(platform) = &filter.platform {
             query.push(if is_narrow { " AND +platform = " } else { " AND platform = " });

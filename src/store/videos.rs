@@ -195,7 +195,7 @@ impl Store {
                 " AND videos.id IN (SELECT video_id FROM facts WHERE video_id <> '' AND task_id IN
                    (SELECT task_id FROM job_urls WHERE job_id = ",
             );
-            query.push_bind(job.to_string()).push("))");
+            query.push_bind(job.to_string()).push(" AND fixed IS NOT 'unattributed'))");
         }
         if let Some(canonical) = &filter.canonical {
             query.push(

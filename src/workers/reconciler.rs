@@ -111,7 +111,7 @@ impl Reconciler {
                 PollAnswer::Listed(listing) => {
                     self.budget.went_well();
                     let urls = listing.videos.into_iter().filter_map(|video| video.url);
-                    posts.extend(urls.filter_map(|url| Some(PostUrl::parse(&url).ok()?.canonical)));
+                    posts.extend(urls.map(|url| PostUrl::recognize(&url).canonical));
                 }
                 PollAnswer::Limited(retry_after) => self.budget.too_fast(retry_after),
                 PollAnswer::Refused(_) | PollAnswer::Unanswered(_) => {}

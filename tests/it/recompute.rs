@@ -135,8 +135,10 @@ async fn assert_jobs(file: &mut SqliteConnection) {
         sqlx::query_as("SELECT id, state FROM jobs").fetch_all(&mut *file).await.unwrap();
     for (job, state) in jobs {
         let urls: Vec<(String, Option<String>)> = sqlx::query_as(
-            "SELECT CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' ELSE task_urls.state END,
-               CASE fixed WHEN 'known' THEN NULL WHEN 'canceled' THEN fixed ELSE error_code END
+            "SELECT CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' WHEN 'unattributed' THEN 'failed'
+                 ELSE task_urls.state END,
+               CASE fixed WHEN 'known' THEN NULL WHEN 'canceled' THEN fixed WHEN 'unattributed' THEN fixed
+                 ELSE error_code END
              FROM job_urls JOIN task_urls
                ON task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
              WHERE job_id = ?1",

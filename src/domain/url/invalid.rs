@@ -1,0 +1,74 @@
+//! Why a text is not the URL of one post, in words for the person who wrote it.
+
+use thiserror::Error;
+
+/// Why a text is not a post URL. Places count characters from 1.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum InvalidUrl {
+    /// There is nothing but white space.
+    #[error("the URL is empty")]
+    Empty,
+    /// It is longer than [`MAX_URL_CHARS`](super::MAX_URL_CHARS).
+    #[error("the URL is longer than {MAX_URL_CHARS} characters", MAX_URL_CHARS = super::MAX_URL_CHARS)]
+    TooLong,
+    /// It resembles no URL at all.
+    #[error("not a URL: it must begin with http:// or https://")]
+    NotAUrl,
+    /// It begins with a host.
+    #[error("the scheme is missing: write https:// in front of it")]
+    NoScheme,
+    /// It has a scheme other than `http` and `https`.
+    #[error("the scheme is `{0}`, but only http and https URLs can be scraped")]
+    Scheme(String),
+    /// Other than two slashes stand behind its scheme. Programs repair that in different ways.
+    #[error("exactly two slashes must follow the scheme, as in https://")]
+    Slashes,
+    /// It is wrapped in quotation marks.
+    #[error("the URL is in quotation marks: remove them")]
+    Quoted,
+    /// It is wrapped in brackets.
+    #[error("the URL is in brackets: remove them")]
+    Bracketed,
+    /// Something else, such as a list marker, stands before it.
+    #[error("text stands before the URL, which begins at character {0}")]
+    TextBefore(usize),
+    /// A second URL begins in it. Together they would be paid as one post that nobody has.
+    #[error("more than one URL: another one begins at character {0}")]
+    MoreThanOne(usize),
+    /// It holds white space.
+    #[error("white space at character {0}: a URL holds none, and nothing may follow it")]
+    WhiteSpace(usize),
+    /// It holds a character that nobody sees.
+    #[error("the invisible character U+{code:04X} at character {place}", code = u32::from(*.found))]
+    Invisible {
+        /// The character.
+        found: char,
+        /// Its place.
+        place: usize,
+    },
+    /// It holds a character that programs escape in different ways.
+    #[error(
+        "`{found}` at character {place} is not allowed in a URL; write it as %{code:02X}",
+        code = u32::from(*.found)
+    )]
+    Forbidden {
+        /// The character.
+        found: char,
+        /// Its place.
+        place: usize,
+    },
+    /// It ends with, or its id is followed by, punctuation of the text that it was taken from.
+    #[error(
+        "the URL ends with `{0}`, which belongs to no post: remove it, or write it as an escape such as %2E"
+    )]
+    Trailing(char),
+    /// Its host can't be read, or programs read it in different ways.
+    #[error("the host `{0}` is invalid or written in an unusual form")]
+    Host(String),
+    /// Its host is a bare name, which upstream can't reach.
+    #[error("the host `{0}` has no domain")]
+    BareHost(String),
+    /// It carries a user name or a password, which would be stored and handed on.
+    #[error("the URL holds a user name or a password: remove it")]
+    Credentials,
+}

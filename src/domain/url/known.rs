@@ -1,0 +1,259 @@
+//! The table of platforms: an entry for each, with the shapes of its posts.
+//!
+//! A new platform is one entry here, and its lines in `tests/it/urls`. Must never hold a shape that is not certain: a
+//! URL of no known shape keeps everything that could name a post, and is at worst paid twice. A wrong shape shows
+//! somebody else's video.
+
+use super::platforms::KnownPlatform;
+use super::shape::{Characters, Form, Shape};
+
+const DIGITS: Form = Form { of: Characters::Digits, length: (1, 20), except: "" };
+
+const BASE36: Form = Form { of: Characters::Base36, length: (4, 12), except: "" };
+
+/// The code of a short link. It is no id: one post can have many.
+const CODE: Form = Form { of: Characters::Base64, length: (4, 32), except: "" };
+
+/// Of Instagram and Threads.
+const SHORTCODE: Form = Form { of: Characters::Base64, length: (5, 64), except: "audio embed" };
+
+/// Of a clip on Twitch.
+const SLUG: Form = Form { of: Characters::Base64, length: (5, 120), except: "create embed" };
+
+/// The two words are players: the query says what they show.
+const YOUTUBE_ID: Form = Form { of: Characters::Base64, length: (11, 11), except: "live_stream videoseries" };
+
+/// A shape whose posts are told apart by their ids alone.
+const fn shape(canonical: &'static str, id: Form, spellings: &'static str) -> Shape {
+    Shape { canonical, id, spellings, keeps: "", reserved: "" }
+}
+
+pub(super) const KNOWN: &[KnownPlatform] = &[
+    KnownPlatform {
+        name: "tiktok",
+        domains: &["tiktok.com"],
+        hosts: &["www.tiktok.com tiktok.com m.tiktok.com", "vm.tiktok.com", "vt.tiktok.com"],
+        ignores: "_d _r _t is_copy_url is_from_webapp sender_device sender_web_id share_app_id share_link_id web_id",
+        shapes: &[
+            // The number alone names the post: the name of the user can change.
+            shape(
+                "https://www.tiktok.com/video/{id}",
+                DIGITS,
+                "www.tiktok.com/@*/video/{id} www.tiktok.com/@*/photo/{id} www.tiktok.com/video/{id}
+                 www.tiktok.com/v/{id} www.tiktok.com/v/{id}.html www.tiktok.com/share/video/{id}
+                 www.tiktok.com/embed/{id} www.tiktok.com/embed/v2/{id} www.tiktok.com/embed/v3/{id}
+                 www.tiktok.com/player/v1/{id}",
+            ),
+            shape("https://www.tiktok.com/t/{id}", CODE, "www.tiktok.com/t/{id}"),
+            shape("https://vm.tiktok.com/{id}", CODE, "vm.tiktok.com/{id}"),
+            shape("https://vt.tiktok.com/{id}", CODE, "vt.tiktok.com/{id}"),
+        ],
+    },
+    KnownPlatform {
+        name: "youtube",
+        domains: &["youtube.com", "youtu.be", "youtube-nocookie.com"],
+        hosts: &[
+            "www.youtube.com youtube.com m.youtube.com",
+            "youtu.be www.youtu.be",
+            "www.youtube-nocookie.com youtube-nocookie.com",
+        ],
+        ignores: "ab_channel feature pp",
+        shapes: &[shape(
+            "https://www.youtube.com/watch?v={id}",
+            YOUTUBE_ID,
+            "www.youtube.com/watch?v={id} www.youtube.com/shorts/{id} www.youtube.com/embed/{id}
+             www.youtube.com/live/{id} www.youtube.com/v/{id} www.youtube.com/e/{id}
+             music.youtube.com/watch?v={id} www.youtube-nocookie.com/embed/{id} www.youtube-nocookie.com/v/{id}
+             youtu.be/{id} youtu.be/watch?v={id} youtu.be/?v={id}",
+        )],
+    },
+    KnownPlatform {
+        name: "instagram",
+        domains: &["instagram.com", "instagr.am"],
+        hosts: &["www.instagram.com instagram.com m.instagram.com", "instagr.am www.instagr.am"],
+        ignores: "ig_rid igshid",
+        shapes: &[Shape {
+            canonical: "https://www.instagram.com/p/{id}/",
+            id: SHORTCODE,
+            // A post can be reached below the name of its author as well.
+            spellings: "www.instagram.com/p/{id} www.instagram.com/p/{id}/embed
+                        www.instagram.com/p/{id}/embed/captioned www.instagram.com/*/p/{id}
+                        www.instagram.com/reel/{id} www.instagram.com/reel/{id}/embed
+                        www.instagram.com/reel/{id}/embed/captioned www.instagram.com/*/reel/{id}
+                        www.instagram.com/tv/{id} www.instagram.com/tv/{id}/embed www.instagram.com/*/tv/{id}
+                        www.instagram.com/reels/{id} instagr.am/p/{id} instagr.am/reel/{id} instagr.am/tv/{id}",
+            keeps: "",
+            // `share` is followed by a token of the sharing, which is no shortcode.
+            reserved: "accounts direct explore p reel reels s share stories tv",
+        }],
+    },
+    KnownPlatform {
+        name: "x",
+        domains: &["x.com", "twitter.com"],
+        hosts: &[
+            "x.com www.x.com m.x.com mobile.x.com",
+            "twitter.com www.twitter.com m.twitter.com mobile.twitter.com",
+        ],
+        ignores: "ref_src ref_url",
+        shapes: &[shape(
+            "https://x.com/i/status/{id}",
+            DIGITS,
+            "x.com/*/status/{id} x.com/*/statuses/{id} x.com/statuses/{id} x.com/i/web/status/{id}
+             x.com/*/status/{id}/photo/* x.com/*/status/{id}/video/* x.com/i/videos/tweet/{id}
+             twitter.com/*/status/{id} twitter.com/*/statuses/{id} twitter.com/statuses/{id}
+             twitter.com/i/web/status/{id} twitter.com/*/status/{id}/photo/* twitter.com/*/status/{id}/video/*
+             twitter.com/i/videos/tweet/{id}",
+        )],
+    },
+    KnownPlatform {
+        name: "facebook",
+        domains: &["facebook.com", "fb.com", "fb.watch"],
+        hosts: &[
+            "www.facebook.com facebook.com m.facebook.com mbasic.facebook.com",
+            "fb.watch www.fb.watch",
+        ],
+        ignores: "__tn__ _rdr locale",
+        shapes: &[
+            Shape {
+                canonical: "https://www.facebook.com/watch/?v={id}",
+                id: DIGITS,
+                spellings: "www.facebook.com/watch?v={id} www.facebook.com/watch/live?v={id}
+                            www.facebook.com/video.php?v={id} www.facebook.com/reel/{id}
+                            www.facebook.com/*/videos/{id} www.facebook.com/*/videos/*/{id}",
+                keeps: "",
+                reserved: "groups share watch",
+            },
+            shape("https://fb.watch/{id}/", CODE, "fb.watch/{id}"),
+        ],
+    },
+    KnownPlatform {
+        name: "vimeo",
+        domains: &["vimeo.com"],
+        hosts: &["vimeo.com www.vimeo.com m.vimeo.com"],
+        ignores: "",
+        shapes: &[Shape {
+            canonical: "https://vimeo.com/{id}",
+            id: DIGITS,
+            spellings: "vimeo.com/{id} vimeo.com/{id}/{key} vimeo.com/channels/*/{id} vimeo.com/groups/*/videos/{id}
+                        player.vimeo.com/video/{id}",
+            // The key of an unlisted video. Without it, there is nothing to see.
+            keeps: "h",
+            reserved: "",
+        }],
+    },
+    KnownPlatform {
+        name: "twitch",
+        domains: &["twitch.tv"],
+        hosts: &["www.twitch.tv twitch.tv m.twitch.tv", "clips.twitch.tv"],
+        ignores: "tt_content tt_medium",
+        shapes: &[
+            shape(
+                "https://www.twitch.tv/videos/{id}",
+                DIGITS,
+                "www.twitch.tv/videos/{id} www.twitch.tv/*/v/{id} www.twitch.tv/*/video/{id}
+                 player.twitch.tv/?video={id} player.twitch.tv/?video=v{id}",
+            ),
+            shape(
+                "https://clips.twitch.tv/{id}",
+                SLUG,
+                "clips.twitch.tv/{id} clips.twitch.tv/embed?clip={id} www.twitch.tv/*/clip/{id}
+                 www.twitch.tv/clip/{id}",
+            ),
+        ],
+    },
+    KnownPlatform {
+        name: "bilibili",
+        domains: &["bilibili.com", "b23.tv"],
+        hosts: &["www.bilibili.com bilibili.com m.bilibili.com", "b23.tv www.b23.tv"],
+        ignores: "from_source share_medium share_plat share_session_id share_source share_tag",
+        shapes: &[
+            Shape {
+                canonical: "https://www.bilibili.com/video/BV{id}",
+                id: Form { of: Characters::Alphanumeric, length: (10, 10), except: "" },
+                spellings: "www.bilibili.com/video/BV{id}",
+                // The part of a post that has several.
+                keeps: "p",
+                reserved: "",
+            },
+            Shape {
+                canonical: "https://www.bilibili.com/video/av{id}",
+                id: DIGITS,
+                spellings: "www.bilibili.com/video/av{id}",
+                keeps: "p",
+                reserved: "",
+            },
+            shape("https://b23.tv/{id}", CODE, "b23.tv/{id}"),
+        ],
+    },
+    KnownPlatform {
+        name: "reddit",
+        domains: &["reddit.com", "redd.it"],
+        hosts: &["www.reddit.com reddit.com m.reddit.com", "redd.it www.redd.it"],
+        ignores: "rdt share_id",
+        shapes: &[
+            shape(
+                "https://www.reddit.com/comments/{id}",
+                BASE36,
+                "www.reddit.com/r/*/comments/{id} www.reddit.com/r/*/comments/{id}/* www.reddit.com/comments/{id}
+                 www.reddit.com/user/*/comments/{id} www.reddit.com/user/*/comments/{id}/*
+                 old.reddit.com/r/*/comments/{id} old.reddit.com/r/*/comments/{id}/* redd.it/{id}",
+            ),
+            // The id of a video is another than the id of its post.
+            shape(
+                "https://v.redd.it/{id}",
+                Form { of: Characters::Base36, length: (8, 20), except: "" },
+                "v.redd.it/{id}",
+            ),
+        ],
+    },
+    KnownPlatform {
+        name: "dailymotion",
+        domains: &["dailymotion.com", "dai.ly"],
+        hosts: &["www.dailymotion.com dailymotion.com m.dailymotion.com", "dai.ly www.dai.ly"],
+        ignores: "",
+        shapes: &[shape(
+            "https://www.dailymotion.com/video/x{id}",
+            BASE36,
+            "www.dailymotion.com/video/x{id} www.dailymotion.com/embed/video/x{id} dai.ly/x{id}
+             geo.dailymotion.com/player.html?video=x{id} geo.dailymotion.com/player/*?video=x{id}",
+        )],
+    },
+    KnownPlatform {
+        name: "threads",
+        domains: &["threads.net", "threads.com"],
+        hosts: &["www.threads.com threads.com", "www.threads.net threads.net"],
+        ignores: "xmt",
+        shapes: &[shape(
+            "https://www.threads.com/t/{id}",
+            SHORTCODE,
+            "www.threads.com/@*/post/{id} www.threads.com/t/{id} www.threads.net/@*/post/{id} www.threads.net/t/{id}",
+        )],
+    },
+    KnownPlatform {
+        name: "linkedin",
+        domains: &["linkedin.com"],
+        hosts: &["www.linkedin.com linkedin.com m.linkedin.com"],
+        ignores: "rcm trk trackingId",
+        // Three kinds of ids: one post can have one of each, and two posts the same number in two of them.
+        shapes: &[
+            shape(
+                "https://www.linkedin.com/feed/update/urn:li:activity:{id}",
+                DIGITS,
+                "www.linkedin.com/feed/update/urn:li:activity:{id} www.linkedin.com/posts/*-activity-{id}-*
+                 www.linkedin.com/embed/feed/update/urn:li:activity:{id}",
+            ),
+            shape(
+                "https://www.linkedin.com/feed/update/urn:li:ugcPost:{id}",
+                DIGITS,
+                "www.linkedin.com/feed/update/urn:li:ugcPost:{id} www.linkedin.com/posts/*-ugcPost-{id}-*
+                 www.linkedin.com/embed/feed/update/urn:li:ugcPost:{id}",
+            ),
+            shape(
+                "https://www.linkedin.com/feed/update/urn:li:share:{id}",
+                DIGITS,
+                "www.linkedin.com/feed/update/urn:li:share:{id} www.linkedin.com/posts/*-share-{id}-*
+                 www.linkedin.com/embed/feed/update/urn:li:share:{id}",
+            ),
+        ],
+    },
+];

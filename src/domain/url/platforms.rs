@@ -1,0 +1,99 @@
+//! Platforms: which hosts belong to one, which of them are the same, and which parameters name no post.
+
+use super::known::KNOWN;
+use super::shape::Shape;
+
+/// A platform whose URLs upstream takes together in one request.
+#[derive(Debug)]
+pub(super) struct KnownPlatform {
+    /// As clients see it.
+    pub(super) name: &'static str,
+    /// Every host that is one of these, or lies below one, belongs to the platform.
+    pub(super) domains: &'static [&'static str],
+    /// Hosts that show the same pages, `www.` and mobile ones: the first one stands for the others in its line.
+    pub(super) hosts: &'static [&'static str],
+    /// Parameters that never name a post on this platform, beside those that never do on any.
+    pub(super) ignores: &'static str,
+    pub(super) shapes: &'static [Shape],
+}
+
+impl KnownPlatform {
+    /// The platform that this host belongs to.
+    pub(super) fn of(host: &str) -> Option<&'static Self> {
+        KNOWN.iter().find(|platform| platform.domains.iter().any(|domain| is_under(host, domain)))
+    }
+
+    /// The host that stands for this one.
+    pub(super) fn first_host<'h>(&self, host: &'h str) -> &'h str {
+        let mut same = self.hosts.iter().filter(|hosts| hosts.split(' ').any(|name| name == host));
+        same.next().and_then(|hosts| hosts.split(' ').next()).unwrap_or(host)
+    }
+
+    /// Whether a parameter of this name never names a post.
+    pub(super) fn ignores(&self, parameter: &str) -> bool {
+        self.ignores.split(' ').any(|name| name == parameter)
+    }
+}
+
+/// Whether this host belongs to a platform that is known.
+pub(super) fn is_known_host(host: &str) -> bool {
+    KnownPlatform::of(host).is_some()
+}
+
+/// Whether `host` is `domain` or lies below it; `notyoutube.com` does not lie below `youtube.com`.
+fn is_under(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_belongs_to_the_domain_that_it_lies_below() {
+        for host in ["youtube.com", "www.youtube.com", "studio.youtube.com", "youtu.be"] {
+            assert_eq!(KnownPlatform::of(host).map(|platform| platform.name), Some("youtube"), "{host}");
+            assert!(is_known_host(host), "{host}");
+        }
+        for host in ["notyoutube.com", "youtube.com.evil.example", "com", "", "netflix.com", "youtube"] {
+            assert!(!is_known_host(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn one_host_stands_for_its_mobile_ones() {
+        let youtube = KnownPlatform::of("youtube.com").unwrap();
+        for host in ["www.youtube.com", "youtube.com", "m.youtube.com"] {
+            assert_eq!(youtube.first_host(host), "www.youtube.com");
+        }
+        assert_eq!(youtube.first_host("www.youtu.be"), "youtu.be");
+        assert_eq!(youtube.first_host("studio.youtube.com"), "studio.youtube.com");
+        assert!(youtube.ignores("feature") && youtube.ignores("pp") && !youtube.ignores("list"));
+        assert!(!KnownPlatform::of("vimeo.com").unwrap().ignores("feature"));
+    }
+
+    #[test]
+    fn the_table_contradicts_itself_nowhere() {
+        let mut seen = std::collections::BTreeSet::new();
+        for platform in KNOWN {
+            assert!(seen.insert(platform.name), "{} is there twice", platform.name);
+            for host in platform.hosts.iter().flat_map(|hosts| hosts.split(' ')) {
+                assert!(seen.insert(host), "{host} is there twice");
+                assert_eq!(
+                    KnownPlatform::of(host).map(|platform| platform.name),
+                    Some(platform.name),
+                    "{host}"
+                );
+            }
+            for spelling in platform.shapes.iter().flat_map(|shape| shape.spellings.split_whitespace()) {
+                let host = spelling.split('/').next().unwrap();
+                assert_eq!(platform.first_host(host), host, "{spelling} is never looked at");
+                assert_eq!(
+                    KnownPlatform::of(host).map(|platform| platform.name),
+                    Some(platform.name),
+                    "{host}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Shapes: the spellings under which a platform shows one post, and the form that its ids have.
+//!
+//! Must never take a word for an id: whatever does not fit exactly is no known shape.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+use url::form_urlencoded;
+
+use super::invalid::InvalidUrl;
+use super::parts::Parts;
+
+/// One kind of post, with all its spellings.
+#[derive(Debug)]
+pub(super) struct Shape {
+    /// The canonical form, with `{id}` in it.
+    pub(super) canonical: &'static str,
+    pub(super) id: Form,
+    /// Patterns, cut by white space: the host that stands for its mobile ones, then segments that are literal, `*` for
+    /// any name, or `{id}` with text around it; or the query parameter that holds the id. A `*` beside `{id}` is any
+    /// text. `{key}` is the first of `keeps`.
+    pub(super) spellings: &'static str,
+    /// Query parameters that tell posts with the same id apart, cut by blanks.
+    pub(super) keeps: &'static str,
+    /// Words that are pages of the platform and no names, cut by blanks.
+    pub(super) reserved: &'static str,
+}
+
+/// Which texts are ids.
+#[derive(Debug)]
+pub(super) struct Form {
+    pub(super) of: Characters,
+    /// Least and most characters.
+    pub(super) length: (usize, usize),
+    /// Words of this form that are no ids, cut by blanks.
+    pub(super) except: &'static str,
+}
+
+/// The characters of an id.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Characters {
+    /// `0-9`
+    Digits,
+    /// `0-9a-z`
+    Base36,
+    /// `0-9A-Za-z`
+    Alphanumeric,
+    /// `0-9A-Za-z_-`
+    Base64,
+}
+
+impl Form {
+    fn fits(&self, text: &str) -> bool {
+        let is_of = |c: char| match self.of {
+            Characters::Digits => c.is_ascii_digit(),
+            Characters::Base36 => c.is_ascii_digit() || c.is_ascii_lowercase(),
+            Characters::Alphanumeric => c.is_ascii_alphanumeric(),
+            Characters::Base64 => is_of_a_word(c),
+        };
+        let (least, most) = self.length;
+        (least..=most).contains(&text.len()) && text.chars().all(is_of) && !names(self.except, text)
+    }
+
+    /// Whether the text is an id.
+    ///
+    /// # Errors
+    /// [`InvalidUrl::Trailing`] if it is one with punctuation behind it, which no id holds.
+    fn read(&self, text: &str) -> Result<bool, InvalidUrl> {
+        let id = text.trim_end_matches(|c| !is_of_a_word(c));
+        match text[id.len()..].chars().next() {
+            Some(punctuation) if self.fits(id) => Err(InvalidUrl::Trailing(punctuation)),
+            Some(_) => Ok(false),
+            None => Ok(self.fits(text)),
+        }
+    }
+}
+
+fn is_of_a_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
+}
+
+/// Whether a word is one of a list's.
+fn names(list: &str, word: &str) -> bool {
+    list.split(' ').any(|listed| listed == word)
+}
+
+impl Shape {
+    /// The canonical form of a URL of this shape; none if it has another one. `host` stands for the URL's own.
+    ///
+    /// # Errors
+    /// [`InvalidUrl::Trailing`] if punctuation follows the id.
+    pub(super) fn canonical(&self, host: &str, url: &Parts<'_>) -> Result<Option<String>, InvalidUrl> {
+        let at_host =
+            |spelling: &'static str| spelling.strip_prefix(host).filter(|path| path.starts_with('/'));
+        let mut patterns = self.spellings.split_whitespace().filter_map(at_host).peekable();
+        if patterns.peek().is_none() {
+            return Ok(None);
+        }
+        let Some(segments) = decoded_segments(url.slashless_path()) else { return Ok(None) };
+        for pattern in patterns {
+            let Some((id, key)) = self.found(pattern, &segments, url.query) else { continue };
+            if self.id.read(&id)? {
+                return Ok(self.told_apart(&id, key, url.query));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What stands where the pattern has an id, and where it has a key.
+    fn found<'s>(
+        &self,
+        pattern: &str,
+        segments: &'s [Cow<'_, str>],
+        query: Option<&str>,
+    ) -> Option<(Cow<'s, str>, Option<&'s str>)> {
+        let (path, parameter) =
+            pattern.split_once('?').map_or((pattern, None), |(path, pair)| (path, Some(pair)));
+        let tokens: Vec<&str> = path.split('/').skip(1).filter(|token| !token.is_empty()).collect();
+        if tokens.len() != segments.len() {
+            return None;
+        }
+        let (mut id, mut key) = (None, None);
+        for (token, segment) in tokens.iter().zip(segments) {
+            match *token {
+                "*" => self.is_name(segment).then_some(())?,
+                "{key}" if segment.chars().all(|c| c.is_ascii_alphanumeric()) => key = Some(&**segment),
+                token if token.starts_with('@') => self.is_name(segment.strip_prefix('@')?).then_some(())?,
+                token if token.contains("{id}") => id = Some(Cow::Borrowed(within(token, segment)?)),
+                token => (token == segment).then_some(())?,
+            }
+        }
+        if let Some((name, token)) = parameter.and_then(|pair| pair.split_once('=')) {
+            id = Some(Cow::Owned(within(token, &only_value(query?, name)?)?.to_owned()));
+        }
+        Some((id?, key))
+    }
+
+    fn is_name(&self, segment: &str) -> bool {
+        !segment.is_empty() && !names(self.reserved, segment)
+    }
+
+    /// The canonical form with the parameters that tell posts apart; none if one has two values.
+    fn told_apart(&self, id: &str, key: Option<&str>, query: Option<&str>) -> Option<String> {
+        let mut canonical = self.canonical.replace("{id}", id);
+        let mut key = key;
+        for name in self.keeps.split(' ').filter(|name| !name.is_empty()) {
+            let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+            let written = pairs.filter(|(given, _)| *given == name).map(|(_, value)| value);
+            let mut values: Vec<&str> = written.chain(key.take()).collect();
+            values.dedup();
+            match *values {
+                [] => {}
+                [value] => {
+                    canonical.push(if canonical.contains('?') { '&' } else { '?' });
+                    canonical.push_str(&format!("{name}={value}"));
+                }
+                _ => return None,
+            }
+        }
+        Some(canonical)
+    }
+}
+
+/// The segments of a path without their escapes; none if one holds what only an escape can bring into it.
+fn decoded_segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
+    let decode = |segment| {
+        let decoded = percent_decode_str(segment).decode_utf8().ok()?;
+        (!decoded.contains(['/', '\0'])).then_some(decoded)
+    };
+    path.split('/').skip(1).map(decode).collect()
+}
+
+/// What stands in a text where the token has `{id}`.
+fn within<'t>(token: &str, text: &'t str) -> Option<&'t str> {
+    let (before, after) = token.split_once("{id}")?;
+    let text = match after.strip_suffix('*') {
+        Some(after) => text.rsplit_once(after).filter(|(_, rest)| !rest.is_empty())?.0,
+        None => text.strip_suffix(after)?,
+    };
+    match before.strip_prefix('*') {
+        Some(before) => text.rsplit_once(before).filter(|(rest, _)| !rest.is_empty()).map(|(_, id)| id),
+        None => text.strip_prefix(before),
+    }
+}
+
+/// The value of a parameter, decoded; none if it has two.
+fn only_value(query: &str, name: &str) -> Option<String> {
+    let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(given, _)| given == name);
+    let value = values.next()?.1;
+    values.all(|(_, other)| other == value).then(|| value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape = Shape {
+        canonical: "https://e.com/{id}",
+        id: Form { of: Characters::Digits, length: (2, 3), except: "000 99" },
+        spellings: "e.com/{id} e.com/v/{id}.html e.com/@*/{id} e.com/*/in/{id} e.com/{id}/{key}
+                    e.com/posts/*-post-{id}-* e.com/watch?v={id} other.com/?v=v{id}",
+        keeps: "h p",
+        reserved: "share own",
+    };
+
+    fn read(host: &str, rest: &str) -> Result<Option<String>, InvalidUrl> {
+        SHAPE.canonical(host, &Parts::split(true, rest).expect(rest))
+    }
+
+    #[track_caller]
+    fn assert_is(rest: &str, expected: Option<&str>) {
+        let host = rest.split(['/', '?']).next().unwrap();
+        let expected = expected.map(|id| format!("https://e.com/{id}"));
+        assert_eq!(read(host, rest), Ok(expected), "{rest}");
+    }
+
+    #[test]
+    fn every_spelling_leads_to_the_canonical_form() {
+        for rest in [
+            "e.com/12",
+            "e.com/12/",
+            "e.com/%312",
+            "e.com/v/12.html",
+            "e.com/@ann/12",
+            "e.com/%40ann/12",
+            "e.com/ann/in/12",
+            "e.com/posts/a-b-post-12-x",
+            "e.com/posts/a-post-99-post-12-x_y",
+            "e.com/watch?v=12",
+            "e.com/watch/?v=12",
+            "e.com/watch?v=12&v=%312&a=b",
+            "other.com?v=v12",
+            "other.com/?a&v=v12",
+        ] {
+            assert_is(rest, Some("12"));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_exactly_is_no_known_shape() {
+        for rest in [
+            "e.com",
+            "e.com/1",
+            "e.com/1234",
+            "e.com/1a",
+            "e.com/000",
+            "e.com/99",
+            "e.com//12",
+            "e.com/12//",
+            "e.com/V/12.html",
+            "e.com/v/12.htm",
+            "e.com/v/12",
+            "e.com/@/12",
+            "e.com/ann/12",
+            "e.com/share/in/12",
+            "e.com/own/in/12",
+            "e.com//in/12",
+            "e.com/@share/12",
+            "e.com/a%2Fb/in/12",
+            "e.com/%FF/in/12",
+            "e.com/%00/in/12",
+            "e.com/posts/-post-12-x",
+            "e.com/posts/a-post-12-",
+            "e.com/posts/a-post-12",
+            "e.com/posts/12",
+            "e.com/watch",
+            "e.com/watch?v=12&v=13",
+            "e.com/watch?V=12",
+            "e.com/watch?v=",
+            "e.com/watch/x?v=12",
+            "other.com/?v=12",
+            "other.com/12",
+            "e.com/12/a-b",
+            "e.com/12/a/b",
+        ] {
+            assert_is(rest, None);
+        }
+        assert_eq!(read("com", "com.e/12"), Ok(None));
+        assert_eq!(read("e.co", "e.com/12"), Ok(None));
+        assert_eq!(read("third.com", "third.com/12"), Ok(None));
+    }
+
+    #[test]
+    fn what_tells_posts_apart_is_kept() {
+        for (rest, expected) in [
+            ("e.com/12?h=a", Some("12?h=a")),
+            ("e.com/12/a1", Some("12?h=a1")),
+            ("e.com/12/a1?h=a1", Some("12?h=a1")),
+            ("e.com/12/a1?h=a2", None),
+            ("e.com/12?h=a&h=b", None),
+            ("e.com/12?h=a&h=a", Some("12?h=a")),
+            ("e.com/12?p=2&h=%41&x=1", Some("12?h=%41&p=2")),
+            ("e.com/12/a1?p=2", Some("12?h=a1&p=2")),
+            ("e.com/12?h&p=", Some("12?p=")),
+        ] {
+            assert_is(rest, expected);
+        }
+    }
+
+    #[test]
+    fn an_id_has_the_form_of_its_platform() {
+        let all = "0aZ_-";
+        for (of, fitting) in [
+            (Characters::Digits, "0"),
+            (Characters::Base36, "0a"),
+            (Characters::Alphanumeric, "0aZ"),
+            (Characters::Base64, all),
+        ] {
+            let form = Form { of, length: (1, 9), except: "" };
+            assert!(form.fits(fitting), "{of:?}");
+            for c in all.chars().filter(|c| !fitting.contains(*c)) {
+                assert!(!form.fits(&format!("0{c}")), "{of:?} {c}");
+            }
+            assert!(!form.fits("é") && !form.fits("a.b") && !form.fits(""));
+        }
+    }
+
+    #[test]
+    fn punctuation_behind_an_id_is_refused() {
+        for (rest, punctuation) in [
+            ("e.com/12,", ','),
+            ("e.com/12).", ')'),
+            ("e.com/12!?a", '!'),
+            ("e.com/12%22", '"'),
+            ("e.com/watch?v=12*", '*'),
+            ("e.com/watch?v=12+", ' '),
+        ] {
+            assert_eq!(read("e.com", rest), Err(InvalidUrl::Trailing(punctuation)), "{rest}");
+        }
+        for rest in ["e.com/1,", "e.com/about!", "e.com/12-", "e.com/12_", "e.com/99.", "e.com/1.2"] {
+            assert_is(rest, None);
+        }
+    }
+}
