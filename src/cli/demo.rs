@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -91,7 +92,10 @@ struct Folder(PathBuf);
 impl Folder {
     fn create() -> anyhow::Result<Self> {
         let path = std::env::temp_dir().join(format!("scrapehook-demo-{}", uuid::Uuid::now_v7().simple()));
-        std::fs::create_dir(&path).with_context(|| format!("can't make {}", path.display()))?;
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("can't make {}", path.display()))?;
         Ok(Self(path))
     }
 }

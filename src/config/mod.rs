@@ -20,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
+use crate::domain::file_path;
 use crate::domain::host::is_loopback;
 
 pub use self::live::Live;
@@ -277,10 +278,7 @@ impl Config {
                 )));
             }
         }
-        let path = self.store.path.as_os_str();
-        if path.is_empty() || path == ":memory:" {
-            return fail("store.path: the name of a file is needed; nothing else keeps what it has taken");
-        }
+        file_path::check_settings(&self.store.path, self.backup.folder.as_deref()).map_err(ConfigError)?;
         if self.callback.max_body == 0
             || self.dispatch.max_urls_per_job == 0
             || self.server.max_connections == 0

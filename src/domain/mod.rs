@@ -4,6 +4,7 @@
 
 pub mod callback;
 pub mod event;
+pub mod file_path;
 pub mod host;
 pub mod id;
 pub mod job;

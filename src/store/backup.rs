@@ -5,7 +5,6 @@
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,11 +14,11 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use super::OpenError;
-use super::disk::folder;
 use super::inspect::inspect;
-use super::lock::{InstanceLock, real_path, side_file};
-use super::open::primary_code;
+use super::lock::{Holder, InstanceLock, real_folder, real_path, side_file};
+use super::open::{check_path, primary_code};
 use super::part::Part;
+use crate::domain::file_path::{PathFault, check_file};
 use crate::domain::time::Timestamp;
 
 /// How long another process may hold the file.
@@ -39,9 +38,14 @@ pub enum BackupError {
     /// Another copy of that name is being made.
     #[error("{0} is being written by somebody else")]
     InProgress(PathBuf),
-    /// SQLite takes names in UTF-8.
-    #[error("{0}: the name of a copy has to be in UTF-8")]
-    Name(PathBuf),
+    /// SQLite and the system would not read the path as the same file.
+    #[error("`{}`: {fault}", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
     /// It was given up because it was to stop.
     #[error("stopped before {0} was copied")]
     Stopped(PathBuf),
@@ -102,9 +106,9 @@ pub fn with_causes(error: &dyn Error) -> String {
     words
 }
 
-/// Copies the database at `from`, which may be in use, to the new file `to`.
+/// Copies the database at `from`, which may be in use, to the new file `to`, of mode 0600.
 ///
-/// The copy carries a mark: whoever serves it is told that it is one, and sends nothing until somebody says so.
+/// The copy carries a mark: the service that serves it starts paused and sends nothing until somebody resumes it.
 ///
 /// # Errors
 /// [`BackupError`]: then there is no copy.
@@ -114,8 +118,22 @@ pub async fn backup(
     at: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
-    inspect(from, None).await?;
+    look_at_source(from).await?;
     copy(from, to, &side_file(to, ".part"), at, stop).await
+}
+
+/// Whether there is a whole database of ours to copy.
+async fn look_at_source(from: &Path) -> Result<(), BackupError> {
+    check(from)?;
+    // Under another name the log of what is served is another one: the copy would lack what only the log has.
+    if InstanceLock::holder(from) == Holder::InstanceElsewhere {
+        return Err(OpenError::InUseElsewhere { path: from.to_owned() }.into());
+    }
+    Ok(inspect(from, None).await?)
+}
+
+fn check(path: &Path) -> Result<(), BackupError> {
+    check_file(path).map_err(|fault| BackupError::Path { path: path.to_owned(), fault })
 }
 
 /// Puts a copy at `from` in the place of a database that is lost; whether or not it carries the mark, it does then.
@@ -128,30 +146,24 @@ pub async fn restore(
     at: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
+    check_path(to)?;
     let to = real_path(to);
-    let _lock = InstanceLock::take(&to)?;
+    let lock = InstanceLock::take(&to)?;
+    lock.give_to_owner_of_folder();
     // SQLite would take either for a part of what is restored.
     for left in ["-wal", "-journal"].map(|end| side_file(&to, end)) {
         if fs::symlink_metadata(&left).is_ok() {
             return Err(BackupError::Exists(left));
         }
     }
-    inspect(from, None).await?;
-    copy(from, &to, &side_file(&to, ".part"), at, stop).await?;
-    give_to_owner_of_folder(&to);
-    Ok(())
+    look_at_source(from).await?;
+    let begun = begin(from, &to, &side_file(&to, ".part"), stop).await?;
+    begun.give_to_owner_of_folder();
+    finish(begun, from, &to, at, stop).await
 }
 
-/// What root restores is for the service's user, whose folder it is.
-fn give_to_owner_of_folder(database: &Path) {
-    let Ok(owner) = fs::metadata(folder(database)) else { return };
-    for file in [database.to_owned(), side_file(database, ".lock")] {
-        // Nobody else than root can, and nobody else needs to.
-        let _ = chown(file, Some(owner.uid()), Some(owner.gid()));
-    }
-}
-
-/// Copies a database that this process itself has open, or has looked at; until it is whole, it is at `part`.
+/// Copies a database that this process itself has open, or has looked at, to a new file of mode 0600; until it is whole,
+/// it is at `part`.
 ///
 /// Must never open the file but through SQLite: whoever closes it gives up all locks of the process on it.
 ///
@@ -164,13 +176,41 @@ pub async fn copy(
     at: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
-    let name = part.to_str().ok_or_else(|| BackupError::Name(part.to_owned()))?;
+    let begun = begin(from, to, part, stop).await?;
+    finish(begun, from, to, at, stop).await
+}
+
+/// Makes the part, still empty.
+async fn begin(from: &Path, to: &Path, part: &Path, stop: &CancellationToken) -> Result<Part, BackupError> {
+    for path in [from, to, part] {
+        check(path)?;
+    }
     if stop.is_cancelled() {
         return Err(BackupError::Stopped(from.to_owned()));
     }
-    let (source, target, path) = (from.to_owned(), to.to_owned(), part.to_owned());
-    let part = apart(to, move || begin(&source, &target, &path)).await?;
-    let made = fill(from, name, at, stop).await;
+    let (source, target, part) = (from.to_owned(), to.to_owned(), real_folder(part));
+    let begin = move || {
+        if fs::symlink_metadata(&target).is_ok() {
+            return Err(BackupError::Exists(target));
+        }
+        match fs::metadata(&source) {
+            Err(error) => Err(BackupError::Unreadable { path: source, source: error }),
+            Ok(found) if found.len() == 0 => Err(BackupError::Empty(source)),
+            Ok(_) => Part::begin(&part),
+        }
+    };
+    apart(to, begin).await
+}
+
+/// Fills the part, looks whether it is whole, and gives it its name.
+async fn finish(
+    part: Part,
+    from: &Path,
+    to: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<(), BackupError> {
+    let made = fill(from, part.path(), at, stop).await;
     // It may take seconds until all of it is on the disk, or off it.
     let target = to.to_owned();
     apart(to, move || made.and_then(|()| part.finish(&target))).await
@@ -185,27 +225,19 @@ async fn apart<T: Send + 'static>(
     done.map_err(|panic| BackupError::Unwritable { path: to.to_owned(), source: io::Error::other(panic) })?
 }
 
-fn begin(from: &Path, to: &Path, part: &Path) -> Result<Part, BackupError> {
-    if fs::symlink_metadata(to).is_ok() {
-        return Err(BackupError::Exists(to.to_owned()));
-    }
-    let source =
-        fs::metadata(from).map_err(|source| BackupError::Unreadable { path: from.to_owned(), source })?;
-    if source.len() == 0 {
-        return Err(BackupError::Empty(from.to_owned()));
-    }
-    Part::begin(part, source.permissions().mode() & 0o777)
-}
-
 /// Fills the part, and looks whether it is whole.
-async fn fill(from: &Path, part: &str, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
+async fn fill(from: &Path, part: &Path, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
     let failed = |path: &Path, source: sqlx::Error| match primary_code(&source) {
         // SQLITE_INTERRUPT
         Some(9) => BackupError::Stopped(from.to_owned()),
         _ => BackupError::Sqlite { path: path.to_owned(), source },
     };
-    write(from, part, stop).await.map_err(|error| failed(from, error))?;
-    let part = Path::new(part);
+    // By their absolute paths, which SQLite reads as nothing else.
+    let from = &real_path(from);
+    let name = part
+        .to_str()
+        .ok_or_else(|| BackupError::Path { path: part.to_owned(), fault: PathFault::NotUtf8 })?;
+    write(from, name, stop).await.map_err(|error| failed(from, error))?;
     match mark_and_check(part, at, stop).await.map_err(|error| failed(part, error))? {
         Some(reason) => Err(BackupError::Damaged { path: from.to_owned(), reason }),
         None => Ok(()),

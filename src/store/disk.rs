@@ -1,10 +1,11 @@
 //! The disk under the database: how much room it has, and whether it can be written.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::lock::{real_path, side_file};
+use super::private;
 
 /// Less room than this on the database's disk is worth a word.
 pub const LITTLE_ROOM: u64 = 1024 * 1024 * 1024;
@@ -32,7 +33,7 @@ pub fn free_room(database: &Path) -> Option<u64> {
 pub fn prove_writable(database: &Path) -> io::Result<()> {
     let name = format!(".try-{}", uuid::Uuid::now_v7().simple());
     let path = side_file(&real_path(database), &name);
-    let mut file = OpenOptions::new().create_new(true).write(true).open(&path)?;
+    let mut file = private::create_new(&path)?;
     let written = file.write_all(&PROOF).and_then(|()| file.sync_all());
     let removed = fs::remove_file(&path);
     written.and(removed)

@@ -60,6 +60,7 @@ pub(super) async fn migrate(
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use sqlx::sqlite::SqliteConnectOptions;
     use sqlx::{ConnectOptions, Connection};
@@ -114,6 +115,8 @@ mod tests {
         let copies = copies(folder.path());
         assert_eq!(copies.len(), 2, "{copies:?}");
         for copy in copies {
+            let mode = fs::metadata(&copy).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o600, "it holds the callback secret");
             let expected = [("backup", "1970-01-01T"), ("k", "old")];
             let found = values(&copy).await;
             assert!(

@@ -31,7 +31,19 @@ struct Folder {
 /// Copies that were made here, oldest first, with the times in their names.
 type Copies = Vec<(Timestamp, PathBuf)>;
 
+/// The copies of `database` that are in `folder`, and one that is being made.
+pub fn scheduled_copies(database: &Path, folder: &Path) -> Vec<PathBuf> {
+    let folder = Folder::of(database, folder.to_owned());
+    let copies = folder.copies().unwrap_or_default().into_iter().map(|(_, path)| path);
+    copies.chain([folder.part()]).collect()
+}
+
 impl Folder {
+    fn of(database: &Path, path: PathBuf) -> Self {
+        let stem = database.file_stem().unwrap_or_default().to_string_lossy();
+        Self { path, prefix: format!("{stem}-") }
+    }
+
     /// Works on the folder, which may take long, apart from what answers requests.
     async fn apart<T: Send + 'static>(
         &self,
@@ -105,8 +117,7 @@ impl Backups {
         last: Arc<Live<LastBackup>>,
         stop: CancellationToken,
     ) -> Self {
-        let stem = database.file_stem().unwrap_or_default().to_string_lossy();
-        let folder = Folder { path: folder, prefix: format!("{stem}-") };
+        let folder = Folder::of(&database, folder);
         Self { database, folder, every, keep, last, due: None, stop }
     }
 
@@ -116,7 +127,12 @@ impl Backups {
         if let Some(due) = self.due.filter(|due| *due <= now.after(self.every)) {
             return Ok(due);
         }
-        let copies = self.folder.apart(Folder::copies).await?;
+        let look = |folder: &Folder| {
+            let copies = folder.copies()?;
+            store::warn_of_exposed(copies.iter().map(|(_, path)| path.clone()).chain([folder.part()]));
+            Ok(copies)
+        };
+        let copies = self.folder.apart(look).await?;
         let newest = copies.into_iter().map(|(at, _)| at).rfind(|at| *at <= now);
         self.last.replace(LastBackup { at: newest, ..LastBackup::clone(&self.last.get()) });
         let due = newest.map_or(now, |at| at.after(self.every));
