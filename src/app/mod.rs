@@ -156,6 +156,7 @@ impl App {
             keys: Arc::new(Live::new(Keys::new(&config.auth.api_keys))),
             tokens: Arc::new(Live::new(token_keys(config, &store))),
         };
+        let upstream = upstream.masking(credentials.tokens.clone());
         let stop = CancellationToken::new();
         let budget = Arc::new(Budget::new(config.dispatch.min_interval));
         let callback_urls =

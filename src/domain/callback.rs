@@ -80,8 +80,8 @@ pub struct Callback {
     /// The fact it stated, or null.
     #[schema(required)]
     pub understood: Option<String>,
-    /// The body as it came; bytes that are not UTF-8 are shown as U+FFFD. Null once it was removed, long after the task
-    /// has settled.
+    /// The body as it came, with callback tokens of ours masked as `[token]`; bytes that are not UTF-8 are shown as
+    /// U+FFFD. Null once it was removed, long after the task has settled.
     #[schema(required)]
     pub body: Option<String>,
 }
@@ -100,6 +100,7 @@ pub struct Hint {
     pub last_received_at: Timestamp,
     /// How often it was received.
     pub deliveries: i64,
-    /// The body as it came; bytes that are not UTF-8 are shown as U+FFFD.
+    /// The body as it came, with callback tokens of ours masked as `[token]`; bytes that are not UTF-8 are shown as
+    /// U+FFFD.
     pub body: String,
 }

@@ -8,6 +8,7 @@ pub mod file_path;
 pub mod host;
 pub mod id;
 pub mod job;
+pub mod mask;
 pub mod plan;
 pub mod redact;
 pub mod retry;

@@ -3,6 +3,7 @@
 //! Must never look anything up before the queue, and never answer 200 without a commit, unless it is a challenge
 //! of our own, of which nothing is kept. Answers nothing but 200, 202, 413 and 503: senders give up on other 4xx.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use axum::Json;
@@ -20,7 +21,7 @@ use crate::clock;
 use crate::config::WithoutToken;
 use crate::domain::callback::Meaning;
 use crate::domain::id::TaskId;
-use crate::domain::redact;
+use crate::domain::token::TokenKeys;
 use crate::failpoint::FailPoint;
 use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 use crate::telemetry::{Part, Span};
@@ -107,11 +108,7 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
     }
     FailPoint::CallbackRead.pass();
     let at = clock::now();
-    let mut notice = Notice::parse(&body);
-    // Whoever may read events must not learn a token from a sender that quotes its callback URL.
-    if let (Some(_), Some(words)) = (task, &mut notice.message) {
-        *words = redact::without(words, token, "[token]");
-    }
+    let notice = parse(&context.tokens.get(), &body);
     let meaning =
         Meaning::read(notice.status.as_deref(), notice.video_id.as_deref(), notice.message.as_deref());
     seen.kind = meaning.as_ref().map_or("unknown", |meaning| meaning.kind().as_str());
@@ -129,6 +126,15 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
     context.store.receive_callback(callback).await?;
     FailPoint::CallbackKept.pass();
     Ok(Json(KeptAnswer::CALLBACK).into_response())
+}
+
+/// Reads what a body states. Whoever may read events must not learn a token from a sender that quotes a callback URL,
+/// so tokens are masked before any text in it is cut to its longest length.
+fn parse(tokens: &TokenKeys, body: &[u8]) -> Notice {
+    match tokens.masked(&String::from_utf8_lossy(body)) {
+        Cow::Borrowed(_) => Notice::parse(body),
+        Cow::Owned(masked) => Notice::parse(masked.as_bytes()),
+    }
 }
 
 /// Takes a callback without a token: a hint.

@@ -67,6 +67,7 @@ mod stream;
 mod submitting;
 mod support;
 mod taken_in;
+mod tokens;
 mod traces;
 mod upstream_faults;
 mod waiting;
