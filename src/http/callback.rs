@@ -1,4 +1,4 @@
-//! `POST /callback`: limit, token, tolerant parse, and an answer that leaves after the commit.
+//! `POST /callback`: token, limit, tolerant parse, and an answer that leaves after the commit.
 //!
 //! Must never look anything up before the queue, and never answer 200 without a commit, unless it is a challenge
 //! of our own, of which nothing is kept. Answers nothing but 200, 202, 413 and 503: senders give up on other 4xx.
@@ -7,9 +7,11 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
@@ -46,7 +48,7 @@ impl KeptAnswer {
 /// Takes a callback from upstream.
 ///
 /// With a good token it is a fact, without one a hint.
-#[utoipa::path(post, path = "/callback/{token}", tag = "callbacks", params(("token" = String, Path, description = "What the callback URL ends in.")), request_body(description = "Anything.", content((serde_json::Value = "application/json"))), responses((status = 200, description = "On disk, or heard, where it is a check of our own.", body = KeptAnswer), (status = 202, description = "Kept as a hint.", body = KeptAnswer), (status = 413, description = "Larger than callback.max_body."), (status = 503, description = "Not kept: send it again.")))]
+#[utoipa::path(post, path = "/callback/{token}", tag = "callbacks", params(("token" = String, Path, description = "What the callback URL ends in.")), request_body(description = "Anything.", content((serde_json::Value = "application/json"))), responses((status = 200, description = "On disk, or heard if it is a check of our own.", body = KeptAnswer), (status = 202, description = "Kept as a hint.", body = KeptAnswer), (status = 413, description = "Larger than callback.max_body."), (status = 503, description = "Not kept: send it again after `Retry-After`. Callbacks without a good token are limited to 100 and 1 MiB a second (`too_many_hints`).")))]
 pub(super) async fn receive_callback(
     State(context): State<Context>,
     request: Request,
@@ -87,20 +89,15 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
     let (parts, stream) = request.into_parts();
     // The raw path: a good token needs no decoding, and a path that can't be decoded is still a hint.
     let token = parts.uri.path().strip_prefix("/callback/").unwrap_or_default();
-    let task = context.tokens.get().verify(token);
+    let tokens = context.tokens.get();
+    let task = tokens.verify(token);
     seen.task = task;
-    let limits = &context.limits;
-    let body = body::read(&parts.headers, stream, limits.callback_body, limits.body_timeout).await.map_err(
-        |unread| match unread {
-            Unread::TooLarge => {
-                Problem::new(Code::TooLarge, format!("At most {} bytes are taken.", limits.callback_body))
-            }
-            Unread::Late | Unread::Cut => Problem::new(Code::Incomplete, "Send it again, whole."),
-        },
-    )?;
+    let is_limited =
+        task.is_none() && context.without_token == WithoutToken::Hint && !tokens.is_challenge(token);
+    let body = read(context, &parts.headers, stream, is_limited).await?;
     let body_hash = Sha256::digest(&body).into();
     if task.is_none()
-        && let Some(answer) = context.tokens.get().answer(token, &body_hash)
+        && let Some(answer) = tokens.answer(token, &body_hash)
     {
         seen.kind = "check";
         context.surroundings.callback_check.heard();
@@ -108,7 +105,7 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
     }
     FailPoint::CallbackRead.pass();
     let at = clock::now();
-    let notice = parse(&context.tokens.get(), &body);
+    let notice = if is_limited { parse_hint(&tokens, &body) } else { parse(&tokens, &body) };
     let meaning =
         Meaning::read(notice.status.as_deref(), notice.video_id.as_deref(), notice.message.as_deref());
     seen.kind = meaning.as_ref().map_or("unknown", |meaning| meaning.kind().as_str());
@@ -119,6 +116,11 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
             context.store.accept_callback(callback).await?;
             return Ok(Json(KeptAnswer::CALLBACK).into_response());
         }
+        if !is_limited {
+            // Only what was read shows that it is no fact.
+            let taken = context.hint_limit.begin().take(Instant::now(), body.len() as u64);
+            taken.map_err(|too_many| Problem::too_many_hints(too_many.retry_after))?;
+        }
         context.store.receive_hint(ReceivedHint { at, body, body_hash, upstream_id: notice.task_id }).await?;
         return Ok((StatusCode::ACCEPTED, Json(KeptAnswer::HINT)).into_response());
     };
@@ -126,6 +128,26 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
     context.store.receive_callback(callback).await?;
     FailPoint::CallbackKept.pass();
     Ok(Json(KeptAnswer::CALLBACK).into_response())
+}
+
+/// Reads the body; that of a hint only as far as the limit of hints allows.
+async fn read(
+    context: &Context,
+    headers: &HeaderMap,
+    body: Body,
+    is_limited: bool,
+) -> Result<Bytes, Problem> {
+    let limits = &context.limits;
+    let mut admission = context.hint_limit.begin();
+    let take = |bytes| if is_limited { admission.take(Instant::now(), bytes) } else { Ok(()) };
+    let read = body::read_if(headers, body, limits.callback_body, limits.body_timeout, take).await;
+    read.map_err(|unread| match unread {
+        Unread::TooLarge => {
+            Problem::new(Code::TooLarge, format!("At most {} bytes are taken.", limits.callback_body))
+        }
+        Unread::Late | Unread::Cut => Problem::new(Code::Incomplete, "Send it again, whole."),
+        Unread::Refused(too_many) => Problem::too_many_hints(too_many.retry_after),
+    })
 }
 
 /// Reads what a body states. Whoever may read events must not learn a token from a sender that quotes a callback URL,
@@ -137,8 +159,15 @@ fn parse(tokens: &TokenKeys, body: &[u8]) -> Notice {
     }
 }
 
+/// Reads what a hint names. Nothing else of it is shown, so a long body of a stranger is not searched for tokens.
+fn parse_hint(tokens: &TokenKeys, body: &[u8]) -> Notice {
+    let mut notice = Notice::parse(body);
+    notice.task_id = notice.task_id.map(|id| tokens.masked(&id).into_owned());
+    notice
+}
+
 /// Takes a callback without a token: a hint.
-#[utoipa::path(post, path = "/callback", tag = "callbacks", request_body(description = "Anything.", content((serde_json::Value = "application/json"))), responses((status = 200, description = "On disk; where callback.without_token is `accept`.", body = KeptAnswer), (status = 202, description = "Kept as a hint.", body = KeptAnswer), (status = 413, description = "Larger than callback.max_body."), (status = 503, description = "Not kept: send it again.")))]
+#[utoipa::path(post, path = "/callback", tag = "callbacks", request_body(description = "Anything.", content((serde_json::Value = "application/json"))), responses((status = 200, description = "On disk, if callback.without_token is `accept`.", body = KeptAnswer), (status = 202, description = "Kept as a hint.", body = KeptAnswer), (status = 413, description = "Larger than callback.max_body."), (status = 503, description = "Not kept: send it again after `Retry-After`. Callbacks without a good token are limited to 100 and 1 MiB a second (`too_many_hints`).")))]
 pub(super) async fn receive_hint(context: State<Context>, request: Request) -> Result<Response, Problem> {
     receive_callback(context, request).await
 }

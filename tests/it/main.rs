@@ -34,6 +34,7 @@ mod fuzz;
 mod growth;
 mod growth_memory;
 mod handovers;
+mod hint_limit;
 mod hints;
 mod kill;
 mod kill_matrix;
