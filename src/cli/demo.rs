@@ -204,3 +204,19 @@ async fn follow(client: &Client, base: &str, id: &str) -> anyhow::Result<Value> 
         tokio::time::sleep(LOOK).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_folder_of_the_demo_is_for_its_owner_alone_and_goes_with_it() {
+        let folder = Folder::create().unwrap();
+        let path = folder.0.clone();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o700);
+        drop(folder);
+        assert!(!path.exists());
+    }
+}

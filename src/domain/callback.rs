@@ -21,7 +21,7 @@ pub enum Meaning {
 }
 
 impl Meaning {
-    /// Reads what was said; `None` where nobody knows what it means.
+    /// Reads the statement of a body; `None` if it is unknown.
     ///
     /// Exactly three statuses are facts. `FAILED` beside a video id is about that video alone.
     pub fn read(status: Option<&str>, video_id: Option<&str>, message: Option<&str>) -> Option<Self> {
@@ -55,7 +55,7 @@ impl Meaning {
         }
     }
 
-    /// Why it failed, where it is about a failure.
+    /// The reason of a failure.
     pub const fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Succeeded | Self::VideoIndexed(_) => None,
@@ -86,7 +86,7 @@ pub struct Callback {
     pub body: Option<String>,
 }
 
-/// A callback that came without a good token.
+/// A callback that arrived without a good token.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Hint {
     /// Its number.

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::token::{TOKEN_LENGTH, TokenKeys};
 
-/// What is shown instead of a token.
+/// Stands in the place of a token.
 pub const MASK: &str = "[token]";
 /// How many layers of escapes are looked through.
 const LAYERS: usize = 4;
@@ -48,7 +48,7 @@ impl TokenKeys {
         }
     }
 
-    /// Where tokens are that are written out.
+    /// The places of tokens that are not escaped.
     fn find(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let mut from = 0;
@@ -72,7 +72,7 @@ impl TokenKeys {
         may_be_token(bytes) && std::str::from_utf8(bytes).is_ok_and(|token| self.verify(token).is_some())
     }
 
-    /// Where tokens are once escapes are resolved, layer by layer.
+    /// The places of escaped tokens. Escapes are resolved layer by layer.
     fn find_escaped(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let plain = |(place, byte): (usize, &u8)| Unit { byte: *byte, place: place..place + 1 };
         let mut units: Vec<Unit> = bytes.iter().enumerate().map(plain).collect();
@@ -91,7 +91,7 @@ impl TokenKeys {
     }
 }
 
-/// Where the next run of token characters is, at `from` or after it.
+/// The place of the next run of token characters, at `from` or after it.
 fn next_run(bytes: &[u8], from: usize) -> Option<Range<usize>> {
     let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let start = from + bytes[from..].iter().position(is_of_token)?;
@@ -156,7 +156,7 @@ mod tests {
     use crate::domain::time::Timestamp;
 
     fn token(keys: &TokenKeys) -> String {
-        keys.issue(TaskId::new(Timestamp::from_millis(1_800_000_000_000))).unwrap()
+        keys.issue(TaskId::new(Timestamp::from_millis(7))).unwrap()
     }
 
     /// Every character as a URL escape.
@@ -231,10 +231,15 @@ mod tests {
     #[test]
     fn what_can_not_be_a_token_is_told_without_a_key() {
         let keys = TokenKeys::new(["secret"]);
-        for millis in [0, 1, 1_700_000_000_000, (1 << 48) - 1] {
-            let token = keys.issue(TaskId::new(Timestamp::from_millis(millis))).unwrap();
+        // Ids are version 7 UUIDs, whatever else is in them.
+        for byte in [0, 0x5a, 0xff] {
+            let mut id = [byte; 16];
+            (id[6], id[8]) = (0x70 | byte & 0x0f, 0x80 | byte & 0x3f);
+            let token = keys.issue(TaskId::from_bytes(id)).unwrap();
             assert!(may_be_token(token.as_bytes()), "{token}");
         }
+        let real = TaskId::new(Timestamp::from_millis(7));
+        assert!(may_be_token(keys.issue(real).unwrap().as_bytes()));
         assert!(!may_be_token(&[b'A'; TOKEN_LENGTH]) && !may_be_token(b""));
     }
 }

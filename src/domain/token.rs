@@ -17,9 +17,9 @@ const PROOF: usize = 16;
 pub(super) const TOKEN_LENGTH: usize = 43;
 /// Keeps a token apart from anything else that the same secret proves.
 const TOKEN: &[u8] = b"scrapehook callback token 1";
-/// What stands where a token would, and names no task.
+/// The purpose of a challenge, which stands in the place of a token and names no task.
 const CHALLENGE: &[u8] = b"scrapehook callback check 1";
-/// What answers it.
+/// The purpose of the answer to a challenge.
 const ANSWER: &[u8] = b"scrapehook callback answer 1";
 
 /// Issues tokens with its first secret, and checks them with every one. `Debug` shows none.
@@ -28,7 +28,7 @@ pub struct TokenKeys {
     keys: Vec<Hmac<Sha256>>,
 }
 
-/// Where a callback with this token goes.
+/// The URL to which a callback with this token is sent.
 pub fn callback_url(public_url: &str, token: &str) -> String {
     format!("{}/callback/{token}", public_url.trim_end_matches('/'))
 }
@@ -50,7 +50,7 @@ impl TokenKeys {
         self.signed(TOKEN, token).map(|(_, id)| TaskId::from_bytes(id))
     }
 
-    /// What stands where a token would, looks like one, and names no task. Only one of these secrets answers it.
+    /// A challenge, which looks like a token and names no task. Only the secret that signed it can answer it.
     pub fn challenge(&self, nonce: [u8; 16]) -> Option<String> {
         self.sign(CHALLENGE, &nonce)
     }

@@ -91,7 +91,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// What the headers say; none where it is nothing that is taken here.
+    /// The kind that the headers name; none if it is not accepted here.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let kind =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -125,7 +125,7 @@ pub(super) async fn read_whole(request: Request, limit: usize, deadline: Duratio
     })
 }
 
-/// Does what takes its time, such as to read a body of megabytes, beside the runtime: its threads answer callbacks.
+/// Runs long work, such as reading a body of megabytes, beside the runtime, whose threads answer callbacks.
 pub(super) async fn beside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
@@ -170,7 +170,7 @@ pub(super) fn repeated(object: &[u8], inner: &str) -> BTreeSet<String> {
         let twice = fields.0.iter().filter(|(name, _)| !seen.insert(name));
         pointers.extend(twice.map(|(name, _)| format!("{path}/{}", escape(name))));
     };
-    // What is no object has no names.
+    // Only an object has names.
     let Ok(fields) = serde_json::from_slice(object) else { return pointers };
     look(&fields, "");
     for (_, value) in fields.0.iter().filter(|(name, _)| name == inner) {

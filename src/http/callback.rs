@@ -29,12 +29,12 @@ use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 use crate::telemetry::{Part, Span};
 use crate::upstream::wire::Notice;
 
-/// What became of a body.
+/// How a body was kept.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct KeptAnswer {
     /// `callback`, `hint`, or `nothing` of a check of our own.
     kept: &'static str,
-    /// Proves to who made that check that this service heard it.
+    /// Proves to the sender of a check that this service heard it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     answer: Option<String>,
@@ -48,7 +48,20 @@ impl KeptAnswer {
 /// Takes a callback from upstream.
 ///
 /// With a good token it is a fact, without one a hint.
-#[utoipa::path(post, path = "/callback/{token}", tag = "callbacks", params(("token" = String, Path, description = "What the callback URL ends in.")), request_body(description = "Anything.", content((serde_json::Value = "application/json"))), responses((status = 200, description = "On disk, or heard if it is a check of our own.", body = KeptAnswer), (status = 202, description = "Kept as a hint.", body = KeptAnswer), (status = 413, description = "Larger than callback.max_body."), (status = 503, description = "Not kept: send it again after `Retry-After`. Callbacks without a good token are limited to 100 and 1 MiB a second (`too_many_hints`).")))]
+#[utoipa::path(
+    post,
+    path = "/callback/{token}",
+    tag = "callbacks",
+    params(("token" = String, Path, description = "The end of the callback URL.")),
+    request_body(description = "Anything.", content((serde_json::Value = "application/json"))),
+    responses(
+        (status = 200, description = "On disk, or heard if it is a check of our own.", body = KeptAnswer),
+        (status = 202, description = "Kept as a hint.", body = KeptAnswer),
+        (status = 413, description = "Larger than callback.max_body."),
+        (status = 503, description = "Not kept: send it again after `Retry-After`. Without a good token, at most 100 \
+            callbacks and 1 MiB a second are taken (`too_many_hints`).")
+    )
+)]
 pub(super) async fn receive_callback(
     State(context): State<Context>,
     request: Request,
@@ -78,7 +91,7 @@ pub(super) async fn receive_callback(
     answer
 }
 
-/// What is measured of a callback.
+/// The parts of a callback that are measured.
 struct Seen {
     kind: &'static str,
     /// Whose token it came with.
@@ -117,7 +130,7 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
             return Ok(Json(KeptAnswer::CALLBACK).into_response());
         }
         if !is_limited {
-            // Only what was read shows that it is no fact.
+            // Only its body shows that it is no fact.
             let taken = context.hint_limit.begin().take(Instant::now(), body.len() as u64);
             taken.map_err(|too_many| Problem::too_many_hints(too_many.retry_after))?;
         }
@@ -150,8 +163,8 @@ async fn read(
     })
 }
 
-/// Reads what a body states. Whoever may read events must not learn a token from a sender that quotes a callback URL,
-/// so tokens are masked before any text in it is cut to its longest length.
+/// Reads a body. Holders of a read key must not learn a token from a sender that quotes a callback URL. So tokens are
+/// masked before texts are cut to their longest length, which could leave a part of a token.
 fn parse(tokens: &TokenKeys, body: &[u8]) -> Notice {
     match tokens.masked(&String::from_utf8_lossy(body)) {
         Cow::Borrowed(_) => Notice::parse(body),
@@ -159,7 +172,7 @@ fn parse(tokens: &TokenKeys, body: &[u8]) -> Notice {
     }
 }
 
-/// Reads what a hint names. Nothing else of it is shown, so a long body of a stranger is not searched for tokens.
+/// Reads a hint. Only its `taskId` is shown besides the body, so a stranger's long body is not searched for tokens.
 fn parse_hint(tokens: &TokenKeys, body: &[u8]) -> Notice {
     let mut notice = Notice::parse(body);
     notice.task_id = notice.task_id.map(|id| tokens.masked(&id).into_owned());
@@ -167,7 +180,19 @@ fn parse_hint(tokens: &TokenKeys, body: &[u8]) -> Notice {
 }
 
 /// Takes a callback without a token: a hint.
-#[utoipa::path(post, path = "/callback", tag = "callbacks", request_body(description = "Anything.", content((serde_json::Value = "application/json"))), responses((status = 200, description = "On disk, if callback.without_token is `accept`.", body = KeptAnswer), (status = 202, description = "Kept as a hint.", body = KeptAnswer), (status = 413, description = "Larger than callback.max_body."), (status = 503, description = "Not kept: send it again after `Retry-After`. Callbacks without a good token are limited to 100 and 1 MiB a second (`too_many_hints`).")))]
+#[utoipa::path(
+    post,
+    path = "/callback",
+    tag = "callbacks",
+    request_body(description = "Anything.", content((serde_json::Value = "application/json"))),
+    responses(
+        (status = 200, description = "On disk, if callback.without_token is `accept`.", body = KeptAnswer),
+        (status = 202, description = "Kept as a hint.", body = KeptAnswer),
+        (status = 413, description = "Larger than callback.max_body."),
+        (status = 503, description = "Not kept: send it again after `Retry-After`. At most 100 hints and 1 MiB a \
+            second are taken (`too_many_hints`).")
+    )
+)]
 pub(super) async fn receive_hint(context: State<Context>, request: Request) -> Result<Response, Problem> {
     receive_callback(context, request).await
 }

@@ -21,7 +21,7 @@ use super::part::Part;
 use crate::domain::file_path::{PathFault, check_file};
 use crate::domain::time::Timestamp;
 
-/// How long another process may hold the file.
+/// How long the copy waits for another process that has locked the file.
 const BUSY: Duration = Duration::from_secs(30);
 /// SQLite's steps between two looks whether to stop: a fraction of a millisecond.
 const STOP_STEPS: i32 = 1_000;
@@ -29,7 +29,7 @@ const STOP_STEPS: i32 = 1_000;
 /// Why there is no copy.
 #[derive(Debug, Error)]
 pub enum BackupError {
-    /// What is to be copied is no database of ours, or the one to be restored is in use.
+    /// The source is not one of our databases, or the database to be restored is in use.
     #[error(transparent)]
     Refused(#[from] OpenError),
     /// There is a file of that name.
@@ -49,7 +49,7 @@ pub enum BackupError {
     /// It was given up because it was to stop.
     #[error("stopped before {0} was copied")]
     Stopped(PathBuf),
-    /// What is to be copied can't be read.
+    /// The source can't be read.
     #[error("can't read {path}")]
     Unreadable {
         /// The file in question.
@@ -76,7 +76,7 @@ pub enum BackupError {
         /// What SQLite said.
         source: sqlx::Error,
     },
-    /// What was copied is not whole.
+    /// The copy is not whole.
     #[error("the copy of {path} is damaged ({reason}), and was thrown away: so may the database be")]
     Damaged {
         /// The database file.
@@ -95,7 +95,7 @@ pub struct LastBackup {
     pub failure: Option<(Timestamp, String)>,
 }
 
-/// An error and what lies behind it, on one line.
+/// An error and its causes, on one line.
 pub fn with_causes(error: &dyn Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
@@ -125,7 +125,7 @@ pub async fn backup(
 /// Whether there is a whole database of ours to copy.
 async fn look_at_source(from: &Path) -> Result<(), BackupError> {
     check(from)?;
-    // Under another name the log of what is served is another one: the copy would lack what only the log has.
+    // Each name has a log of its own, so the copy would lack the commits that are in the instance's log only.
     if InstanceLock::holder(from) == Holder::InstanceElsewhere {
         return Err(OpenError::InUseElsewhere { path: from.to_owned() }.into());
     }
@@ -136,10 +136,10 @@ fn check(path: &Path) -> Result<(), BackupError> {
     check_file(path).map_err(|fault| BackupError::Path { path: path.to_owned(), fault })
 }
 
-/// Puts a copy at `from` in the place of a database that is lost; whether or not it carries the mark, it does then.
+/// Puts a copy at `from` in the place of a lost database, and adds the mark of a copy if it is missing.
 ///
 /// # Errors
-/// [`BackupError`]: then nothing has changed. A file at `to`, or its log, is never written over.
+/// [`BackupError`]: then nothing has changed. A file at `to` or its log is never overwritten.
 pub async fn restore(
     from: &Path,
     to: &Path,
@@ -150,7 +150,7 @@ pub async fn restore(
     let to = real_path(to);
     let lock = InstanceLock::take(&to)?;
     lock.give_to_owner_of_folder();
-    // SQLite would take either for a part of what is restored.
+    // SQLite would apply either to the restored database.
     for left in ["-wal", "-journal"].map(|end| side_file(&to, end)) {
         if fs::symlink_metadata(&left).is_ok() {
             return Err(BackupError::Exists(left));
@@ -162,10 +162,10 @@ pub async fn restore(
     finish(begun, from, &to, at, stop).await
 }
 
-/// Copies a database that this process itself has open, or has looked at, to a new file of mode 0600; until it is whole,
-/// it is at `part`.
+/// Copies a database that this process has open, or has inspected, to a new file of mode 0600. The unfinished copy is
+/// at `part`.
 ///
-/// Must never open the file but through SQLite: whoever closes it gives up all locks of the process on it.
+/// Must open the file through SQLite only: closing any other descriptor of it gives up all locks of the process on it.
 ///
 /// # Errors
 /// [`BackupError`]: then there is no copy.
@@ -216,7 +216,7 @@ async fn finish(
     apart(to, move || made.and_then(|()| part.finish(&target))).await
 }
 
-/// Does what may wait for a disk for long apart from what answers requests.
+/// Runs work that may wait long for a disk apart from the threads that answer requests.
 async fn apart<T: Send + 'static>(
     to: &Path,
     work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
@@ -244,7 +244,7 @@ async fn fill(from: &Path, part: &Path, at: Timestamp, stop: &CancellationToken)
     }
 }
 
-/// A connection that gives up what it does when it is to stop.
+/// A connection that interrupts its statement at `stop`.
 async fn connect(
     options: SqliteConnectOptions,
     stop: &CancellationToken,
@@ -257,7 +257,7 @@ async fn connect(
 }
 
 async fn write(from: &Path, to: &str, stop: &CancellationToken) -> Result<(), sqlx::Error> {
-    // Read-only would want to make an index of the log where there is none.
+    // A read-only connection would fail to make the index of the log if there is none.
     let options = SqliteConnectOptions::new().filename(from).busy_timeout(BUSY);
     let mut file = connect(options, stop).await?;
     let copied = sqlx::query("VACUUM INTO ?1").bind(to).execute(&mut file).await;
@@ -265,7 +265,7 @@ async fn write(from: &Path, to: &str, stop: &CancellationToken) -> Result<(), sq
     copied.map(|_| ())
 }
 
-/// Gives what is wrong with the copy.
+/// Marks the copy and checks it; gives the damage that was found.
 async fn mark_and_check(
     copy: &Path,
     at: Timestamp,

@@ -35,7 +35,7 @@ struct Found<'a> {
     is_in_use: bool,
 }
 
-/// What a look found that changed nothing.
+/// The findings of an inspection, which changes nothing.
 #[derive(Clone, Debug)]
 pub struct Inspected {
     /// Bytes of the file and its log.
@@ -46,17 +46,17 @@ pub struct Inspected {
     pub is_checked_whole: bool,
     /// Whether it was written by an older version: the next start changes it.
     pub is_older: bool,
-    /// What it generated for callback tokens.
+    /// The secret that it generated for callback tokens.
     pub callback_secret: Option<SecretString>,
 }
 
-/// Looks at what is at `path` before it is opened; nothing at all is fine.
-/// It must belong to this upstream, if to any one.
+/// Inspects the file at `path` before it is opened. A missing file is fine.
+/// If the file is bound to an upstream, it must be this one.
 pub(super) async fn inspect(path: &Path, upstream: Option<&str>) -> Result<(), OpenError> {
     look_at(path, upstream, false).await.map(|_| ())
 }
 
-/// Looks at the database at `path`, which may be in use; none if there is nothing yet.
+/// Inspects the database at `path`, which may be in use; none if there is no database yet.
 ///
 /// # Errors
 /// [`OpenError`] says why `serve` could not use it.

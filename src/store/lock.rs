@@ -41,7 +41,10 @@ pub(super) enum Holder {
 }
 
 impl InstanceLock {
-    /// Takes the lock of the database at `path`, or says who is in the way.
+    /// Takes the lock of the database at `path`.
+    ///
+    /// # Errors
+    /// [`OpenError`] says why it cannot be taken, and by whom it is held.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         // By any name: a symbolic link to the file must not lead past its lock.
         let path = real_path(path);
@@ -71,7 +74,7 @@ impl InstanceLock {
 
     /// Makes the database, empty and for its owner alone, if there is none.
     ///
-    /// SQLite would make it for everybody whom the umask lets in, and gives its log the mode of the database.
+    /// SQLite would make it as the umask says, and gives its log the mode of the database.
     pub(super) fn make_database(&mut self) -> Result<(), OpenError> {
         match private::create_new(&self.path) {
             Ok(database) => self.hold(database),
@@ -113,8 +116,8 @@ impl InstanceLock {
             tracing::warn!(
                 path = %self.path.display(),
                 names,
-                "the database has several names (hard links), and each has a log of its own: always start the service by \
-                 the same name, and remove the others"
+                "the database has several names (hard links), and each has a log of its own: always start the service \
+                 by the same name, and remove the others"
             );
         }
         self._database = Some(database);
@@ -137,7 +140,8 @@ impl InstanceLock {
             return Holder::Instance;
         }
         match is_locked(&path) {
-            // With one name there is no other one; what is in the way is then SQLite, where it has the same locks.
+            // A file with one name has no instance elsewhere. The lock is then one of SQLite's, on a file system that
+            // has one kind of locks only.
             Some((true, 2..)) => Holder::InstanceElsewhere,
             _ => Holder::Nobody,
         }

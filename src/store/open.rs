@@ -154,7 +154,7 @@ pub(super) struct Opened {
     pub(super) callback_secret: String,
 }
 
-/// Refuses a path that SQLite would not read as the system does. Every way to a database passes here.
+/// Refuses a path that SQLite and the system would not read as the same file.
 pub(super) fn check_path(path: &Path) -> Result<(), OpenError> {
     check_file(path).map_err(|fault| OpenError::Path { path: path.to_owned(), fault })
 }
@@ -191,7 +191,7 @@ pub(super) async fn open(
             Ok(Opened { writer, readers, worker_readers, callback_secret })
         }
         Err(error) => {
-            // Before the lock ends: whoever takes it then must not meet SQLite's own locks without their owner.
+            // Before the instance lock ends: its descriptor takes SQLite's locks with it when it is closed.
             let _ = writer.close().await;
             Err(error)
         }
@@ -225,7 +225,7 @@ async fn prepare(
         restore(writer, now).await.map_err(sqlite)?;
     }
     let callback_secret = remembered_secret(writer, path).await?;
-    // From here on the file itself says whose it is, and what its tokens are made with, whatever becomes of its log.
+    // From now on the file itself names its upstream and its secret, even if its log is lost.
     sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut *writer).await.map_err(sqlite)?;
     Ok(callback_secret)
 }

@@ -1,4 +1,4 @@
-//! A copy that is not whole yet: a file under a name of its own, which gets the name that was asked for at the end.
+//! An unfinished copy: a file with a temporary name, which gets its final name at the end.
 //!
 //! Must never be taken for a copy, and never write over another file.
 
@@ -19,13 +19,13 @@ pub(super) struct Part {
     path: PathBuf,
     /// The part itself. Must not be closed while SQLite has it open.
     file: File,
-    /// Locked. Not the part itself: on a network's disk that lock would be one against SQLite.
+    /// Locked. The part itself is not: on a network file system that lock would shut SQLite out.
     lock: PathBuf,
     _locked: File,
 }
 
 impl Part {
-    /// An empty file at `path`; what a copy that was killed left there is thrown away.
+    /// Makes an empty file at `path`, and removes the leftovers of a copy that was killed.
     ///
     /// It will hold the callback secret, so it is for its owner alone, whoever may read the database.
     pub(super) fn begin(path: &Path) -> Result<Self, BackupError> {
@@ -38,7 +38,7 @@ impl Part {
             Err(TryLockError::WouldBlock) => return Err(BackupError::InProgress(path.to_owned())),
             Err(TryLockError::Error(source)) => return Err(unwritable(source)),
         }
-        // Whoever held the lock a moment ago may have taken the file away.
+        // The previous holder of the lock may have removed the file meanwhile.
         let ours = identity(&locked.metadata().map_err(unwritable)?);
         if fs::symlink_metadata(&lock).map(|file| identity(&file)).ok() != Some(ours) {
             return Err(BackupError::InProgress(path.to_owned()));
@@ -63,7 +63,7 @@ impl Part {
         private::give_to_owner_of_folder(&self.file, &self.path);
     }
 
-    /// Puts what was written on the disk, and gives it its name.
+    /// Syncs the part to the disk and gives it its final name.
     pub(super) fn finish(self, to: &Path) -> Result<(), BackupError> {
         let unwritable = |source| BackupError::Unwritable { path: to.to_owned(), source };
         self.file.sync_all().map_err(unwritable)?;
@@ -73,7 +73,7 @@ impl Part {
                 "another file has taken the place of the unfinished copy",
             )));
         }
-        // Unlike a rename, a link does not write over what has come meanwhile; but not every disk has links.
+        // Unlike a rename, a link does not overwrite a file that has appeared meanwhile. Not every disk has links.
         fs::hard_link(&self.path, to)
             .or_else(|error| match error.kind() {
                 io::ErrorKind::AlreadyExists => Err(error),
@@ -92,7 +92,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Under the lock: nobody else's is removed.
+        // The lock is still held, so this is our own part.
         let _ = remove(&self.path);
         let _ = remove(&self.lock);
     }

@@ -17,7 +17,7 @@ use super::lock::real_path;
 
 /// For the owner alone.
 const MODE: u32 = 0o600;
-/// What lets anybody else in.
+/// The permissions of everybody but the owner.
 const OTHERS: u32 = 0o077;
 /// Without it, opening a FIFO waits for its other end.
 const OPEN_FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
@@ -100,8 +100,8 @@ pub(super) fn identity(found: &fs::Metadata) -> (u64, u64) {
 
 /// Gives a file that this call has made to the owner of its folder: what root restores is for the service's user.
 ///
-/// Goes by descriptors alone, so a name that is replaced meanwhile changes nothing. Nobody but root can give files away,
-/// and nobody else needs to: that it fails for them is no error.
+/// Goes by descriptors alone, so a name that is replaced meanwhile changes nothing. Only root can give files away, and
+/// nobody else needs to, so a failure is no error.
 pub(super) fn give_to_owner_of_folder(made: &File, path: &Path) {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

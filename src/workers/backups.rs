@@ -20,7 +20,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(300);
 /// How the names of copies end.
 const SUFFIX: &str = ".db";
 
-/// Where copies are, and which of the files there are copies of this database.
+/// The folder of copies, and the names of the copies of this database in it.
 #[derive(Clone, Debug)]
 struct Folder {
     path: PathBuf,
@@ -44,7 +44,7 @@ impl Folder {
         Self { path, prefix: format!("{stem}-") }
     }
 
-    /// Works on the folder, which may take long, apart from what answers requests.
+    /// Works on the folder apart from the threads that answer requests: it may take long.
     async fn apart<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
@@ -88,7 +88,7 @@ impl Folder {
         self.path.join(format!("{}{}{SUFFIX}", self.prefix, time.stamp()))
     }
 
-    /// What is not whole yet has one name: however often it is killed, one is left at most.
+    /// The unfinished copy always has the same name, so kills leave one at most.
     fn part(&self) -> PathBuf {
         self.path.join(format!("{}next.part", self.prefix))
     }
@@ -146,7 +146,7 @@ impl Backups {
         let keep = self.keep;
         match self.folder.apart(move |folder| folder.keep_newest(keep, now)).await {
             Ok(kept) => tracing::info!(copy = %copy.display(), kept, "the database was copied"),
-            // The copy counts all the same: to make it anew each time would fill the disk.
+            // The copy counts all the same: making it again each time would fill the disk.
             Err(error) => tracing::warn!(
                 error = store::with_causes(&error),
                 copy = %copy.display(),

@@ -92,10 +92,8 @@ pub(super) fn permissions(config: &Config) -> Check {
     let remedies = exposed.iter().map(Exposed::remedy).collect::<Vec<_>>().join("; ");
     Check::failed(
         PERMISSIONS,
-        format!("other users of this machine can read or write the database or what belongs to it: {seen}"),
-        format!(
-            "Run `{remedies}`. Who could read the callback secret can forge callbacks: change callback.secret."
-        ),
+        format!("other users of this machine can read or write files of the database: {seen}"),
+        format!("Run `{remedies}`. If others may have read the callback secret, change callback.secret."),
     )
 }
 
