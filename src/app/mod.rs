@@ -18,7 +18,7 @@ use crate::clock;
 use crate::config::{Config, ConfigError, Live, WithoutToken};
 use crate::http::{self, ConnectionLimits, Credentials, Keys, Surroundings};
 use crate::reach::{self, Reach, Standing};
-use crate::store::{OpenError, Policy, Store};
+use crate::store::{self, OpenError, Policy, Store};
 use crate::telemetry::{Metrics, Traces, TracesError};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, ClientError, Upstream};
@@ -146,6 +146,7 @@ impl App {
         };
         let (store, writer) =
             Store::open(&config.store.path, base, accept_upstream_change, policy, clock::now()).await?;
+        store::warn_of_exposed(store::files_of(&config.store.path));
         let writer = tokio::spawn(writer.measured_by(metrics.clone()).run());
         let last_event = store.last_seq().await?;
         store.close_open_submits(clock::now()).await?;
@@ -155,6 +156,7 @@ impl App {
             keys: Arc::new(Live::new(Keys::new(&config.auth.api_keys))),
             tokens: Arc::new(Live::new(token_keys(config, &store))),
         };
+        let upstream = upstream.masking(credentials.tokens.clone());
         let stop = CancellationToken::new();
         let budget = Arc::new(Budget::new(config.dispatch.min_interval));
         let callback_urls =

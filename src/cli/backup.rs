@@ -1,7 +1,7 @@
 //! `backup` and `restore`: a whole, verified copy of the database, and a lost database from a copy.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -9,7 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
+use crate::domain::file_path::check_file;
 use crate::store;
 
 /// Arguments of `backup`.
@@ -58,11 +59,17 @@ fn on_signal() -> std::io::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// Copies the database, also while it is served.
+/// Refuses an argument that SQLite would not read as the system does.
+fn check_argument(file: &Path) -> Result<(), ConfigError> {
+    check_file(file).map_err(|fault| ConfigError::new(format!("FILE: `{}`: {fault}", file.display())))
+}
+
+/// Copies the database, even while it is served.
 ///
 /// # Errors
-/// There is no copy then.
+/// Then there is no copy.
 pub async fn back_up(args: Backup) -> anyhow::Result<()> {
+    check_argument(&args.file)?;
     let path = Config::load(args.config.as_deref())?.store.path;
     store::backup(&path, &args.file, clock::now(), &on_signal()?).await?;
     let bytes = std::fs::metadata(&args.file).context("the copy is gone")?.len();
@@ -75,6 +82,7 @@ pub async fn back_up(args: Backup) -> anyhow::Result<()> {
 /// # Errors
 /// Nothing has changed then.
 pub async fn restore(args: Restore) -> anyhow::Result<()> {
+    check_argument(&args.file)?;
     let path = Config::load(args.config.as_deref())?.store.path;
     store::restore(&args.file, &path, clock::now(), &on_signal()?).await?;
     writeln!(

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -91,7 +92,10 @@ struct Folder(PathBuf);
 impl Folder {
     fn create() -> anyhow::Result<Self> {
         let path = std::env::temp_dir().join(format!("scrapehook-demo-{}", uuid::Uuid::now_v7().simple()));
-        std::fs::create_dir(&path).with_context(|| format!("can't make {}", path.display()))?;
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("can't make {}", path.display()))?;
         Ok(Self(path))
     }
 }
@@ -198,5 +202,21 @@ async fn follow(client: &Client, base: &str, id: &str) -> anyhow::Result<Value> 
             return Ok(job);
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_folder_of_the_demo_is_for_its_owner_alone_and_goes_with_it() {
+        let folder = Folder::create().unwrap();
+        let path = folder.0.clone();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o700);
+        drop(folder);
+        assert!(!path.exists());
     }
 }

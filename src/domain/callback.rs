@@ -21,7 +21,7 @@ pub enum Meaning {
 }
 
 impl Meaning {
-    /// Reads what was said; `None` where nobody knows what it means.
+    /// Reads the statement of a body; `None` if it is unknown.
     ///
     /// Exactly three statuses are facts. `FAILED` beside a video id is about that video alone.
     pub fn read(status: Option<&str>, video_id: Option<&str>, message: Option<&str>) -> Option<Self> {
@@ -55,7 +55,7 @@ impl Meaning {
         }
     }
 
-    /// Why it failed, where it is about a failure.
+    /// The reason of a failure.
     pub const fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Succeeded | Self::VideoIndexed(_) => None,
@@ -80,13 +80,13 @@ pub struct Callback {
     /// The fact it stated, or null.
     #[schema(required)]
     pub understood: Option<String>,
-    /// The body as it came; bytes that are not UTF-8 are shown as U+FFFD. Null once it was removed, long after the task
-    /// has settled.
+    /// The body as it came, with callback tokens of ours masked as `[token]`; bytes that are not UTF-8 are shown as
+    /// U+FFFD. Null once it was removed, long after the task has settled.
     #[schema(required)]
     pub body: Option<String>,
 }
 
-/// A callback that came without a good token.
+/// A callback that arrived without a good token.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Hint {
     /// Its number.
@@ -100,6 +100,7 @@ pub struct Hint {
     pub last_received_at: Timestamp,
     /// How often it was received.
     pub deliveries: i64,
-    /// The body as it came; bytes that are not UTF-8 are shown as U+FFFD.
+    /// The body as it came, with callback tokens of ours masked as `[token]`; bytes that are not UTF-8 are shown as
+    /// U+FFFD.
     pub body: String,
 }

@@ -4,9 +4,11 @@
 
 pub mod callback;
 pub mod event;
+pub mod file_path;
 pub mod host;
 pub mod id;
 pub mod job;
+pub mod mask;
 pub mod plan;
 pub mod redact;
 pub mod retry;

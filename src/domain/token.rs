@@ -1,6 +1,6 @@
 //! Callback tokens: a task's id and a proof that we issued it. Checked without the database.
 //!
-//! The same secrets make the challenges with which a service looks whether its public URL leads to it.
+//! The same secrets make the challenges with which a service checks that its public URL leads to it.
 
 use std::fmt;
 
@@ -13,11 +13,13 @@ use super::id::TaskId;
 
 /// Bytes of the proof: 128 bits can't be guessed, and keep the URL short.
 const PROOF: usize = 16;
+/// Characters of a token: the id and the proof in base64url.
+pub(super) const TOKEN_LENGTH: usize = 43;
 /// Keeps a token apart from anything else that the same secret proves.
 const TOKEN: &[u8] = b"scrapehook callback token 1";
-/// What stands where a token would, and names no task.
+/// The purpose of a challenge, which stands in the place of a token and names no task.
 const CHALLENGE: &[u8] = b"scrapehook callback check 1";
-/// What answers it.
+/// The purpose of the answer to a challenge.
 const ANSWER: &[u8] = b"scrapehook callback answer 1";
 
 /// Issues tokens with its first secret, and checks them with every one. `Debug` shows none.
@@ -26,7 +28,7 @@ pub struct TokenKeys {
     keys: Vec<Hmac<Sha256>>,
 }
 
-/// Where a callback with this token goes.
+/// The URL to which a callback with this token is sent.
 pub fn callback_url(public_url: &str, token: &str) -> String {
     format!("{}/callback/{token}", public_url.trim_end_matches('/'))
 }
@@ -43,14 +45,19 @@ impl TokenKeys {
         self.sign(TOKEN, task.as_bytes())
     }
 
-    /// The task that a token names; `None` where we did not issue it. Takes the same time for every proof.
+    /// The task that a token names; `None` if we did not issue it. Takes the same time for every proof.
     pub fn verify(&self, token: &str) -> Option<TaskId> {
         self.signed(TOKEN, token).map(|(_, id)| TaskId::from_bytes(id))
     }
 
-    /// What stands where a token would, looks like one, and names no task. Only one of these secrets answers it.
+    /// A challenge, which looks like a token and names no task. Only the secret that signed it can answer it.
     pub fn challenge(&self, nonce: [u8; 16]) -> Option<String> {
         self.sign(CHALLENGE, &nonce)
+    }
+
+    /// Whether this is a challenge of ours.
+    pub fn is_challenge(&self, token: &str) -> bool {
+        self.signed(CHALLENGE, token).is_some()
     }
 
     /// Proves that a challenge was heard, and with which body; `None` where the token is no challenge of ours.
@@ -97,7 +104,7 @@ mod tests {
         let keys = TokenKeys::new(["secret"]);
         let task = TaskId::new(Timestamp::from_millis(7));
         let token = keys.issue(task).unwrap();
-        assert_eq!(token.len(), 43);
+        assert_eq!(token.len(), TOKEN_LENGTH);
         assert_eq!(keys.verify(&token), Some(task));
     }
 
@@ -145,6 +152,10 @@ mod tests {
         let task = TaskId::new(Timestamp::from_millis(7));
         assert_eq!(keys.verify(&keys.challenge(*task.as_bytes()).unwrap()), None);
         assert_eq!(keys.answer(&keys.issue(task).unwrap(), &[0; 32]), None);
+        assert!(
+            keys.is_challenge(&keys.challenge([7; 16]).unwrap())
+                && !keys.is_challenge(&keys.issue(task).unwrap())
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::{Code, Problem};
+use super::hint_limit::TooMany;
 
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(super) enum Unread {
     Late,
     /// Cut off by the client.
     Cut,
+    /// One hint too many.
+    Refused(TooMany),
 }
 
 /// Reads a body of at most `limit` bytes within `deadline`; one that is declared larger is not read at all.
@@ -32,25 +35,50 @@ pub(super) async fn read(
     limit: usize,
     deadline: Duration,
 ) -> Result<Bytes, Unread> {
+    read_if(headers, body, limit, deadline, |_| Ok(())).await
+}
+
+/// Like [`read`], if `take` takes its bytes: all at once before they are read if the client says how many there are,
+/// else as they arrive. What is refused is read and thrown away, so that the client hears the answer and can keep its
+/// connection.
+pub(super) async fn read_if(
+    headers: &HeaderMap,
+    mut body: Body,
+    limit: usize,
+    deadline: Duration,
+    mut take: impl FnMut(u64) -> Result<(), TooMany>,
+) -> Result<Bytes, Unread> {
     let declared =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|declared| declared > limit as u64) {
         return Err(Unread::TooLarge);
     }
-    tokio::time::timeout(deadline, collect(body, limit)).await.unwrap_or(Err(Unread::Late))
-}
-
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Unread> {
-    let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Unread::Cut)?;
-        let Ok(data) = frame.into_data() else { continue };
-        if whole.len() + data.len() > limit {
-            return Err(Unread::TooLarge);
+    let read = async {
+        let mut refused = take(declared.unwrap_or_default()).err();
+        if let (Some(too_many), true) = (refused, headers.contains_key(header::EXPECT)) {
+            // The client has not sent anything yet, and asks whether it should.
+            return Err(Unread::Refused(too_many));
         }
-        whole.extend_from_slice(&data);
-    }
-    Ok(whole.freeze())
+        let (mut whole, mut length) = (BytesMut::new(), 0);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Unread::Cut)?;
+            let Ok(data) = frame.into_data() else { continue };
+            length += data.len();
+            if length > limit {
+                return Err(Unread::TooLarge);
+            }
+            if declared.is_none() && refused.is_none() {
+                refused = take(data.len() as u64).err();
+            }
+            if refused.is_none() {
+                whole.extend_from_slice(&data);
+            } else {
+                whole = BytesMut::new();
+            }
+        }
+        refused.map_or_else(|| Ok(whole.freeze()), |too_many| Err(Unread::Refused(too_many)))
+    };
+    tokio::time::timeout(deadline, read).await.unwrap_or(Err(Unread::Late))
 }
 
 /// What a client says its body is.
@@ -63,7 +91,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// What the headers say; none where it is nothing that is taken here.
+    /// The kind that the headers name; none if it is not accepted here.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let kind =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -93,10 +121,11 @@ pub(super) async fn read_whole(request: Request, limit: usize, deadline: Duratio
         Unread::TooLarge => Problem::new(Code::TooLarge, format!("At most {limit} bytes are taken.")),
         Unread::Late => Problem::new(Code::Timeout, "The body did not arrive in time."),
         Unread::Cut => Problem::new(Code::BadRequest, "The body did not arrive whole."),
+        Unread::Refused(too_many) => Problem::too_many_hints(too_many.retry_after),
     })
 }
 
-/// Does what takes its time, such as to read a body of megabytes, beside the runtime: its threads answer callbacks.
+/// Runs long work, such as reading a body of megabytes, beside the runtime, whose threads answer callbacks.
 pub(super) async fn beside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
@@ -141,7 +170,7 @@ pub(super) fn repeated(object: &[u8], inner: &str) -> BTreeSet<String> {
         let twice = fields.0.iter().filter(|(name, _)| !seen.insert(name));
         pointers.extend(twice.map(|(name, _)| format!("{path}/{}", escape(name))));
     };
-    // What is no object has no names.
+    // Only an object has names.
     let Ok(fields) = serde_json::from_slice(object) else { return pointers };
     look(&fields, "");
     for (_, value) in fields.0.iter().filter(|(name, _)| name == inner) {

@@ -1,14 +1,17 @@
-//! `POST /callback`: limit, token, tolerant parse, and an answer that leaves after the commit.
+//! `POST /callback`: token, limit, tolerant parse, and an answer that leaves after the commit.
 //!
 //! Must never look anything up before the queue, and never answer 200 without a commit, unless it is a challenge
 //! of our own, of which nothing is kept. Answers nothing but 200, 202, 413 and 503: senders give up on other 4xx.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
@@ -20,18 +23,18 @@ use crate::clock;
 use crate::config::WithoutToken;
 use crate::domain::callback::Meaning;
 use crate::domain::id::TaskId;
-use crate::domain::redact;
+use crate::domain::token::TokenKeys;
 use crate::failpoint::FailPoint;
 use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 use crate::telemetry::{Part, Span};
 use crate::upstream::wire::Notice;
 
-/// What became of a body.
+/// How a body was kept.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct KeptAnswer {
     /// `callback`, `hint`, or `nothing` of a check of our own.
     kept: &'static str,
-    /// Proves to who made that check that this service heard it.
+    /// Proves to the sender of a check that this service heard it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     answer: Option<String>,
@@ -45,7 +48,20 @@ impl KeptAnswer {
 /// Takes a callback from upstream.
 ///
 /// With a good token it is a fact, without one a hint.
-#[utoipa::path(post, path = "/callback/{token}", tag = "callbacks", params(("token" = String, Path, description = "What the callback URL ends in.")), request_body(description = "Anything.", content((serde_json::Value = "application/json"))), responses((status = 200, description = "On disk, or heard, where it is a check of our own.", body = KeptAnswer), (status = 202, description = "Kept as a hint.", body = KeptAnswer), (status = 413, description = "Larger than callback.max_body."), (status = 503, description = "Not kept: send it again.")))]
+#[utoipa::path(
+    post,
+    path = "/callback/{token}",
+    tag = "callbacks",
+    params(("token" = String, Path, description = "The end of the callback URL.")),
+    request_body(description = "Anything.", content((serde_json::Value = "application/json"))),
+    responses(
+        (status = 200, description = "On disk, or heard if it is a check of our own.", body = KeptAnswer),
+        (status = 202, description = "Kept as a hint.", body = KeptAnswer),
+        (status = 413, description = "Larger than callback.max_body."),
+        (status = 503, description = "Not kept: send it again after `Retry-After`. Without a good token, at most 100 \
+            callbacks and 1 MiB a second are taken (`too_many_hints`).")
+    )
+)]
 pub(super) async fn receive_callback(
     State(context): State<Context>,
     request: Request,
@@ -75,7 +91,7 @@ pub(super) async fn receive_callback(
     answer
 }
 
-/// What is measured of a callback.
+/// The parts of a callback that are measured.
 struct Seen {
     kind: &'static str,
     /// Whose token it came with.
@@ -86,20 +102,15 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
     let (parts, stream) = request.into_parts();
     // The raw path: a good token needs no decoding, and a path that can't be decoded is still a hint.
     let token = parts.uri.path().strip_prefix("/callback/").unwrap_or_default();
-    let task = context.tokens.get().verify(token);
+    let tokens = context.tokens.get();
+    let task = tokens.verify(token);
     seen.task = task;
-    let limits = &context.limits;
-    let body = body::read(&parts.headers, stream, limits.callback_body, limits.body_timeout).await.map_err(
-        |unread| match unread {
-            Unread::TooLarge => {
-                Problem::new(Code::TooLarge, format!("At most {} bytes are taken.", limits.callback_body))
-            }
-            Unread::Late | Unread::Cut => Problem::new(Code::Incomplete, "Send it again, whole."),
-        },
-    )?;
+    let is_limited =
+        task.is_none() && context.without_token == WithoutToken::Hint && !tokens.is_challenge(token);
+    let body = read(context, &parts.headers, stream, is_limited).await?;
     let body_hash = Sha256::digest(&body).into();
     if task.is_none()
-        && let Some(answer) = context.tokens.get().answer(token, &body_hash)
+        && let Some(answer) = tokens.answer(token, &body_hash)
     {
         seen.kind = "check";
         context.surroundings.callback_check.heard();
@@ -107,11 +118,7 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
     }
     FailPoint::CallbackRead.pass();
     let at = clock::now();
-    let mut notice = Notice::parse(&body);
-    // Whoever may read events must not learn a token from a sender that quotes its callback URL.
-    if let (Some(_), Some(words)) = (task, &mut notice.message) {
-        *words = redact::without(words, token, "[token]");
-    }
+    let notice = if is_limited { parse_hint(&tokens, &body) } else { parse(&tokens, &body) };
     let meaning =
         Meaning::read(notice.status.as_deref(), notice.video_id.as_deref(), notice.message.as_deref());
     seen.kind = meaning.as_ref().map_or("unknown", |meaning| meaning.kind().as_str());
@@ -122,6 +129,11 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
             context.store.accept_callback(callback).await?;
             return Ok(Json(KeptAnswer::CALLBACK).into_response());
         }
+        if !is_limited {
+            // Only its body shows that it is no fact.
+            let taken = context.hint_limit.begin().take(Instant::now(), body.len() as u64);
+            taken.map_err(|too_many| Problem::too_many_hints(too_many.retry_after))?;
+        }
         context.store.receive_hint(ReceivedHint { at, body, body_hash, upstream_id: notice.task_id }).await?;
         return Ok((StatusCode::ACCEPTED, Json(KeptAnswer::HINT)).into_response());
     };
@@ -131,8 +143,56 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
     Ok(Json(KeptAnswer::CALLBACK).into_response())
 }
 
+/// Reads the body; that of a hint only as far as the limit of hints allows.
+async fn read(
+    context: &Context,
+    headers: &HeaderMap,
+    body: Body,
+    is_limited: bool,
+) -> Result<Bytes, Problem> {
+    let limits = &context.limits;
+    let mut admission = context.hint_limit.begin();
+    let take = |bytes| if is_limited { admission.take(Instant::now(), bytes) } else { Ok(()) };
+    let read = body::read_if(headers, body, limits.callback_body, limits.body_timeout, take).await;
+    read.map_err(|unread| match unread {
+        Unread::TooLarge => {
+            Problem::new(Code::TooLarge, format!("At most {} bytes are taken.", limits.callback_body))
+        }
+        Unread::Late | Unread::Cut => Problem::new(Code::Incomplete, "Send it again, whole."),
+        Unread::Refused(too_many) => Problem::too_many_hints(too_many.retry_after),
+    })
+}
+
+/// Reads a body. Holders of a read key must not learn a token from a sender that quotes a callback URL. So tokens are
+/// masked before texts are cut to their longest length, which could leave a part of a token.
+fn parse(tokens: &TokenKeys, body: &[u8]) -> Notice {
+    match tokens.masked(&String::from_utf8_lossy(body)) {
+        Cow::Borrowed(_) => Notice::parse(body),
+        Cow::Owned(masked) => Notice::parse(masked.as_bytes()),
+    }
+}
+
+/// Reads a hint. Only its `taskId` is shown besides the body, so a stranger's long body is not searched for tokens.
+fn parse_hint(tokens: &TokenKeys, body: &[u8]) -> Notice {
+    let mut notice = Notice::parse(body);
+    notice.task_id = notice.task_id.map(|id| tokens.masked(&id).into_owned());
+    notice
+}
+
 /// Takes a callback without a token: a hint.
-#[utoipa::path(post, path = "/callback", tag = "callbacks", request_body(description = "Anything.", content((serde_json::Value = "application/json"))), responses((status = 200, description = "On disk; where callback.without_token is `accept`.", body = KeptAnswer), (status = 202, description = "Kept as a hint.", body = KeptAnswer), (status = 413, description = "Larger than callback.max_body."), (status = 503, description = "Not kept: send it again.")))]
+#[utoipa::path(
+    post,
+    path = "/callback",
+    tag = "callbacks",
+    request_body(description = "Anything.", content((serde_json::Value = "application/json"))),
+    responses(
+        (status = 200, description = "On disk, if callback.without_token is `accept`.", body = KeptAnswer),
+        (status = 202, description = "Kept as a hint.", body = KeptAnswer),
+        (status = 413, description = "Larger than callback.max_body."),
+        (status = 503, description = "Not kept: send it again after `Retry-After`. At most 100 hints and 1 MiB a \
+            second are taken (`too_many_hints`).")
+    )
+)]
 pub(super) async fn receive_hint(context: State<Context>, request: Request) -> Result<Response, Problem> {
     receive_callback(context, request).await
 }

@@ -3,6 +3,7 @@
 //! Must never show what went wrong inside: that goes to the log, once.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -53,6 +54,7 @@ codes! {
     Internal = INTERNAL_SERVER_ERROR, "internal", "Something went wrong here";
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Not now";
     Incomplete = SERVICE_UNAVAILABLE, "incomplete", "The body did not arrive whole";
+    TooManyHints = SERVICE_UNAVAILABLE, "too_many_hints", "Too many callbacks without a good token";
 }
 
 impl Code {
@@ -109,11 +111,23 @@ pub(super) struct Problem {
     code: Code,
     detail: String,
     faults: Vec<Fault>,
+    /// Seconds; for what may be sent again.
+    retry_after: u64,
 }
+
+/// Seconds after which most of what can't be taken now may be sent again.
+const RETRY_AFTER: u64 = 5;
 
 impl Problem {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), faults: Vec::new() }
+        Self { code, detail: detail.into(), faults: Vec::new(), retry_after: RETRY_AFTER }
+    }
+
+    /// A hint that may be sent again after this time.
+    pub(super) fn too_many_hints(retry_after: Duration) -> Self {
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        let detail = "This callback has no good token, and too many such arrive; it was not kept. Send it again later.";
+        Self { retry_after: seconds, ..Self::new(Code::TooManyHints, detail) }
     }
 
     /// Its code.
@@ -129,7 +143,7 @@ impl Problem {
             }
             count => format!("{count} faults were found; nothing was stored."),
         };
-        Self { code: Code::Invalid, detail, faults: faults.named }
+        Self { faults: faults.named, ..Self::new(Code::Invalid, detail) }
     }
 
     /// Faults of a query that has settings in it.
@@ -168,8 +182,8 @@ impl IntoResponse for Problem {
             Code::Unauthorized => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Code::Unavailable | Code::Incomplete => {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            Code::Unavailable | Code::Incomplete | Code::TooManyHints => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
             }
             // The rest of the body is not read: the connection can't be used again.
             Code::TooLarge | Code::Timeout => {
@@ -202,10 +216,10 @@ pub(super) struct ProblemBody<'a> {
     errors: &'a [Fault],
 }
 
-/// Whether a failure is our own, not that of a client who sent half a body.
+/// Whether a failure is our own, not that of a client who sent half a body or too many hints.
 pub(super) fn is_ours(response: &Response) -> bool {
     let code = response.extensions().get::<Problem>().map(|problem| problem.code);
-    response.status().is_server_error() && code != Some(Code::Incomplete)
+    response.status().is_server_error() && !matches!(code, Some(Code::Incomplete | Code::TooManyHints))
 }
 
 /// The whole answer to what could not be read as HTTP, whose head says `status`.

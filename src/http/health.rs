@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Context;
+use super::body;
 use super::error::Problem;
 use super::query::{self, Page, Params};
 use crate::clock;
@@ -89,6 +90,17 @@ pub(super) async fn list_quarantine(
 ) -> Result<Json<Page<Hint>>, Problem> {
     let limit = query::limit(params.limit.as_deref())?;
     let before = query::place("quarantine", params.after.as_deref())?;
-    let hints = context.store.quarantine(before, limit + 1).await?;
+    let mut hints = context.store.quarantine(before, limit + 1).await?;
+    let tokens = context.tokens.get();
+    let hints = body::beside(move || {
+        for hint in &mut hints {
+            tokens.mask(&mut hint.body);
+            if let Some(id) = &mut hint.upstream_id {
+                tokens.mask(id);
+            }
+        }
+        hints
+    })
+    .await?;
     Ok(Json(Page::cut(hints, limit, |hint| query::cursor("quarantine", hint.id))))
 }

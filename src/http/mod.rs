@@ -8,6 +8,7 @@ mod callback;
 mod error;
 mod events;
 mod health;
+mod hint_limit;
 mod job_body;
 mod job_lines;
 mod jobs;
@@ -60,6 +61,7 @@ struct Context {
     metrics: Arc<Metrics>,
     traces: Traces,
     proof: Arc<health::Proof>,
+    hint_limit: Arc<hint_limit::HintLimit>,
     without_token: WithoutToken,
     /// What waits or streams ends with it.
     stop: CancellationToken,
@@ -113,6 +115,7 @@ pub fn routes(
         metrics: metrics.clone(),
         traces,
         proof: Arc::default(),
+        hint_limit: Arc::new(hint_limit::HintLimit::new(Instant::now())),
         without_token: config.callback.without_token,
         stop,
         surroundings,

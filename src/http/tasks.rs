@@ -221,6 +221,14 @@ pub(super) async fn list_task_callbacks(
     // A place in another task's callbacks means nothing here.
     let list = format!("callbacks {task}");
     let before = query::place(&list, params.after.as_deref())?;
-    let callbacks = context.store.callbacks(CallbackPage { task, before, limit: limit + 1 }).await?;
+    let mut callbacks = context.store.callbacks(CallbackPage { task, before, limit: limit + 1 }).await?;
+    let tokens = context.tokens.get();
+    let callbacks = body::beside(move || {
+        for body in callbacks.iter_mut().filter_map(|callback| callback.body.as_mut()) {
+            tokens.mask(body);
+        }
+        callbacks
+    })
+    .await?;
     Ok(Json(Page::cut(callbacks, limit, |callback| query::cursor(&list, callback.id))))
 }

@@ -5,7 +5,6 @@
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,14 +14,14 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use super::OpenError;
-use super::disk::folder;
 use super::inspect::inspect;
-use super::lock::{InstanceLock, real_path, side_file};
-use super::open::primary_code;
+use super::lock::{Holder, InstanceLock, real_folder, real_path, side_file};
+use super::open::{check_path, primary_code};
 use super::part::Part;
+use crate::domain::file_path::{PathFault, check_file};
 use crate::domain::time::Timestamp;
 
-/// How long another process may hold the file.
+/// How long the copy waits for another process that has locked the file.
 const BUSY: Duration = Duration::from_secs(30);
 /// SQLite's steps between two looks whether to stop: a fraction of a millisecond.
 const STOP_STEPS: i32 = 1_000;
@@ -30,7 +29,7 @@ const STOP_STEPS: i32 = 1_000;
 /// Why there is no copy.
 #[derive(Debug, Error)]
 pub enum BackupError {
-    /// What is to be copied is no database of ours, or the one to be restored is in use.
+    /// The source is not one of our databases, or the database to be restored is in use.
     #[error(transparent)]
     Refused(#[from] OpenError),
     /// There is a file of that name.
@@ -39,13 +38,18 @@ pub enum BackupError {
     /// Another copy of that name is being made.
     #[error("{0} is being written by somebody else")]
     InProgress(PathBuf),
-    /// SQLite takes names in UTF-8.
-    #[error("{0}: the name of a copy has to be in UTF-8")]
-    Name(PathBuf),
+    /// SQLite and the system would not read the path as the same file.
+    #[error("`{}`: {fault}", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
     /// It was given up because it was to stop.
     #[error("stopped before {0} was copied")]
     Stopped(PathBuf),
-    /// What is to be copied can't be read.
+    /// The source can't be read.
     #[error("can't read {path}")]
     Unreadable {
         /// The file in question.
@@ -72,7 +76,7 @@ pub enum BackupError {
         /// What SQLite said.
         source: sqlx::Error,
     },
-    /// What was copied is not whole.
+    /// The copy is not whole.
     #[error("the copy of {path} is damaged ({reason}), and was thrown away: so may the database be")]
     Damaged {
         /// The database file.
@@ -91,7 +95,7 @@ pub struct LastBackup {
     pub failure: Option<(Timestamp, String)>,
 }
 
-/// An error and what lies behind it, on one line.
+/// An error and its causes, on one line.
 pub fn with_causes(error: &dyn Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
@@ -102,9 +106,9 @@ pub fn with_causes(error: &dyn Error) -> String {
     words
 }
 
-/// Copies the database at `from`, which may be in use, to the new file `to`.
+/// Copies the database at `from`, which may be in use, to the new file `to`, of mode 0600.
 ///
-/// The copy carries a mark: whoever serves it is told that it is one, and sends nothing until somebody says so.
+/// The copy carries a mark: the service that serves it starts paused and sends nothing until somebody resumes it.
 ///
 /// # Errors
 /// [`BackupError`]: then there is no copy.
@@ -114,46 +118,54 @@ pub async fn backup(
     at: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
-    inspect(from, None).await?;
+    look_at_source(from).await?;
     copy(from, to, &side_file(to, ".part"), at, stop).await
 }
 
-/// Puts a copy at `from` in the place of a database that is lost; whether or not it carries the mark, it does then.
+/// Whether there is a whole database of ours to copy.
+async fn look_at_source(from: &Path) -> Result<(), BackupError> {
+    check(from)?;
+    // Each name has a log of its own, so the copy would lack the commits that are in the instance's log only.
+    if InstanceLock::holder(from) == Holder::InstanceElsewhere {
+        return Err(OpenError::InUseElsewhere { path: from.to_owned() }.into());
+    }
+    Ok(inspect(from, None).await?)
+}
+
+fn check(path: &Path) -> Result<(), BackupError> {
+    check_file(path).map_err(|fault| BackupError::Path { path: path.to_owned(), fault })
+}
+
+/// Puts a copy at `from` in the place of a lost database, and adds the mark of a copy if it is missing.
 ///
 /// # Errors
-/// [`BackupError`]: then nothing has changed. A file at `to`, or its log, is never written over.
+/// [`BackupError`]: then nothing has changed. A file at `to` or its log is never overwritten.
 pub async fn restore(
     from: &Path,
     to: &Path,
     at: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
+    check_path(to)?;
     let to = real_path(to);
-    let _lock = InstanceLock::take(&to)?;
-    // SQLite would take either for a part of what is restored.
+    let lock = InstanceLock::take(&to)?;
+    lock.give_to_owner_of_folder();
+    // SQLite would apply either to the restored database.
     for left in ["-wal", "-journal"].map(|end| side_file(&to, end)) {
         if fs::symlink_metadata(&left).is_ok() {
             return Err(BackupError::Exists(left));
         }
     }
-    inspect(from, None).await?;
-    copy(from, &to, &side_file(&to, ".part"), at, stop).await?;
-    give_to_owner_of_folder(&to);
-    Ok(())
+    look_at_source(from).await?;
+    let begun = begin(from, &to, &side_file(&to, ".part"), stop).await?;
+    begun.give_to_owner_of_folder();
+    finish(begun, from, &to, at, stop).await
 }
 
-/// What root restores is for the service's user, whose folder it is.
-fn give_to_owner_of_folder(database: &Path) {
-    let Ok(owner) = fs::metadata(folder(database)) else { return };
-    for file in [database.to_owned(), side_file(database, ".lock")] {
-        // Nobody else than root can, and nobody else needs to.
-        let _ = chown(file, Some(owner.uid()), Some(owner.gid()));
-    }
-}
-
-/// Copies a database that this process itself has open, or has looked at; until it is whole, it is at `part`.
+/// Copies a database that this process has open, or has inspected, to a new file of mode 0600. The unfinished copy is
+/// at `part`.
 ///
-/// Must never open the file but through SQLite: whoever closes it gives up all locks of the process on it.
+/// Must open the file through SQLite only: closing any other descriptor of it gives up all locks of the process on it.
 ///
 /// # Errors
 /// [`BackupError`]: then there is no copy.
@@ -164,19 +176,47 @@ pub async fn copy(
     at: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
-    let name = part.to_str().ok_or_else(|| BackupError::Name(part.to_owned()))?;
+    let begun = begin(from, to, part, stop).await?;
+    finish(begun, from, to, at, stop).await
+}
+
+/// Makes the part, still empty.
+async fn begin(from: &Path, to: &Path, part: &Path, stop: &CancellationToken) -> Result<Part, BackupError> {
+    for path in [from, to, part] {
+        check(path)?;
+    }
     if stop.is_cancelled() {
         return Err(BackupError::Stopped(from.to_owned()));
     }
-    let (source, target, path) = (from.to_owned(), to.to_owned(), part.to_owned());
-    let part = apart(to, move || begin(&source, &target, &path)).await?;
-    let made = fill(from, name, at, stop).await;
+    let (source, target, part) = (from.to_owned(), to.to_owned(), real_folder(part));
+    let begin = move || {
+        if fs::symlink_metadata(&target).is_ok() {
+            return Err(BackupError::Exists(target));
+        }
+        match fs::metadata(&source) {
+            Err(error) => Err(BackupError::Unreadable { path: source, source: error }),
+            Ok(found) if found.len() == 0 => Err(BackupError::Empty(source)),
+            Ok(_) => Part::begin(&part),
+        }
+    };
+    apart(to, begin).await
+}
+
+/// Fills the part, looks whether it is whole, and gives it its name.
+async fn finish(
+    part: Part,
+    from: &Path,
+    to: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<(), BackupError> {
+    let made = fill(from, part.path(), at, stop).await;
     // It may take seconds until all of it is on the disk, or off it.
     let target = to.to_owned();
     apart(to, move || made.and_then(|()| part.finish(&target))).await
 }
 
-/// Does what may wait for a disk for long apart from what answers requests.
+/// Runs work that may wait long for a disk apart from the threads that answer requests.
 async fn apart<T: Send + 'static>(
     to: &Path,
     work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
@@ -185,34 +225,26 @@ async fn apart<T: Send + 'static>(
     done.map_err(|panic| BackupError::Unwritable { path: to.to_owned(), source: io::Error::other(panic) })?
 }
 
-fn begin(from: &Path, to: &Path, part: &Path) -> Result<Part, BackupError> {
-    if fs::symlink_metadata(to).is_ok() {
-        return Err(BackupError::Exists(to.to_owned()));
-    }
-    let source =
-        fs::metadata(from).map_err(|source| BackupError::Unreadable { path: from.to_owned(), source })?;
-    if source.len() == 0 {
-        return Err(BackupError::Empty(from.to_owned()));
-    }
-    Part::begin(part, source.permissions().mode() & 0o777)
-}
-
 /// Fills the part, and looks whether it is whole.
-async fn fill(from: &Path, part: &str, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
+async fn fill(from: &Path, part: &Path, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
     let failed = |path: &Path, source: sqlx::Error| match primary_code(&source) {
         // SQLITE_INTERRUPT
         Some(9) => BackupError::Stopped(from.to_owned()),
         _ => BackupError::Sqlite { path: path.to_owned(), source },
     };
-    write(from, part, stop).await.map_err(|error| failed(from, error))?;
-    let part = Path::new(part);
+    // By their absolute paths, which SQLite reads as nothing else.
+    let from = &real_path(from);
+    let name = part
+        .to_str()
+        .ok_or_else(|| BackupError::Path { path: part.to_owned(), fault: PathFault::NotUtf8 })?;
+    write(from, name, stop).await.map_err(|error| failed(from, error))?;
     match mark_and_check(part, at, stop).await.map_err(|error| failed(part, error))? {
         Some(reason) => Err(BackupError::Damaged { path: from.to_owned(), reason }),
         None => Ok(()),
     }
 }
 
-/// A connection that gives up what it does when it is to stop.
+/// A connection that interrupts its statement at `stop`.
 async fn connect(
     options: SqliteConnectOptions,
     stop: &CancellationToken,
@@ -225,7 +257,7 @@ async fn connect(
 }
 
 async fn write(from: &Path, to: &str, stop: &CancellationToken) -> Result<(), sqlx::Error> {
-    // Read-only would want to make an index of the log where there is none.
+    // A read-only connection would fail to make the index of the log if there is none.
     let options = SqliteConnectOptions::new().filename(from).busy_timeout(BUSY);
     let mut file = connect(options, stop).await?;
     let copied = sqlx::query("VACUUM INTO ?1").bind(to).execute(&mut file).await;
@@ -233,7 +265,7 @@ async fn write(from: &Path, to: &str, stop: &CancellationToken) -> Result<(), sq
     copied.map(|_| ())
 }
 
-/// Gives what is wrong with the copy.
+/// Marks the copy and checks it; gives the damage that was found.
 async fn mark_and_check(
     copy: &Path,
     at: Timestamp,

@@ -11,9 +11,10 @@ use secrecy::SecretString;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use super::lock::{InstanceLock, real_path, side_file};
+use super::lock::{Holder, InstanceLock, real_path, side_file};
 use super::migrate::MIGRATIONS;
-use super::open::{APPLICATION_ID, OpenError, primary_code, unopenable};
+use super::open::{APPLICATION_ID, OpenError, check_path, primary_code, unopenable};
+use super::private::check_regular;
 
 /// How every SQLite file begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -34,7 +35,7 @@ struct Found<'a> {
     is_in_use: bool,
 }
 
-/// What a look found that changed nothing.
+/// The findings of an inspection, which changes nothing.
 #[derive(Clone, Debug)]
 pub struct Inspected {
     /// Bytes of the file and its log.
@@ -45,22 +46,26 @@ pub struct Inspected {
     pub is_checked_whole: bool,
     /// Whether it was written by an older version: the next start changes it.
     pub is_older: bool,
-    /// What it generated for callback tokens.
+    /// The secret that it generated for callback tokens.
     pub callback_secret: Option<SecretString>,
 }
 
-/// Looks at what is at `path` before it is opened; nothing at all is fine.
-/// It must belong to this upstream, if to any one.
+/// Inspects the file at `path` before it is opened. A missing file is fine.
+/// If the file is bound to an upstream, it must be this one.
 pub(super) async fn inspect(path: &Path, upstream: Option<&str>) -> Result<(), OpenError> {
     look_at(path, upstream, false).await.map(|_| ())
 }
 
-/// Looks at the database at `path`, which may be in use; none where there is nothing yet.
+/// Inspects the database at `path`, which may be in use; none if there is no database yet.
 ///
 /// # Errors
 /// [`OpenError`] says why `serve` could not use it.
 pub async fn inspect_database(path: &Path, upstream: &str) -> Result<Option<Inspected>, OpenError> {
-    look_at(path, Some(upstream), InstanceLock::is_held(path)).await
+    check_path(path)?;
+    match InstanceLock::holder(path) {
+        Holder::InstanceElsewhere => Err(OpenError::InUseElsewhere { path: path.to_owned() }),
+        holder => look_at(path, Some(upstream), holder == Holder::Instance).await,
+    }
 }
 
 async fn look_at(
@@ -68,8 +73,13 @@ async fn look_at(
     upstream: Option<&str>,
     is_in_use: bool,
 ) -> Result<Option<Inspected>, OpenError> {
-    let log = side_file(&real_path(path), "-wal");
+    let path = &real_path(path);
+    let log = side_file(path, "-wal");
     let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+    // SQLite follows no link there either, but does not say which file it means.
+    for beside in ["-wal", "-shm", "-journal"].map(|end| side_file(path, end)) {
+        check_regular(&beside).map_err(|source| OpenError::Unwritable { path: beside, source })?;
+    }
     let found = Found { path, bytes: size(path), log_bytes: size(&log), is_in_use };
     match (found.bytes, found.log_bytes) {
         (0, 0) => return Ok(None),

@@ -1,74 +1,201 @@
-//! The instance lock: one process a database file.
+//! The instance lock: one process per database file, whatever names the file has.
 //!
-//! It lies on a side file, so that taking it touches nothing of the database.
+//! It consists of two locks. One is on a side file, so that it can be taken before there is a database. The other is
+//! on the database's inode, which a hard link shares and its side file does not. Must never close a descriptor of the
+//! database while SQLite has it open: that would give up SQLite's own locks.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::OpenError;
+use rustix::fs::{FlockOperation, fcntl_lock};
 
-/// How often who only looks may be in the way.
+use super::OpenError;
+use super::private;
+
+/// How often a process that only looks may be in the way.
 const TRIES: u32 = 10_000;
 
-/// Held as long as the store is open; the system lets go of it when the process dies.
+/// Held as long as the store is open; the system releases it when the process dies.
 #[derive(Debug)]
 pub(super) struct InstanceLock {
-    _file: File,
+    /// The database, at the end of all links.
+    path: PathBuf,
+    side: File,
+    /// Whether this call has made the side file.
+    is_side_new: bool,
+    /// The locked database; none if there is none yet, or if SQLite needs its only lock.
+    _database: Option<File>,
+}
+
+/// Who holds the lock of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    Nobody,
+    /// An instance that uses this path.
+    Instance,
+    /// An instance that uses another name of the same file.
+    InstanceElsewhere,
 }
 
 impl InstanceLock {
-    /// Takes the lock of the database at `path`, or says who is in the way.
+    /// Takes the lock of the database at `path`.
+    ///
+    /// # Errors
+    /// [`OpenError`] says why it cannot be taken, and by whom it is held.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
-        // By any name: a link to the file must not lead past its lock.
-        let real = real_path(path);
-        if real.is_dir() {
-            let source = std::io::ErrorKind::IsADirectory.into();
-            return Err(OpenError::Unwritable { path: path.to_owned(), source });
+        // By any name: a symbolic link to the file must not lead past its lock.
+        let path = real_path(path);
+        if path.is_dir() {
+            let source = io::ErrorKind::IsADirectory.into();
+            return Err(OpenError::Unwritable { path, source });
         }
-        let side = side_file(&real, ".lock");
-        let unwritable = |source| OpenError::Unwritable { path: side.clone(), source };
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).open(&side).map_err(unwritable)?;
-        for _ in 0..TRIES {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
-                // In the way is somebody who only looks, for a moment.
-                Err(TryLockError::WouldBlock) if file.try_lock_shared().is_ok() => {
-                    file.unlock().map_err(unwritable)?;
-                    thread::yield_now();
-                }
-                Err(TryLockError::WouldBlock) => break,
-                Err(TryLockError::Error(source)) => return Err(unwritable(source)),
-            }
+        let side_path = side_file(&path, ".lock");
+        let unwritable = |source| OpenError::Unwritable { path: side_path.clone(), source };
+        let (side, is_side_new) = private::open_or_create(&side_path).map_err(unwritable)?;
+        if !lock_alone(&side).map_err(unwritable)? {
+            return Err(OpenError::InUse { path });
         }
-        Err(OpenError::InUse { path: path.to_owned() })
+        let mut lock = Self { path, side, is_side_new, _database: None };
+        match private::open(&lock.path, OpenOptions::new().read(true)) {
+            Ok(database) => lock.hold(database)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(OpenError::Unwritable { path: lock.path, source }),
+        }
+        Ok(lock)
     }
 
-    /// Whether an instance holds the lock of the database at `path`, as far as can be told.
-    pub(super) fn is_held(path: &Path) -> bool {
-        let Ok(file) = File::open(side_file(&real_path(path), ".lock")) else { return false };
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    /// Where the database is, at the end of all links.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the database, empty and for its owner alone, if there is none.
+    ///
+    /// SQLite would make it as the umask says, and gives its log the mode of the database.
+    pub(super) fn make_database(&mut self) -> Result<(), OpenError> {
+        match private::create_new(&self.path) {
+            Ok(database) => self.hold(database),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(source) => Err(OpenError::Unwritable { path: self.path.clone(), source }),
+        }
+    }
+
+    /// Gives the side file to the owner of its folder if this call has made it.
+    pub(super) fn give_to_owner_of_folder(&self) {
+        if self.is_side_new {
+            private::give_to_owner_of_folder(&self.side, &side_file(&self.path, ".lock"));
+        }
+    }
+
+    /// Locks the database's inode, which another instance may have open under another name.
+    fn hold(&mut self, database: File) -> Result<(), OpenError> {
+        let has_two_kinds = has_two_kinds_of_locks(&side_file(&self.path, ".lock"));
+        self.hold_where(has_two_kinds, database)
+    }
+
+    /// The same, on a file system that has two kinds of locks or that has not.
+    fn hold_where(&mut self, has_two_kinds: bool, database: File) -> Result<(), OpenError> {
+        let unwritable = |source| OpenError::Unwritable { path: self.path.clone(), source };
+        let names = database.metadata().map_err(unwritable)?.nlink();
+        if !has_two_kinds {
+            // Our lock would be one against SQLite. A second name is then the only thing to go by.
+            let is_single = names <= 1;
+            return if is_single {
+                Ok(())
+            } else {
+                Err(OpenError::Linked { path: self.path.clone(), names })
+            };
+        }
+        if !lock_alone(&database).map_err(unwritable)? {
+            return Err(OpenError::InUseElsewhere { path: self.path.clone() });
+        }
+        if names > 1 {
+            tracing::warn!(
+                path = %self.path.display(),
+                names,
+                "the database has several names (hard links), and each has a log of its own: always start the service \
+                 by the same name, and remove the others"
+            );
+        }
+        self._database = Some(database);
+        Ok(())
+    }
+
+    /// Who holds the lock of the database at `path`, as far as can be told.
+    ///
+    /// Must not be called while this process has the database open.
+    pub(super) fn holder(path: &Path) -> Holder {
+        let path = real_path(path);
+        let is_locked = |path: &Path| {
+            let file = private::open(path, OpenOptions::new().read(true)).ok()?;
+            Some((
+                matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+                file.metadata().ok()?.nlink(),
+            ))
+        };
+        if let Some((true, _)) = is_locked(&side_file(&path, ".lock")) {
+            return Holder::Instance;
+        }
+        match is_locked(&path) {
+            // A file with one name has no instance elsewhere. The lock is then one of SQLite's, on a file system that
+            // has one kind of locks only.
+            Some((true, 2..)) => Holder::InstanceElsewhere,
+            _ => Holder::Nobody,
+        }
     }
 }
 
-/// Where a path leads, also where there is no file yet.
+/// Locks a file unless another instance has; processes that only look are waited for.
+fn lock_alone(file: &File) -> io::Result<bool> {
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            // In the way is a process that only looks, for a moment.
+            Err(TryLockError::WouldBlock) if file.try_lock_shared().is_ok() => {
+                file.unlock()?;
+                thread::yield_now();
+            }
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Whether `flock`, which our locks are made with, and `fcntl`, which SQLite's are made with, ignore each other on
+/// this file system. On NFS and some other network file systems they are one and the same.
+///
+/// Tried on a side file that is locked already.
+fn has_two_kinds_of_locks(locked: &Path) -> bool {
+    let Ok(again) = private::open(locked, OpenOptions::new().read(true).write(true)) else { return false };
+    fcntl_lock(&again, FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+/// The same file by an absolute path whose folder is at the end of all links. A link of that name is not followed.
+pub(super) fn real_folder(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// Where a path leads, even if there is no file yet.
 pub(super) fn real_path(path: &Path) -> PathBuf {
-    /// As many links as the system follows itself.
+    /// As many links as the system itself follows.
     const LINKS: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         if let Ok(real) = path.canonicalize() {
             return real;
         }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        match (path.read_link(), path.file_name()) {
-            (Ok(target), _) => path = folder.join(target),
-            (Err(_), Some(name)) => return folder.canonicalize().unwrap_or(folder).join(name),
-            (Err(_), None) => return path,
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        match path.read_link() {
+            Ok(target) => path = folder.join(target),
+            Err(_) => return real_folder(&path),
         }
     }
     path
@@ -83,26 +210,74 @@ pub(super) fn side_file(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
     fn an_instance_keeps_others_out_and_who_only_looks_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scrapehook.db");
-        assert!(!InstanceLock::is_held(&path));
+        assert_eq!(InstanceLock::holder(&path), Holder::Nobody);
         assert!(!side_file(&path, ".lock").exists(), "to look makes nothing");
-        let lock = InstanceLock::take(&path).unwrap();
-        assert!(InstanceLock::is_held(&path));
+        let mut lock = InstanceLock::take(&path).unwrap();
+        lock.make_database().unwrap();
+        assert_eq!(InstanceLock::holder(&path), Holder::Instance);
         assert!(matches!(InstanceLock::take(&path), Err(OpenError::InUse { .. })));
         drop(lock);
-        assert!(!InstanceLock::is_held(&path));
-        let looks = thread::spawn({
-            let path = path.clone();
-            move || (0..1_000).filter(|_| InstanceLock::is_held(&path)).count()
-        });
-        while !looks.is_finished() {
-            drop(InstanceLock::take(&path).unwrap());
+        let link = folder.path().join("link.db");
+        fs::hard_link(&path, &link).unwrap();
+        for path in [path, link] {
+            assert_eq!(InstanceLock::holder(&path), Holder::Nobody);
+            let looks = thread::spawn({
+                let path = path.clone();
+                move || (0..1_000).filter(|_| InstanceLock::holder(&path) != Holder::Nobody).count()
+            });
+            while !looks.is_finished() {
+                drop(InstanceLock::take(&path).unwrap());
+            }
+            looks.join().unwrap();
         }
-        looks.join().unwrap();
+    }
+
+    #[test]
+    fn a_hard_link_leads_to_the_same_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, link] = ["scrapehook.db", "link.db"].map(|name| folder.path().join(name));
+        let mut lock = InstanceLock::take(&path).unwrap();
+        lock.make_database().unwrap();
+        fs::hard_link(&path, &link).unwrap();
+        assert_eq!(InstanceLock::holder(&link), Holder::InstanceElsewhere);
+        assert!(matches!(InstanceLock::take(&link), Err(OpenError::InUseElsewhere { .. })));
+        drop(lock);
+        let lock = InstanceLock::take(&link).unwrap();
+        assert!(matches!(InstanceLock::take(&path), Err(OpenError::InUseElsewhere { .. })));
+        drop(lock);
+        InstanceLock::take(&path).unwrap();
+    }
+
+    #[test]
+    fn where_sqlite_has_the_only_lock_it_is_left_to_sqlite_and_a_second_name_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scrapehook.db");
+        let mut lock = InstanceLock::take(&path).unwrap();
+        let database = private::create_new(&path).unwrap();
+        lock.hold_where(false, database).unwrap();
+        assert!(lock._database.is_none());
+        File::open(&path).unwrap().try_lock().unwrap();
+        fs::hard_link(&path, folder.path().join("link.db")).unwrap();
+        let refused = lock.hold_where(false, File::open(&path).unwrap()).unwrap_err();
+        assert!(matches!(refused, OpenError::Linked { names: 2, .. }), "{refused}");
+    }
+
+    #[test]
+    fn both_kinds_of_locks_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let (file, _) = private::open_or_create(&path).unwrap();
+        assert!(lock_alone(&file).unwrap());
+        assert!(has_two_kinds_of_locks(&path), "this file system is no network's");
+        // As SQLite does it, which must get its locks beside ours.
+        fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
     }
 }

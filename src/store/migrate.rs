@@ -13,8 +13,8 @@ use crate::domain::time::Timestamp;
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// Applies what this file lacks. One that has data is copied beside itself before: an older version can't read
-/// what comes after.
+/// Applies the migrations that this file lacks. A file with data is copied beside itself before, because an older
+/// version can't read a newer schema.
 pub(super) async fn migrate(
     writer: &mut SqliteConnection,
     path: &Path,
@@ -44,7 +44,8 @@ pub(super) async fn migrate(
             backup::copy(&path, &copy, &part, now, &CancellationToken::new())
                 .await
                 .map_err(|error| OpenError::Backup(Box::new(error)))?;
-            tracing::info!(from = applied, to = newest, copy = %copy.display(), "the database is migrated; this is how it was");
+            let copy = copy.display();
+            tracing::info!(from = applied, to = newest, %copy, "the database is migrated; the copy shows its old state");
         }
     }
     match migrations.run(writer).await {
@@ -60,6 +61,7 @@ pub(super) async fn migrate(
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use sqlx::sqlite::SqliteConnectOptions;
     use sqlx::{ConnectOptions, Connection};
@@ -114,6 +116,8 @@ mod tests {
         let copies = copies(folder.path());
         assert_eq!(copies.len(), 2, "{copies:?}");
         for copy in copies {
+            let mode = fs::metadata(&copy).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o600, "it holds the callback secret");
             let expected = [("backup", "1970-01-01T"), ("k", "old")];
             let found = values(&copy).await;
             assert!(

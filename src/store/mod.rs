@@ -27,6 +27,7 @@ mod ownership;
 mod part;
 mod pauses;
 mod polls;
+mod private;
 mod quarantine;
 mod retention;
 mod settle;
@@ -62,6 +63,7 @@ pub use op::{
 pub use open::OpenError;
 pub use pauses::Pause;
 pub use polls::DuePoll;
+pub use private::{Exposed, exposed, files_of, warn_of_exposed};
 pub use quarantine::Look;
 pub use retention::Pass;
 pub use settlements::{Awaited, Waiting};
@@ -115,7 +117,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the file at `path`, creating and migrating it; the caller runs the [`Writer`].
+    /// Opens the file at `path`, creating it with mode 0600 and migrating it. `path` may be a symbolic link to the
+    /// database. The caller runs the [`Writer`].
     ///
     /// # Errors
     /// [`OpenError`] says why the file can't be used; a file that is refused is left as it was.
@@ -126,11 +129,12 @@ impl Store {
         policy: Policy,
         now: Timestamp,
     ) -> Result<(Self, Writer), OpenError> {
-        let lock = lock::InstanceLock::take(path)?;
+        open::check_path(path)?;
+        let mut lock = lock::InstanceLock::take(path)?;
         let Opened { writer, readers, worker_readers, callback_secret } =
-            open::open(path, upstream, accept_change, now).await?;
+            open::open(&mut lock, upstream, accept_change, now).await?;
         let callback_secret = callback_secret.into();
-        let guard = guard::Guard::new(path);
+        let guard = guard::Guard::new(lock.path());
         let pools = [readers.clone(), worker_readers.clone()];
         let settlements = settlements::Settlements::default();
         let (queues, writer, seq) =

@@ -18,8 +18,10 @@ use thiserror::Error;
 use super::backup::{BackupError, with_causes};
 use super::forms;
 use super::inspect::inspect;
+use super::lock::InstanceLock;
 use super::migrate::{MIGRATIONS, migrate};
 use super::pauses::Pause;
+use crate::domain::file_path::{PathFault, check_file};
 use crate::domain::time::Timestamp;
 
 /// Marks a file as ours: "shok" in ASCII.
@@ -46,6 +48,33 @@ pub enum OpenError {
     InUse {
         /// The database file.
         path: PathBuf,
+    },
+    /// Another instance has the file open under another name.
+    #[error(
+        "store.path: {path} is in use by another instance of scrapehook under another name (a hard link)"
+    )]
+    InUseElsewhere {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The file has several names, and this file system cannot keep a second instance from another one.
+    #[error(
+        "store.path: {path} has {names} names (hard links), and this file system cannot lock them together; remove all \
+         names but one, or copy the file"
+    )]
+    Linked {
+        /// The database file.
+        path: PathBuf,
+        /// How many names it has.
+        names: u64,
+    },
+    /// SQLite and the system would not read the path as the same file.
+    #[error("store.path: `{}`: {fault}", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: PathFault,
     },
     /// The file or its folder can't be written.
     #[error("store.path: can't write {path}: {source}")]
@@ -126,18 +155,24 @@ pub(super) struct Opened {
     pub(super) callback_secret: String,
 }
 
-/// Opens, checks, migrates and binds the file.
+/// Refuses a path that SQLite and the system would not read as the same file.
+pub(super) fn check_path(path: &Path) -> Result<(), OpenError> {
+    check_file(path).map_err(|fault| OpenError::Path { path: path.to_owned(), fault })
+}
+
+/// Opens, checks, migrates and binds the file that is locked.
 pub(super) async fn open(
-    path: &Path,
+    lock: &mut InstanceLock,
     upstream: &str,
     accept_change: bool,
     now: Timestamp,
 ) -> Result<Opened, OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-    inspect(path, Some(upstream).filter(|_| !accept_change)).await?;
+    let path = lock.path().to_owned();
+    inspect(&path, Some(upstream).filter(|_| !accept_change)).await?;
+    lock.make_database()?;
     let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
+        .filename(&path)
+        .create_if_missing(false)
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -147,13 +182,36 @@ pub(super) async fn open(
         .disable_statement_logging();
     // Pages that are free are given back in small steps; it is settled when the file is made.
     let owner = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
-    let mut writer = owner.connect().await.map_err(|error| unopenable(path, error))?;
+    let mut writer = owner.connect().await.map_err(|error| unopenable(&path, error))?;
+    let prepared = match prepare(&mut writer, &path, upstream, now).await {
+        Ok(callback_secret) => readers(&path, options).await.map(|readers| (callback_secret, readers)),
+        Err(error) => Err(error),
+    };
+    match prepared {
+        Ok((callback_secret, [readers, worker_readers])) => {
+            Ok(Opened { writer, readers, worker_readers, callback_secret })
+        }
+        Err(error) => {
+            // Before the instance lock ends: its descriptor takes SQLite's locks with it when it is closed.
+            let _ = writer.close().await;
+            Err(error)
+        }
+    }
+}
 
+/// Brings the file up to this version and binds it to this upstream; gives its callback secret.
+async fn prepare(
+    writer: &mut SqliteConnection,
+    path: &Path,
+    upstream: &str,
+    now: Timestamp,
+) -> Result<String, OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let version: i64 = sqlx::query_scalar(
         "SELECT (v->>0) * 1000000 + (v->>1) * 1000 + (v->>2)
          FROM (SELECT '[' || replace(sqlite_version(), '.', ',') || ']' AS v)",
     )
-    .fetch_one(&mut writer)
+    .fetch_one(&mut *writer)
     .await
     .map_err(sqlite)?;
     if version < OLDEST_SQLITE {
@@ -161,23 +219,28 @@ pub(super) async fn open(
     }
 
     // First of all: a start that was killed in between must not leave a file that looks foreign.
-    sqlx::query("PRAGMA application_id = 0x73686f6b").execute(&mut writer).await.map_err(sqlite)?;
-    migrate(&mut writer, path, &MIGRATIONS, now).await?;
-    bind(&mut writer, upstream).await.map_err(sqlite)?;
-    if is_backup(&mut writer).await.map_err(sqlite)? {
-        restore(&mut writer, now).await.map_err(sqlite)?;
+    sqlx::query("PRAGMA application_id = 0x73686f6b").execute(&mut *writer).await.map_err(sqlite)?;
+    migrate(writer, path, &MIGRATIONS, now).await?;
+    bind(writer, upstream).await.map_err(sqlite)?;
+    if is_backup(writer).await.map_err(sqlite)? {
+        restore(writer, now).await.map_err(sqlite)?;
     }
-    forms::renew(&mut writer, now).await.map_err(sqlite)?;
-    let callback_secret = remembered_secret(&mut writer, path).await?;
-    // From here on the file itself says whose it is, and what its tokens are made with, whatever becomes of its log.
-    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut writer).await.map_err(sqlite)?;
+    forms::renew(writer, now).await.map_err(sqlite)?;
+    let callback_secret = remembered_secret(writer, path).await?;
+    // From now on the file itself names its upstream and its secret, even if its log is lost.
+    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut *writer).await.map_err(sqlite)?;
+    Ok(callback_secret)
+}
 
+/// The readers of clients, and those of the workers.
+async fn readers(path: &Path, options: SqliteConnectOptions) -> Result<[SqlitePool; 2], OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
     // Read-only down to the file: at their end such connections copy nothing out of the log. One that was opened
     // after the log was taken away would copy from a log of its own into the database.
-    let options = options.read_only(true).create_if_missing(false);
+    let options = options.read_only(true);
     let readers = pool(READERS, options.clone()).await.map_err(sqlite)?;
     let worker_readers = pool(WORKER_READERS, options).await.map_err(sqlite)?;
-    Ok(Opened { writer, readers, worker_readers, callback_secret })
+    Ok([readers, worker_readers])
 }
 
 async fn pool(most: u32, options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {

@@ -1,62 +1,79 @@
-//! A copy that is not whole yet: a file under a name of its own, which gets the name that was asked for at the end.
+//! An unfinished copy: a file with a temporary name, which gets its final name at the end.
 //!
 //! Must never be taken for a copy, and never write over another file.
 
-use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::backup::BackupError;
 use super::lock::side_file;
+use super::private::{self, identity};
 
-/// What who was killed may leave: the part, and what SQLite has beside it.
+/// What a killed process may leave: the part, and SQLite's files beside it.
 const LEFT_BEHIND: [&str; 4] = ["", "-journal", "-wal", "-shm"];
 
-/// Belongs to whoever made it, as long as they live; goes with them, unless they were killed.
+/// Belongs to the call that made it, and goes with it unless the process is killed.
 #[derive(Debug)]
 pub(super) struct Part {
     path: PathBuf,
-    /// Locked. Not the part itself: on a network's disk that lock would be one against SQLite.
+    /// The part itself. Must not be closed while SQLite has it open.
+    file: File,
+    /// Locked. The part itself is not: on a network file system that lock would shut SQLite out.
     lock: PathBuf,
     _locked: File,
 }
 
 impl Part {
-    /// An empty file at `path`; what a copy that was killed left there is thrown away.
+    /// Makes an empty file at `path`, and removes the leftovers of a copy that was killed.
     ///
-    /// It will hold the callback secret: nobody may read it who can't read the database, which has this `mode`.
-    pub(super) fn begin(path: &Path, mode: u32) -> Result<Self, BackupError> {
+    /// It will hold the callback secret, so it is for its owner alone, whoever may read the database.
+    pub(super) fn begin(path: &Path) -> Result<Self, BackupError> {
         let unwritable = |source| BackupError::Unwritable { path: path.to_owned(), source };
         let lock = side_file(path, ".lock");
-        let locked = OpenOptions::new().create(true).truncate(false).write(true).open(&lock);
-        let locked = locked.map_err(unwritable)?;
+        let locked = private::open_or_create(&lock);
+        let (locked, _) = locked.map_err(|source| BackupError::Unwritable { path: lock.clone(), source })?;
         match locked.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(BackupError::InProgress(path.to_owned())),
             Err(TryLockError::Error(source)) => return Err(unwritable(source)),
         }
-        // Whoever held the lock a moment ago may have taken the file away.
-        let inode = |file: fs::Metadata| (file.dev(), file.ino());
-        let ours = locked.metadata().map(inode).map_err(unwritable)?;
-        if fs::symlink_metadata(&lock).map(inode).ok() != Some(ours) {
+        // The previous holder of the lock may have removed the file meanwhile.
+        let ours = identity(&locked.metadata().map_err(unwritable)?);
+        if fs::symlink_metadata(&lock).map(|file| identity(&file)).ok() != Some(ours) {
             return Err(BackupError::InProgress(path.to_owned()));
         }
-        let part = Self { path: path.to_owned(), lock, _locked: locked };
-        for left in LEFT_BEHIND.map(|end| side_file(path, end)) {
-            remove(&left).map_err(unwritable)?;
+        let made = remove_left_behind(path).and_then(|()| private::create_new(path));
+        match made {
+            Ok(file) => Ok(Self { path: path.to_owned(), file, lock, _locked: locked }),
+            Err(source) => {
+                let _ = remove(&lock);
+                Err(unwritable(source))
+            }
         }
-        let file = OpenOptions::new().create_new(true).write(true).mode(mode).open(path);
-        // The process's mask may have taken away what the database's readers need.
-        file.and_then(|file| file.set_permissions(Permissions::from_mode(mode))).map_err(unwritable)?;
-        Ok(part)
     }
 
-    /// Puts what was written on the disk, and gives it its name.
+    /// Where it is until it is whole.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives it to the owner of its folder. Must come before SQLite opens it.
+    pub(super) fn give_to_owner_of_folder(&self) {
+        private::give_to_owner_of_folder(&self.file, &self.path);
+    }
+
+    /// Syncs the part to the disk and gives it its final name.
     pub(super) fn finish(self, to: &Path) -> Result<(), BackupError> {
         let unwritable = |source| BackupError::Unwritable { path: to.to_owned(), source };
-        File::open(&self.path).and_then(|file| file.sync_all()).map_err(unwritable)?;
-        // Unlike a rename, a link does not write over what has come meanwhile; but not every disk has links.
+        self.file.sync_all().map_err(unwritable)?;
+        let written = self.file.metadata().map(|file| identity(&file)).map_err(unwritable)?;
+        if fs::symlink_metadata(&self.path).map(|file| identity(&file)).map_err(unwritable)? != written {
+            return Err(unwritable(io::Error::other(
+                "another file has taken the place of the unfinished copy",
+            )));
+        }
+        // Unlike a rename, a link does not overwrite a file that has appeared meanwhile. Not every disk has links.
         fs::hard_link(&self.path, to)
             .or_else(|error| match error.kind() {
                 io::ErrorKind::AlreadyExists => Err(error),
@@ -75,10 +92,14 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Under the lock: nobody else's is removed.
+        // The lock is still held, so this is our own part.
         let _ = remove(&self.path);
         let _ = remove(&self.lock);
     }
+}
+
+fn remove_left_behind(path: &Path) -> io::Result<()> {
+    LEFT_BEHIND.iter().try_for_each(|end| remove(&side_file(path, end)))
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -90,6 +111,8 @@ fn remove(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -98,16 +121,18 @@ mod tests {
         let (path, to) = (folder.path().join("a.part"), folder.path().join("a.db"));
         fs::write(&path, "half").unwrap();
         fs::write(side_file(&path, "-journal"), "of the half").unwrap();
-        let part = Part::begin(&path, 0o600).unwrap();
-        assert!(matches!(Part::begin(&path, 0o600), Err(BackupError::InProgress(_))));
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!((fs::read(&path).unwrap().len(), mode & 0o777), (0, 0o600));
+        let part = Part::begin(&path).unwrap();
+        assert!(matches!(Part::begin(&path), Err(BackupError::InProgress(_))));
+        for made in [&path, &side_file(&path, ".lock")] {
+            let found = fs::metadata(made).unwrap();
+            assert_eq!((found.len(), found.permissions().mode() & 0o7777), (0, 0o600), "{}", made.display());
+        }
         assert!(!side_file(&path, "-journal").exists());
         fs::write(&to, "somebody else's").unwrap();
         assert!(matches!(part.finish(&to), Err(BackupError::Exists(_))));
         assert_eq!(fs::read(&to).unwrap(), b"somebody else's");
         assert!(!path.exists(), "nothing is left");
-        drop(Part::begin(&path, 0o600).unwrap());
+        drop(Part::begin(&path).unwrap());
         assert!(!path.exists(), "nor where it was given up");
         assert!(!side_file(&path, ".lock").exists(), "nor of the lock");
     }
@@ -116,7 +141,7 @@ mod tests {
     fn the_part_itself_is_not_locked() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.part");
-        let _part = Part::begin(&path, 0o600).unwrap();
+        let _part = Part::begin(&path).unwrap();
         // On a network's file system SQLite's own lock is of this kind.
         File::open(&path).unwrap().try_lock().unwrap();
     }

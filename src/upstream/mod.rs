@@ -8,6 +8,7 @@ mod check;
 mod silence;
 pub mod wire;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,9 @@ pub use check::{Checked, KeyAnswer};
 pub use silence::Silence;
 use wire::SubmitBody;
 
+use crate::config::Live;
 use crate::domain::host::is_loopback;
+use crate::domain::token::TokenKeys;
 use crate::failpoint::FailPoint;
 use crate::network::last_words;
 use crate::telemetry::Metrics;
@@ -60,6 +63,7 @@ pub struct Upstream {
     timeout: Duration,
     metrics: Arc<Metrics>,
     silence: Arc<Silence>,
+    tokens: Option<Arc<Live<TokenKeys>>>,
 }
 
 impl Upstream {
@@ -87,13 +91,21 @@ impl Upstream {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(ClientError::Tls)?;
-        Ok(Self { client, base, key, timeout, metrics: Arc::default(), silence: Arc::default() })
+        let (metrics, silence) = (Arc::default(), Arc::default());
+        Ok(Self { client, base, key, timeout, metrics, silence, tokens: None })
     }
 
     /// Has its requests measured here.
     #[must_use]
     pub fn measured_by(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// Has callback tokens of these keys taken out of its words: it may quote any callback URL that it was given.
+    #[must_use]
+    pub fn masking(mut self, tokens: Arc<Live<TokenKeys>>) -> Self {
+        self.tokens = Some(tokens);
         self
     }
 
@@ -120,7 +132,7 @@ impl Upstream {
         match self.request(Method::POST, path).json(body).send().await {
             Ok(response) => {
                 FailPoint::SubmitHeard.pass();
-                match Received::read(response).await {
+                match self.read(response).await {
                     Ok(answer) => {
                         SubmitAnswer::read(answer.status, answer.retry_after.as_deref(), &answer.body)
                     }
@@ -142,7 +154,7 @@ impl Upstream {
             request = request.query(&[("unique_id", unique_id)]);
         }
         let answer = match request.send().await {
-            Ok(response) => match Received::read(response).await {
+            Ok(response) => match self.read(response).await {
                 Ok(answer) => PollAnswer::read(answer.status, answer.retry_after.as_deref(), &answer.body),
                 Err(reason) => PollAnswer::Unanswered(Refusal::new("no_answer", reason)),
             },
@@ -158,6 +170,17 @@ impl Upstream {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         self.client.request(method, url).header(AUTHORIZATION, self.key.clone())
+    }
+
+    /// Reads an answer whole, without tokens of ours.
+    async fn read(&self, response: Response) -> Result<Received, String> {
+        let mut answer = Received::read(response).await?;
+        if let Some(tokens) = &self.tokens
+            && let Cow::Owned(masked) = tokens.get().masked(&String::from_utf8_lossy(&answer.body))
+        {
+            answer.body = masked.into_bytes();
+        }
+        Ok(answer)
     }
 
     /// What happened, in our own words; those of the client's inside go to the log.

@@ -20,7 +20,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(300);
 /// How the names of copies end.
 const SUFFIX: &str = ".db";
 
-/// Where copies are, and which of the files there are copies of this database.
+/// The folder of copies, and the names of the copies of this database in it.
 #[derive(Clone, Debug)]
 struct Folder {
     path: PathBuf,
@@ -31,8 +31,20 @@ struct Folder {
 /// Copies that were made here, oldest first, with the times in their names.
 type Copies = Vec<(Timestamp, PathBuf)>;
 
+/// The copies of `database` that are in `folder`, and one that is being made.
+pub fn scheduled_copies(database: &Path, folder: &Path) -> Vec<PathBuf> {
+    let folder = Folder::of(database, folder.to_owned());
+    let copies = folder.copies().unwrap_or_default().into_iter().map(|(_, path)| path);
+    copies.chain([folder.part()]).collect()
+}
+
 impl Folder {
-    /// Works on the folder, which may take long, apart from what answers requests.
+    fn of(database: &Path, path: PathBuf) -> Self {
+        let stem = database.file_stem().unwrap_or_default().to_string_lossy();
+        Self { path, prefix: format!("{stem}-") }
+    }
+
+    /// Works on the folder apart from the threads that answer requests: it may take long.
     async fn apart<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
@@ -76,7 +88,7 @@ impl Folder {
         self.path.join(format!("{}{}{SUFFIX}", self.prefix, time.stamp()))
     }
 
-    /// What is not whole yet has one name: however often it is killed, one is left at most.
+    /// The unfinished copy always has the same name, so kills leave one at most.
     fn part(&self) -> PathBuf {
         self.path.join(format!("{}next.part", self.prefix))
     }
@@ -105,8 +117,7 @@ impl Backups {
         last: Arc<Live<LastBackup>>,
         stop: CancellationToken,
     ) -> Self {
-        let stem = database.file_stem().unwrap_or_default().to_string_lossy();
-        let folder = Folder { path: folder, prefix: format!("{stem}-") };
+        let folder = Folder::of(&database, folder);
         Self { database, folder, every, keep, last, due: None, stop }
     }
 
@@ -116,7 +127,12 @@ impl Backups {
         if let Some(due) = self.due.filter(|due| *due <= now.after(self.every)) {
             return Ok(due);
         }
-        let copies = self.folder.apart(Folder::copies).await?;
+        let look = |folder: &Folder| {
+            let copies = folder.copies()?;
+            store::warn_of_exposed(copies.iter().map(|(_, path)| path.clone()).chain([folder.part()]));
+            Ok(copies)
+        };
+        let copies = self.folder.apart(look).await?;
         let newest = copies.into_iter().map(|(at, _)| at).rfind(|at| *at <= now);
         self.last.replace(LastBackup { at: newest, ..LastBackup::clone(&self.last.get()) });
         let due = newest.map_or(now, |at| at.after(self.every));
@@ -130,7 +146,7 @@ impl Backups {
         let keep = self.keep;
         match self.folder.apart(move |folder| folder.keep_newest(keep, now)).await {
             Ok(kept) => tracing::info!(copy = %copy.display(), kept, "the database was copied"),
-            // The copy counts all the same: to make it anew each time would fill the disk.
+            // The copy counts all the same: making it again each time would fill the disk.
             Err(error) => tracing::warn!(
                 error = store::with_causes(&error),
                 copy = %copy.display(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-pub use backups::Backups;
+pub use backups::{Backups, scheduled_copies};
 pub use dispatcher::{CallbackUrls, Dispatcher};
 pub use pruner::Pruner;
 pub use reconciler::Reconciler;

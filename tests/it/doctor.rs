@@ -108,12 +108,13 @@ async fn a_good_set_up_is_proven_from_end_to_end() {
     findings.assert_nothing_failed();
     findings.assert("configuration", "ok", "the environment; 1 API key");
     findings.assert("database", "ok", "an instance runs on it");
+    findings.assert("permissions", "ok", "for their owner alone");
     findings.assert("upstream", "ok", &scene.upstream.url());
     findings.assert("key", "ok", "accepted");
     findings.assert("clock", "ok", "upstream's");
     findings.assert("callbacks", "ok", "65536 bytes");
     let (_, text, _) = binary.run(&["doctor"]);
-    assert_eq!(text.lines().filter(|line| line.starts_with("ok  ")).count(), 7, "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("ok  ")).count(), 8, "{text}");
 
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let status = client.get(format!("{}/v1/status", scene.serving.base)).bearer_auth(API_KEY);

@@ -8,11 +8,13 @@ use crate::clock;
 use crate::config::Config;
 use crate::domain::time::Timestamp;
 use crate::network::{NoAnswer, TlsFault};
-use crate::store::{self, Inspected, LITTLE_ROOM, OpenError};
+use crate::store::{self, Exposed, Inspected, LITTLE_ROOM, OpenError};
 use crate::upstream::{Checked, KeyAnswer, Refusal, Upstream};
+use crate::workers;
 
 pub(super) const CONFIGURATION: &str = "configuration";
 const DATABASE: &str = "database";
+const PERMISSIONS: &str = "permissions";
 const DISK: &str = "disk";
 const UPSTREAM: &str = "upstream";
 const KEY: &str = "key";
@@ -51,7 +53,9 @@ pub(super) async fn database(config: &Config) -> (Check, Option<Inspected>) {
 
 fn action(error: &OpenError) -> &'static str {
     match error {
-        OpenError::InUse { .. } => "Stop the other instance.",
+        OpenError::InUse { .. } | OpenError::InUseElsewhere { .. } => "Stop the other instance.",
+        OpenError::Linked { .. } => "Remove all names of the file but one, or copy it.",
+        OpenError::Path { .. } => "Set store.path to the plain path of a file.",
         OpenError::Unwritable { .. } => "Give the service's user read and write access to it.",
         OpenError::Foreign { .. } => "Set store.path to another file.",
         OpenError::Damaged { .. } => "Stop the service, and replace the database with a backup.",
@@ -67,6 +71,29 @@ fn action(error: &OpenError) -> &'static str {
             "Check the file and its disk; the system's log may say more."
         }
     }
+}
+
+/// Whether the database, the files beside it and its scheduled copies are for their owner alone.
+pub(super) fn permissions(config: &Config) -> Check {
+    let path = &config.store.path;
+    let mut files = store::files_of(path);
+    if let Some(folder) = &config.backup.folder {
+        files.extend(workers::scheduled_copies(path, folder));
+    }
+    if !files.iter().any(|file| file.exists()) {
+        return Check::skipped(PERMISSIONS, "there is no database yet; it is made with mode 0600");
+    }
+    let exposed = store::exposed(files);
+    if exposed.is_empty() {
+        return Check::ok(PERMISSIONS, "the database, its log and its copies are for their owner alone");
+    }
+    let seen = exposed.iter().map(Exposed::to_string).collect::<Vec<_>>().join("; ");
+    let remedies = exposed.iter().map(Exposed::remedy).collect::<Vec<_>>().join("; ");
+    Check::failed(
+        PERMISSIONS,
+        format!("other users of this machine can read or write files of the database: {seen}"),
+        format!("Run `{remedies}`. If others may have read the callback secret, change callback.secret."),
+    )
 }
 
 /// Whether the database's folder can be written, and how much space is left there.

@@ -132,6 +132,7 @@ pub async fn run(args: Doctor) -> anyhow::Result<ExitCode> {
     report.show(&Check::ok(checks::CONFIGURATION, format!("{file} and the environment; {access}")))?;
     let (check, database) = checks::database(&config).await;
     report.show(&check)?;
+    report.show(&checks::permissions(&config))?;
     report.show(&checks::disk(&config.store.path))?;
     for check in checks::upstream(&config, &upstream).await {
         report.show(&check)?;

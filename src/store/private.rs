@@ -1,0 +1,265 @@
+//! Files beside the database: made for their owner alone, and never reached through a link.
+//!
+//! They hold the callback secret, or keep others out. Must never change the mode or the owner of a file that another
+//! call has made.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, openat};
+
+use super::lock::real_path;
+
+/// For the owner alone.
+const MODE: u32 = 0o600;
+/// The permissions of everybody but the owner.
+const OTHERS: u32 = 0o077;
+/// Without it, opening a FIFO waits for its other end.
+const OPEN_FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// Makes a file of mode 0600 and opens it for reading and writing.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if there is anything of that name, even a link that leads nowhere.
+pub(super) fn create_new(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(MODE).open(path)?;
+    // The umask can only take bits away; it may have taken the owner's.
+    file.set_permissions(Permissions::from_mode(MODE))?;
+    Ok(file)
+}
+
+/// Opens a regular file.
+///
+/// # Errors
+/// What the system said, or what the file is instead of a regular one.
+pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    check_regular(path)?;
+    let file = options.custom_flags(OPEN_FLAGS.bits().cast_signed()).open(path)?;
+    // It may have been replaced since it was looked at.
+    expect_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Opens a regular file for reading and writing, or makes it; says whether this call has made it.
+///
+/// # Errors
+/// As for [`open`].
+pub(super) fn open_or_create(path: &Path) -> io::Result<(File, bool)> {
+    match create_new(path) {
+        Ok(file) => Ok((file, true)),
+        // A folder that cannot be written may still hold a file that can.
+        Err(_) if fs::symlink_metadata(path).is_ok() => {
+            Ok((open(path, OpenOptions::new().read(true).write(true))?, false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is a file at `path`.
+///
+/// # Errors
+/// What the system said, or what is there instead of a regular file.
+pub(super) fn check_regular(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => expect_regular(&found).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn expect_regular(found: &fs::Metadata) -> io::Result<()> {
+    let kind = found.file_type();
+    let what = if kind.is_file() {
+        return Ok(());
+    } else if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("it is {what}, and only a regular file is opened here"),
+    ))
+}
+
+/// Which file it is: its device and its inode.
+pub(super) fn identity(found: &fs::Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
+}
+
+/// Gives a file that this call has made to the owner of its folder: what root restores is for the service's user.
+///
+/// Goes by descriptors alone, so a name that is replaced meanwhile changes nothing. Only root can give files away, and
+/// nobody else needs to, so a failure is no error.
+pub(super) fn give_to_owner_of_folder(made: &File, path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let Ok(folder) = File::open(folder) else { return };
+    let (Ok(owner), Ok(made_as)) = (folder.metadata(), made.metadata()) else { return };
+    let there = openat(&folder, name, OPEN_FLAGS | OFlags::CLOEXEC, Mode::empty());
+    let Some(there) = there.ok().and_then(|there| File::from(there).metadata().ok()) else { return };
+    // The folder may have been replaced since the file was made: then its owner is somebody else's choice.
+    if identity(&there) == identity(&made_as) {
+        let _ = fchown(made, Some(owner.uid()), Some(owner.gid()));
+    }
+}
+
+/// A file that others than its owner can read or write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exposed {
+    /// The file.
+    pub path: PathBuf,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+impl Exposed {
+    /// The command that keeps others out.
+    pub fn remedy(&self) -> String {
+        format!("chmod 600 {}", self.path.display())
+    }
+}
+
+impl fmt::Display for Exposed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} has mode {:04o}", self.path.display(), self.mode)
+    }
+}
+
+/// Which of these files others than their owner can read or write. Links and missing files are left out.
+pub fn exposed(paths: impl IntoIterator<Item = PathBuf>) -> Vec<Exposed> {
+    let look = |path: PathBuf| {
+        let found = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        let mode = found.permissions().mode() & 0o7777;
+        (mode & OTHERS != 0).then_some(Exposed { path, mode })
+    };
+    paths.into_iter().filter_map(look).collect()
+}
+
+/// Logs a warning for each of these files that others than its owner can read or write.
+pub fn warn_of_exposed(paths: impl IntoIterator<Item = PathBuf>) {
+    for file in exposed(paths) {
+        tracing::warn!(
+            "{file}: other users of this machine can read or write it, and forge callbacks or block commits; run `{}`",
+            file.remedy()
+        );
+    }
+}
+
+/// The database at `database`, if there is one, and every file beside it whose name begins with its name: log, lock and
+/// copies among them.
+pub fn files_of(database: &Path) -> Vec<PathBuf> {
+    let path = real_path(database);
+    let mut files = vec![path.clone()];
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return files };
+    let is_beside = |other: &OsStr| {
+        let rest = other.as_bytes().strip_prefix(name.as_bytes());
+        rest.is_some_and(|rest| rest.starts_with(b"-") || rest.starts_with(b"."))
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    files.extend(entries.filter(|entry| is_beside(&entry.file_name())).map(|entry| entry.path()));
+    files.sort();
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, FileType, mknodat};
+    use std::os::unix::fs::chown;
+
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_for_its_owner_alone_and_a_link_is_no_place_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let (file, is_new) = open_or_create(&path).unwrap();
+        assert!(is_new);
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+        assert!(!open_or_create(&path).unwrap().1);
+        let link = folder.path().join("link");
+        symlink("nowhere", &link).unwrap();
+        assert_eq!(create_new(&link).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(!folder.path().join("nowhere").exists());
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_named_and_waited_for_by_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let [link, fifo, inner] = ["link", "fifo", "inner"].map(|name| folder.path().join(name));
+        fs::write(folder.path().join("target"), "x").unwrap();
+        symlink("target", &link).unwrap();
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        fs::create_dir(&inner).unwrap();
+        for (path, word) in [(link, "a symbolic link"), (fifo, "a FIFO"), (inner, "a folder")] {
+            let error = open_or_create(&path).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+            assert!(check_regular(&path).is_err());
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_not_given_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let replaced = create_new(&path).unwrap();
+        if replaced.metadata().unwrap().uid() != 0 {
+            println!("only root can give files away: this is not tried");
+            return;
+        }
+        chown(folder.path(), Some(4_711), Some(4_712)).unwrap();
+        fs::remove_file(&path).unwrap();
+        symlink(folder.path().join("target"), &path).unwrap();
+        let target = create_new(&folder.path().join("target")).unwrap();
+        give_to_owner_of_folder(&replaced, &path);
+        assert_eq!((replaced.metadata().unwrap().uid(), target.metadata().unwrap().uid()), (0, 0));
+        fs::remove_file(&path).unwrap();
+        let made = create_new(&path).unwrap();
+        give_to_owner_of_folder(&made, &path);
+        let made = made.metadata().unwrap();
+        assert_eq!((made.uid(), made.gid()), (4_711, 4_712));
+    }
+
+    #[test]
+    fn files_that_others_can_read_or_write_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for (name, mode) in [("own", 0o600), ("read", 0o644), ("group", 0o640), ("write", 0o602)] {
+            fs::write(path(name), "x").unwrap();
+            fs::set_permissions(path(name), Permissions::from_mode(mode)).unwrap();
+        }
+        symlink("read", path("link")).unwrap();
+        let found = exposed(["own", "read", "group", "write", "link", "missing"].map(path));
+        let modes: Vec<_> = found.iter().map(|file| file.mode).collect();
+        assert_eq!(modes, [0o644, 0o640, 0o602]);
+        let read = path("read").display().to_string();
+        assert_eq!(found[0].to_string(), format!("{read} has mode 0644"));
+        assert_eq!(found[0].remedy(), format!("chmod 600 {read}"));
+    }
+
+    #[test]
+    fn files_beside_a_database_begin_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().canonicalize().unwrap().join(name);
+        for name in ["a.db", "a.db-wal", "a.db.lock", "a.db.before-1-2", "a.dbx", "b.db"] {
+            fs::write(path(name), "x").unwrap();
+        }
+        assert_eq!(
+            files_of(&folder.path().join("a.db")),
+            ["a.db", "a.db-wal", "a.db.before-1-2", "a.db.lock"].map(path)
+        );
+    }
+}
