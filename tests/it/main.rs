@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_input_routes;
 mod binary;
 mod callback_check;
+mod callback_paths;
 mod callbacks;
 mod cancels;
 mod carriers;
