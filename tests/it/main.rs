@@ -26,6 +26,7 @@ mod disk;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod documented;
+mod encodings;
 #[cfg(target_os = "linux")]
 mod faulty_disk;
 mod file;
