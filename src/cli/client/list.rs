@@ -19,7 +19,7 @@ const USUAL: &str = "50";
 /// How much of a list.
 #[derive(Args, Clone, Debug)]
 pub struct Paging {
-    /// How many at most [default: 50]
+    /// At most this many [default: 50]
     #[arg(long, value_name = "N")]
     limit: Option<String>,
     /// All of them, however many
@@ -84,7 +84,7 @@ pub(super) async fn print(
     .await?;
     show(&mut output, &values)?;
     if is_more {
-        note("There are more: --all shows them.");
+        note("There are more. --all shows them.");
     }
     Ok(())
 }
