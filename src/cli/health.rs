@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
 use thiserror::Error;
 
 use super::client::address;
 use crate::config::Config;
+use crate::network::NoAnswer;
 
 /// The address that was given cannot be asked.
 #[derive(Debug, Error)]
@@ -41,7 +42,7 @@ pub async fn run(args: Health) -> anyhow::Result<()> {
     let url = address::read(&url).map_err(WrongAddress)?;
     let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).no_proxy().build()?;
     let url = format!("{}/healthz", url.as_str().trim_end_matches('/'));
-    let answer = client.get(&url).send().await.with_context(|| format!("{url} does not answer"))?;
+    let answer = client.get(&url).send().await.map_err(|error| anyhow!("{url}: {}", NoAnswer::of(&error)))?;
     if !answer.status().is_success() {
         bail!("{url} answers with HTTP {}", answer.status());
     }

@@ -110,9 +110,11 @@ pub(super) async fn read_whole(request: Request, limit: usize, deadline: Duratio
 /// Refuses a body that is compressed, or whose text is not UTF-8. Whatever was read from it would be wrong.
 fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     let refuse = |detail: &str| Err(Problem::new(Code::UnsupportedMediaType, detail));
-    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter().flat_map(words(','));
-    if codings.any(|coding| !coding.is_empty() && coding != "identity") {
-        return refuse("Compressed bodies are not supported. Send the body without Content-Encoding.");
+    for (name, plain) in [(header::CONTENT_ENCODING, "identity"), (header::TRANSFER_ENCODING, "chunked")] {
+        let mut codings = headers.get_all(name).iter().flat_map(words(','));
+        if codings.any(|coding| !coding.is_empty() && coding != plain) {
+            return refuse("Compressed bodies are not supported. Send the body without Content-Encoding.");
+        }
     }
     let mut parameters = headers.get_all(header::CONTENT_TYPE).iter().flat_map(words(';'));
     let is_other = |parameter: String| {
@@ -136,10 +138,14 @@ fn words(separator: char) -> impl Fn(&HeaderValue) -> Vec<String> {
     }
 }
 
-/// Reads JSON, without its byte order mark.
+/// Reads the JSON of a body that [`read_whole`] has read.
 pub(super) fn parse_json(body: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(byte_order_mark::strip(body))
-        .map_err(|error| Problem::new(Code::BadJson, format!("The request body is not valid JSON: {error}.")))
+    serde_json::from_slice(body).map_err(|error| {
+        // Every other byte of plain JSON in UTF-16 is zero, which JSON in UTF-8 never has.
+        let why =
+            if body.contains(&0) { "it looks like UTF-16, not UTF-8".to_owned() } else { error.to_string() };
+        Problem::new(Code::BadJson, format!("The request body is not valid JSON: {why}."))
+    })
 }
 
 /// Most bytes of a body that has nothing to say.

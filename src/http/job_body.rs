@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 
 use super::body::{self, escape};
-use super::error::{Code, Faults, Problem};
+use super::error::{Faults, Problem};
 use crate::domain::job::{JobOptions, Library, Quality};
 use crate::domain::url::PostUrl;
 
@@ -95,9 +95,8 @@ struct Reader {
 
 /// Reads a job of at most `most_urls` URLs.
 pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
-    let bad_json = |error: serde_json::Error| Problem::new(Code::BadJson, format!("{error}."));
     let mut reader = Reader { faults: Faults::default() };
-    let body: Value = serde_json::from_slice(body).map_err(bad_json).inspect(|value: &Value| {
+    let body = body::parse_json(body).inspect(|value| {
         if value.is_object() {
             body::repeated(body, "labels").iter().for_each(|pointer| reader.fault(pointer, "is there twice"));
         }

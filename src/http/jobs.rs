@@ -164,6 +164,7 @@ pub(super) async fn list_jobs(
     let label = params.label.as_deref().map(|label| {
         let (key, value) = label
             .split_once(':')
+            .filter(|(key, _)| !key.is_empty())
             .ok_or_else(|| Problem::new(Code::BadQuery, "label: must be `key:value`."))?;
         Ok::<_, Problem>((key.to_owned(), value.to_owned()))
     });

@@ -8,7 +8,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
@@ -26,6 +26,7 @@ use tower::ServiceExt;
 
 use super::error;
 use super::peer::Peer;
+use super::unread::{Rest, Unread};
 use crate::failpoint::FailPoint;
 use crate::telemetry::Metrics;
 
@@ -95,15 +96,21 @@ async fn talk(
     place: Place,
     stop: CancellationToken,
 ) {
-    let io =
-        TokioIo::new(Watched { stream, seen: place.connection.clone(), instead: None, is_partial: false });
+    let unread = Unread::default();
+    let io = TokioIo::new(Watched {
+        stream,
+        seen: place.connection.clone(),
+        instead: None,
+        is_partial: false,
+        rest: Rest::new(unread.clone(), limits.header_timeout),
+    });
     let mut builder = http1::Builder::new();
     // A client may say that it has sent all, and still wait for the answer.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).half_close(true);
     builder.max_buf_size(BUFFER);
     let router = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        request
+        request.map(|body| unread.watch(body))
     });
     let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
     let mut is_stopping = false;
@@ -208,6 +215,8 @@ struct Watched {
     instead: Option<Vec<u8>>,
     /// The last write took a part only: what comes next is its rest, not the head of an answer.
     is_partial: bool,
+    /// What the client still sends after the last answer.
+    rest: Rest,
 }
 
 /// The problem to answer instead of a bare error of hyper's: every answer of ours carries a request id.
@@ -273,6 +282,8 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let Self { stream, rest, .. } = &mut *self;
+        ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
+        rest.poll_discard(stream, context)
     }
 }

@@ -21,6 +21,7 @@ mod sending;
 mod status;
 mod stream;
 mod tasks;
+mod unread;
 mod videos;
 mod wait;
 

@@ -1,5 +1,6 @@
 //! Query parameters: unknown ones are errors, pages are cut by cursors that count nothing.
 
+use std::error::Error;
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
@@ -13,6 +14,9 @@ use utoipa::ToSchema;
 use super::error::{Code, Problem};
 use crate::domain::url::PostUrl;
 
+/// Most characters of a client's words, or about them, in an error: a query can have a hundred thousand.
+const WORDS: usize = 256;
+
 /// The query, read into `T`; `T` denies unknown fields.
 pub(super) struct Params<T>(pub(super) T);
 
@@ -22,8 +26,14 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         check_text(parts.uri.query().unwrap_or_default())?;
         let Query(params) = Query::try_from_uri(&parts.uri).map_err(|error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            let cause = if cause.is_empty() { error.to_string() } else { cause };
+            let mut cause: &dyn Error = &error;
+            while let Some(deeper) = cause.source() {
+                cause = deeper;
+            }
+            let cause = cause.to_string();
+            // The library names the parameter twice.
+            let start = cause.find("unknown field `").unwrap_or_default();
+            let cause: String = cause[start..].chars().take(WORDS).collect();
             // The library knows fields, and clients know parameters.
             let cause = cause.replacen(" field `", " parameter `", 1);
             let cause = cause.replace("there are no fields", "this request takes none");
@@ -57,8 +67,10 @@ pub(super) struct NoParams {}
 /// A filter's value as one of the contract's words.
 pub(super) fn word<T: FromStr>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
     let parse = |text: &str| {
-        text.parse()
-            .map_err(|_| Problem::new(Code::BadQuery, format!("{name}: `{text}` is not a valid value.")))
+        text.parse().map_err(|_| {
+            let text: String = text.chars().take(WORDS).collect();
+            Problem::new(Code::BadQuery, format!("{name}: `{text}` is not a valid value."))
+        })
     };
     value.map(parse).transpose()
 }

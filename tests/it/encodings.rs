@@ -5,6 +5,7 @@ use scrapehook::simulator::{Faults, Settings, Simulator};
 use serde_json::{Value, json};
 
 use crate::bad_input::refused;
+use crate::raw;
 use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -81,6 +82,9 @@ async fn a_compressed_body_is_refused_as_such() {
             assert!(problem["detail"].as_str().unwrap().contains("Content-Encoding"), "{problem}");
         }
     }
+    let host = service.base.trim_start_matches("http://");
+    let head = format!("POST /v1/pause HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: gzip, chunked\r\n\r\n");
+    assert_eq!(raw::status_of(&service, format!("{head}1\r\nx\r\n0\r\n\r\n").as_bytes()).await, 415);
     let body = json!({ "video_urls": mixed_urls(1), "dry_run": true }).to_string();
     for coding in ["", "identity", "Identity", "identity, identity"] {
         let request = post(&service, "/v1/jobs", "application/json", body.clone());
@@ -121,6 +125,9 @@ async fn text_that_is_not_utf_8_is_refused_as_such() {
         let answer = post(&service, "/v1/jobs", kind, body.clone()).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{kind}");
     }
+    let utf_16: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let problem = refused(post(&service, "/v1/jobs", "application/json", utf_16), 400, "bad_json").await;
+    assert!(problem["detail"].as_str().unwrap().contains("UTF-16"), "{problem}");
     assert!(service.items("/v1/jobs").await.is_empty());
     service.stop().await;
 }
