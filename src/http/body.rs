@@ -62,13 +62,13 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Unread> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Json,
-    /// One URL a line; curl calls a file so that it was told nothing about.
+    /// One URL per line. curl sends the form type with `--data-binary` unless it is given another one.
     Lines,
     Csv,
 }
 
 impl Kind {
-    /// What the headers say; none where it is nothing that is taken here.
+    /// The kind that the headers name; none if it is not supported.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let kind =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

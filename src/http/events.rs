@@ -25,7 +25,7 @@ pub(super) struct ListParams {
     /// Only events of this kind.
     #[param(value_type = Option<EventKind>)]
     kind: Option<String>,
-    /// Items of a page; 50 where it is not given.
+    /// Items per page; 50 if it is not given.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
     /// The last `seq` seen; 0 is the beginning.
@@ -33,10 +33,10 @@ pub(super) struct ListParams {
     after: Option<String>,
 }
 
-/// Lists what changed, oldest first.
+/// Lists events, oldest first.
 ///
-/// `next` is never null: it is the place to ask from the next time.
-#[utoipa::path(get, path = "/v1/events", tag = "events", params(ListParams), responses((status = 200, description = "A page of events.", body = Page<Event>), (status = 410, description = "What came after the cursor is no longer kept.")))]
+/// `next` is never null: it is the cursor for the next request.
+#[utoipa::path(get, path = "/v1/events", tag = "events", params(ListParams), responses((status = 200, description = "A page of events.", body = Page<Event>), (status = 410, description = "Some events after the cursor have been removed.")))]
 pub(super) async fn list_events(
     State(context): State<Context>,
     Params(params): Params<ListParams>,
@@ -94,7 +94,7 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    /// The filter; none where there is no such task.
+    /// The filter; none if the task does not exist.
     pub(super) async fn read(
         &self,
         context: &Context,

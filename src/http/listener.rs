@@ -25,8 +25,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::error;
+use super::lingering::{Leftover, Lingering};
 use super::peer::Peer;
-use super::unread::{Rest, Unread};
 use crate::failpoint::FailPoint;
 use crate::telemetry::Metrics;
 
@@ -96,13 +96,13 @@ async fn talk(
     place: Place,
     stop: CancellationToken,
 ) {
-    let unread = Unread::default();
+    let leftover = Leftover::default();
     let io = TokioIo::new(Watched {
         stream,
         seen: place.connection.clone(),
         instead: None,
         is_partial: false,
-        rest: Rest::new(unread.clone(), limits.header_timeout),
+        lingering: Lingering::new(leftover.clone(), limits.header_timeout),
     });
     let mut builder = http1::Builder::new();
     // A client may say that it has sent all, and still wait for the answer.
@@ -110,7 +110,7 @@ async fn talk(
     builder.max_buf_size(BUFFER);
     let router = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        request.map(|body| unread.watch(body))
+        request.map(|body| leftover.watch(body))
     });
     let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
     let mut is_stopping = false;
@@ -207,7 +207,7 @@ impl Drop for Place {
     }
 }
 
-/// A stream that notes when a byte went through, and gives a body to the errors that hyper answers by itself.
+/// A stream that notes when a byte went through, and gives a body to the errors that hyper answers on its own.
 struct Watched {
     stream: TcpStream,
     seen: Arc<Connection>,
@@ -215,8 +215,8 @@ struct Watched {
     instead: Option<Vec<u8>>,
     /// The last write took a part only: what comes next is its rest, not the head of an answer.
     is_partial: bool,
-    /// What the client still sends after the last answer.
-    rest: Rest,
+    /// Discards what the client still sends after the last answer.
+    lingering: Lingering,
 }
 
 /// The problem to answer instead of a bare error of hyper's: every answer of ours carries a request id.
@@ -282,8 +282,8 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, rest, .. } = &mut *self;
+        let Self { stream, lingering, .. } = &mut *self;
         ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
-        rest.poll_discard(stream, context)
+        lingering.poll_discard(stream, context)
     }
 }

@@ -12,6 +12,7 @@ mod health;
 mod job_body;
 mod job_lines;
 mod jobs;
+mod lingering;
 mod listener;
 mod metrics;
 mod openapi;
@@ -21,7 +22,6 @@ mod sending;
 mod status;
 mod stream;
 mod tasks;
-mod unread;
 mod videos;
 mod wait;
 
@@ -93,9 +93,9 @@ pub struct Credentials {
 pub struct Routes {
     /// For `server.listen`.
     pub main: Router,
-    /// For `callback.listen`; none where it is not set.
+    /// For `callback.listen`; none if it is not set.
     pub callbacks: Option<Router>,
-    /// For `metrics.listen`; none where it is not set.
+    /// For `metrics.listen`; none if it is not set.
     pub metrics: Option<Router>,
 }
 

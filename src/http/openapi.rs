@@ -16,7 +16,7 @@ use super::error::ProblemBody;
 #[derive(OpenApi)]
 #[openapi(
     info(
-        description = "Submits scrape jobs to a metered API, catches its callbacks, and says where each task and each video stands."
+        description = "Submits scrape jobs to a metered API, receives its callbacks, and reports the state of each task and video."
     ),
     components(schemas(ProblemBody)),
     paths(super::callback::receive_callback, super::callback::receive_hint)
@@ -26,18 +26,18 @@ pub(super) struct Described;
 const PROBLEM: &str = "application/problem+json";
 const KEY: &str = "api_key";
 
-/// What any request can be answered with.
+/// The answers to any request.
 const ALWAYS: [(&str, &str); 2] = [
     ("500", "An internal error. The log has details."),
     ("503", "The database cannot be used, or the service is stopping."),
 ];
-/// What a request that needs a key can be answered with.
+/// The answers to a request that needs a key.
 const KEYED: [(&str, &str); 3] = [
     ("400", "The request is malformed, or a query parameter or cursor is invalid."),
     ("401", "The API key is missing or unknown."),
     ("403", "The API key is read-only. Without keys: the request does not come from this machine."),
 ];
-/// What a request can be answered with that may have a body; where none is expected, an empty object is accepted.
+/// The answers to a request that may have a body.
 const WITH_BODY: [(&str, &str); 4] = [
     ("408", "The request body arrived too late."),
     ("413", "The request body is too large."),

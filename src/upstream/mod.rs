@@ -75,8 +75,9 @@ impl Upstream {
             .filter(|url| url.as_str().parse::<hyper::Uri>().is_ok())
             .ok_or_else(|| ClientError::BaseUrl(base_url.to_owned()))?;
         let key = HeaderValue::from_str(key.expose_secret().trim()).ok();
-        // As text it is looked for in upstream's words, which may quote it.
-        let mut key = key.filter(|key| key.to_str().is_ok()).ok_or(ClientError::ApiKey)?;
+        // Upstream's words are searched for the key as text: a header could carry more than that.
+        let is_text = |key: &HeaderValue| key.as_bytes().iter().all(|byte| matches!(byte, b' '..=b'~'));
+        let mut key = key.filter(is_text).ok_or(ClientError::ApiKey)?;
         key.set_sensitive(true);
         let mut builder = Client::builder()
             .user_agent(concat!("scrapehook/", env!("CARGO_PKG_VERSION")))

@@ -78,7 +78,7 @@ fn show(output: &mut Output, status: &Value) -> std::io::Result<()> {
     ])
 }
 
-/// Empty where the service is older than the check.
+/// Empty if the service is older than the check.
 fn callback_check(check: &Value) -> String {
     match text(check, "state").replace('_', " ") {
         state if state.is_empty() => state,

@@ -24,7 +24,7 @@ use super::sse::Stream;
 use super::tasks::show_videos;
 use crate::domain::event::EventKind;
 
-/// How long the service waits before it answers where nothing settles: bars want news more often.
+/// How long the service waits before it answers if nothing settles: bars need news more often.
 const LIVE: Duration = Duration::from_secs(1);
 const UNSEEN: Duration = Duration::from_secs(10);
 /// How long a service may be away.

@@ -1,7 +1,7 @@
-//! Bodies that nobody read: what a client still sends after an early answer is taken and thrown away for a while.
+//! Lingering close: the rest of a body is discarded after an early answer.
 //!
-//! A connection that is closed over unread bytes is reset, and a reset takes the answer with it: the client would see a
-//! lost connection instead of the reason. Must never keep a byte, nor wait without a limit.
+//! The system resets a connection that is closed over unread bytes, and a reset takes the answer with it: the client
+//! sees a lost connection instead of the reason. Must never keep a byte, nor wait without a limit.
 
 use std::io;
 use std::pin::Pin;
@@ -16,26 +16,26 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// Most bytes that are thrown away: as many as the largest body that is accepted.
+/// Most bytes that are discarded: as many as the largest body that is accepted.
 const MOST: usize = super::JOB_BODY;
 
-/// Whether the body of a connection's last request was given up before its end.
+/// Whether a part of a connection's last body was left unread.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unread(Arc<AtomicBool>);
+pub(super) struct Leftover(Arc<AtomicBool>);
 
-impl Unread {
-    /// Notes it of this body, the next one of the connection.
+impl Leftover {
+    /// Watches the next body of the connection.
     pub(super) fn watch(&self, body: Incoming) -> WatchedBody {
         self.0.store(false, Ordering::Relaxed);
-        WatchedBody { body, has_ended: false, unread: self.clone() }
+        WatchedBody { body, has_ended: false, leftover: self.clone() }
     }
 }
 
-/// A body that notes whether it was given up before its end.
+/// A body that notes if it is dropped before its end.
 pub(super) struct WatchedBody {
     body: Incoming,
     has_ended: bool,
-    unread: Unread,
+    leftover: Leftover,
 }
 
 impl Body for WatchedBody {
@@ -63,33 +63,33 @@ impl Body for WatchedBody {
 impl Drop for WatchedBody {
     fn drop(&mut self) {
         if !self.has_ended && !self.body.is_end_stream() {
-            self.unread.0.store(true, Ordering::Relaxed);
+            self.leftover.0.store(true, Ordering::Relaxed);
         }
     }
 }
 
-/// Throws away what a client still sends to a connection that is shut down.
+/// Discards what a client still sends to a connection that is shut down.
 #[derive(Debug)]
-pub(super) struct Rest {
-    unread: Unread,
-    /// How long it is waited for.
+pub(super) struct Lingering {
+    leftover: Leftover,
+    /// The longest time that it takes.
     within: Duration,
     over: Option<Pin<Box<Sleep>>>,
     left: usize,
 }
 
-impl Rest {
-    pub(super) fn new(unread: Unread, within: Duration) -> Self {
-        Self { unread, within, over: None, left: MOST }
+impl Lingering {
+    pub(super) fn new(leftover: Leftover, within: Duration) -> Self {
+        Self { leftover, within, over: None, left: MOST }
     }
 
-    /// Ready once the client has closed, has sent too much, or takes too long; at once if nothing is unread.
+    /// Ready once the client has closed, has sent too much, or takes too long; at once if nothing was left unread.
     pub(super) fn poll_discard(
         &mut self,
         stream: &mut TcpStream,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.unread.0.load(Ordering::Relaxed) {
+        if !self.leftover.0.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(()));
         }
         let over = self.over.get_or_insert_with(|| Box::pin(sleep(self.within)));
