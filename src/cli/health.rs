@@ -5,10 +5,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
+use thiserror::Error;
 
-use crate::config::{Config, ConfigError, is_in_quotes};
+use super::client::address;
+use crate::config::{Config, is_in_quotes};
+use crate::network::NoAnswer;
+
+/// The address that was given cannot be asked.
+#[derive(Debug, Error)]
+#[error("SCRAPEHOOK_URL or --url: {0}")]
+pub(super) struct WrongAddress(&'static str);
 
 /// Arguments of `health`.
 #[derive(Args, Debug)]
@@ -24,28 +32,28 @@ pub struct Health {
 /// Asks once, for at most three seconds.
 ///
 /// # Errors
-/// The service does not answer, or answers with an error (exit 1); a setting is wrong (exit 2).
+/// The service does not answer, or not well (exit 1), or the address or the configuration is wrong (exit 2).
 pub async fn run(args: Health) -> anyhow::Result<()> {
+    // A blank variable counts as unset.
     let url = match args.url.filter(|url| !url.trim().is_empty()) {
         Some(url) if is_in_quotes(&url) => {
-            return Err(
-                ConfigError::new("SCRAPEHOOK_URL or --url: the value is in quotes; remove them").into()
-            );
+            return Err(WrongAddress("the value is in quotes; remove them").into());
         }
         Some(url) => url,
         None => format!("http://{}", reachable(Config::load(args.config.as_deref())?.server.listen)),
     };
+    let url = address::read(&url).map_err(WrongAddress)?;
     let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).no_proxy().build()?;
-    let url = format!("{}/healthz", url.trim_end_matches('/'));
-    let answer = client.get(&url).send().await.with_context(|| format!("{url} does not answer"))?;
+    let url = format!("{}/healthz", url.as_str().trim_end_matches('/'));
+    let answer = client.get(&url).send().await.map_err(|error| anyhow!("{url}: {}", NoAnswer::of(&error)))?;
     if !answer.status().is_success() {
-        bail!("{url} answers {}", answer.status());
+        bail!("{url} answers with HTTP {}", answer.status());
     }
     writeln!(anstream::stdout(), "alive")?;
     Ok(())
 }
 
-/// Who listens on every address is reached on loopback.
+/// A service that listens on every address is reached on loopback.
 fn reachable(mut listen: SocketAddr) -> SocketAddr {
     match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::client::ClientCommand;
+use self::health::WrongAddress;
 use crate::app::StartError;
 use crate::config::ConfigError;
 
@@ -72,11 +73,8 @@ pub async fn run(cli: Cli) -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         // Configuration and start errors name their cause themselves.
-        let (said, code) = if error.is::<ConfigError>() || error.is::<StartError>() {
-            (error.to_string(), 2)
-        } else {
-            (format!("{error:#}"), 1)
-        };
+        let is_usage = error.is::<ConfigError>() || error.is::<StartError>() || error.is::<WrongAddress>();
+        let (said, code) = if is_usage { (error.to_string(), 2) } else { (format!("{error:#}"), 1) };
         // Nobody may be there to read it.
         let _ = writeln!(anstream::stderr(), "scrapehook: {said}");
         ExitCode::from(code)

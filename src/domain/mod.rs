@@ -2,11 +2,13 @@
 //!
 //! Everything here is a pure function of its arguments. Must never import another module of the crate.
 
+pub mod byte_order_mark;
 pub mod callback;
 pub mod event;
 pub mod file_path;
 pub mod host;
 pub mod id;
+pub mod idempotency;
 pub mod job;
 pub mod mask;
 pub mod plan;

@@ -1,19 +1,24 @@
 //! Reading bodies from strangers: never more than a limit, never longer than a deadline.
+//!
+//! Must never guess at an encoding: a body that is compressed, or not in UTF-8, is refused by its headers.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{HeaderMap, header};
+use axum::body::{Body, HttpBody};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::error::{Code, Problem};
+use super::Context;
+use super::error::{Code, Faults, Problem};
 use super::hint_limit::TooMany;
+use crate::domain::byte_order_mark;
 
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,13 +90,13 @@ pub(super) async fn read_if(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Json,
-    /// One URL a line; curl calls a file so that it was told nothing about.
+    /// One URL per line. curl sends the form type with `--data-binary` unless it is given another one.
     Lines,
     Csv,
 }
 
 impl Kind {
-    /// The kind that the headers name; none if it is not accepted here.
+    /// The kind that the headers name; none if it is not supported.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let kind =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -114,15 +119,91 @@ pub(super) async fn read_json(request: Request, limit: usize, deadline: Duration
     read_whole(request, limit, deadline).await
 }
 
-/// Reads the body of a client of the API, whatever it is.
+/// Reads the body of a client of the API, of any kind, without a byte order mark before it.
 pub(super) async fn read_whole(request: Request, limit: usize, deadline: Duration) -> Result<Bytes, Problem> {
     let (parts, stream) = request.into_parts();
-    read(&parts.headers, stream, limit, deadline).await.map_err(|unread| match unread {
-        Unread::TooLarge => Problem::new(Code::TooLarge, format!("At most {limit} bytes are taken.")),
-        Unread::Late => Problem::new(Code::Timeout, "The body did not arrive in time."),
-        Unread::Cut => Problem::new(Code::BadRequest, "The body did not arrive whole."),
+    if !stream.is_end_stream() {
+        check_encoding(&parts.headers)?;
+    }
+    let body = read(&parts.headers, stream, limit, deadline).await.map_err(|unread| match unread {
+        Unread::TooLarge => Problem::too_large(limit),
+        Unread::Late => Problem::new(Code::Timeout, "The request body did not arrive in time."),
+        Unread::Cut => {
+            Problem::new(Code::BadRequest, "The connection was closed before the body was complete.")
+        }
         Unread::Refused(too_many) => Problem::too_many_hints(too_many.retry_after),
+    })?;
+    Ok(body.slice_ref(byte_order_mark::strip(&body)))
+}
+
+/// Refuses a body that is compressed, or whose text is not UTF-8. Whatever was read from it would be wrong.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let refuse = |detail: &str| Err(Problem::new(Code::UnsupportedMediaType, detail));
+    for (name, plain) in [(header::CONTENT_ENCODING, "identity"), (header::TRANSFER_ENCODING, "chunked")] {
+        let mut codings = headers.get_all(name).iter().flat_map(words(','));
+        if codings.any(|coding| !coding.is_empty() && coding != plain) {
+            return refuse("Compressed bodies are not supported. Send the body without Content-Encoding.");
+        }
+    }
+    let mut parameters = headers.get_all(header::CONTENT_TYPE).iter().flat_map(words(';'));
+    let is_other = |parameter: String| {
+        let charset = parameter.split_once('=').filter(|(name, _)| name.trim_end() == "charset");
+        let charset = charset.map(|(_, charset)| charset.trim_start().trim_matches('"'));
+        charset.is_some_and(|charset| !matches!(charset, "" | "utf-8" | "utf8" | "us-ascii" | "ascii"))
+    };
+    if parameters.any(is_other) {
+        return refuse(
+            "Only UTF-8 is supported. Convert the body, and leave the charset out of Content-Type.",
+        );
+    }
+    Ok(())
+}
+
+/// The parts of a header's value in lower case; what is not text is something unknown.
+fn words(separator: char) -> impl Fn(&HeaderValue) -> Vec<String> {
+    move |value| {
+        let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        text.split(separator).map(|word| word.trim().to_owned()).collect()
+    }
+}
+
+/// Reads the JSON of a body that [`read_whole`] has read.
+pub(super) fn parse_json(body: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        // Every other byte of plain JSON in UTF-16 is zero, which JSON in UTF-8 never has.
+        let why =
+            if body.contains(&0) { "it looks like UTF-16, not UTF-8".to_owned() } else { error.to_string() };
+        Problem::new(Code::BadJson, format!("The request body is not valid JSON: {why}."))
     })
+}
+
+/// Most bytes of a body that has nothing to say.
+const NOTHING: usize = 4_096;
+
+/// For requests that take no body. An empty JSON object is none, because some clients always send one. Anything else
+/// is refused: it may ask for what would not be done, such as a dry run.
+pub(super) struct NoBody;
+
+impl FromRequest<Context> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, context: &Context) -> Result<Self, Problem> {
+        let body = read_whole(request, NOTHING, context.limits.body_timeout).await?;
+        if body.trim_ascii().is_empty() {
+            return Ok(Self);
+        }
+        let mut faults = Faults::default();
+        match serde_json::from_slice(&body) {
+            Ok(Value::Null) => {}
+            Ok(Value::Object(fields)) => {
+                fields
+                    .keys()
+                    .for_each(|name| faults.push(format_args!("/{}", escape(name)), "unknown field"));
+            }
+            _ => faults.push("", "this request takes no body"),
+        }
+        if faults.is_empty() { Ok(Self) } else { Err(Problem::faults(faults)) }
+    }
 }
 
 /// Runs long work, such as reading a body of megabytes, beside the runtime, whose threads answer callbacks.

@@ -100,7 +100,7 @@ struct Seen {
 
 async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result<Response, Problem> {
     let (parts, stream) = request.into_parts();
-    // The raw path: a good token needs no decoding, and a path that can't be decoded is still a hint.
+    // The raw path, which `callback_path` has made plain. A path that cannot be decoded is still a hint.
     let token = parts.uri.path().strip_prefix("/callback/").unwrap_or_default();
     let tokens = context.tokens.get();
     let task = tokens.verify(token);
@@ -155,10 +155,10 @@ async fn read(
     let take = |bytes| if is_limited { admission.take(Instant::now(), bytes) } else { Ok(()) };
     let read = body::read_if(headers, body, limits.callback_body, limits.body_timeout, take).await;
     read.map_err(|unread| match unread {
-        Unread::TooLarge => {
-            Problem::new(Code::TooLarge, format!("At most {} bytes are taken.", limits.callback_body))
+        Unread::TooLarge => Problem::too_large(limits.callback_body),
+        Unread::Late | Unread::Cut => {
+            Problem::new(Code::Incomplete, "The body did not arrive completely. Send it again.")
         }
-        Unread::Late | Unread::Cut => Problem::new(Code::Incomplete, "Send it again, whole."),
         Unread::Refused(too_many) => Problem::too_many_hints(too_many.retry_after),
     })
 }

@@ -32,28 +32,28 @@ macro_rules! codes {
 }
 
 codes! {
-    BadRequest = BAD_REQUEST, "bad_request", "The request can't be read";
-    BadJson = BAD_REQUEST, "bad_json", "The body is not JSON";
-    BadQuery = BAD_REQUEST, "bad_query", "A query parameter is wrong";
-    BadCursor = BAD_REQUEST, "bad_cursor", "The cursor is not one of ours";
-    CursorAhead = BAD_REQUEST, "cursor_ahead", "The cursor lies in the future";
-    BadIdempotencyKey = BAD_REQUEST, "bad_idempotency_key", "The Idempotency-Key can't be taken";
-    Unauthorized = UNAUTHORIZED, "unauthorized", "An API key is needed";
-    Forbidden = FORBIDDEN, "forbidden", "This API key may only read";
-    CrossSite = FORBIDDEN, "cross_site", "Without API keys only this machine may ask";
-    NotFound = NOT_FOUND, "not_found", "There is no such thing";
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "This route has no such method";
-    Timeout = REQUEST_TIMEOUT, "timeout", "The body took too long";
-    WrongState = CONFLICT, "wrong_state", "That makes no sense as things are";
-    CursorGone = GONE, "cursor_gone", "The cursor is older than what is kept";
-    TooLarge = PAYLOAD_TOO_LARGE, "too_large", "The body is too large";
-    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "This content type is not taken";
-    Invalid = UNPROCESSABLE_ENTITY, "invalid", "The body has faults";
+    BadRequest = BAD_REQUEST, "bad_request", "The request is malformed";
+    BadJson = BAD_REQUEST, "bad_json", "The request body is not valid JSON";
+    BadQuery = BAD_REQUEST, "bad_query", "Invalid query parameter";
+    BadCursor = BAD_REQUEST, "bad_cursor", "Invalid cursor";
+    CursorAhead = BAD_REQUEST, "cursor_ahead", "The cursor is ahead of the newest event";
+    BadIdempotencyKey = BAD_REQUEST, "bad_idempotency_key", "Invalid Idempotency-Key";
+    Unauthorized = UNAUTHORIZED, "unauthorized", "A valid API key is required";
+    Forbidden = FORBIDDEN, "forbidden", "This API key is read-only";
+    CrossSite = FORBIDDEN, "cross_site", "Without API keys, only this machine has access";
+    NotFound = NOT_FOUND, "not_found", "Not found";
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed";
+    Timeout = REQUEST_TIMEOUT, "timeout", "The request body arrived too late";
+    WrongState = CONFLICT, "wrong_state", "Not possible in the current state";
+    CursorGone = GONE, "cursor_gone", "The events after this cursor have been removed";
+    TooLarge = PAYLOAD_TOO_LARGE, "too_large", "The request body is too large";
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported content type or encoding";
+    Invalid = UNPROCESSABLE_ENTITY, "invalid", "The request body is invalid";
     IdempotencyMismatch = UNPROCESSABLE_ENTITY, "idempotency_mismatch",
-        "This Idempotency-Key came with another request before";
-    Internal = INTERNAL_SERVER_ERROR, "internal", "Something went wrong here";
-    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Not now";
-    Incomplete = SERVICE_UNAVAILABLE, "incomplete", "The body did not arrive whole";
+        "This Idempotency-Key belongs to a different request";
+    Internal = INTERNAL_SERVER_ERROR, "internal", "Internal error";
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable";
+    Incomplete = SERVICE_UNAVAILABLE, "incomplete", "The request body is incomplete";
     TooManyHints = SERVICE_UNAVAILABLE, "too_many_hints", "Too many callbacks without a good token";
 }
 
@@ -137,11 +137,11 @@ impl Problem {
 
     pub(super) fn faults(faults: Faults) -> Self {
         let detail = match faults.count {
-            1 => "One fault was found; nothing was stored.".to_owned(),
+            1 => "1 error was found. Nothing was stored.".to_owned(),
             count if count > NAMED => {
-                format!("{count} faults were found, and the first {NAMED} are named; nothing was stored.")
+                format!("{count} errors were found, and the first {NAMED} are listed. Nothing was stored.")
             }
-            count => format!("{count} faults were found; nothing was stored."),
+            count => format!("{count} errors were found. Nothing was stored."),
         };
         Self { faults: faults.named, ..Self::new(Code::Invalid, detail) }
     }
@@ -151,23 +151,31 @@ impl Problem {
         Self { code: Code::BadQuery, ..Self::faults(faults) }
     }
 
+    /// Nothing of this kind has the id that was asked for.
     pub(super) fn not_found(what: &str) -> Self {
-        Self::new(Code::NotFound, format!("There is no such {what}."))
+        Self::new(Code::NotFound, format!("No {what} has this id."))
+    }
+
+    /// The body has more than so many bytes.
+    pub(super) fn too_large(limit: usize) -> Self {
+        Self::new(Code::TooLarge, format!("The request body must not exceed {limit} bytes."))
     }
 }
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         tracing::error!(%error, "a read failed");
-        Self::new(Code::Unavailable, "The database can't be read at the moment.")
+        Self::new(Code::Unavailable, "The database cannot be read at the moment.")
     }
 }
 
 impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
         let detail = match error {
-            WriteError::Busy => "Too much is waiting to be written; nothing was stored.".to_owned(),
-            WriteError::Failed(trouble) => format!("The database can't be written at the moment: {trouble}."),
+            WriteError::Busy => "Too many writes are waiting. Nothing was stored.".to_owned(),
+            WriteError::Failed(trouble) => {
+                format!("The database cannot be written at the moment: {trouble}.")
+            }
             WriteError::Stopped => "The service is stopping.".to_owned(),
         };
         Self::new(Code::Unavailable, detail)
@@ -181,6 +189,11 @@ impl IntoResponse for Problem {
         match self.code {
             Code::Unauthorized => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // The reason may be the encoding: the header says which one is supported (RFC 9110, section 15.5.16).
+            Code::UnsupportedMediaType => {
+                let identity = HeaderValue::from_static("identity");
+                response.headers_mut().insert(header::ACCEPT_ENCODING, identity);
             }
             Code::Unavailable | Code::Incomplete | Code::TooManyHints => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
@@ -228,8 +241,8 @@ pub(super) fn raw(status: StatusCode, request_id: &str) -> Vec<u8> {
     let title = status.canonical_reason().unwrap_or_default();
     let detail = match status {
         StatusCode::URI_TOO_LONG => "The URL is too long.",
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The URL and the headers together are too long.",
-        _ => "This could not be read as an HTTP request.",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The URL and the headers are too long.",
+        _ => "This is not a valid HTTP request.",
     };
     let body = ProblemBody {
         r#type: "about:blank",

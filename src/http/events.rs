@@ -25,7 +25,7 @@ pub(super) struct ListParams {
     /// Only events of this kind.
     #[param(value_type = Option<EventKind>)]
     kind: Option<String>,
-    /// Items of a page; 50 where it is not given.
+    /// Items per page; 50 if it is not given.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
     /// The last `seq` seen; 0 is the beginning.
@@ -33,23 +33,16 @@ pub(super) struct ListParams {
     after: Option<String>,
 }
 
-/// Lists what changed, oldest first.
+/// Lists events, oldest first.
 ///
-/// `next` is never null: it is the place to ask from the next time.
-#[utoipa::path(get, path = "/v1/events", tag = "events", params(ListParams), responses((status = 200, description = "A page of events.", body = Page<Event>), (status = 410, description = "What came after the cursor is no longer kept.")))]
+/// `next` is never null: it is the cursor for the next request.
+#[utoipa::path(get, path = "/v1/events", tag = "events", params(ListParams), responses((status = 200, description = "A page of events.", body = Page<Event>), (status = 410, description = "Some events after the cursor have been removed.")))]
 pub(super) async fn list_events(
     State(context): State<Context>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<Page<Event>>, Problem> {
     let limit = query::limit(params.limit.as_deref())?;
-    let after: i64 = match params.after.as_deref() {
-        None => 0,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|after| *after >= 0)
-            .ok_or_else(|| Problem::new(Code::BadCursor, "after: the `seq` of an event is expected."))?,
-    };
+    let after = read_cursor("after", params.after.as_deref())?.unwrap_or(0);
     // Read before the page: an event that comes in between is on the next page, never skipped.
     let last = context.store.last_seq().await?;
     check_cursor(&context, after, last).await?;
@@ -68,16 +61,27 @@ pub(super) async fn list_events(
     Ok(Json(Page::feed(events, next.to_string())))
 }
 
+/// A cursor as a parameter or header of this name has it: the `seq` of an event, or 0.
+pub(super) fn read_cursor(name: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let cursor = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let bad = || Problem::new(Code::BadCursor, format!("{name}: must be the `seq` of an event, or 0."));
+    cursor.map(Some).ok_or_else(bad)
+}
+
 /// A cursor must lie between what is no longer kept and what has not happened yet; zero is the beginning.
 pub(super) async fn check_cursor(context: &Context, after: i64, last: i64) -> Result<(), Problem> {
     if after > last {
-        return Err(Problem::new(Code::CursorAhead, format!("The newest event is {last}.")));
+        return Err(Problem::new(Code::CursorAhead, format!("The `seq` of the newest event is {last}.")));
     }
     if after == 0 || after == last {
         return Ok(());
     }
     if after < context.store.events_removed_to().await? {
-        return Err(Problem::new(Code::CursorGone, "Events after this one were removed: start at 0."));
+        return Err(Problem::new(
+            Code::CursorGone,
+            "Some events after this cursor have been removed. Start again at 0.",
+        ));
     }
     Ok(())
 }
@@ -90,7 +94,7 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    /// The filter; none where there is no such task.
+    /// The filter; none if the task does not exist.
     pub(super) async fn read(
         &self,
         context: &Context,

@@ -6,10 +6,10 @@ use std::fmt::Display;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 
 use super::body::{self, escape};
-use super::error::{Code, Faults, Problem};
-use super::job_lines;
+use super::error::{Faults, Problem};
 use crate::domain::job::{JobOptions, Library, Quality};
 use crate::domain::url::PostUrl;
 
@@ -35,7 +35,7 @@ pub(super) struct JobRequest {
         pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
     )]
     unique_id: Option<String>,
-    /// Folder number in the account; instead of `unique_id`.
+    #[schema(schema_with = folder_schema)]
     folder_id: Option<i64>,
     /// Lines of the picture; 360, and 720 in the library `public`, where it is not given.
     quality: Option<Quality>,
@@ -47,6 +47,18 @@ pub(super) struct JobRequest {
     force: Option<bool>,
     /// Say what would be done, and do nothing.
     dry_run: Option<bool>,
+}
+
+fn folder_schema() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::String, Type::Null]))
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .pattern(Some("^-?[0-9]+$"))
+        .description(Some(
+            "Folder number in the account, instead of `unique_id`. A number beyond 2^53 is not exact in JavaScript: \
+             send it as a string of its digits.",
+        ))
+        .into()
 }
 
 /// The URL of a post.
@@ -83,10 +95,8 @@ struct Reader {
 
 /// Reads a job of at most `most_urls` URLs.
 pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
-    let bad_json = |error: serde_json::Error| Problem::new(Code::BadJson, format!("{error}."));
     let mut reader = Reader { faults: Faults::default() };
-    let body = job_lines::utf8(body)?;
-    let body: Value = serde_json::from_slice(body).map_err(bad_json).inspect(|value: &Value| {
+    let body = body::parse_json(body).inspect(|value| {
         if value.is_object() {
             body::repeated(body, "labels").iter().for_each(|pointer| reader.fault(pointer, "is there twice"));
         }
@@ -248,9 +258,20 @@ impl Reader {
 
     fn folder_id(&mut self, fields: &mut Map<String, Value>) -> Option<i64> {
         let value = fields.remove("folder_id").filter(|value| !value.is_null())?;
-        let folder = value.as_i64();
+        // As a string it survives JavaScript, whose numbers are exact up to 2^53 only.
+        let is_integer = |text: &str| {
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        let folder = match &value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) if is_integer(text) => text.parse().ok(),
+            _ => None,
+        };
         if folder.is_none() {
-            self.fault("/folder_id", "an integer of 64 bits is expected");
+            let (least, most) = (i64::MIN, i64::MAX);
+            let range = format!("an integer from {least} to {most}, without a decimal point or an exponent");
+            self.fault("/folder_id", format!("must be {range}; a string of its digits is accepted"));
         }
         folder
     }

@@ -52,7 +52,7 @@ impl Urls {
 /// Reads one URL a line. Blank lines, and those that begin with `#`, are skipped.
 pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
     let mut urls = Urls::new(most);
-    let body = utf8(body)?;
+    check_utf8(body)?;
     if body.trim_ascii_start().starts_with(b"{") {
         let detail = "This looks like JSON: send it with `Content-Type: application/json`.";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
@@ -86,21 +86,19 @@ const NOT_UTF8: &str = "the text is not UTF-8";
 /// What joins the lines of a file most often.
 const KEEP_LINES: &str = "curl keeps line ends with --data-binary, and removes them with -d";
 
-/// The body without a byte order mark.
-///
-/// UTF-16, as some programs save text, would be found faulty in every line.
-pub(super) fn utf8(body: &[u8]) -> Result<&[u8], Problem> {
+/// Refuses UTF-16, as some programs save text: every line of it would be reported as faulty.
+fn check_utf8(body: &[u8]) -> Result<(), Problem> {
     let is_utf16 = match body {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
         [first, second, ..] => (*first == 0) != (*second == 0),
         _ => false,
     };
-    if is_utf16 {
-        let mut faults = Faults::default();
-        faults.push("", "the text is UTF-16; save it as UTF-8 and send it again");
-        return Err(Problem::faults(faults));
+    if !is_utf16 {
+        return Ok(());
     }
-    Ok(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
+    let mut faults = Faults::default();
+    faults.push("", "the text is UTF-16; save it as UTF-8 and send it again");
+    Err(Problem::faults(faults))
 }
 
 /// The lines of a text, which `\n`, `\r\n` or `\r` ends.
@@ -121,7 +119,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Reads the column `url` of a CSV file with a header. Rows without any text are skipped, other columns are ignored.
 pub(super) fn read_csv(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
     let mut urls = Urls::new(most);
-    let body = utf8(body)?;
+    check_utf8(body)?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(body);
     let column = reader
         .byte_headers()

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 
 use super::Context;
 use super::auth::Caller;
-use super::body::{self, Kind};
+use super::body::{self, Kind, NoBody};
 use super::error::{Code, Problem};
 use super::job_body::{self, AskedJob, JobRequest};
 use super::job_lines;
@@ -17,6 +17,7 @@ use super::query::{self, NoParams, Page, Params};
 use super::wait;
 use crate::clock;
 use crate::domain::id::JobId;
+use crate::domain::idempotency;
 use crate::domain::job::{Job, JobPlan, JobState, UrlState};
 use crate::domain::plan::fold;
 use crate::domain::task::JobUrl;
@@ -29,19 +30,23 @@ const LONG: usize = 64 * 1024;
 
 /// Submits a job: up to 10,000 URLs, platforms mixed.
 ///
-/// With `text/plain` (one URL a line) or `text/csv` (a column `url`), the other fields are query parameters, a label as `label=key:value`. Videos of the library `public` stay there for everybody, for ever. The same `Idempotency-Key` with the same request gives the same job again.
+/// With `text/plain` (one URL per line) or `text/csv` (a column `url`), the other fields are query parameters, a label
+/// as `label=key:value`. Videos in the library `public` stay there, for everybody, forever. The same
+/// `Idempotency-Key` with the same request gives the same job again.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A word of yours for this request, kept for ever.", min_length = 1, max_length = 255)),
-    request_body(description = "The job.", content((JobRequest = "application/json"), (String = "text/plain"), (String = "text/csv"))),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 512,
+        description = "A word of your choice for this request, kept forever. `abc` and `\"abc\"` are the same key.")),
+    request_body(description = "The job.",
+        content((JobRequest = "application/json"), (String = "text/plain"), (String = "text/csv"))),
     responses(
         (status = 200, description = "A dry run: what would be done.", body = JobPlan),
         (status = 202, description = "The job, on disk.", body = Job, headers(
             ("Location" = String, description = "Where the job is."),
-            ("Idempotent-Replayed" = Option<String>, description = "`true` where the job was there already."))),
-        (status = 408, description = "The body took too long."),
+            ("Idempotent-Replayed" = Option<String>, description = "`true` if the job existed already."))),
+        (status = 408, description = "The request body arrived too late."),
         (status = 413, description = "The body is larger than 8 MiB."),
-        (status = 415, description = "Another content type."),
-        (status = 422, description = "Faults in the body, the first 1,000 of them named; or the key came with another request before.")
+        (status = 415, description = "Another content type or charset, or a compressed body."),
+        (status = 422, description = "The request body is invalid, or the Idempotency-Key belongs to another request.")
     ))]
 pub(super) async fn submit_job(
     State(context): State<Context>,
@@ -50,13 +55,17 @@ pub(super) async fn submit_job(
 ) -> Result<Response, Problem> {
     let key = idempotency_key(request.headers())?;
     let kind = Kind::of(request.headers()).ok_or_else(|| {
-        let detail = "Content-Type must be application/json, text/plain (one URL a line) or text/csv.";
+        let detail = "Content-Type must be application/json, text/plain (one URL per line) or text/csv.";
         Problem::new(Code::UnsupportedMediaType, detail)
     })?;
     let query = request.uri().query().unwrap_or_default().to_owned();
     if kind == Kind::Json && !query.is_empty() {
-        return Err(Problem::new(Code::BadQuery, "With a JSON body, settings are its fields."));
+        return Err(Problem::new(
+            Code::BadQuery,
+            "With a JSON body, put the settings into its fields instead of the query.",
+        ));
     }
+    query::check_text(&query)?;
     // Before the body: it may be long.
     let settings = job_body::read_query(&query)?;
     let most = context.limits.urls_per_job;
@@ -102,7 +111,10 @@ async fn take(context: &Context, job: NewJob, is_dry: bool) -> Result<Response, 
         CreatedJob::New(job) => (job, false),
         CreatedJob::Again(job) => (job, true),
         CreatedJob::OtherRequest => {
-            return Err(Problem::new(Code::IdempotencyMismatch, "Use a key of its own for each job."));
+            return Err(Problem::new(
+                Code::IdempotencyMismatch,
+                "Use a different Idempotency-Key for each job.",
+            ));
         }
     };
     let location = [(header::LOCATION, format!("/v1/jobs/{}", job.id))];
@@ -113,19 +125,15 @@ async fn take(context: &Context, job: NewJob, is_dry: bool) -> Result<Response, 
     Ok(response)
 }
 
-/// Most characters of an `Idempotency-Key`.
-const KEY_CHARS: usize = 255;
-
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut keys = headers.get_all("idempotency-key").iter();
     let Some(key) = keys.next() else { return Ok(None) };
-    let bad = |detail: String| Err(Problem::new(Code::BadIdempotencyKey, detail));
-    match key.to_str() {
-        Ok(_) if keys.next().is_some() => bad("It is there twice.".to_owned()),
-        Ok(key) if key.trim().is_empty() => bad("It is empty.".to_owned()),
-        Ok(key) if key.len() <= KEY_CHARS => Ok(Some(key.to_owned())),
-        _ => bad(format!("At most {KEY_CHARS} visible ASCII characters are taken.")),
+    let bad = |detail| Problem::new(Code::BadIdempotencyKey, detail);
+    if keys.next().is_some() {
+        return Err(bad("The header Idempotency-Key was sent more than once.".to_owned()));
     }
+    let key = idempotency::read(key.as_bytes()).map_err(|error| bad(format!("Idempotency-Key: {error}.")))?;
+    Ok(Some(key))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -156,7 +164,8 @@ pub(super) async fn list_jobs(
     let label = params.label.as_deref().map(|label| {
         let (key, value) = label
             .split_once(':')
-            .ok_or_else(|| Problem::new(Code::BadQuery, "label: `key:value` is expected"))?;
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| Problem::new(Code::BadQuery, "label: must be `key:value`."))?;
         Ok::<_, Problem>((key.to_owned(), value.to_owned()))
     });
     let filter = JobFilter {
@@ -194,6 +203,7 @@ pub(super) async fn cancel_job(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
+    _: NoBody,
 ) -> Result<Json<Job>, Problem> {
     let id = parse_id(&id)?;
     if context.store.job(id).await?.is_none() {

@@ -8,7 +8,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::error;
+use super::lingering::{Leftover, Lingering};
 use super::peer::Peer;
 use crate::failpoint::FailPoint;
 use crate::telemetry::Metrics;
@@ -95,15 +96,21 @@ async fn talk(
     place: Place,
     stop: CancellationToken,
 ) {
-    let io =
-        TokioIo::new(Watched { stream, seen: place.connection.clone(), instead: None, is_partial: false });
+    let leftover = Leftover::default();
+    let io = TokioIo::new(Watched {
+        stream,
+        seen: place.connection.clone(),
+        instead: None,
+        is_partial: false,
+        lingering: Lingering::new(leftover.clone(), limits.header_timeout),
+    });
     let mut builder = http1::Builder::new();
     // A client may say that it has sent all, and still wait for the answer.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).half_close(true);
     builder.max_buf_size(BUFFER);
     let router = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        request
+        request.map(|body| leftover.watch(body))
     });
     let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
     let mut is_stopping = false;
@@ -200,7 +207,7 @@ impl Drop for Place {
     }
 }
 
-/// A stream that notes when a byte went through, and gives a body to the errors that hyper answers by itself.
+/// A stream that notes when a byte went through, and gives a body to the errors that hyper answers on its own.
 struct Watched {
     stream: TcpStream,
     seen: Arc<Connection>,
@@ -208,6 +215,8 @@ struct Watched {
     instead: Option<Vec<u8>>,
     /// The last write took a part only: what comes next is its rest, not the head of an answer.
     is_partial: bool,
+    /// Discards what the client still sends after the last answer.
+    lingering: Lingering,
 }
 
 /// The problem to answer instead of a bare error of hyper's: every answer of ours carries a request id.
@@ -273,6 +282,8 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let Self { stream, lingering, .. } = &mut *self;
+        ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
+        lingering.poll_discard(stream, context)
     }
 }

@@ -5,6 +5,7 @@
 mod auth;
 mod body;
 mod callback;
+mod callback_path;
 mod error;
 mod events;
 mod health;
@@ -12,6 +13,7 @@ mod hint_limit;
 mod job_body;
 mod job_lines;
 mod jobs;
+mod lingering;
 mod listener;
 mod metrics;
 mod openapi;
@@ -34,6 +36,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 use utoipa::OpenApi;
@@ -92,9 +95,9 @@ pub struct Credentials {
 pub struct Routes {
     /// For `server.listen`.
     pub main: Router,
-    /// For `callback.listen`; none where it is not set.
+    /// For `callback.listen`; none if it is not set.
     pub callbacks: Option<Router>,
-    /// For `metrics.listen`; none where it is not set.
+    /// For `metrics.listen`; none if it is not set.
     pub metrics: Option<Router>,
 }
 
@@ -164,11 +167,13 @@ pub fn routes(
         .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")));
     let measured = Measured { metrics, proxies: Arc::new(config.server.trusted_proxies.clone()) };
     let complete = |router: Router<Context>| {
-        router
+        let router = router
             .layer(middleware::from_fn_with_state(context.clone(), auth::check_key))
             .layer(CatchPanicLayer::custom(answer_panic))
             .layer(middleware::from_fn_with_state(measured.clone(), finish))
-            .with_state(context.clone())
+            .with_state(context.clone());
+        // Before a route is looked for, which compares paths to the letter.
+        Router::new().fallback_service(router.map_request(callback_path::make_plain))
     };
     // What has a listener of its own is served there, and only there.
     let mut apart = |address: Option<_>, router: Router<Context>| match address {

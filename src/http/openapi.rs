@@ -16,7 +16,7 @@ use super::error::ProblemBody;
 #[derive(OpenApi)]
 #[openapi(
     info(
-        description = "Submits scrape jobs to a metered API, catches its callbacks, and says where each task and each video stands."
+        description = "Submits scrape jobs to a metered API, receives its callbacks, and reports the state of each task and video."
     ),
     components(schemas(ProblemBody)),
     paths(super::callback::receive_callback, super::callback::receive_hint)
@@ -26,16 +26,23 @@ pub(super) struct Described;
 const PROBLEM: &str = "application/problem+json";
 const KEY: &str = "api_key";
 
-/// What any request can be answered with.
+/// The answers to any request.
 const ALWAYS: [(&str, &str); 2] = [
-    ("500", "A fault of ours; the log has more."),
-    ("503", "The database can't be used, or the service stops."),
+    ("500", "An internal error. The log has details."),
+    ("503", "The database cannot be used, or the service is stopping."),
 ];
-/// What a request that needs a key can be answered with.
+/// The answers to a request that needs a key.
 const KEYED: [(&str, &str); 3] = [
-    ("400", "The request can't be read, or a query parameter or cursor is wrong."),
-    ("401", "No API key, or one that is not known."),
-    ("403", "A key that may only read; without keys, a request from elsewhere."),
+    ("400", "The request is malformed, or a query parameter or cursor is invalid."),
+    ("401", "The API key is missing or unknown."),
+    ("403", "The API key is read-only. Without keys: the request does not come from this machine."),
+];
+/// The answers to a request that may have a body.
+const WITH_BODY: [(&str, &str); 4] = [
+    ("408", "The request body arrived too late."),
+    ("413", "The request body is too large."),
+    ("415", "The request body is compressed, or is not in UTF-8."),
+    ("422", "The request body is invalid."),
 ];
 
 /// Examples of what is sent and answered, by the names of their shapes; docs/api.md shows the same ones.
@@ -68,13 +75,17 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
         }
     }
     for (path, item) in &mut document.paths.paths {
-        let operations = [&mut item.get, &mut item.post].into_iter().filter_map(Option::as_mut);
-        for operation in operations {
+        let operations = [(&mut item.get, false), (&mut item.post, true)];
+        for (operation, may_have_body) in operations {
+            let Some(operation) = operation else { continue };
+            if may_have_body && path.starts_with("/v1/") {
+                add(operation, &WITH_BODY);
+            }
             if path.starts_with("/v1/") || path == "/metrics" {
                 operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(KEY, [])]);
                 add(operation, &KEYED);
                 if path.contains('{') {
-                    add(operation, &[("404", "There is no such thing.")]);
+                    add(operation, &[("404", "Nothing has this id.")]);
                 }
                 add(operation, &ALWAYS);
             }

@@ -1,5 +1,6 @@
 //! Query parameters: unknown ones are errors, pages are cut by cursors that count nothing.
 
+use std::error::Error;
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
@@ -13,6 +14,9 @@ use utoipa::ToSchema;
 use super::error::{Code, Problem};
 use crate::domain::url::PostUrl;
 
+/// Most characters of a client's words, or about them, in an error: a query can have a hundred thousand.
+const WORDS: usize = 256;
+
 /// The query, read into `T`; `T` denies unknown fields.
 pub(super) struct Params<T>(pub(super) T);
 
@@ -20,12 +24,39 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        check_text(parts.uri.query().unwrap_or_default())?;
         let Query(params) = Query::try_from_uri(&parts.uri).map_err(|error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            Problem::new(Code::BadQuery, if cause.is_empty() { error.to_string() } else { cause })
+            let mut cause: &dyn Error = &error;
+            while let Some(deeper) = cause.source() {
+                cause = deeper;
+            }
+            let cause = cause.to_string();
+            // The library names the parameter twice.
+            let start = cause.find("unknown field `").unwrap_or_default();
+            let cause: String = cause[start..].chars().take(WORDS).collect();
+            // The library knows fields, and clients know parameters.
+            let cause = cause.replacen(" field `", " parameter `", 1);
+            let cause = cause.replace("there are no fields", "this request takes none");
+            Problem::new(Code::BadQuery, format!("{cause}."))
         })?;
         Ok(Self(params))
     }
+}
+
+/// Refuses escapes that are no UTF-8 text: what was read instead would be stored, or would find nothing.
+pub(super) fn check_text(query: &str) -> Result<(), Problem> {
+    // The parser puts this character in the place of such bytes.
+    const REPLACED: char = char::REPLACEMENT_CHARACTER;
+    let replaced = |text: &str| text.chars().filter(|character| *character == REPLACED).count();
+    let found: usize = url::form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| replaced(&name) + replaced(&value))
+        .sum();
+    // A client may send the character itself.
+    let sent = query.to_ascii_uppercase().matches("%EF%BF%BD").count() + replaced(query);
+    if found == sent {
+        return Ok(());
+    }
+    Err(Problem::new(Code::BadQuery, "The query contains an escape that is not UTF-8."))
 }
 
 /// For routes without parameters.
@@ -36,8 +67,10 @@ pub(super) struct NoParams {}
 /// A filter's value as one of the contract's words.
 pub(super) fn word<T: FromStr>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
     let parse = |text: &str| {
-        text.parse()
-            .map_err(|_| Problem::new(Code::BadQuery, format!("{name}: `{text}` is not possible here")))
+        text.parse().map_err(|_| {
+            let text: String = text.chars().take(WORDS).collect();
+            Problem::new(Code::BadQuery, format!("{name}: `{text}` is not a valid value."))
+        })
     };
     value.map(parse).transpose()
 }
@@ -46,7 +79,7 @@ pub(super) fn word<T: FromStr>(name: &str, value: Option<&str>) -> Result<Option
 pub(super) fn canonical(url: Option<&str>) -> Result<Option<String>, Problem> {
     let parse = |text| {
         let url =
-            PostUrl::parse(text).map_err(|error| Problem::new(Code::BadQuery, format!("url: {error}")))?;
+            PostUrl::parse(text).map_err(|error| Problem::new(Code::BadQuery, format!("url: {error}.")))?;
         Ok(url.canonical)
     };
     url.map(parse).transpose()
@@ -60,7 +93,7 @@ pub(super) fn limit(asked: Option<&str>) -> Result<i64, Problem> {
     let Some(asked) = asked else { return Ok(LIMIT) };
     match asked.parse() {
         Ok(limit) if (1..=MOST).contains(&limit) => Ok(limit),
-        _ => Err(Problem::new(Code::BadQuery, format!("limit: a number from 1 to {MOST} is expected"))),
+        _ => Err(Problem::new(Code::BadQuery, format!("limit: must be a number from 1 to {MOST}."))),
     }
 }
 
@@ -76,7 +109,9 @@ pub(super) fn place<T: FromStr>(list: &str, cursor: Option<&str>) -> Result<Opti
     let place = text.as_deref().and_then(|text| text.strip_prefix(list)?.strip_prefix(' ')?.parse().ok());
     match place {
         Some(place) => Ok(Some(place)),
-        None => Err(Problem::new(Code::BadCursor, "after: use `next` of an answer from this same list.")),
+        None => {
+            Err(Problem::new(Code::BadCursor, "after: must be the `next` of an earlier page of this list."))
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::Context;
 use super::auth::Caller;
+use super::body::NoBody;
 use super::error::Problem;
 use super::query::{NoParams, Params};
 use crate::clock;
@@ -24,6 +25,7 @@ pub(super) async fn pause_sending(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
     Params(NoParams {}): Params<NoParams>,
+    _: NoBody,
 ) -> Result<Json<Sending>, Problem> {
     context.store.decide(Decision::Pause, caller.name, clock::now()).await?;
     Ok(Json(Sending { paused: context.store.pauses().await? }))
@@ -35,6 +37,7 @@ pub(super) async fn resume_sending(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
     Params(NoParams {}): Params<NoParams>,
+    _: NoBody,
 ) -> Result<Json<Sending>, Problem> {
     context.store.decide(Decision::Resume, caller.name, clock::now()).await?;
     Ok(Json(Sending { paused: context.store.pauses().await? }))

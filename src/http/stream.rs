@@ -1,6 +1,6 @@
 //! `/v1/events/stream`: the log of changes as server-sent events, each sent after its commit.
 //!
-//! A reader that is slow is caught up from the file: nothing is dropped, and no more than a page is kept for it in memory.
+//! A slow reader is served from the file: nothing is dropped, and at most one page is kept for it in memory.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::IntoResponse;
 use axum::response::sse::{self, Sse};
-use futures_util::{Stream, stream};
+use futures_util::stream;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
@@ -27,6 +28,7 @@ use crate::store::Follower;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events that come closer together are sent together: a thousand streams must not wake for each commit.
 const TOGETHER: Duration = Duration::from_millis(20);
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Most events that one look brings.
 const PAGE: i64 = 500;
 
@@ -43,30 +45,37 @@ pub(super) struct StreamParams {
     /// Only events of this kind.
     #[param(value_type = Option<EventKind>)]
     kind: Option<String>,
+    /// The last `seq` seen; 0 is the beginning. For clients that cannot set headers: `Last-Event-ID` wins.
+    #[param(value_type = Option<i64>, minimum = 0)]
+    after: Option<String>,
 }
 
-/// Streams what changes, as server-sent events.
+/// Keeps a proxy from holding events back until its buffer is full (nginx).
+const UNBUFFERED: [(HeaderName, HeaderValue); 1] =
+    [(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))];
+
+/// Streams changes as server-sent events.
 ///
-/// `id` is the `seq`, `event` the kind, `data` the event. It starts at now, or after `Last-Event-ID`.
-#[utoipa::path(get, path = "/v1/events/stream", tag = "events", params(StreamParams, ("Last-Event-ID" = Option<i64>, Header, description = "The last `id` seen; 0 is the beginning.", minimum = 0)), responses((status = 200, description = "The stream.", content_type = "text/event-stream", body = String), (status = 404, description = "There is no such task."), (status = 410, description = "What came after the cursor is no longer kept.")))]
+/// `id` is the `seq`, `event` the kind, `data` the event. The stream starts now, or after `Last-Event-ID` or `after`.
+#[utoipa::path(get, path = "/v1/events/stream", tag = "events",
+    params(StreamParams, ("Last-Event-ID" = Option<i64>, Header, minimum = 0,
+        description = "The last `id` seen; 0 is the beginning. A blank value counts as absent.")),
+    responses(
+        (status = 200, description = "The stream.", content_type = "text/event-stream", body = String, headers(
+            ("X-Accel-Buffering" = String, description = "`no`: a proxy must not buffer the stream."))),
+        (status = 404, description = "No task has this id."),
+        (status = 410, description = "Some events after the cursor have been removed.")
+    ))]
 pub(super) async fn stream_events(
     State(context): State<Context>,
     Params(params): Params<StreamParams>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let filters = Filters { job: params.job, task: params.task, kind: params.kind };
+    let asked = cursor(&headers, params.after.as_deref())?;
     let last = context.store.last_seq().await?;
-    let after = match headers.get("last-event-id") {
-        None => last,
-        Some(id) => {
-            let id = id.to_str().ok().and_then(|id| id.trim().parse().ok()).filter(|id| *id >= 0);
-            let id = id.ok_or_else(|| {
-                Problem::new(Code::BadCursor, "Last-Event-ID: the `id` of an event is expected.")
-            })?;
-            events::check_cursor(&context, id, last).await?;
-            id
-        }
-    };
+    let after = asked.unwrap_or(last);
+    events::check_cursor(&context, after, last).await?;
     let filter = filters.read(&context, after, PAGE).await?.ok_or_else(|| Problem::not_found("task"))?;
     let reader = Reader {
         follower: context.store.follow(filter),
@@ -74,7 +83,21 @@ pub(super) async fn stream_events(
         stop: context.stop.clone(),
         heartbeat: HEARTBEAT,
     };
-    Ok(Sse::new(stream::unfold(reader, Reader::next)))
+    Ok((UNBUFFERED, Sse::new(stream::unfold(reader, Reader::next))))
+}
+
+/// The last event that a client has seen. The header wins: an `EventSource` that comes back sends it with the URL that
+/// it began with. Some send it blank if they have seen none.
+fn cursor(headers: &HeaderMap, parameter: Option<&str>) -> Result<Option<i64>, Problem> {
+    let parameter = events::read_cursor("after", parameter)?;
+    let mut sent = headers.get_all(LAST_EVENT_ID).iter().map(|id| String::from_utf8_lossy(id.as_bytes()));
+    let Some(id) = sent.next() else { return Ok(parameter) };
+    if sent.next().is_some() {
+        let detail = "The header Last-Event-ID was sent more than once.";
+        return Err(Problem::new(Code::BadCursor, detail));
+    }
+    let id = Some(id.trim()).filter(|id| !id.is_empty());
+    Ok(events::read_cursor("Last-Event-ID", id)?.or(parameter))
 }
 
 struct Reader {

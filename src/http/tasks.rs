@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Context;
 use super::auth::Caller;
-use super::body::{self, escape};
+use super::body::{self, NoBody, escape};
 use super::error::{Code, Faults, Problem};
 use super::jobs::WaitParams;
 use super::query::{self, NoParams, Page, Params};
@@ -95,6 +95,7 @@ pub(super) async fn cancel_task(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
+    _: NoBody,
 ) -> Result<Json<Task>, Problem> {
     let id = find(&context, &id).await?;
     if !context.store.decide(Decision::Cancel(id), caller.name, clock::now()).await? {
@@ -111,6 +112,7 @@ pub(super) async fn refresh_task(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
+    _: NoBody,
 ) -> Result<Json<Task>, Problem> {
     let id = find(&context, &id).await?;
     if !context.store.decide(Decision::Refresh(id), caller.name, clock::now()).await? {
@@ -120,7 +122,7 @@ pub(super) async fn refresh_task(
 }
 
 /// Gives a task whose submit was not answered the `taskId` that the upstream's account shows for it.
-#[utoipa::path(post, path = "/v1/tasks/{id}/adopt", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), request_body = AdoptRequest, responses((status = 200, description = "The task.", body = Task), (status = 408, description = "The body took too long."), (status = 409, description = "Its submit was answered, or it has a `taskId`, or another task holds that one."), (status = 413, description = "The body is too large."), (status = 415, description = "Another content type."), (status = 422, description = "Faults in the body.")))]
+#[utoipa::path(post, path = "/v1/tasks/{id}/adopt", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), request_body = AdoptRequest, responses((status = 200, description = "The task.", body = Task), (status = 408, description = "The body took too long."), (status = 409, description = "Its submit was answered, or it has a `taskId`, or another task holds that one."), (status = 413, description = "The body is too large."), (status = 415, description = "Another content type or charset, or a compressed body."), (status = 422, description = "The request body is invalid.")))]
 pub(super) async fn adopt_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -153,20 +155,22 @@ const ADOPT_BODY: usize = 4_096;
 const ID_CHARS: usize = 256;
 
 fn adopt_body(bytes: &[u8]) -> Result<String, Problem> {
-    let body: Value =
-        serde_json::from_slice(bytes).map_err(|error| Problem::new(Code::BadJson, format!("{error}.")))?;
+    let body = body::parse_json(bytes)?;
     let mut faults = Faults::default();
     let Value::Object(fields) = body else {
-        faults.push("", "an object is expected");
+        faults.push("", "must be an object");
         return Err(Problem::faults(faults));
     };
     for name in fields.keys().filter(|name| *name != "upstream_id") {
         faults.push(format_args!("/{}", escape(name)), "unknown field");
     }
-    body::repeated(bytes, "").iter().for_each(|pointer| faults.push(pointer, "is there twice"));
+    body::repeated(bytes, "").iter().for_each(|pointer| faults.push(pointer, "is given more than once"));
     let id = fields.get("upstream_id").and_then(Value::as_str).map(str::trim).unwrap_or_default();
     if id.is_empty() || id.chars().count() > ID_CHARS || id.contains(char::is_control) {
-        faults.push("/upstream_id", "upstream's taskId is expected, a string of at most 256 characters");
+        faults.push(
+            "/upstream_id",
+            format_args!("must be upstream's taskId, a string of at most {ID_CHARS} characters"),
+        );
     }
     if faults.is_empty() { Ok(id.to_owned()) } else { Err(Problem::faults(faults)) }
 }
@@ -180,6 +184,7 @@ pub(super) async fn retry_task(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
+    _: NoBody,
 ) -> Result<Response, Problem> {
     let id = find(&context, &id).await?;
     let now = clock::now();

@@ -14,8 +14,8 @@ pub(super) fn duration(text: Option<&str>) -> Result<Duration, Problem> {
     let Some(text) = text else { return Ok(Duration::ZERO) };
     match humantime::parse_duration(text) {
         Ok(wait) if wait <= MOST => Ok(wait),
-        Ok(_) => Err(Problem::new(Code::BadQuery, format!("wait: at most {}s", MOST.as_secs()))),
-        Err(_) => Err(Problem::new(Code::BadQuery, "wait: a time such as `30s` is expected")),
+        Ok(_) => Err(Problem::new(Code::BadQuery, format!("wait: must be at most {}s.", MOST.as_secs()))),
+        Err(_) => Err(Problem::new(Code::BadQuery, "wait: must be a duration such as `30s`.")),
     }
 }
 

@@ -17,6 +17,7 @@ pub use obstacle::Obstacle;
 pub use standing::{CallbackCheck, CheckState, Standing, keep_checking};
 
 use crate::config::Live;
+use crate::domain::byte_order_mark;
 use crate::domain::host::is_loopback;
 use crate::domain::token::{TokenKeys, callback_url};
 use crate::network::{NoAnswer, last_words};
@@ -136,7 +137,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Obstacle> {
 
 /// What an answer to the challenge proves.
 fn judge(status: u16, said: &[u8], expected: &str, size: usize) -> Result<(), Obstacle> {
-    let said: Value = serde_json::from_slice(said).unwrap_or_default();
+    let said: Value = serde_json::from_slice(byte_order_mark::strip(said)).unwrap_or_default();
     // Every error of this service has both; hardly anybody else's has.
     let is_service = said["request_id"].is_string() && said["code"].is_string();
     Err(match status {
@@ -187,6 +188,7 @@ mod tests {
             (202, r#"{"kept":"nothing","answer":"right"}"#, Obstacle::Stranger(202)),
             (202, r#"{"kept":"hint"}"#, Obstacle::OtherSecret),
             (200, r#"{"kept":"callback"}"#, Obstacle::OtherSecret),
+            (200, "\u{feff}{\"kept\":\"hint\"}", Obstacle::OtherSecret),
             (200, "right", Obstacle::Stranger(200)),
             (200, "<html>", Obstacle::Stranger(200)),
             (413, "<html>", Obstacle::TooLarge { size: 9, is_service: false }),

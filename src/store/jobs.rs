@@ -12,6 +12,7 @@ use super::op::{CreatedJob, IdempotencyKey, NewJob};
 use super::{Policy, ReadError, Store, followers};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::JobId;
+use crate::domain::idempotency::quoted;
 use crate::domain::job::{Job, JobOptions, JobPlan, JobState, JobTask, PlannedUrls, Progress, UrlState};
 use crate::domain::plan::plan;
 use crate::domain::task::{Failure, JobUrl};
@@ -28,12 +29,17 @@ pub(super) async fn create_once(
     let Some(IdempotencyKey { caller, key, request }) = &job.idempotency else {
         return create(connection, job, policy, changes).await.map(CreatedJob::New);
     };
-    let before: Option<(Vec<u8>, String)> =
-        sqlx::query_as("SELECT request, job_id FROM idempotency_keys WHERE caller = ?1 AND key = ?2")
-            .bind(caller)
-            .bind(key)
-            .fetch_optional(&mut *connection)
-            .await?;
+    // A key in quotes was once kept with its quotes, so an old file can hold both spellings, for two requests.
+    let before: Option<(Vec<u8>, String)> = sqlx::query_as(
+        "SELECT request, job_id FROM idempotency_keys WHERE caller = ?1 AND key IN (?2, ?3)
+         ORDER BY request = ?4 DESC LIMIT 1",
+    )
+    .bind(caller)
+    .bind(key)
+    .bind(quoted(key))
+    .bind(&request[..])
+    .fetch_optional(&mut *connection)
+    .await?;
     if let Some((known, id)) = before {
         if known != request {
             return Ok(CreatedJob::OtherRequest);

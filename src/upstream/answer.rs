@@ -240,6 +240,18 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_before_an_answer_changes_nothing() {
+        let marked = |body: &str| [b"\xef\xbb\xbf", body.as_bytes()].concat();
+        let taken = marked(r#"{"code":"0000","data":{"taskId":"t"}}"#);
+        assert_eq!(SubmitAnswer::read(200, None, &taken), SubmitAnswer::Accepted("t".to_owned()));
+        let cut = marked("{\"code\":\"0000\",\"msg\":\"\\ud83d\",\"data\":{\"taskId\":\"t\"}}");
+        assert_eq!(SubmitAnswer::read(200, None, &cut), SubmitAnswer::Accepted("t".to_owned()));
+        assert!(matches!(SubmitAnswer::read(503, None, &marked(GATEWAY)), SubmitAnswer::Retry(..)));
+        let listed = marked(r#"{"code":"0000","data":{"videos":[]}}"#);
+        assert!(matches!(PollAnswer::read(200, None, &listed), PollAnswer::Listed(_)));
+    }
+
+    #[test]
     fn a_wait_is_read_in_seconds_and_has_a_bound() {
         for (header, expected) in [
             (None, None),

@@ -75,8 +75,13 @@ impl Upstream {
         let base = Url::parse(base_url.trim_end_matches('/'))
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            // The HTTP library takes fewer hosts than the URL library: no request could be made.
+            .filter(|url| url.as_str().parse::<hyper::Uri>().is_ok())
             .ok_or_else(|| ClientError::BaseUrl(base_url.to_owned()))?;
-        let mut key = HeaderValue::from_str(key.expose_secret().trim()).map_err(|_| ClientError::ApiKey)?;
+        let key = HeaderValue::from_str(key.expose_secret().trim()).ok();
+        // Upstream's words are searched for the key as text: a header could carry more than that.
+        let is_text = |key: &HeaderValue| key.as_bytes().iter().all(|byte| matches!(byte, b' '..=b'~'));
+        let mut key = key.filter(is_text).ok_or(ClientError::ApiKey)?;
         key.set_sensitive(true);
         let mut builder = Client::builder()
             .user_agent(concat!("scrapehook/", env!("CARGO_PKG_VERSION")))
@@ -139,7 +144,8 @@ impl Upstream {
                     Err(reason) => SubmitAnswer::Unknown(Refusal::new("no_answer", reason)),
                 }
             }
-            Err(error) if error.is_connect() => {
+            // A request that could not even be made was not sent, either.
+            Err(error) if error.is_connect() || error.is_builder() => {
                 SubmitAnswer::Retry(Refusal::new("no_connection", self.words(error)), None)
             }
             Err(error) => SubmitAnswer::Unknown(Refusal::new("no_answer", self.words(error))),
@@ -187,7 +193,9 @@ impl Upstream {
     fn words(&self, error: reqwest::Error) -> String {
         let error = error.without_url();
         tracing::debug!(error = ?error, "a request to upstream failed");
-        if error.is_connect() {
+        if error.is_builder() {
+            "the request could not be made".to_owned()
+        } else if error.is_connect() {
             "no connection to upstream".to_owned()
         } else if error.is_timeout() {
             format!("no answer within {:?}", self.timeout)

@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::byte_order_mark;
+
 /// Path of the submit call for the account's own library.
 pub const SUBMIT_PRIVATE: &str = "/serve/api/v1/scraper_url";
 /// Path of the submit call for the shared public library.
@@ -217,8 +219,9 @@ const LISTED_URL: usize = 8_192;
 /// Longest text that is taken for an id, a status or a code, in bytes; ids seen so far have 69 at most.
 const TEXT: usize = 1_024;
 
-/// Reads JSON, also where a text in it was cut inside a character, as titles are: that character alone is lost.
+/// Reads JSON, even if a text in it was cut inside a character, as titles are: only that character is lost.
 fn json(body: &[u8]) -> Option<Value> {
+    let body = byte_order_mark::strip(body);
     serde_json::from_slice(body).or_else(|_| serde_json::from_str(&mended(body))).ok()
 }
 

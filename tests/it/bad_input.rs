@@ -74,6 +74,15 @@ async fn every_fault_of_a_job_is_named_at_once_and_nothing_is_stored() {
         (json!({ "video_urls": [good], "unique_id": 7 }), vec!["/unique_id"]),
         (json!({ "video_urls": [good], "unique_id": "a", "folder_id": 1 }), vec!["/folder_id"]),
         (json!({ "video_urls": [good], "folder_id": 1.5 }), vec!["/folder_id"]),
+        (json!({ "video_urls": [good], "folder_id": 1e3 }), vec!["/folder_id"]),
+        (json!({ "video_urls": [good], "folder_id": "" }), vec!["/folder_id"]),
+        (json!({ "video_urls": [good], "folder_id": "-" }), vec!["/folder_id"]),
+        (json!({ "video_urls": [good], "folder_id": "+1" }), vec!["/folder_id"]),
+        (json!({ "video_urls": [good], "folder_id": "1.0" }), vec!["/folder_id"]),
+        (json!({ "video_urls": [good], "folder_id": "1e3" }), vec!["/folder_id"]),
+        (json!({ "video_urls": [good], "folder_id": " 1" }), vec!["/folder_id"]),
+        (json!({ "video_urls": [good], "folder_id": "9223372036854775808" }), vec!["/folder_id"]),
+        (json!({ "video_urls": [good], "unique_id": "a", "folder_id": "1" }), vec!["/folder_id"]),
         (json!({ "video_urls": [good], "folder_id": u64::MAX }), vec!["/folder_id"]),
         (json!({ "video_urls": [good], "quality": "9999" }), vec!["/quality"]),
         (json!({ "video_urls": [good], "labels": ["a"] }), vec!["/labels"]),
@@ -227,6 +236,9 @@ async fn wrong_routes_and_parameters_are_named() {
         "/v1/jobs?state=indexed",
         "/v1/jobs?state=",
         "/v1/jobs?label=nocolon",
+        "/v1/jobs?label=:x",
+        &format!("/v1/jobs?{}=1", "x".repeat(60_000)),
+        &format!("/v1/jobs?state={}", "x".repeat(60_000)),
         "/v1/tasks?state=done",
         "/v1/tasks?job=x",
         "/v1/tasks?url=ftp%3A%2F%2Fx",
@@ -237,8 +249,12 @@ async fn wrong_routes_and_parameters_are_named() {
         &format!("/v1/jobs/{job}?nope=1"),
         &format!("/v1/jobs/{job}/urls?state=done"),
     ] {
-        refused(service.request(Method::GET, path), 400, "bad_query").await;
+        let problem = refused(service.request(Method::GET, path), 400, "bad_query").await;
+        assert!(problem["detail"].as_str().unwrap().len() < 400, "{problem}");
     }
+    let unknown = refused(service.request(Method::GET, "/v1/jobs?LIMIT=5"), 400, "bad_query").await;
+    let expected = "unknown parameter `LIMIT`, expected one of `state`, `label`, `limit`, `after`.";
+    assert_eq!(unknown["detail"], expected);
     let post = service.request(Method::POST, "/v1/jobs?nope=1").json(&json!({ "video_urls": mixed_urls(1) }));
     refused(post, 400, "bad_query").await;
 

@@ -110,9 +110,11 @@ async fn one_of_each_kind_is_shown_whole() {
     }
     for arguments in [["jobs", "job_0"], ["tasks", "a/../b?c"], ["videos", "VI0"], ["watch", "job_0"]] {
         let (code, said) = shop.not_done(&arguments);
-        assert!(code == 1 && said.starts_with("scrapehook: There is no such "), "{said}");
+        assert!(code == 1 && said.starts_with("scrapehook: No ") && said.contains(" has this id."), "{said}");
     }
-    for arguments in [["jobs", ""], ["cancel", "."], ["watch", ".."]] {
+    for arguments in
+        [["jobs", ""], ["cancel", "."], ["watch", ".."], ["cancel", ".\t."], ["cancel", "task_\n1"]]
+    {
         assert_eq!(shop.client.run(&arguments).0, 2, "{arguments:?}");
     }
     shop.service.stop().await;
@@ -230,10 +232,12 @@ async fn a_key_that_is_missing_or_wrong_is_told_without_showing_it() {
     };
     for key in ["", " "] {
         let said = said(key, &["jobs"], 2);
-        assert!(said.contains("asks for an API key: set SCRAPEHOOK_API_KEY"), "{said}");
+        assert!(said.contains("requires an API key: set SCRAPEHOOK_API_KEY"), "{said}");
     }
     assert!(said("wrong-key-that-must-not-show", &["status"], 2).contains("correct SCRAPEHOOK_API_KEY"));
-    assert!(said("a\nb", &["status"], 2).contains("SCRAPEHOOK_API_KEY: "));
+    for key in ["a\nb", "a\tb", "a\u{7f}b", "schl\u{fc}ssel"] {
+        assert!(said(key, &["status"], 2).contains("SCRAPEHOOK_API_KEY: "));
+    }
     assert!(said("another-key", &["pause"], 1).contains("role `read`"));
     assert_eq!(client("another-key").run(&["jobs"]).0, 0);
     assert_eq!(client(API_KEY).run(&["submit", "https://youtu.be/a"]).0, 0);
@@ -253,14 +257,14 @@ fn a_service_that_is_not_there_is_named_with_what_to_do() {
     ] {
         let (code, stdout, stderr) = client.run(&arguments);
         assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
-        assert!(stderr.contains(&format!("{base} can't be reached")), "{stderr}");
+        assert!(stderr.contains(&format!("{base} cannot be reached")), "{stderr}");
         for word in ["scrapehook serve", "SCRAPEHOOK_URL", "--server"] {
             assert!(stderr.contains(word), "{stderr}");
         }
     }
     // The flag wins.
     let (_, _, stderr) = client.run(&["jobs", "--server", &format!("{other}/")]);
-    assert!(stderr.contains(&format!("{other} can't")), "{stderr}");
+    assert!(stderr.contains(&format!("{other} cannot")), "{stderr}");
 }
 
 #[test]
@@ -296,15 +300,52 @@ fn what_would_be_ignored_is_refused() {
 
 #[test]
 fn an_address_that_can_not_be_meant_is_refused_unquoted() {
-    for url in
-        ["nonsense", "ftp://x", "http://", "http://me:secret@127.0.0.1:9", "me:secret@x", "http://x/?secret"]
-    {
+    for url in [
+        "nonsense",
+        "ftp://x",
+        "http://",
+        "http://me:secret@127.0.0.1:9",
+        "me:secret@x",
+        "http://x/?secret",
+        "http://x/a secret",
+        "http:/x/secret",
+        "http://{secret}.example",
+    ] {
         let (code, _, stderr) = Binary::bare().run(&["jobs", "--server", url]);
         assert_eq!(code, 2, "{url}: {stderr}");
         assert!(stderr.contains("SCRAPEHOOK_URL or --server: ") && !stderr.contains("secret"), "{stderr}");
+        let (code, _, stderr) = Binary::bare().set("URL", url).run(&["health"]);
+        assert_eq!(code, 2, "{url}: {stderr}");
+        assert!(stderr.contains("SCRAPEHOOK_URL or --url: ") && !stderr.contains("secret"), "{stderr}");
         let help = Binary::bare().set("URL", url).run(&["jobs", "--help"]).1;
         assert!(!help.contains("secret"), "{help}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_can_not_be_made_is_said_so_once_and_a_blank_address_is_none() {
+    let shop = Shop::waiting().await;
+    // Too long for a URL: nothing is sent, and it is no lost connection.
+    let long = format!("a={}", "x".repeat(80_000));
+    for arguments in [
+        &["jobs", "--label", &long][..],
+        &["submit", "-", "--label", &long],
+        &["tasks", &long],
+        &["cancel", &long],
+    ] {
+        let (code, said) = shop.not_done(arguments);
+        assert_eq!((code, said.lines().count()), (2, 1), "{said}");
+        assert!(said.contains("this request cannot be sent"), "{said}");
+    }
+    for blank in ["", " "] {
+        let (_, _, stderr) = Binary::bare().set("URL", blank).run(&["jobs", "--limit", "1"]);
+        assert!(!stderr.contains("--server: "), "{stderr}");
+        // The address is that of the configuration.
+        let (code, _, stderr) =
+            Binary::new().set("URL", blank).set("SERVER__LISTEN", "nowhere").run(&["health"]);
+        assert!(code == 2 && stderr.contains("server.listen"), "{stderr}");
+    }
+    shop.service.stop().await;
 }
 
 #[test]

@@ -56,15 +56,20 @@ async fn every_setting_arrives_from_arguments_files_and_standard_input() {
     for from in [&posts[..], &["--file", "urls.txt"], &["--file", "urls.csv"]] {
         check(&shop.json(&[&["submit"], from, &settings].concat())[0]);
     }
-    for (more, file) in [(&["--json"][..], "urls.txt"), (&["--json", "--csv"], "urls.csv")] {
-        let mut command = shop.client.command(&[&["submit", "-"], &settings[..], more].concat());
+    for (more, file) in [
+        (&["-", "--json"][..], "urls.txt"),
+        (&["-", "--json", "--csv"], "urls.csv"),
+        (&["--file", "-", "--json"], "urls.txt"),
+        (&["--file", "-", "--json", "--csv"], "urls.csv"),
+    ] {
+        let mut command = shop.client.command(&[&["submit"], &settings[..], more].concat());
         let input = std::fs::File::open(shop.client.path(file)).unwrap();
         let (code, stdout, stderr) = run(command.stdin(Stdio::from(input)));
         assert_eq!(code, 0, "{stderr}");
         check(&serde_json::from_str(&stdout).unwrap());
     }
     let (code, _, stderr) = shop.client.run(&["submit", "https://youtu.be/z", "--library", "public"]);
-    assert!(code == 0 && stderr.contains("for everybody and for ever"), "{stderr}");
+    assert!(code == 0 && stderr.contains("open to everybody, forever"), "{stderr}");
     let named = &shop.json(&["submit", "https://youtu.be/z", "--unique-id", "mine"])[0];
     assert_eq!(named["unique_id"], "mine");
     shop.service.stop().await;
@@ -82,9 +87,9 @@ async fn a_dry_run_tells_and_does_nothing_and_a_key_makes_one_job() {
     let first = shop.done(&once);
     let (code, again, said) = shop.client.run(&once);
     assert_eq!((code, again), (0, first));
-    assert!(said.contains("nothing new"), "{said}");
+    assert!(said.contains("Nothing new"), "{said}");
     let (code, said) = shop.not_done(&["submit", "https://youtu.be/b", "--idempotency-key", "tonight"]);
-    assert!(code == 2 && said.contains("key of its own"), "{said}");
+    assert!(code == 2 && said.contains("different Idempotency-Key"), "{said}");
     assert_eq!(shop.service.items("/v1/jobs").await.len(), 1);
     shop.service.stop().await;
 }
@@ -95,6 +100,7 @@ async fn every_fault_is_told_and_none_is_sent() {
     std::fs::write(shop.client.path("bad.txt"), "https://youtu.be/a\nnonsense\n\nftp://x.example/y\n")
         .unwrap();
     std::fs::write(shop.client.path("bad.csv"), "link\nhttps://youtu.be/a\n").unwrap();
+    std::fs::write(shop.client.path("empty.txt"), "").unwrap();
     std::fs::write(shop.client.path("large.txt"), "x".repeat(9 << 20)).unwrap();
     for (arguments, wanted) in [
         (
@@ -104,10 +110,15 @@ async fn every_fault_is_told_and_none_is_sent() {
         (&["submit", "--file", "bad.txt"], &["\n  line 2: not a URL", "\n  line 4: the scheme is `ftp`"]),
         (&["submit", "--file", "bad.csv"], &["a column `url`"]),
         (&["submit", "--file", "missing.txt"], &["--file missing.txt: "]),
-        (&["submit", "-"], &["at least one URL is needed"]),
-        (&["submit", "-", "https://youtu.be/a"], &["stands alone"]),
+        (&["submit", "-"], &["at least one URL"]),
+        (&["submit", "--file", "-"], &["at least one URL"]),
+        (&["submit", "--file", "empty.txt"], &["at least one URL"]),
+        (&["submit", "-", "https://youtu.be/a"], &["only argument"]),
         (&["submit", "https://youtu.be/a", "--csv"], &["--csv"]),
-        (&["submit", "https://youtu.be/a", "--label", "a=1", "--label", "a=2"], &["`a` is there twice"]),
+        (
+            &["submit", "https://youtu.be/a", "--label", "a=1", "--label", "a=2"],
+            &["`a` is given more than once"],
+        ),
         (&["submit", "https://youtu.be/a", "--unique-id", " "], &["unique_id: must not be empty"]),
         (&["submit", "--file", "bad.csv", "--unique-id", ""], &["unique_id: must not be empty"]),
     ] {
@@ -115,8 +126,10 @@ async fn every_fault_is_told_and_none_is_sent() {
         assert_eq!(code, 2, "{said}");
         assert!(wanted.iter().all(|words| said.contains(words)) && !said.contains("secret"), "{said}");
     }
+    let (code, said) = shop.not_done(&["submit", "--file", "."]);
+    assert!(code == 2 && said.contains("--file .: "), "{said}");
     let (code, said) = shop.not_done(&["submit", "--file", "large.txt"]);
-    assert!(code == 2 && said.contains("9437184 bytes: at most 8388608"), "{said}");
+    assert!(code == 2 && said.contains("--file large.txt: a job has at most 8388608 bytes"), "{said}");
     for arguments in [
         &["submit"][..],
         &["submit", "https://youtu.be/a", "--file", "x"],
@@ -129,6 +142,42 @@ async fn every_fault_is_told_and_none_is_sent() {
     }
     assert!(shop.service.items("/v1/jobs").await.is_empty());
     shop.service.stop().await;
+}
+
+#[test]
+fn a_key_that_no_header_can_carry_is_refused_at_once_with_the_true_reason() {
+    // Whoever connected here would be heard: nothing is sent.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let client = Binary::bare().set("URL", &format!("http://{}", listener.local_addr().unwrap()));
+    for (key, why) in [
+        ("nightly\n", "line end"),
+        ("\nnightly", "line end"),
+        ("a\r\nb: c", "line end"),
+        ("a\tb", "control character"),
+        ("n\u{e4}chtlich", "not ASCII"),
+        ("", "empty"),
+        (" ", "empty"),
+        ("\"nightly", "quoted string"),
+        (&"k".repeat(256), "255 characters"),
+    ] {
+        let (code, stdout, stderr) =
+            client.run(&["submit", "https://youtu.be/AAAAAAAAAAA", "--idempotency-key", key]);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{key:?}: {stderr}");
+        assert!(stderr.contains("--idempotency-key: ") && stderr.contains(why), "{key:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endless_input_is_read_no_further_than_a_job_may_be_long() {
+    let client = Binary::bare().set("URL", "http://127.0.0.1:9");
+    for arguments in [&["submit", "-"][..], &["submit", "--file", "-"], &["submit", "--file", "/dev/zero"]] {
+        let zeros = std::fs::File::open("/dev/zero").unwrap();
+        let (code, _, stderr) = run(client.command(arguments).stdin(Stdio::from(zeros)));
+        assert!(code == 2 && stderr.contains("at most 8388608 bytes"), "{stderr}");
+    }
 }
 
 /// Reads a request whole; gives its key.
@@ -167,7 +216,7 @@ fn a_submit_whose_answer_is_lost_is_sent_again_with_the_same_key() {
     });
     let (code, stdout, stderr) = client.run(&["submit", "https://youtu.be/a"]);
     assert_eq!((code, stdout.as_str()), (0, "job_7\n"), "{stderr}");
-    assert!(stderr.contains("Sending it again with the same key"), "{stderr}");
+    assert!(stderr.contains("Sending it again with the same Idempotency-Key"), "{stderr}");
     let [first, second, third] = keys.join().unwrap();
     assert!(first.len() > 30 && first == second && second == third, "{first} {second} {third}");
 }

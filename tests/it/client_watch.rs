@@ -200,7 +200,7 @@ fn what_is_no_stream_of_events_is_not_followed() {
         });
         let (code, stdout, stderr) = client.run(&["events", "--follow", "--after", "0"]);
         assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
-        assert!(stderr.contains("it is no scrapehook") && !stderr.contains("Trying again"), "{stderr}");
+        assert!(stderr.contains("it is not scrapehook") && !stderr.contains("Trying again"), "{stderr}");
         assert_ne!(player.join().unwrap(), is_endless, "{kind}: it was read to the end");
     }
 }

@@ -59,7 +59,7 @@ async fn a_body_of_megabytes_is_read_beside_everything_else() {
         };
         let took = started.elapsed();
         println!("{kind}: answered after {took:?}, nothing else waits longer than {held:?}");
-        assert!(problem["detail"].as_str().unwrap().starts_with("10000 faults"), "{}", problem["detail"]);
+        assert!(problem["detail"].as_str().unwrap().starts_with("10000 errors"), "{}", problem["detail"]);
         // Read by the one thread of this test, it would hold it for nearly all of the time.
         assert!(held < took / 2, "{kind}: {held:?} of {took:?}");
     }
@@ -78,15 +78,15 @@ async fn of_very_many_faults_the_first_are_named_and_all_are_counted() {
             let ends = [&errors[0]["pointer"], &errors[NAMED - 1]["pointer"]];
             assert_eq!(ends, [&json!(pointer(1)), &json!(pointer(NAMED))], "{kind}");
             let detail = problem["detail"].as_str().unwrap();
-            assert!(detail.starts_with(&format!("{count} faults were found")), "{kind}: {detail}");
-            assert_eq!(detail.contains("the first 1000 are named"), count > NAMED, "{kind}: {detail}");
+            assert!(detail.starts_with(&format!("{count} errors were found")), "{kind}: {detail}");
+            assert_eq!(detail.contains("the first 1000 are listed"), count > NAMED, "{kind}: {detail}");
         }
     }
     // Neither fields that nobody knows nor lines of two URLs go beyond it.
     let fields = (0..100_000).map(|n| (format!("unknown{n}"), Value::Null)).collect();
     let body = Value::Object(fields).to_string();
     let problem = refused(post(&service, "application/json", body), 422, "invalid").await;
-    assert!(problem["detail"].as_str().unwrap().starts_with("100001 faults"), "{}", problem["detail"]);
+    assert!(problem["detail"].as_str().unwrap().starts_with("100001 errors"), "{}", problem["detail"]);
     assert_eq!(problem["errors"].as_array().unwrap().len(), NAMED);
     let body = "https://youtu.be/a https://youtu.be/b\n".repeat(URLS + 1);
     let problem = refused(post(&service, "text/plain", body), 422, "invalid").await;

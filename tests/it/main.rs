@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_input_routes;
 mod binary;
 mod callback_check;
+mod callback_paths;
 mod callbacks;
 mod cancels;
 mod carriers;
@@ -25,6 +26,7 @@ mod disk;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod documented;
+mod encodings;
 #[cfg(target_os = "linux")]
 mod faulty_disk;
 mod file;

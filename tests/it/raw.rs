@@ -41,7 +41,14 @@ pub async fn status_of(service: &Service, bytes: &[u8]) -> u16 {
 
 /// A POST with this path, as it is.
 pub async fn post(service: &Service, path: &str, body: &str) -> u16 {
+    post_to(service.base.trim_start_matches("http://"), path, body).await
+}
+
+/// The same to who listens on this address.
+pub async fn post_to(address: &str, path: &str, body: &str) -> u16 {
     let length = body.len();
     let request = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}");
-    status_of(service, request.as_bytes()).await
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    answer(&mut stream).await.0
 }

@@ -136,6 +136,22 @@ fn a_database_stays_with_its_upstream_and_its_instance() {
 }
 
 #[test]
+fn an_upstream_that_no_request_can_be_made_for_is_refused() {
+    for (key, value) in [
+        ("UPSTREAM__API_KEY", "schl\u{fc}ssel"),
+        ("UPSTREAM__API_KEY", "a\tb"),
+        ("UPSTREAM__API_KEY", "a\nb"),
+        ("UPSTREAM__BASE_URL", "http://{a}.example"),
+    ] {
+        let setting = key.to_lowercase().replace("__", ".");
+        for command in ["check-config", "serve"] {
+            let line = Binary::new().set(key, value).refused(&[command]);
+            assert!(line.contains(&setting), "{line}");
+        }
+    }
+}
+
+#[test]
 fn a_killed_instance_lets_go_of_its_file() {
     let binary = Binary::new();
     let mut serving = binary.serve(&[]);

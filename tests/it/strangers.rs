@@ -91,6 +91,34 @@ async fn a_body_that_is_cut_off_is_not_kept() {
 }
 
 #[tokio::test]
+async fn who_still_sends_a_body_that_nobody_reads_hears_the_answer() {
+    let (_upstream, service) = service(&[("AUTH__API_KEYS", "me:write:key-of-a-caller")]).await;
+    let body = vec![b'x'; 5 * 1024 * 1024];
+    let key = "Authorization: Bearer key-of-a-caller\r\n";
+    for (path, headers, status) in [
+        ("/v1/jobs", "", 401),
+        ("/v1/nope", key, 404),
+        ("/v1/jobs", key, 415),
+        ("/v1/jobs?nope=1", &format!("{key}Content-Type: text/plain\r\n"), 400),
+        ("/v1/pause", key, 413),
+        ("/callback", "", 413),
+    ] {
+        let length = body.len();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\n\r\n");
+        let mut stream = raw::connect(&service).await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // As simple clients do: all of the body first, then the answer. A reset would cut both.
+        stream.write_all(&body).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let said = String::from_utf8(raw::until_closed(&mut stream).await).unwrap();
+        assert!(
+            said.starts_with(&format!("HTTP/1.1 {status} ")) && said.contains("request_id"),
+            "{path}: {said}"
+        );
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_not_http_is_closed() {
     let (_upstream, service) = service(&[]).await;
     for bytes in [

@@ -99,7 +99,12 @@ async fn a_last_event_id_that_is_none_is_said_so() {
         ("", "4711", 400, "cursor_ahead"),
         ("?kind=nonsense", "0", 400, "bad_query"),
         ("?job=nonsense", "0", 400, "bad_query"),
-        ("?after=0", "0", 400, "bad_query"),
+        ("", "+1", 400, "bad_cursor"),
+        ("?after=x", "0", 400, "bad_cursor"),
+        ("?after=", "0", 400, "bad_cursor"),
+        ("?after=-1", "", 400, "bad_cursor"),
+        ("?after=4711", "", 400, "cursor_ahead"),
+        ("?after=0&after=0", "", 400, "bad_query"),
         ("?task=nonsense", "0", 404, "not_found"),
     ] {
         let request = service.request(Method::GET, &format!("/v1/events/stream{path}"));
@@ -107,6 +112,48 @@ async fn a_last_event_id_that_is_none_is_said_so() {
         assert_eq!(answer.status(), status, "{path} {id}");
         assert_eq!(answer.json::<Value>().await.unwrap()["code"], code, "{path} {id}");
     }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_is_not_buffered_and_starts_where_a_client_that_sets_no_headers_says() {
+    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    service.submit(&mixed_urls(1)).await;
+    service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    let last = service.items("/v1/events").await.len() as i64;
+    assert!(last >= 4, "{last}");
+    let get = |path: &str| service.request(Method::GET, &format!("/v1/events/stream{path}"));
+    // The header is that of a reader that comes back: it wins over the URL that it began with.
+    for (path, header, first) in [
+        ("?after=0", None, 1),
+        ("?after=2", None, 3),
+        ("?after=0", Some("2"), 3),
+        ("?after=2", Some(" 0 "), 1),
+        ("?after=2", Some(""), 3),
+        ("?after=99", Some("1"), 2),
+    ] {
+        let mut request = get(path);
+        if let Some(header) = header {
+            request = request.header("last-event-id", header);
+        }
+        let mut stream = Stream::open(request, None).await;
+        assert_eq!(stream.response.headers()["x-accel-buffering"], "no");
+        assert_eq!(stream.response.headers()["cache-control"], "no-cache");
+        assert_eq!(stream.next().await.unwrap().0, first, "{path} {header:?}");
+    }
+    // Blank is what an `EventSource` sends that has seen nothing: it starts now.
+    for blank in ["", "  ", "\t"] {
+        let mut stream = Stream::open(get("").header("last-event-id", blank), None).await;
+        service.call("/v1/pause", Value::Null).await;
+        let (seq, kind, _) = stream.next().await.unwrap();
+        assert!(seq > last && kind == "sending.paused", "{seq} {kind}");
+        service.call("/v1/resume", Value::Null).await;
+    }
+    let twice = get("").header("last-event-id", "1").header("last-event-id", "2").send().await.unwrap();
+    assert_eq!(twice.status(), 400);
+    let head = service.request(Method::HEAD, "/v1/events/stream").send().await.unwrap();
+    assert_eq!(head.status(), 200);
     service.stop().await;
 }
 

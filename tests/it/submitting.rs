@@ -4,6 +4,8 @@ use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder, Response};
 use scrapehook::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 
 use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
 
@@ -51,6 +53,78 @@ async fn the_same_request_again_gives_the_same_job_as_it_is_now() {
 }
 
 #[tokio::test]
+async fn a_key_in_quotes_is_the_same_key() {
+    let (_upstream, service) = service().await;
+    let mut ids = Vec::new();
+    for key in ["tonight", "\"tonight\"", " tonight ", r#" "tonight" "#] {
+        let answer = job(&service, key, &mixed_urls(1)).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), is_replayed(&answer)), (202, !ids.is_empty()), "{key}");
+        ids.push(answer.json::<Value>().await.unwrap()["id"].clone());
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+    for (plain, quoted) in [(r#"a"b\c"#, r#""a\"b\\c""#), ("a b", "\"a b\"")] {
+        assert!(!is_replayed(&job(&service, plain, &mixed_urls(1)).send().await.unwrap()), "{plain}");
+        assert!(is_replayed(&job(&service, quoted, &mixed_urls(1)).send().await.unwrap()), "{quoted}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn keys_that_were_stored_with_their_quotes_are_found() {
+    let (_upstream, service) = service().await;
+    let id = async |answer: Response| answer.json::<Value>().await.unwrap()["id"].clone();
+    let quoted = id(job(&service, "old", &mixed_urls(1)).send().await.unwrap()).await;
+    let setup = service.stop().await;
+    let mut file = SqliteConnectOptions::new().filename(setup.database()).connect().await.unwrap();
+    sqlx::query(r#"UPDATE idempotency_keys SET key = '"old"'"#).execute(&mut file).await.unwrap();
+    file.close().await.unwrap();
+    let service = setup.start().await;
+    for key in ["old", "\"old\""] {
+        let again = job(&service, key, &mixed_urls(1)).send().await.unwrap();
+        assert!(is_replayed(&again), "{key}");
+        assert_eq!(id(again).await, quoted);
+        assert_eq!(job(&service, key, &mixed_urls(2)).send().await.unwrap().status(), 422, "{key}");
+    }
+    // They were two keys then, and may stand for two requests.
+    let setup = service.stop().await;
+    let mut file = SqliteConnectOptions::new().filename(setup.database()).connect().await.unwrap();
+    let other =
+        "INSERT INTO idempotency_keys SELECT caller, 'old', zeroblob(32), job_id FROM idempotency_keys";
+    sqlx::query(other).execute(&mut file).await.unwrap();
+    file.close().await.unwrap();
+    let service = setup.start().await;
+    for key in ["old", "\"old\""] {
+        assert_eq!(id(job(&service, key, &mixed_urls(1)).send().await.unwrap()).await, quoted, "{key}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_folder_beyond_the_numbers_of_javascript_is_a_string() {
+    let (upstream, service) = service().await;
+    let urls = mixed_urls(1);
+    for (given, wanted) in [
+        (json!("9007199254740993"), 9_007_199_254_740_993_i64),
+        (json!(9_007_199_254_740_993_i64), 9_007_199_254_740_993),
+        (json!("-1"), -1),
+        (json!("9223372036854775807"), i64::MAX),
+        (json!("-9223372036854775808"), i64::MIN),
+    ] {
+        let body = json!({ "video_urls": urls, "folder_id": given, "force": true });
+        let (status, job) = service.call("/v1/jobs", body).await;
+        assert_eq!((status, &job["folder_id"]), (202, &json!(wanted)), "{given}: {job}");
+        // In a query it is digits as well.
+        let request = service.request(Method::POST, &format!("/v1/jobs?force=true&folder_id={wanted}"));
+        let answer = request.header("content-type", "text/plain").body(urls.join("\n")).send().await.unwrap();
+        assert_eq!(answer.json::<Value>().await.unwrap()["folder_id"], wanted);
+    }
+    upstream.until(|upstream| upstream.submitted() >= 10).await;
+    assert!(upstream.submits().iter().any(|submit| submit.body.folder_id == Some(i64::MAX)));
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn a_hundred_at_once_make_one_job() {
     let (upstream, service) = service().await;
     let urls = mixed_urls(3);
@@ -89,7 +163,18 @@ async fn each_api_key_has_idempotency_keys_of_its_own() {
 #[tokio::test]
 async fn a_key_that_can_not_be_taken_is_said_so_and_nothing_is_stored() {
     let (_upstream, service) = service().await;
-    for key in ["", "  ", &"k".repeat(256), "schl\u{fc}ssel"] {
+    for key in [
+        "",
+        "  ",
+        "\"\"",
+        &"k".repeat(256),
+        "schl\u{fc}ssel",
+        "a\tb",
+        "\"a",
+        "\"a\"b\"",
+        r#""a\b""#,
+        "\"a\";b=1",
+    ] {
         let answer = job(&service, "x", &mixed_urls(1)).build().unwrap();
         let mut answer = answer;
         let value = reqwest::header::HeaderValue::from_bytes(key.as_bytes()).unwrap();
@@ -108,12 +193,14 @@ async fn a_key_that_can_not_be_taken_is_said_so_and_nothing_is_stored() {
 async fn a_dry_run_says_what_would_be_done_and_stores_nothing() {
     let upstream = simulator(Settings::default()).await;
     let service = Setup::new(&upstream.url()).await.start().await;
-    let known = service.submit(&["https://youtu.be/known".to_owned()]).await;
+    let known = service.submit(&["https://youtu.be/known-known".to_owned()]).await;
     service.until_settled(&known).await;
     let _ = service.call("/v1/pause", Value::Null).await;
     service.submit(&["https://youtu.be/on-its-way".to_owned()]).await;
     let mut urls: Vec<_> = (0..51).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
-    urls.extend(["https://youtu.be/known", "https://www.youtube.com/watch?v=known"].map(str::to_owned));
+    urls.extend(
+        ["https://youtu.be/known-known", "https://www.youtube.com/watch?v=known-known"].map(str::to_owned),
+    );
     urls.push("https://youtu.be/on-its-way".to_owned());
     let (status, plan) = service.call("/v1/jobs", json!({ "video_urls": urls, "dry_run": true })).await;
     assert_eq!(status, 200);

@@ -11,8 +11,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::address;
 use super::failure::ClientError;
 use crate::config::is_in_quotes;
+use crate::domain::byte_order_mark;
 use crate::domain::host::is_loopback;
 
 const URL_VARIABLE: &str = "SCRAPEHOOK_URL";
@@ -53,10 +55,12 @@ impl Service {
     }
 }
 
-/// Reads an id, which becomes a part of a path: nothing, and dots alone, would lead elsewhere.
+/// Reads an id, which becomes a segment of a path. Nothing, or dots alone, would lead elsewhere, and the URL library
+/// drops line ends and tabs.
 pub(super) fn id(text: &str) -> Result<String, &'static str> {
     match text.trim() {
         "" | "." | ".." => Err("an id is expected"),
+        id if id.contains(char::is_control) => Err("an id has no control characters"),
         id => Ok(id.to_owned()),
     }
 }
@@ -74,22 +78,11 @@ pub(super) struct Api {
 
 impl Api {
     fn new(url: &str) -> Result<Self, ClientError> {
-        let usage = |said: &str| Err(ClientError::Usage(format!("{URL_VARIABLE} or --server: {said}")));
+        let usage = |said| ClientError::Usage(format!("{URL_VARIABLE} or --server: {said}"));
         if is_in_quotes(url) {
-            return usage("the value is in quotes; remove them");
+            return Err(usage("the value is in quotes; remove them"));
         }
-        // An invalid URL is not quoted: it could hold a password.
-        let Some(base) = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https")) else {
-            return usage("an http or https URL is expected, such as http://127.0.0.1:8080");
-        };
-        if !base.username().is_empty() || base.password().is_some() {
-            return usage(
-                "no user name or password is taken in the URL; an API key goes into SCRAPEHOOK_API_KEY",
-            );
-        }
-        if base.query().is_some() || base.fragment().is_some() {
-            return usage("no query or fragment is taken");
-        }
+        let base = address::read(url).map_err(usage)?;
         let mut builder = Client::builder()
             .user_agent(concat!("scrapehook/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
@@ -100,7 +93,7 @@ impl Api {
         }
         let client = builder
             .build()
-            .map_err(|_| ClientError::Refused("TLS can't be set up on this machine".to_owned()))?;
+            .map_err(|_| ClientError::Refused("TLS cannot be set up on this machine".to_owned()))?;
         Ok(Self { client, base, key: key()? })
     }
 
@@ -162,7 +155,7 @@ impl Api {
         let kind =
             response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream") {
-            return Err(self.stranger("something that is no stream of events"));
+            return Err(self.stranger("with something that is not a stream of events"));
         }
         Ok(response)
     }
@@ -174,21 +167,27 @@ impl Api {
         }
         let status = response.status();
         let is_again = response.headers().get("idempotent-replayed").is_some();
-        let text = response.text().await.map_err(|error| self.lost(error))?;
-        let value = serde_json::from_str(&text).map_err(|_| self.stranger("something that is not JSON"))?;
+        let text = text(response).await.map_err(|error| self.lost(error))?;
+        let value =
+            serde_json::from_str(&text).map_err(|_| self.stranger("with something that is not JSON"))?;
         Ok(Answer { status, text, value, is_again })
     }
 
     /// Why there is no answer.
     pub(super) fn lost(&self, error: reqwest::Error) -> ClientError {
         let address = self.address();
+        // Nothing was sent, and trying again would not help.
+        if error.is_builder() {
+            let why = "an argument is too long, or has characters that a URL or a header cannot carry";
+            return ClientError::Usage(format!("this request cannot be sent: {why}"));
+        }
         if error.is_connect() {
             let mut cause: &dyn std::error::Error = &error;
             while let Some(deeper) = cause.source() {
                 cause = deeper;
             }
             return ClientError::Unreachable(format!(
-                "{address} can't be reached ({cause}): start `scrapehook serve` there, or name another address with \
+                "{address} cannot be reached ({cause}): start `scrapehook serve` there, or set another address with \
                  {URL_VARIABLE} or --server"
             ));
         }
@@ -199,11 +198,11 @@ impl Api {
         })
     }
 
-    /// Whoever answers so is not the service.
+    /// An answer that the service never gives.
     pub(super) fn stranger(&self, what: &str) -> ClientError {
         let address = self.address();
         ClientError::Refused(format!(
-            "{address} answers {what}: it is no scrapehook; {URL_VARIABLE} or --server names another address"
+            "{address} answers {what}: it is not scrapehook. Set another address with {URL_VARIABLE} or --server"
         ))
     }
 
@@ -212,45 +211,55 @@ impl Api {
         let (status, address) = (response.status(), self.address());
         if status == StatusCode::UNAUTHORIZED {
             return ClientError::Usage(if self.key.is_some() {
-                format!("{address} does not know this API key: correct {KEY_VARIABLE}")
+                format!("{address} rejects this API key: correct {KEY_VARIABLE}")
             } else {
-                format!("{address} asks for an API key: set {KEY_VARIABLE}")
+                format!("{address} requires an API key: set {KEY_VARIABLE}")
             });
         }
         if status.is_redirection() {
-            let said = format!("{address} redirects elsewhere: set {URL_VARIABLE} to where that leads");
+            let said = format!("{address} redirects to another address: set {URL_VARIABLE} to that one");
             return ClientError::Usage(said);
         }
-        let problem = response.text().await.ok().and_then(|text| serde_json::from_str::<Problem>(&text).ok());
+        let problem = text(response).await.ok().and_then(|text| serde_json::from_str::<Problem>(&text).ok());
         let said = problem.map(|problem| problem.words());
         match (status, said) {
             (status, said) if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                ClientError::Busy(said.unwrap_or_else(|| format!("{address} answers HTTP {status}")))
+                ClientError::Busy(said.unwrap_or_else(|| format!("{address} answers with HTTP {status}")))
             }
             (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, Some(said)) => {
                 ClientError::Usage(said)
             }
             (_, Some(said)) => ClientError::Refused(said),
-            (status, None) => self.stranger(&format!("HTTP {status}")),
+            (status, None) => self.stranger(&format!("with HTTP {status}")),
         }
     }
 }
 
 /// The key, from the environment.
 fn key() -> Result<Option<HeaderValue>, ClientError> {
-    let bad =
-        || ClientError::Usage(format!("{KEY_VARIABLE}: it has characters that no HTTP header can carry"));
     let Some(key) = std::env::var_os(KEY_VARIABLE) else { return Ok(None) };
-    let key = key.to_str().ok_or_else(bad)?.trim();
+    let key = key.to_string_lossy();
+    let key = key.trim();
     if is_in_quotes(key) {
         return Err(ClientError::Usage(format!("{KEY_VARIABLE}: the value is in quotes; remove them")));
     }
     if key.is_empty() {
         return Ok(None);
     }
-    let mut key = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| bad())?;
-    key.set_sensitive(true);
-    Ok(Some(key))
+    // The service reads visible ASCII alone, although a header could carry more.
+    let is_readable = key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let value = HeaderValue::from_str(&format!("Bearer {key}")).ok().filter(|_| is_readable);
+    let mut value = value.ok_or_else(|| {
+        ClientError::Usage(format!("{KEY_VARIABLE}: it contains characters that a header cannot carry"))
+    })?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+/// The text of an answer, without a byte order mark before it.
+async fn text(response: Response) -> Result<String, reqwest::Error> {
+    let bytes = response.bytes().await?;
+    Ok(String::from_utf8_lossy(byte_order_mark::strip(&bytes)).into_owned())
 }
 
 /// An answer, as it came and to look into.
@@ -273,7 +282,7 @@ pub(super) struct Page {
 impl Api {
     pub(super) async fn page(&self, path: &[&str], query: &Query) -> Result<Page, ClientError> {
         let answer = self.get(path, query).await?;
-        serde_json::from_str(&answer.text).map_err(|_| self.stranger("something that is no list"))
+        serde_json::from_str(&answer.text).map_err(|_| self.stranger("with something that is not a list"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an operator decides: `cancel`, `retry`, `adopt`, `refresh`, `pause`, `resume`.
+//! An operator's decisions: `cancel`, `retry`, `adopt`, `refresh`, `pause`, `resume`.
 
 use clap::Args;
 use reqwest::StatusCode;
@@ -11,9 +11,9 @@ use super::tasks::show_task;
 
 const CANCEL: &str = "\
 Examples:
-  What of a job was not sent yet:
+  The URLs of a job that have not been sent yet:
     scrapehook cancel JOB
-  A queued task, or an unconfirmed one that is not wanted any more:
+  A queued task, or an unconfirmed one that is no longer wanted:
     scrapehook cancel TASK";
 
 /// Arguments of `cancel`.
@@ -28,11 +28,11 @@ pub struct Cancel {
 }
 
 const RETRY: &str = "\
-The new task is sent and charged like any other. Of an unconfirmed task this says: it was not taken, or may be paid \
-again. Where other tasks have all of its URLs by now, no new one is made, and the old one is shown.
+The new task is sent and charged like any other. Retry an unconfirmed task only if it was not accepted, or if it may \
+be paid for again. If other tasks already carry all of its URLs, no new task is made, and the old one is shown.
 
 Examples:
-  Send again what failed, and look at the new task:
+  Send the failed URLs again, and show the new task:
     scrapehook retry TASK
   In a script:
     NEW=$(scrapehook retry TASK --json | jq -r .id)";
@@ -50,7 +50,7 @@ pub struct Retry {
 
 const ADOPT: &str = "\
 Examples:
-  The upstream's account shows the task that the lost answer was about:
+  After an answer was lost, the upstream's account shows the task:
     scrapehook tasks --state unconfirmed
     scrapehook adopt TASK 31b0fccb-d6f9-4135-922d-1e8828499812";
 
@@ -70,7 +70,7 @@ pub struct Adopt {
 
 const REFRESH: &str = "\
 Examples:
-  A task that is silent, or stalled:
+  A silent or stalled task:
     scrapehook refresh TASK
     scrapehook events --task TASK --follow";
 
@@ -86,7 +86,7 @@ pub struct Refresh {
 }
 
 const PAUSE: &str = "\
-What was sent goes on: callbacks are caught, and tasks are polled.
+Tasks that were sent continue: callbacks are received, and tasks are polled.
 
 Examples:
     scrapehook pause
@@ -102,7 +102,7 @@ pub struct Pause {
 
 const RESUME: &str = "\
 Examples:
-  After the account was topped up:
+  After topping up the account:
     scrapehook resume";
 
 /// Arguments of `resume`.
@@ -130,7 +130,7 @@ pub(super) async fn retry(args: Retry) -> anyhow::Result<()> {
     } else {
         let find = args.service.command("tasks --url URL");
         note(&format!(
-            "No new task was needed: other tasks have all of its URLs by now. Find them with:\n  {find}"
+            "No new task was needed: other tasks already carry all of its URLs. Find them with:\n  {find}"
         ));
     }
     Ok(())
@@ -153,7 +153,7 @@ pub(super) async fn resume(args: Resume) -> anyhow::Result<()> {
     send(&args.service, "resume").await
 }
 
-/// Decides, and shows the job or the task as it is now.
+/// Sends the decision, and shows the job or the task as it is now.
 async fn decide(
     service: &Service,
     path: &[&str],

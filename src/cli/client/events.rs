@@ -1,6 +1,6 @@
-//! `events`: what changed, from the log or as it happens.
+//! `events`: changes, from the log or as they happen.
 //!
-//! Must never lose one or show one twice: whatever happens to the connection, it goes on after the last one seen.
+//! Must never lose an event or show one twice. After a lost connection it continues behind the last event seen.
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -17,24 +17,24 @@ use crate::domain::event::EventKind;
 use crate::domain::id::JobId;
 
 const EXAMPLES: &str = "\
-Oldest first, in UTC. --follow starts at now, or after the event that --after names, and goes on after the last event seen \
-when the connection is lost.
+Oldest first, in UTC. --follow starts now, or after the event that --after names. If the connection is lost, it \
+continues after the last event seen.
 
 Examples:
   What happened to a job:
     scrapehook events --job JOB --all
-  As it happens, for a program: one object a line, none lost, none twice:
+  As it happens, for a program: one object per line, none lost, none twice:
     scrapehook events --follow --json
-  Everything from the first event on, then what comes:
+  Everything from the first event on, then new events:
     scrapehook events --follow --after 0
-  Tell me when a job has ended:
+  When a job has ended:
     scrapehook events --follow --kind job.settled";
 
 /// Arguments of `events`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Events {
-    /// Go on as things happen, until Ctrl-C
+    /// Follow events as they happen, until Ctrl-C
     #[arg(long, conflicts_with_all = ["limit", "all"])]
     follow: bool,
     /// Only those after the event with this `seq`
@@ -79,21 +79,20 @@ pub(super) async fn run(args: Events) -> anyhow::Result<()> {
     })
     .await?;
     if is_more && !is_json {
-        note(&format!("There may be more: --all, or --after {last}."));
+        note(&format!("There may be more. Use --all, or --after {last}."));
     }
     Ok(())
 }
 
-/// The last event's `seq`: where a stream must start that nothing escapes, also if it is cut before its first event.
+/// The `seq` of the newest event. A stream that starts there misses nothing, even if it is cut before its first event.
 async fn newest(api: &Api) -> Result<String, ClientError> {
     // A page that holds nothing leads to the end of what was looked at, and a new job has no events.
     let nobody = JobId::new(clock::now()).to_string();
     let page = api.page(&["events"], &vec![("job", nobody)]).await?;
-    page.next
-        .ok_or_else(|| ClientError::Refused("the service does not say which event is the newest".to_owned()))
+    page.next.ok_or_else(|| ClientError::Refused("the service does not report its newest event".to_owned()))
 }
 
-/// Follows the stream for ever; each connection goes on where the last one ended.
+/// Follows the stream forever; each connection continues where the last one ended.
 async fn follow(
     api: &Api,
     query: &Query,

@@ -1,4 +1,4 @@
-//! Pages of lists: followed to the end where that is asked for, printed as JSON or as a table.
+//! Pages of lists: followed to the end with `--all`, printed as JSON or as a table.
 
 use std::io;
 
@@ -10,16 +10,16 @@ use super::api::{Api, Query};
 use super::failure::ClientError;
 use super::output::{Output, note};
 
-/// The API's longest page: the fewest questions where everything is wanted.
+/// The API's longest page: the fewest requests with `--all`.
 const LONGEST: &str = "500";
 
-/// What the API gives where nothing else is asked for.
+/// The API's default.
 const USUAL: &str = "50";
 
 /// How much of a list.
 #[derive(Args, Clone, Debug)]
 pub struct Paging {
-    /// How many at most [default: 50]
+    /// At most this many [default: 50]
     #[arg(long, value_name = "N")]
     limit: Option<String>,
     /// All of them, however many
@@ -28,7 +28,7 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// The option that was given, which means nothing where one thing is asked for and no list.
+    /// The option that was given, which is for lists only.
     pub(super) fn given(&self) -> Option<&'static str> {
         match (&self.limit, self.all) {
             (Some(_), _) => Some("--limit"),
@@ -84,7 +84,7 @@ pub(super) async fn print(
     .await?;
     show(&mut output, &values)?;
     if is_more {
-        note("There are more: --all shows them.");
+        note("There are more. --all shows them.");
     }
     Ok(())
 }
@@ -106,7 +106,7 @@ pub(super) async fn everything(
     }
 }
 
-/// A filter, where it is given.
+/// A filter, if it is given.
 pub(super) fn filter(query: &mut Query, name: &'static str, value: Option<&String>) {
     query.extend(value.map(|value| (name, value.clone())));
 }

@@ -2,6 +2,7 @@
 //!
 //! Must never read the store, and never show the key.
 
+pub(super) mod address;
 mod api;
 mod completions;
 mod decide;
@@ -30,9 +31,9 @@ use self::output::note;
 pub enum ClientCommand {
     /// Submit URLs as a job
     Submit(Box<submit::Submit>),
-    /// Wait until a job has settled, and tell how it went
+    /// Wait until a job has settled, and report its result
     Watch(watch::Watch),
-    /// Tell what is wrong and what to do about it
+    /// Report problems and what to do about them
     Status(status::Status),
     /// List jobs, newest first, or show one of them
     Jobs(jobs::Jobs),
@@ -40,28 +41,28 @@ pub enum ClientCommand {
     Tasks(tasks::Tasks),
     /// List videos, newest first, or show one of them
     Videos(tasks::Videos),
-    /// List what changed, or follow it as it happens
+    /// List events, or follow them as they happen
     Events(events::Events),
     /// Send the URLs of a task that are not indexed again, as a new task
     Retry(decide::Retry),
-    /// Tell which taskId of the upstream an unconfirmed task has
+    /// Give an unconfirmed task its upstream taskId
     Adopt(decide::Adopt),
     /// Ask the upstream about a task now
     Refresh(decide::Refresh),
-    /// Cancel what of a job or a task was not sent, or give up an unconfirmed task
+    /// Cancel the URLs of a job or a task that were not sent, or give up an unconfirmed task
     Cancel(decide::Cancel),
     /// Stop sending tasks
     Pause(decide::Pause),
-    /// Send tasks again, whatever sending was paused for
+    /// Resume sending, whatever the reason for the pause
     Resume(decide::Resume),
-    /// Print the completions of a shell
+    /// Print shell completions
     Completions(completions::Completions),
 }
 
-/// Asks, and prints the answer; why there is none is told on standard error.
+/// Asks, and prints the answer. If there is none, standard error says why.
 ///
 /// # Errors
-/// Only where this machine fails: what the service or the network did is told already.
+/// Only if this machine fails. Failures of the service or the network have been reported already.
 pub async fn run(command: ClientCommand) -> anyhow::Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     let result = match command {

@@ -1,4 +1,4 @@
-//! Asking again where a service is away for a while: with longer and longer pauses, and said once.
+//! Asking again if a service is away for a while: with growing pauses, and one message.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// How a connection fares that is wanted for longer.
 pub(super) struct Patience<'a> {
-    /// None: for ever.
+    /// None: forever.
     at_most: Option<Duration>,
     say: &'a dyn Fn(&str),
     /// Since when nothing is heard, and the next pause.
@@ -24,7 +24,7 @@ impl<'a> Patience<'a> {
         Self { at_most, say, away: None }
     }
 
-    /// Waits before the next attempt; gives the error back where asking again does not help, or did not for too long.
+    /// Waits before the next attempt; gives the error back if asking again does not help, or has not helped for too long.
     pub(super) async fn bear(&mut self, error: ClientError) -> Result<(), ClientError> {
         if !error.may_pass() {
             return Err(error);

@@ -7,6 +7,7 @@ use reqwest::Response;
 
 use super::api::{Api, Query};
 use super::failure::ClientError;
+use crate::domain::byte_order_mark;
 
 /// The service gives a sign of life more often than that.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -46,7 +47,7 @@ impl<'a> Stream<'a> {
             self.ready.extend(self.reader.take(&bytes.ok_or_else(ended)?));
             // What is whole is given first.
             if self.ready.is_empty() && self.reader.is_endless() {
-                return Err(api.stranger("an event without end"));
+                return Err(api.stranger("with an endless event"));
             }
         }
     }
@@ -64,6 +65,8 @@ pub(super) struct Sent {
 /// What has arrived so far of the next event.
 #[derive(Debug, Default)]
 struct Reader {
+    /// Whether the first line was read, which a byte order mark may stand before.
+    has_begun: bool,
     line: Vec<u8>,
     id: Option<String>,
     data: Option<String>,
@@ -79,7 +82,9 @@ impl Reader {
                 continue;
             }
             let line = std::mem::take(&mut self.line);
-            let line = String::from_utf8_lossy(&line);
+            let is_first = !std::mem::replace(&mut self.has_begun, true);
+            let line = if is_first { byte_order_mark::strip(&line) } else { &line };
+            let line = String::from_utf8_lossy(line);
             match line.trim_end_matches('\r') {
                 "" if self.id.is_none() && self.data.is_none() => {}
                 "" => events.push(Sent { id: self.id.take(), data: self.data.take() }),
@@ -127,6 +132,13 @@ mod tests {
             let events: Vec<_> = text.as_bytes().chunks(size).flat_map(|bytes| reader.take(bytes)).collect();
             assert_eq!(events, wanted, "in pieces of {size}");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_stream_hides_no_event() {
+        let mut reader = Reader::default();
+        let events = reader.take(b"\xef\xbb\xbfdata: 1\n\n\xef\xbb\xbfdata: 2\n\n");
+        assert_eq!(events, [Sent { id: None, data: Some("1".to_owned()) }]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `status`: what is wrong, since when and what to do; then how many there are of everything.
+//! `status`: problems, since when and what to do; then the counts of everything.
 
 use std::process::ExitCode;
 
@@ -11,11 +11,11 @@ use super::output::{Output, age, text, time};
 use crate::clock;
 
 const EXAMPLES: &str = "\
-Exit code: 0 when nothing is wrong, 1 when something is, or when the service can't be reached.
+Exit code: 0 if nothing is wrong, 1 if something is or if the service cannot be reached.
 
 Examples:
     scrapehook status
-  The codes of what is wrong, for a program:
+  The codes of the problems, for a program:
     scrapehook status --json | jq -r '.problems[].code'";
 
 /// Arguments of `status`.
@@ -78,7 +78,7 @@ fn show(output: &mut Output, status: &Value) -> std::io::Result<()> {
     ])
 }
 
-/// Empty where the service is older than the check.
+/// Empty if the service is older than the check.
 fn callback_check(check: &Value) -> String {
     match text(check, "state").replace('_', " ") {
         state if state.is_empty() => state,

@@ -1,9 +1,10 @@
-//! `submit`: hands URLs to the service, once at most, however often the connection is lost.
+//! `submit`: hands URLs to the service, at most once, however often the connection is lost.
 //!
-//! Must never make a second job of one call: every attempt carries the same `Idempotency-Key`.
+//! Must never make a second job from one call: every attempt carries the same `Idempotency-Key`.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Read};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -19,6 +20,7 @@ use super::failure::ClientError;
 use super::jobs::{number, progress, urls};
 use super::output::{Output, Row, note, text};
 use super::watch;
+use crate::domain::idempotency;
 use crate::domain::job::{Library, Quality};
 use crate::http::JOB_BODY;
 
@@ -27,32 +29,32 @@ const PAUSES: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 const EXAMPLES: &str = "\
-Prints the job's id. A submit whose answer is lost is sent again with the same Idempotency-Key, which makes one job \
-at most. With --wait the exit code is 0 when every URL and every video is indexed, 1 when one is not, and 130 after \
+Prints the job's id. If the answer is lost, the submit is sent again with the same Idempotency-Key, which makes one \
+job at most. With --wait the exit code is 0 if every URL and every video is indexed, 1 if one is not, and 130 after \
 Ctrl-C, which leaves the job running.
 
 Examples:
   A post, or several, and wait for them:
     scrapehook submit https://youtu.be/o9vgXOH4ET0 --wait
-  A file with one URL a line, or a CSV file with a column `url`:
+  A file with one URL per line, or a CSV file with a column `url`:
     scrapehook submit --file urls.txt --label campaign=autumn
     scrapehook submit --file export.csv --quality 720 --wait
-  From another program, and what would become of it:
+  From another program, as a dry run:
     grep -o 'https://youtu.be/[^ ]*' notes.md | scrapehook submit - --dry-run
-  A nightly job that is one job a night, however often it is started:
+  A nightly job: one job per night, however often it is started:
     scrapehook submit --file urls.txt --idempotency-key nightly-$(date +%F)";
 
 /// Arguments of `submit`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Submit {
-    /// URLs of posts; `-` alone reads them from standard input, one a line
+    /// URLs of posts; `-` alone reads them from standard input, one per line
     #[arg(value_name = "URL", required_unless_present = "file", conflicts_with = "file")]
     urls: Vec<String>,
-    /// Read them from a file: one URL a line, or the column `url` of one that ends in .csv
+    /// Read them from a file: one URL per line, or the column `url` of one that ends in .csv; `-` is standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The file, or standard input, is CSV whatever its name
+    /// Read the file or standard input as CSV, whatever its name
     #[arg(long)]
     csv: bool,
     /// Wait until the job has settled, with progress
@@ -64,22 +66,22 @@ pub struct Submit {
     /// Folder in the upstream's account, by its number
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     folder_id: Option<i64>,
-    /// Lines of the picture [default: the library's own]
+    /// Video resolution [default: the library's own]
     #[arg(long, value_parser = PossibleValuesParser::new(Quality::ALL.iter().map(|quality| quality.as_str())))]
     quality: Option<String>,
-    /// Where the videos are put; public is for everybody and for ever [default: private]
+    /// Where the videos are put; public is open to everybody, forever [default: private]
     #[arg(long, value_parser = PossibleValuesParser::new(Library::ALL.iter().map(|library| library.as_str())))]
     library: Option<String>,
-    /// Your own words to find the job by; may be given several times
+    /// A label to find the job by; may be given several times
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<Label>,
-    /// Send also what is indexed or on its way already: it is paid again
+    /// Also send URLs that are indexed or on their way already; they are paid for again
     #[arg(long)]
     force: bool,
-    /// Say what would become of it, and do nothing
+    /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Makes one job of all calls with this key [default: a new one a call]
+    /// Submit only one job with this key, however often the command is run [default: a new key per call]
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     #[command(flatten)]
@@ -98,7 +100,7 @@ impl FromStr for Label {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('=') {
-            Some((key, _)) if key.contains(':') => Err("no colon is taken in a label's key"),
+            Some((key, _)) if key.contains(':') => Err("a label's key must not contain a colon"),
             Some((key, value)) if !key.is_empty() => {
                 Ok(Self { key: key.to_owned(), value: value.to_owned() })
             }
@@ -124,13 +126,13 @@ struct Request {
 
 pub(super) async fn run(args: Submit) -> anyhow::Result<ExitCode> {
     let api = args.service.connect()?;
+    let key = idempotency_key(args.idempotency_key.as_deref())?;
     let request = request(&args)?;
     if args.library.as_deref() == Some(Library::Public.as_str()) {
-        note("The public library is for everybody and for ever: nothing can be taken out of it again.");
+        note("The public library is open to everybody, forever: nothing can be removed from it.");
     }
     // Only now: reading standard input must end by Ctrl-C.
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let key = args.idempotency_key.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let answer = send(&api, request, &key, &mut interrupt).await?;
     let mut output = Output::new();
     if args.dry_run {
@@ -138,7 +140,7 @@ pub(super) async fn run(args: Submit) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if answer.is_again && args.idempotency_key.is_some() {
-        note("There is a job with this Idempotency-Key already; nothing new was submitted.");
+        note("A job with this Idempotency-Key exists already. Nothing new was submitted.");
     }
     if args.wait {
         return watch::wait(&api, &args.service, answer, &mut interrupt).await;
@@ -151,14 +153,14 @@ pub(super) async fn run(args: Submit) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends it until there is an answer; where none comes, says how to go on without a second job.
+/// Sends it until there is an answer. If none comes, says how to go on without a second job.
 async fn send(api: &Api, request: Request, key: &str, interrupt: &mut Signal) -> Result<Answer, ClientError> {
     let again = if request.is_dry {
         String::new()
     } else {
         format!(
-            "\nWhether the job was taken is not known. The same command with --idempotency-key {key} makes one job \
-             at most."
+            "\nThe job may or may not have been accepted. Run the same command with --idempotency-key {key}: that makes \
+             one job at most."
         )
     };
     tokio::select! {
@@ -178,7 +180,9 @@ async fn attempts(api: &Api, request: Request, key: &str) -> Result<Answer, Clie
     }
     for pause in PAUSES {
         match answer {
-            Err(error) if error.may_pass() => note(&format!("{error}. Sending it again with the same key.")),
+            Err(error) if error.may_pass() => {
+                note(&format!("{error}. Sending it again with the same Idempotency-Key."))
+            }
             ended => return ended,
         }
         tokio::time::sleep(pause).await;
@@ -191,27 +195,28 @@ async fn attempts(api: &Api, request: Request, key: &str) -> Result<Answer, Clie
     })
 }
 
+/// The key that was given, or a new one. Wrong ones are refused before anything is read or sent.
+fn idempotency_key(given: Option<&str>) -> Result<String, ClientError> {
+    let Some(given) = given else { return Ok(uuid::Uuid::now_v7().to_string()) };
+    let wrong = |error| ClientError::Usage(format!("--idempotency-key: {error}"));
+    idempotency::read(given.as_bytes()).map_err(wrong)?;
+    Ok(given.trim().to_owned())
+}
+
 fn request(args: &Submit) -> Result<Request, ClientError> {
     let mut keys = BTreeSet::new();
     if let Some(label) = args.labels.iter().find(|label| !keys.insert(&label.key)) {
-        return Err(ClientError::Usage(format!("--label: `{}` is there twice", label.key)));
+        return Err(ClientError::Usage(format!("--label: `{}` is given more than once", label.key)));
     }
     let is_dry = args.dry_run;
-    let is_piped = args.urls == ["-"];
+    let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
+    let is_piped = args.urls == ["-"] || (args.file.is_some() && file.is_none());
     if !is_piped && args.urls.iter().any(|url| url == "-") {
-        return Err(ClientError::Usage("`-` reads standard input, and stands alone".to_owned()));
+        return Err(ClientError::Usage("`-` reads standard input and must be the only argument".to_owned()));
     }
-    if is_piped || args.file.is_some() {
-        let body = match &args.file {
-            Some(path) => std::fs::read(path)
-                .map_err(|error| ClientError::Usage(format!("--file {}: {error}", path.display())))?,
-            None => read_input()?,
-        };
-        // Said here, where it can be: a service that does not read on cuts the connection, and its words with it.
-        if body.len() > JOB_BODY {
-            return Err(ClientError::Usage(format!("{} bytes: at most {JOB_BODY} make a job", body.len())));
-        }
-        let is_csv = args.csv || args.file.as_deref().is_some_and(is_csv);
+    if is_piped || file.is_some() {
+        let body = read_urls(file)?;
+        let is_csv = args.csv || file.is_some_and(is_csv);
         return Ok(Request {
             kind: if is_csv { "text/csv" } else { "text/plain" },
             body,
@@ -220,7 +225,7 @@ fn request(args: &Submit) -> Result<Request, ClientError> {
         });
     }
     if args.csv {
-        return Err(ClientError::Usage("--csv: only a file, or standard input, can be CSV".to_owned()));
+        return Err(ClientError::Usage("--csv: only a file or standard input can be CSV".to_owned()));
     }
     let mut body = Map::new();
     for (name, value) in settings(args) {
@@ -247,14 +252,31 @@ fn is_csv(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
 }
 
-fn read_input() -> Result<Vec<u8>, ClientError> {
-    if std::io::stdin().is_terminal() {
-        note("Reading URLs, one a line, until Ctrl-D.");
+/// Reads what a file has, or standard input.
+fn read_urls(file: Option<&Path>) -> Result<Vec<u8>, ClientError> {
+    let (name, read) = match file {
+        Some(path) => (format!("--file {}", path.display()), File::open(path).and_then(read_input)),
+        None => ("standard input".to_owned(), piped()),
+    };
+    let body = read.map_err(|error| ClientError::Usage(format!("{name}: {error}")))?;
+    // Checked here: a service that stops reading cuts the connection, and its answer is lost with it.
+    if body.len() > JOB_BODY {
+        return Err(ClientError::Usage(format!("{name}: a job has at most {JOB_BODY} bytes")));
     }
+    Ok(body)
+}
+
+fn piped() -> io::Result<Vec<u8>> {
+    if io::stdin().is_terminal() {
+        note("Reading URLs, one per line, until Ctrl-D.");
+    }
+    read_input(io::stdin())
+}
+
+/// Reads one byte more than a job may have, and leaves the rest: it may never end.
+fn read_input(input: impl Read) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
-    std::io::stdin()
-        .read_to_end(&mut body)
-        .map_err(|error| ClientError::Refused(format!("standard input: {error}")))?;
+    input.take(JOB_BODY as u64 + 1).read_to_end(&mut body)?;
     Ok(body)
 }
 

@@ -17,7 +17,7 @@ use crate::domain::video::VideoState;
 
 const TASK_EXAMPLES: &str = "\
 Examples:
-  What needs a decision:
+  Tasks that need a decision:
     scrapehook tasks --state unconfirmed
   One task with its URLs and videos, by our id or by upstream's:
     scrapehook tasks TASK
@@ -55,7 +55,7 @@ Examples:
     scrapehook videos --job JOB --all
   The video ids of a post, for a program:
     scrapehook videos --url https://youtu.be/o9vgXOH4ET0 --json | jq -r .id
-  What could not be indexed:
+  Videos that could not be indexed:
     scrapehook videos --state failed";
 
 /// Arguments of `videos`.
@@ -124,9 +124,7 @@ async fn show(
     let api = service.connect()?;
     let Some(id) = id else { return list::print(&api, &[kind], query, paging, service.json, show_all).await };
     if let Some(option) = paging.given() {
-        return Err(
-            ClientError::Usage(format!("{option} is for lists: it means nothing beside an id")).into()
-        );
+        return Err(ClientError::Usage(format!("{option} is for lists and cannot be used with an id")).into());
     }
     let answer = api.get(&[kind, id], &Query::new()).await?;
     Ok(Output::new().answer(service.json, &answer, show_one)?)

@@ -1,4 +1,4 @@
-//! `watch`, and what `submit --wait` does: waits until a job has settled, and tells how it went.
+//! `watch` and `submit --wait`: waits until a job has settled, and reports its result.
 //!
 //! Must never end a job: Ctrl-C leaves it running.
 
@@ -24,15 +24,15 @@ use super::sse::Stream;
 use super::tasks::show_videos;
 use crate::domain::event::EventKind;
 
-/// How long the service waits before it answers where nothing settles: bars want news more often.
+/// How long the service waits before it answers if nothing settles: bars need news more often.
 const LIVE: Duration = Duration::from_secs(1);
 const UNSEEN: Duration = Duration::from_secs(10);
 /// How long a service may be away.
 const AWAY: Duration = Duration::from_secs(300);
 
 const EXAMPLES: &str = "\
-Exit code: 0 when every URL and every video is indexed, 1 when one is not, 130 after Ctrl-C, which leaves the job \
-running. A service that is away for less than five minutes is waited for.
+Exit code: 0 if every URL and every video is indexed, 1 if one is not, 130 after Ctrl-C, which leaves the job \
+running. The command waits for a service that is away for less than five minutes.
 
 Examples:
   Until it has settled, with bars on a terminal:
@@ -77,13 +77,16 @@ pub(super) async fn wait(
         never = count_videos(api, &id, &progress) => match never {},
         _ = interrupt.recv() => {
             progress.end();
-            note(&format!("The job goes on. Come back with:\n  {}", service.command(&format!("watch {id}"))));
+            note(&format!("The job continues. Come back with:\n  {}", service.command(&format!("watch {id}"))));
             return Ok(ExitCode::from(INTERRUPTED));
         }
     };
     progress.end();
     let come_back = || {
-        format!("\nNothing is known of how the job goes on:\n  {}", service.command(&format!("watch {id}")))
+        format!(
+            "\nThe job's state is not known. Ask again with:\n  {}",
+            service.command(&format!("watch {id}"))
+        )
     };
     let End { job, failed_urls, failed_videos } =
         ended.map_err(|error| if error.may_pass() { error.and(&come_back()) } else { error })?;
