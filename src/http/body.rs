@@ -169,6 +169,9 @@ fn words(separator: char) -> impl Fn(&HeaderValue) -> Vec<String> {
 
 /// Reads the JSON of a body that [`read_whole`] has read.
 pub(super) fn parse_json(body: &[u8]) -> Result<Value, Problem> {
+    if body.trim_ascii().is_empty() {
+        return Err(Problem::new(Code::BadJson, "The request body is empty."));
+    }
     serde_json::from_slice(body).map_err(|error| {
         // Every other byte of plain JSON in UTF-16 is zero, which JSON in UTF-8 never has.
         let why =

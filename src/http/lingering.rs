@@ -15,6 +15,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
+use tokio_util::sync::CancellationToken;
 
 /// Most bytes that are discarded: as many as the largest body that is accepted.
 const MOST: usize = super::JOB_BODY;
@@ -76,20 +77,22 @@ pub(super) struct Lingering {
     within: Duration,
     over: Option<Pin<Box<Sleep>>>,
     left: usize,
+    stop: CancellationToken,
 }
 
 impl Lingering {
-    pub(super) fn new(leftover: Leftover, within: Duration) -> Self {
-        Self { leftover, within, over: None, left: MOST }
+    pub(super) fn new(leftover: Leftover, within: Duration, stop: CancellationToken) -> Self {
+        Self { leftover, within, over: None, left: MOST, stop }
     }
 
-    /// Ready once the client has closed, has sent too much, or takes too long; at once if nothing was left unread.
+    /// Ready once the client has closed, has sent too much, or takes too long; at once if nothing was left unread, or
+    /// if the service is stopping. The connection is polled again when the stop begins.
     pub(super) fn poll_discard(
         &mut self,
         stream: &mut TcpStream,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.leftover.0.load(Ordering::Relaxed) {
+        if !self.leftover.0.load(Ordering::Relaxed) || self.stop.is_cancelled() {
             return Poll::Ready(Ok(()));
         }
         let over = self.over.get_or_insert_with(|| Box::pin(sleep(self.within)));

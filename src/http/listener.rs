@@ -102,7 +102,7 @@ async fn talk(
         seen: place.connection.clone(),
         instead: None,
         is_partial: false,
-        lingering: Lingering::new(leftover.clone(), limits.header_timeout),
+        lingering: Lingering::new(leftover.clone(), limits.header_timeout, stop.clone()),
     });
     let mut builder = http1::Builder::new();
     // A client may say that it has sent all, and still wait for the answer.

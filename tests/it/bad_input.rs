@@ -134,6 +134,8 @@ async fn a_body_that_is_no_json_is_refused_by_its_kind() {
     for body in [&b"{"[..], b"", b"{\"video_urls\":[\"\xff\"]}", b"video_urls=x", &[b'['; 100_000]] {
         refused(post("application/json; charset=utf-8", body.to_vec()), 400, "bad_json").await;
     }
+    let empty = refused(post("application/json", b" ".to_vec()), 400, "bad_json").await;
+    assert_eq!(empty["detail"], "The request body is empty.");
     refused(post("application/xml", b"{}".to_vec()), 415, "unsupported_media_type").await;
     let bare = service.request(Method::POST, "/v1/jobs").body("{}");
     refused(bare, 415, "unsupported_media_type").await;

@@ -119,6 +119,34 @@ async fn who_still_sends_a_body_that_nobody_reads_hears_the_answer() {
 }
 
 #[tokio::test]
+async fn who_never_sends_the_rest_of_a_body_is_closed_and_does_not_hold_up_the_stop() {
+    let (_upstream, service) = service(&[("SERVER__HEADER_TIMEOUT", "1h")]).await;
+    let mut stream = raw::connect(&service).await;
+    stream
+        .write_all(b"POST /v1/nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\nx")
+        .await
+        .unwrap();
+    assert_eq!(raw::answer(&mut stream).await.0, 404);
+    raw::until_closed(&mut stream).await;
+    // The other side still reads, until it stops.
+    service.stop().await;
+    // A reset, or an end: nobody is there any more.
+    let gone = async { while stream.write_all(&[b'x'; 1024]).await.is_ok() {} };
+    tokio::time::timeout(DEADLINE, gone).await.expect("closed with the stop");
+
+    let (_upstream, service) = self::service(&[("SERVER__HEADER_TIMEOUT", "200ms")]).await;
+    let mut stream = raw::connect(&service).await;
+    stream
+        .write_all(b"POST /v1/nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\nx")
+        .await
+        .unwrap();
+    assert_eq!(raw::answer(&mut stream).await.0, 404);
+    let gone = async { while stream.write_all(&[b'x'; 1024]).await.is_ok() {} };
+    tokio::time::timeout(DEADLINE, gone).await.expect("closed at a limit");
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_not_http_is_closed() {
     let (_upstream, service) = service(&[]).await;
     for bytes in [
