@@ -40,6 +40,7 @@ mod kill_matrix;
 mod large_bodies;
 mod ledger;
 mod listeners;
+mod logged;
 mod metrics;
 mod migrations;
 #[cfg(target_os = "linux")]
