@@ -45,6 +45,7 @@ mod metrics;
 mod migrations;
 #[cfg(target_os = "linux")]
 mod multiplied;
+mod named_files;
 mod notify;
 mod openapi;
 mod orders;
