@@ -133,8 +133,8 @@ async fn a_database_that_another_process_locks_for_ten_seconds_is_503_until_it_l
     assert_eq!(service.status_of("/v1/tasks").await, 200, "what is there can still be read");
     assert_eq!(service.why().await, "another program holds the database");
     let locked = locked.elapsed();
-    // Each try waits five seconds for the lock: one for the jobs and the callback, one to say why. Each request by
-    // itself would be ten.
+    // Each try waits five seconds for the lock: one for the jobs and the callback, two at most for `/readyz`. If every
+    // request tried in turn, there would be ten.
     let tries = failed_commits(&service.client, &service.serving.base).await;
     assert!((2..=5).contains(&tries), "{tries}");
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
