@@ -99,6 +99,13 @@ pub struct Policy {
 #[error("the database can't be read: {0}")]
 pub struct ReadError(#[from] sqlx::Error);
 
+impl ReadError {
+    /// Whether all readers were taken for too long. The question itself has not been asked.
+    pub const fn is_busy(&self) -> bool {
+        matches!(self.0, sqlx::Error::PoolTimedOut)
+    }
+}
+
 /// A handle to the open store; clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
