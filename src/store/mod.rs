@@ -176,6 +176,17 @@ impl Store {
         self.seq.clone()
     }
 
+    /// Takes every reader that clients have, until they are dropped.
+    #[cfg(test)]
+    pub(crate) async fn take_readers(&self) -> Vec<impl Send + use<>> {
+        let mut taken = Vec::new();
+        while taken.len() < self.readers.options().get_max_connections() as usize {
+            // On a slow machine the wait may be over before a connection is open.
+            taken.extend(self.readers.acquire().await.ok());
+        }
+        taken
+    }
+
     /// Whether the operation took effect.
     async fn did(&self, op: op::Op) -> Result<bool, WriteError> {
         Ok(!matches!(self.queues.wait(op).await?, Effect::Nothing))
