@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads `tries` times in vain before there is an answer; gives what came of it, and how often it was asked.
+    /// Fails `tries` times before it reads. Gives whether it was read, and after how many calls.
     async fn read_after(tries: u32, error: fn() -> sqlx::Error, end: Instant) -> (bool, u32) {
         let asked = Cell::new(0);
         let read = async || {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_time_is_not_refused_while_all_readers_are_taken() {
+    async fn a_waiting_client_is_not_refused_while_all_readers_are_taken() {
         let (now, later) = (Instant::now(), Instant::now() + MOST);
         let busy = || sqlx::Error::PoolTimedOut;
         assert_eq!(read_after(2, busy, later).await, (true, 3));

@@ -100,7 +100,7 @@ pub struct Policy {
 pub struct ReadError(#[from] sqlx::Error);
 
 impl ReadError {
-    /// Whether all readers were taken for too long. The question itself has not been asked.
+    /// Whether no reader was free within five seconds. Nothing was read, so it can be asked again.
     pub const fn is_busy(&self) -> bool {
         matches!(self.0, sqlx::Error::PoolTimedOut)
     }

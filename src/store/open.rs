@@ -289,7 +289,7 @@ mod tests {
         }
     }
 
-    // In real time: the connections are opened by threads that a paused clock knows nothing of.
+    // In real time, because threads open the connections, and a paused clock does not control them.
     #[tokio::test]
     async fn a_reader_is_refused_while_all_are_taken_and_given_out_again_afterwards() {
         let memory = SqliteConnectOptions::new().in_memory(true);

@@ -203,14 +203,14 @@ async fn a_stop_on_a_disk_in_trouble_leaves_the_log_and_loses_nothing() {
         let [database, log] = ["scrapehook.db", "scrapehook.db-wal"].map(|name| service.binary.path(name));
         let mut sent = Sent::default();
         sent.each(&service, 5, 200).await;
-        // What the stop has to keep: these were answered, and are in the log alone.
+        // These callbacks were acknowledged, and they are in the log alone. The stop must keep them.
         let alone = service.binary.path("alone.db");
         fs::copy(&database, &alone).unwrap();
         assert_eq!(kept_in(&alone).await, BTreeSet::new(), "{fault}: nothing is copied out of the log yet");
         let written = length(&log);
 
         service.binary.fault(fault);
-        // What a machine without power loses: it is written, and the fault keeps it from being vouched for.
+        // This one is written under the fault, so no fsync covers it, and a loss of power takes it.
         sent.each(&service, 1, 503).await;
         let (code, text) = service.serving.terminate();
         assert_eq!(code, 0, "{fault}: {text}");

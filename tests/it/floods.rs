@@ -179,7 +179,7 @@ async fn idle_connections_cost_little_and_are_closed_in_time() {
     let allowed = rlimit::increase_nofile_limit(wanted + 512).unwrap();
     let count = wanted.min(allowed.saturating_sub(512));
     let most = (count + 64).to_string();
-    // All of them are open at once, on the slowest machine.
+    // With this timeout all of them stay open, even on a slow machine.
     let service = Process::start_as(1, |binary| {
         binary.set("SERVER__MAX_CONNECTIONS", &most).set("SERVER__HEADER_TIMEOUT", "1h")
     });
@@ -192,7 +192,7 @@ async fn idle_connections_cost_little_and_are_closed_in_time() {
     assert_eq!(said.status(), 200);
     service.get("/v1/tasks").await;
     let held = service.serving.descriptors() - descriptors;
-    // What the process had open besides comes and goes.
+    // Other descriptors of the process come and go.
     assert!(held as u64 + 16 > count, "{held} of {count} are open");
     let each = service.serving.memory().saturating_sub(before) / count;
     println!("{count} idle connections open after {:?}, {each} bytes each", started.elapsed());

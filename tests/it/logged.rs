@@ -1,5 +1,5 @@
-//! What the log says of callbacks: that they came, and what followed. Their words stay out of it, whatever shares
-//! their commit and whatever brings their end later.
+//! The log says that a callback came and what followed from it. It never holds the callback's words, whichever
+//! operation shares their commit, and whichever commit ends the task.
 
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -19,7 +19,7 @@ use tracing_subscriber::Registry;
 
 use crate::file::{DAY, File, HOUR, at, callback, listed, lost};
 
-/// What a callback says, and no line of the log may.
+/// The words of each callback here. No line of the log may hold them.
 const WORDS: &str = "words-of-a-callback";
 const URL: &str = "https://a.example/post";
 const UPSTREAM_ID: &str = "the-id";
@@ -60,7 +60,7 @@ impl Log {
     }
 }
 
-/// What else the commit of a callback holds; it comes first.
+/// An operation that shares the commit of a callback, and comes before it.
 #[derive(Clone, Copy, Debug)]
 enum First {
     BeginSubmit,
@@ -117,7 +117,7 @@ impl First {
         }
     }
 
-    /// Whom the events of the commit name as their source.
+    /// The source that events of the task name.
     const fn source(self) -> Source {
         match self {
             Self::BeginSubmit | Self::Accepted | Self::Deferred | Self::Rejected | Self::Unknown => {
@@ -191,7 +191,7 @@ fn failed_video(task: TaskId) -> ReceivedCallback {
     callback(task, 20, Some(meaning), UPSTREAM_ID)
 }
 
-/// The source of the event of this kind that has the callback's words; a log without them is no proof without it.
+/// The source of the one event that has the callback's words. Without such an event the log would prove nothing.
 async fn source_of_words(store: &Store, kind: EventKind) -> Source {
     let filter = EventFilter { kind: Some(kind), limit: 100, ..EventFilter::default() };
     let events = store.events(&filter).await.unwrap();
@@ -229,7 +229,7 @@ async fn a_callback_that_shares_its_commit_with_anything_else_keeps_its_words() 
             in_one_commit(&mut file, both).await;
             drop(listening);
             let source = source_of_words(&file.store, kind).await;
-            // This is the commit's source for what becomes of the task: the two did share it.
+            // The event names the other operation as its source, so the two did share a commit.
             if kind == EventKind::TaskFailed {
                 assert_eq!(source, first.source(), "{first:?}");
             }

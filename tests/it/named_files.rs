@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// What ends a name that must be a file's.
+/// Endings of file names.
 const ENDINGS: [&str; 6] = [".rs", ".sql", ".toml", ".md", ".yaml", ".sh"];
 /// Folders that hold no source.
 const NOT_SOURCE: [&str; 2] = ["target", ".git"];
-/// What runs write, so that a fresh clone does not have it.
+/// Folders that runs create. A fresh clone has none of them.
 const WRITTEN_BY_RUNS: [&str; 4] = ["fuzz/found", "fuzz/artifacts", "deploy/secrets", "target"];
 
 /// Every file and folder of the project, relative to its root.
@@ -52,14 +52,14 @@ impl Tree {
         is_written || self.files.contains(name) || self.folders.contains(name)
     }
 
-    /// The path from the root of a name in a document: as it stands there, in `src`, in `tests/it`, or beside the document.
+    /// The path from the root of a name in a document: as it stands, in `src`, in `tests/it`, or beside the document.
     fn find(&self, name: &str, beside: &str) -> Option<String> {
         let places =
             [name.to_owned(), format!("src/{name}"), format!("tests/it/{name}"), format!("{beside}/{name}")];
         places.into_iter().find(|place| self.has(place))
     }
 
-    /// Whether a word of prose can only be meant as a path of the project.
+    /// Whether a word of prose must be a path of the project.
     fn is_path(&self, word: &str) -> bool {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
         if !word.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.') || !word.chars().all(is_plain) {
@@ -189,7 +189,8 @@ fn defines(source: &str, item: &str) -> bool {
 
 /// The items that a document names, each with the file that it is said to be in.
 ///
-/// What is said to be in a file counts, and every `Type::item`; a lone word can be anything else, such as a state.
+/// An item counts if the text says which file has it, or if it is a path such as `Type::item`. A lone word may be
+/// anything else, such as a state.
 fn items(document: &str) -> Vec<(String, Option<String>)> {
     let is_item = |name: &str| {
         let is_word =

@@ -31,7 +31,7 @@ const READ_EVERY: Duration = Duration::from_millis(20);
 /// Callbacks without retention, and as many once it has passed over the file.
 const CALLBACKS: usize = 6_000;
 const FEW_CALLBACKS: usize = 100;
-/// Callbacks that wait for their answers at a time; more connections than the service takes would be cut.
+/// Most callbacks that wait for an answer at a time. The service cuts connections beyond its limit.
 const IN_FLIGHT: usize = 200;
 /// Old bodies that are sent again, and old URLs that are submitted again.
 const AGAIN: i64 = 200;
@@ -115,7 +115,7 @@ async fn read_on(client: Client, pages: [String; 3], stop: CancellationToken) ->
         assert_eq!(answer.status(), 200, "{page}");
         assert!(!answer.json::<Value>().await.unwrap()["items"].as_array().unwrap().is_empty(), "{page}");
         times.push(began.elapsed());
-        // Once there is one: on a slow machine all callbacks may be sent before the first read.
+        // After one read at least: on a slow machine all callbacks may be sent before it.
         if stop.is_cancelled() {
             break;
         }
@@ -203,7 +203,7 @@ async fn a_large_file_loses_what_is_old_under_load_and_nothing_else() {
     let newest = newest[0];
     let page = |path: &str| format!("{base}/v1/{path}");
     let mut load = Load {
-        // The service closes a connection after ten silent seconds, and a request may be on its way to it just then.
+        // The service closes a connection after ten silent seconds. A request must not be sent into that close.
         client: Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(2)).build().unwrap(),
         open: open.iter().map(|(task,)| url_of(&base, task.parse().unwrap())).collect(),
         pages: [page("tasks"), page(&format!("events?after={}", newest.1 - 50)), page("jobs")],

@@ -23,7 +23,7 @@ async fn a_silent_client_is_cut() {
     let mut silent = raw::connect(&service).await;
     let mut half = raw::connect(&service).await;
     half.write_all(b"POST /callback HTTP/1.1\r\nHost: x\r\nContent-Le").await.unwrap();
-    // The service runs on this thread: the request is there before it can count how long it waits for it.
+    // The service runs on this thread, so the request is there before the service can start its timer.
     let mut kept_alive = std::net::TcpStream::connect(service.base.strip_prefix("http://").unwrap()).unwrap();
     std::io::Write::write_all(&mut kept_alive, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     kept_alive.set_nonblocking(true).unwrap();

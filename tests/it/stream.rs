@@ -163,8 +163,8 @@ async fn a_thousand_streams_hear_of_everything() {
     let before = service.serving.memory();
     let path = format!("{}/v1/events/stream", service.serving.base);
     let started = Instant::now();
-    // Each reads the file once as it opens. Who waits for a reader for five seconds hears 503, and on a slow machine a
-    // thousand at the same moment would.
+    // Each reads the file as it opens. On a slow machine, a thousand at the same moment would wait longer than five
+    // seconds for a reader, and be answered 503.
     let mut streams = Vec::with_capacity(STREAMS);
     while streams.len() < STREAMS {
         let more = (0..STREAMS / 10).map(|_| Stream::open(service.client.get(&path), None));

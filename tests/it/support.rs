@@ -30,13 +30,13 @@ const BLOCK: u16 = 50;
 /// Ports that only this process of tests hands out, each once.
 struct Ports {
     left: Range<u16>,
-    /// What tells other processes that a block is taken: a UDP socket on its first port. It ends with the process.
+    /// On the block's first port, so that other processes see that it is taken. It ends with this process.
     _taken: UdpSocket,
 }
 
 impl Ports {
     fn take() -> Self {
-        // Whoever comes next begins elsewhere: what has just ended may still be about to close its port.
+        // Each process begins at another block: a service that has just been ended may not have closed its port yet.
         let blocks = PORTS.len() / usize::from(BLOCK);
         let first = std::process::id() as usize;
         let free = (first..first + blocks).find_map(|block| {

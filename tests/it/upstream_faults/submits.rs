@@ -49,7 +49,7 @@ async fn every_submit_is_charged_once_and_found((fault, faults): (&str, Faults))
     assert!(last.duration_since(paused).unsigned_abs() >= PROBES, "{fault}: {paused} {last}");
 
     upstream.set_faults(silent(Faults::default()));
-    // From here on every answer is waited for, however slow this machine is.
+    // From here on the service waits for every answer, even on a slow machine.
     let service = service.stop().await.timeout(DEADLINE).start().await;
     send_callbacks(&service, &upstream).await;
     let after = service.submit(&["https://c.example/after".to_owned()]).await;
