@@ -65,6 +65,20 @@ pub fn free_address() -> SocketAddr {
     }
 }
 
+// The sockets tell two takers of one process apart as they do two processes.
+#[test]
+fn no_port_is_handed_out_twice() {
+    let [one, two] = [Ports::take(), Ports::take()];
+    assert!(
+        one.left.end <= two.left.start || two.left.end <= one.left.start,
+        "{:?} {:?}",
+        one.left,
+        two.left
+    );
+    let (first, second) = (free_address(), free_address());
+    assert!(first != second && !one.left.contains(&first.port()) && !two.left.contains(&first.port()));
+}
+
 /// A service that is not running yet.
 pub struct Setup {
     folder: TempDir,
