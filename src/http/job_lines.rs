@@ -71,7 +71,8 @@ pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Probl
 /// The URL of a line; none if the line is blank or a comment.
 fn line_url(line: &[u8], is_one_line: bool) -> Option<Result<PostUrl, String>> {
     let Ok(text) = std::str::from_utf8(line) else { return Some(Err(NOT_UTF8.to_owned())) };
-    if text.trim_start().starts_with('#') {
+    // Files that were joined have a byte order mark in their middle.
+    if text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('#') {
         return None;
     }
     match PostUrl::parse(text) {

@@ -119,17 +119,19 @@ impl Reader {
             if self.stop.is_cancelled() {
                 return None;
             }
-            match self.follower.read().await {
+            let is_busy = match self.follower.read().await {
                 Ok(events) if !events.is_empty() => {
                     self.ready.extend(events);
                     continue;
                 }
-                Ok(_) => {}
+                Ok(_) => false,
+                // A follower can wait: if many begin at the same moment, they take turns.
+                Err(error) if error.is_busy() => true,
                 Err(error) => {
                     tracing::warn!(%error, "a stream of events ends; its reader may come back");
                     return None;
                 }
-            }
+            };
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return None,
@@ -138,7 +140,8 @@ impl Reader {
                     let id = self.follower.cursor().to_string();
                     return Some((Ok(sse::Event::default().comment("alive").id(id)), self));
                 }
-                () = self.follower.news() => {}
+                () = self.follower.news(), if !is_busy => {}
+                () = std::future::ready(()), if is_busy => {}
             }
             tokio::select! {
                 () = self.stop.cancelled() => return None,
@@ -157,6 +160,9 @@ fn render(event: &Event) -> sse::Event {
 mod tests {
     use std::collections::BTreeMap;
 
+    use tempfile::TempDir;
+    use tokio::task::JoinHandle;
+
     use super::*;
     use crate::domain::id::JobId;
     use crate::domain::job::{JobOptions, Library, Quality};
@@ -165,10 +171,8 @@ mod tests {
     use crate::domain::url::PostUrl;
     use crate::store::{EventFilter, NewJob, Policy, Store};
 
-    /// A look into the file that takes longer than the pause between two signs of life must bring something all the
-    /// same; here each takes longer.
-    #[tokio::test]
-    async fn a_sign_of_life_cuts_no_read_off() {
+    /// A store with one job, and a stream that begins with its first event and is silent for no time at all.
+    async fn reader() -> (TempDir, Store, JoinHandle<()>, Reader) {
         const HOUR: Duration = Duration::from_secs(3_600);
         let policy = Policy {
             poll_after: HOUR,
@@ -194,18 +198,41 @@ mod tests {
         let (id, created_by, idempotency) = (JobId::new(at), None, None);
         let job = NewJob { id, at, created_by, options, urls, force: false, idempotency };
         store.create_job(job).await.unwrap();
-        let mut reader = Reader {
+        let reader = Reader {
             follower: store.follow(EventFilter { limit: PAGE, ..EventFilter::default() }),
             ready: VecDeque::new(),
             stop: CancellationToken::new(),
             heartbeat: Duration::ZERO,
         };
+        (folder, store, writer, reader)
+    }
+
+    async fn hears(reader: Reader, wanted: &str) -> Reader {
+        let (sent, rest) = reader.next().await.expect("the stream goes on");
+        assert!(format!("{sent:?}").contains(wanted), "{sent:?}");
+        rest
+    }
+
+    /// A read that takes longer than the pause between two signs of life must bring something all the same; here each
+    /// takes longer.
+    #[tokio::test]
+    async fn a_sign_of_life_cuts_no_read_off() {
+        let (_folder, store, writer, mut reader) = reader().await;
         for wanted in ["job.created", "task.queued", "alive"] {
-            let (sent, rest) = reader.next().await.unwrap();
-            assert!(format!("{sent:?}").contains(wanted), "{sent:?}");
-            reader = rest;
+            reader = hears(reader, wanted).await;
         }
         drop(reader);
+        store.close();
+        writer.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stream_goes_on_after_all_readers_were_taken() {
+        let (_folder, store, writer, reader) = reader().await;
+        let taken = store.take_readers().await;
+        let reader = hears(reader, "alive").await;
+        drop(taken);
+        drop(hears(reader, "job.created").await);
         store.close();
         writer.await.unwrap();
     }

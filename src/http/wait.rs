@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Context;
 use super::error::{Code, Problem};
 use crate::store::{Awaited, ReadError, Store};
@@ -35,11 +37,12 @@ where
         return read().await;
     }
     let place = context.store.wait_for(awaited);
-    let time_is_over = tokio::time::sleep(wait);
+    let end = Instant::now() + wait;
+    let time_is_over = tokio::time::sleep_until(end);
     tokio::pin!(time_is_over);
     loop {
         let woken = place.woken();
-        let found = read().await?;
+        let found = read_until(end, &read).await?;
         if found.as_ref().is_none_or(&is_settled) {
             return Ok(found);
         }
@@ -48,5 +51,50 @@ where
             () = &mut time_is_over => return read().await,
             () = context.stop.cancelled() => return Ok(found),
         }
+    }
+}
+
+/// Reads, and reads again until `end` if all readers are taken: many clients can be woken at the same moment, and each
+/// of them has said how long it waits.
+async fn read_until<T, R>(end: Instant, read: impl Fn() -> R) -> Result<T, ReadError>
+where
+    R: Future<Output = Result<T, ReadError>>,
+{
+    loop {
+        match read().await {
+            Err(error) if error.is_busy() && Instant::now() < end => {}
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Fails `tries` times before it reads. Gives whether it was read, and after how many calls.
+    async fn read_after(tries: u32, error: fn() -> sqlx::Error, end: Instant) -> (bool, u32) {
+        let asked = Cell::new(0);
+        let read = async || {
+            asked.set(asked.get() + 1);
+            if asked.get() > tries { Ok(()) } else { Err(ReadError::from(error())) }
+        };
+        let is_read = read_until(end, read).await.is_ok();
+        (is_read, asked.get())
+    }
+
+    #[tokio::test]
+    async fn a_waiting_client_is_not_refused_while_all_readers_are_taken() {
+        let (now, later) = (Instant::now(), Instant::now() + MOST);
+        let busy = || sqlx::Error::PoolTimedOut;
+        assert_eq!(read_after(2, busy, later).await, (true, 3));
+        assert_eq!(read_after(2, busy, now).await, (false, 1), "its time is over");
+        assert_eq!(
+            read_after(2, || sqlx::Error::PoolClosed, later).await,
+            (false, 1),
+            "there is nothing to wait for"
+        );
     }
 }

@@ -102,6 +102,13 @@ pub struct Policy {
 #[error("the database can't be read: {0}")]
 pub struct ReadError(#[from] sqlx::Error);
 
+impl ReadError {
+    /// Whether no reader was free within five seconds. Nothing was read, so it can be asked again.
+    pub const fn is_busy(&self) -> bool {
+        matches!(self.0, sqlx::Error::PoolTimedOut)
+    }
+}
+
 /// A handle to the open store; clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -172,6 +179,17 @@ impl Store {
     /// The `seq` of the last committed event; wakes after every commit that made one or touched a task.
     pub fn committed(&self) -> watch::Receiver<i64> {
         self.seq.clone()
+    }
+
+    /// Takes every reader that clients have, until they are dropped.
+    #[cfg(test)]
+    pub(crate) async fn take_readers(&self) -> Vec<impl Send + use<>> {
+        let mut taken = Vec::new();
+        while taken.len() < self.readers.options().get_max_connections() as usize {
+            // On a slow machine the wait may be over before a connection is open.
+            taken.extend(self.readers.acquire().await.ok());
+        }
+        taken
     }
 
     /// Whether the operation took effect.

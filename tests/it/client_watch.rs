@@ -106,13 +106,13 @@ async fn who_watches_or_follows_comes_through_a_restart() {
     follower.says("Trying again");
     watcher.says("Trying again");
     let again = server.serve(&[]);
-    watcher.says("Connected again");
     let url = upstream.submits()[0].body.callback_url.clone().unwrap();
     let told = reqwest::Client::new().post(url).body(r#"{"status":"FAILED"}"#).send().await.unwrap();
     assert_eq!(told.status(), 200);
-    let (code, out, _) = watcher.ended();
+    let (code, out, err) = watcher.ended();
     assert_eq!(code, 1);
     assert!(out[0].contains("is failed"), "{out:?}");
+    assert!(err.iter().any(|line| line.contains("Connected again")), "{err:?}");
     // Not before something came: an open stream alone is no news.
     follower.says("Connected again");
     // Every event once, in order, up to the end of the job.

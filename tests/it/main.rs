@@ -45,10 +45,12 @@ mod large_bodies;
 mod ledger;
 mod links;
 mod listeners;
+mod logged;
 mod metrics;
 mod migrations;
 #[cfg(target_os = "linux")]
 mod multiplied;
+mod named_files;
 mod notify;
 mod openapi;
 mod orders;

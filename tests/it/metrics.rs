@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use reqwest::Method;
+use reqwest::{Client, Method};
 use scrapehook::simulator::{Faults, Settings};
 
 use crate::support::{Service, Setup, free_address, mixed_urls, simulator};
@@ -20,6 +20,13 @@ async fn samples(service: &Service) -> BTreeMap<String, f64> {
         assert!(samples.insert(name.to_owned(), value.parse().unwrap()).is_none(), "twice: {line}");
     }
     samples
+}
+
+/// How many commits have failed so far, as the service itself counts them.
+pub async fn failed_commits(client: &Client, base: &str) -> u64 {
+    let text = client.get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
+    let count = text.lines().find_map(|line| line.strip_prefix("scrapehook_failed_commits_total "));
+    count.unwrap().parse().unwrap()
 }
 
 fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {

@@ -26,7 +26,8 @@ const SHORT_LIVES: u64 = 3;
 const URLS_PER_JOB: usize = 180;
 const BETWEEN_JOBS: Duration = Duration::from_secs(1);
 /// What silent tasks are given, and what a soak must wait for at its end.
-const RECONCILE_DEADLINE: &str = "30s";
+const SILENCE: &str = "30s";
+const SHORT_SILENCE: &str = "8s";
 /// Most that memory and the log may grow from an early life to a late one.
 const GROWTH: u64 = 16 * MIB;
 
@@ -88,9 +89,9 @@ async fn submit(client: &Client, serving: &Serving, job: usize) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_for_long_nothing_is_lost_or_doubled_and_nothing_grows() {
-    let (life, lives) = match number("SCRAPEHOOK_SOAK_MINUTES", 0) {
-        0 => (SHORT_LIFE, SHORT_LIVES),
-        minutes => (LIFE, minutes),
+    let (life, lives, silence) = match number("SCRAPEHOOK_SOAK_MINUTES", 0) {
+        0 => (SHORT_LIFE, SHORT_LIVES, SHORT_SILENCE),
+        minutes => (LIFE, minutes, SILENCE),
     };
     let index_delay = Duration::from_millis(500);
     let settings =
@@ -101,7 +102,7 @@ async fn under_load_for_long_nothing_is_lost_or_doubled_and_nothing_grows() {
         .set("DISPATCH__PROBE_AFTER", "50ms")
         .set("RECONCILE__AFTER", "2s")
         .set("RECONCILE__SETTLE_AFTER", "3s")
-        .set("RECONCILE__DEADLINE", RECONCILE_DEADLINE);
+        .set("RECONCILE__DEADLINE", silence);
     let database = binary.path("scrapehook.db");
     let client = Client::builder().no_proxy().build().unwrap();
     let mut looks = interval(BETWEEN_JOBS);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use scrapehook::simulator::{Settings, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::raw;
 use crate::support::{DEADLINE, Service, Setup, simulator};
@@ -22,8 +23,11 @@ async fn a_silent_client_is_cut() {
     let mut silent = raw::connect(&service).await;
     let mut half = raw::connect(&service).await;
     half.write_all(b"POST /callback HTTP/1.1\r\nHost: x\r\nContent-Le").await.unwrap();
-    let mut kept_alive = raw::connect(&service).await;
-    kept_alive.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    // The service runs on this thread, so the request is there before the service can start its timer.
+    let mut kept_alive = std::net::TcpStream::connect(service.base.strip_prefix("http://").unwrap()).unwrap();
+    std::io::Write::write_all(&mut kept_alive, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    kept_alive.set_nonblocking(true).unwrap();
+    let mut kept_alive = TcpStream::from_std(kept_alive).unwrap();
     assert_eq!(raw::answer(&mut kept_alive).await.0, 200);
     for stream in [&mut silent, &mut half, &mut kept_alive] {
         raw::until_closed(stream).await;

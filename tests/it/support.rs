@@ -1,8 +1,9 @@
 //! The real service on a free port, a real SQLite file in a folder of its own, and the simulator.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -22,18 +23,60 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub const NEVER: Duration = Duration::from_secs(86_400);
 pub const UPSTREAM_KEY: &str = "upstream-key-that-must-not-show";
 
-/// An address that stays free until it is bound: below the ports that the system hands out by itself, and
-/// never given twice by this process.
+/// Ports for tests: below those that the system hands out automatically.
+const PORTS: Range<u16> = 10_000..32_000;
+const BLOCK: u16 = 50;
+
+/// Ports that only this process of tests hands out, each once.
+struct Ports {
+    left: Range<u16>,
+    /// On the block's first port, so that other processes see that it is taken. It ends with this process.
+    _taken: UdpSocket,
+}
+
+impl Ports {
+    fn take() -> Self {
+        // Each process begins at another block: a service that has just been ended may not have closed its port yet.
+        let blocks = PORTS.len() / usize::from(BLOCK);
+        let first = std::process::id() as usize;
+        let free = (first..first + blocks).find_map(|block| {
+            let start = PORTS.start + BLOCK * u16::try_from(block % blocks).unwrap();
+            let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, start)).ok()?;
+            Some(Self { left: start..start + BLOCK, _taken: taken })
+        });
+        free.expect("a block of ports that no other process of tests has")
+    }
+}
+
+/// An address that stays free until it is bound, also if other processes run tests at the same time.
 pub fn free_address() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 10_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
+    static TAKEN: Mutex<Vec<Ports>> = Mutex::new(Vec::new());
+    let mut taken = TAKEN.lock().unwrap();
     loop {
-        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let Some(port) = taken.last_mut().and_then(|ports| ports.left.next()) else {
+            taken.push(Ports::take());
+            continue;
+        };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        // Another program may listen there.
         if TcpListener::bind(address).is_ok() {
             return address;
         }
     }
+}
+
+// The sockets tell two takers of one process apart as they do two processes.
+#[test]
+fn no_port_is_handed_out_twice() {
+    let [one, two] = [Ports::take(), Ports::take()];
+    assert!(
+        one.left.end <= two.left.start || two.left.end <= one.left.start,
+        "{:?} {:?}",
+        one.left,
+        two.left
+    );
+    let (first, second) = (free_address(), free_address());
+    assert!(first != second && !one.left.contains(&first.port()) && !two.left.contains(&first.port()));
 }
 
 /// A service that is not running yet.

@@ -14,13 +14,8 @@ use crate::support::{DEADLINE, Setup, free_address, simulator};
 /// The waits of three probes, which double.
 const PROBES: Duration = Duration::from_millis(100 + 200 + 400);
 
-async fn started(upstream: &str) -> Service {
-    with_probes(upstream, "100ms").await
-}
-
-async fn with_probes(upstream: &str, after: &str) -> Service {
-    let setup = Setup::new(upstream).await.timeout(TIMEOUT).set("DISPATCH__PROBE_AFTER", after);
-    setup.set("RECONCILE__AFTER", "50ms").start().await
+async fn with_probes(upstream: &str, after: &str) -> Setup {
+    Setup::new(upstream).await.set("DISPATCH__PROBE_AFTER", after).set("RECONCILE__AFTER", "50ms")
 }
 
 /// When the first event of a kind happened, and the last.
@@ -33,7 +28,7 @@ async fn times(service: &Service, kind: &str) -> (jiff::Timestamp, jiff::Timesta
 /// All five tasks are taken, and no answer says so.
 async fn every_submit_is_charged_once_and_found((fault, faults): (&str, Faults)) {
     let upstream = simulator(Settings { faults: silent(faults), ..Settings::default() }).await;
-    let service = started(&upstream.url()).await;
+    let service = with_probes(&upstream.url(), "100ms").await.timeout(TIMEOUT).start().await;
     let job = service.submit(&urls()).await;
     upstream.until(|upstream| upstream.submits().len() == TASKS).await;
     let all = |page: &Value| {
@@ -54,6 +49,8 @@ async fn every_submit_is_charged_once_and_found((fault, faults): (&str, Faults))
     assert!(last.duration_since(paused).unsigned_abs() >= PROBES, "{fault}: {paused} {last}");
 
     upstream.set_faults(silent(Faults::default()));
+    // From here on the service waits for every answer, even on a slow machine.
+    let service = service.stop().await.timeout(DEADLINE).start().await;
     send_callbacks(&service, &upstream).await;
     let after = service.submit(&["https://c.example/after".to_owned()]).await;
     for job in [job, after] {
@@ -75,7 +72,7 @@ async fn a_submit_whose_answer_is_of_no_use_is_charged_once_and_found() {
 async fn a_submit_answered_with_wrong_types_is_charged_once_and_found() {
     let faults = silent(Faults { wrong_types: 1.0, ..Faults::default() });
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = with_probes(&upstream.url(), "1ms").await;
+    let service = with_probes(&upstream.url(), "1ms").await.start().await;
     let posts: Vec<_> = (0..40).map(|n| format!("https://host{n}.example/post")).collect();
     let job = service.submit(&posts).await;
     // One choice of types is a number for a `taskId`, which is taken for one; the others prove nothing.
@@ -96,7 +93,7 @@ async fn a_submit_answered_with_wrong_types_is_charged_once_and_found() {
 async fn a_connection_cut_before_the_request_was_read_charges_nothing_and_a_retry_charges_once() {
     let faults = silent(Faults { cut_unread: 1.0, ..Faults::default() });
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = started(&upstream.url()).await;
+    let service = with_probes(&upstream.url(), "100ms").await.start().await;
     let job = service.submit(&urls()).await;
     upstream.until(|upstream| upstream.connections() == TASKS as u64).await;
     let unconfirmed = format!("/v1/tasks?job={job}&state=unconfirmed");
@@ -116,7 +113,7 @@ async fn a_connection_cut_before_the_request_was_read_charges_nothing_and_a_retr
 #[tokio::test]
 async fn an_upstream_that_is_down_is_sent_everything_once_it_is_up() {
     let address = free_address();
-    let service = started(&format!("http://{address}")).await;
+    let service = with_probes(&format!("http://{address}"), "100ms").await.start().await;
     let begun = Instant::now();
     let job = service.submit(&urls()).await;
     // Refused at once, then after 1 s.
