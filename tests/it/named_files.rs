@@ -178,12 +178,9 @@ fn a_file_that_is_gone_is_seen() {
 
 /// Whether a source defines this item.
 fn defines(source: &str, item: &str) -> bool {
-    let words = ["fn", "struct", "enum", "trait", "type", "const", "mod"];
-    source.lines().any(|line| {
-        words.iter().any(|word| {
-            let Some((_, rest)) = line.split_once(&format!("{word} {item}")) else { return false };
-            !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-        })
+    ["fn", "struct", "enum", "trait", "type", "const", "mod"].iter().any(|word| {
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        source.split(&format!("{word} {item}")).skip(1).any(ends)
     })
 }
 
