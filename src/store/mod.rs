@@ -8,8 +8,10 @@ mod batch;
 mod callbacks;
 mod carriers;
 mod changes;
+mod column;
 mod decisions;
 mod disk;
+mod due;
 mod events;
 mod facts;
 mod feed;
@@ -25,6 +27,8 @@ mod open;
 mod ownership;
 mod part;
 mod pauses;
+#[cfg(test)]
+mod plans;
 mod polls;
 mod quarantine;
 mod retention;
@@ -35,6 +39,7 @@ mod status;
 mod submits;
 mod tasks;
 mod trouble;
+mod unfinished;
 mod videos;
 mod working_set;
 mod writer;
@@ -61,7 +66,7 @@ pub use op::{
 pub use open::OpenError;
 pub use pauses::Pause;
 pub use polls::DuePoll;
-pub use quarantine::Look;
+pub use quarantine::{Found, Look};
 pub use retention::Pass;
 pub use settlements::{Awaited, Waiting};
 pub use status::{Count, Counts, LastError, Overview, Tally};
@@ -98,6 +103,13 @@ pub struct Policy {
 #[derive(Debug, Error)]
 #[error("the database can't be read: {0}")]
 pub struct ReadError(#[from] sqlx::Error);
+
+impl ReadError {
+    /// Whether the file itself can be read, and a stored row makes no sense. To ask again does not help.
+    pub fn is_about_a_row(&self) -> bool {
+        column::is_unreadable(&self.0)
+    }
+}
 
 /// A handle to the open store; clones share it.
 #[derive(Clone, Debug)]
@@ -198,18 +210,12 @@ impl Store {
         self.queues.fact(op::Op::Accept(callback)).await.map(|_| ())
     }
 
-    /// Writes down which posts upstream lists for a `taskId` that no task has; whether that found its task.
+    /// Writes down what upstream lists for a `taskId` that no task has; whether that found its task.
     ///
     /// # Errors
     /// [`WriteError`]: then it will be asked again.
-    pub async fn looked(
-        &self,
-        upstream_id: String,
-        unique_id: Option<String>,
-        posts: Vec<String>,
-        at: Timestamp,
-    ) -> Result<bool, WriteError> {
-        self.did(op::Op::Looked { upstream_id, unique_id, posts, at }).await
+    pub async fn looked(&self, upstream_id: String, found: Found, at: Timestamp) -> Result<bool, WriteError> {
+        self.did(op::Op::Looked { upstream_id, found, at }).await
     }
 
     /// Takes a job with its plan; once, where it has an idempotency key.
