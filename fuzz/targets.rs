@@ -196,7 +196,7 @@ fn submit_answer(status: u16, retry_after: Option<&str>, body: &[u8]) {
 fn poll_answer(status: u16, retry_after: Option<&str>, body: &[u8]) {
     match PollAnswer::read(status, retry_after, body) {
         PollAnswer::Listed(listing) => {
-            for ListedVideo { id, url, status: _ } in &listing.videos {
+            for ListedVideo { id, url, status: _, created_at: _ } in &listing.videos {
                 assert_is_id(id);
                 let is_url = |url: &String| !url.is_empty() && url.len() <= LISTED_URL && url.trim() == url;
                 assert!(url.as_ref().is_none_or(is_url), "{url:?}");

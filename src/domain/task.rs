@@ -94,12 +94,24 @@ words! {
 words! {
     /// Who told us a task's `taskId`; a later one in this list overrules an earlier one.
     UpstreamIdSource {
-        /// A callback's body.
-        Callback = "callback",
-        /// The operator, or a poll that showed the task's URLs.
+        /// A poll that followed a hint and showed the task's URLs: a guess.
+        Poll = "poll",
+        /// The operator.
         Operator = "operator",
+        /// The body of a callback that came with the task's own token.
+        Callback = "callback",
         /// The answer to the submit.
         Submit = "submit",
+    }
+}
+
+impl UpstreamIdSource {
+    /// The sources that this one overrules.
+    pub fn weaker(self) -> impl Iterator<Item = Self> {
+        let all = Self::ALL.iter().copied();
+        // An id from a callback's token and one from the answer to a submit may both be right: upstream may fold two
+        // submits into one task.
+        all.filter(move |other| *other < self && *other < Self::Callback)
     }
 }
 

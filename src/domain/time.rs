@@ -34,6 +34,11 @@ impl Timestamp {
         self.0
     }
 
+    /// Whether it can be shown: from the year -9999 to the year 9999.
+    pub fn is_in_range(self) -> bool {
+        jiff::Timestamp::from_millisecond(self.0).is_ok()
+    }
+
     /// This much later; saturates at the end of time.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {

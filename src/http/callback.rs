@@ -25,7 +25,7 @@ use crate::domain::callback::Meaning;
 use crate::domain::id::TaskId;
 use crate::domain::token::TokenKeys;
 use crate::failpoint::FailPoint;
-use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint};
+use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint, Trouble, WriteError};
 use crate::telemetry::{Part, Span};
 use crate::upstream::wire::Notice;
 
@@ -98,6 +98,16 @@ struct Seen {
     task: Option<TaskId>,
 }
 
+/// Senders come again after a 503, whatever the reason is; they may give up after another status.
+fn not_kept(error: WriteError) -> Problem {
+    match error {
+        WriteError::Failed(Trouble::Record) => {
+            Problem::new(Code::Unavailable, "It was not kept: send it again.")
+        }
+        error => error.into(),
+    }
+}
+
 async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result<Response, Problem> {
     let (parts, stream) = request.into_parts();
     // The raw path, which `callback_path` has made plain. A path that cannot be decoded is still a hint.
@@ -126,7 +136,7 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
         if let (WithoutToken::Accept, Some(upstream_id)) = (context.without_token, &notice.task_id) {
             let (upstream_id, new) = (upstream_id.clone(), TaskId::new(at));
             let callback = AcceptedCallback { upstream_id, new, at, body, body_hash, meaning };
-            context.store.accept_callback(callback).await?;
+            context.store.accept_callback(callback).await.map_err(not_kept)?;
             return Ok(Json(KeptAnswer::CALLBACK).into_response());
         }
         if !is_limited {
@@ -134,11 +144,12 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
             let taken = context.hint_limit.begin().take(Instant::now(), body.len() as u64);
             taken.map_err(|too_many| Problem::too_many_hints(too_many.retry_after))?;
         }
-        context.store.receive_hint(ReceivedHint { at, body, body_hash, upstream_id: notice.task_id }).await?;
+        let hint = ReceivedHint { at, body, body_hash, upstream_id: notice.task_id };
+        context.store.receive_hint(hint).await.map_err(not_kept)?;
         return Ok((StatusCode::ACCEPTED, Json(KeptAnswer::HINT)).into_response());
     };
     let callback = ReceivedCallback { task, at, body, body_hash, meaning, upstream_id: notice.task_id };
-    context.store.receive_callback(callback).await?;
+    context.store.receive_callback(callback).await.map_err(not_kept)?;
     FailPoint::CallbackKept.pass();
     Ok(Json(KeptAnswer::CALLBACK).into_response())
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema;
 
-use crate::store::{ReadError, WriteError};
+use crate::store::{ReadError, Trouble, WriteError};
 
 macro_rules! codes {
     ($($variant:ident = $status:ident, $code:literal, $title:literal;)+) => {
@@ -165,13 +165,20 @@ impl Problem {
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         tracing::error!(%error, "a read failed");
+        if error.is_about_a_row() {
+            return Self::new(Code::Internal, UNREADABLE);
+        }
         Self::new(Code::Unavailable, "The database cannot be read at the moment.")
     }
 }
 
+/// A stored row makes no sense. To ask again does not help, so this is no 503.
+const UNREADABLE: &str = "A stored record can't be read. The log says which.";
+
 impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
         let detail = match error {
+            WriteError::Failed(Trouble::Record) => return Self::new(Code::Internal, UNREADABLE),
             WriteError::Busy => "Too many writes are waiting. Nothing was stored.".to_owned(),
             WriteError::Failed(trouble) => {
                 format!("The database cannot be written at the moment: {trouble}.")

@@ -160,7 +160,7 @@ fn not_writable(unproven: Unproven) -> Wrong {
             "Stop the service, and `scrapehook restore` the newest backup."
         }
         WriteError::Failed(Trouble::Gone) => "Put the file back, and start the service again.",
-        WriteError::Failed(Trouble::Other) => "Look at the log for the reason.",
+        WriteError::Failed(Trouble::Record | Trouble::Other) => "Look at the log for the reason.",
         WriteError::Busy => "It comes to rest by itself; if it does not, look at the disk.",
         WriteError::Stopped => "Start it again if that was not meant.",
     };

@@ -122,7 +122,7 @@ pub(super) async fn refresh_task(
 }
 
 /// Gives a task whose submit was not answered the `taskId` that the upstream's account shows for it.
-#[utoipa::path(post, path = "/v1/tasks/{id}/adopt", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), request_body = AdoptRequest, responses((status = 200, description = "The task.", body = Task), (status = 408, description = "The body took too long."), (status = 409, description = "Its submit was answered, or it has a `taskId`, or another task holds that one."), (status = 413, description = "The body is too large."), (status = 415, description = "Another content type or charset, or a compressed body."), (status = 422, description = "The request body is invalid.")))]
+#[utoipa::path(post, path = "/v1/tasks/{id}/adopt", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), request_body = AdoptRequest, responses((status = 200, description = "The task.", body = Task), (status = 408, description = "The body took too long."), (status = 409, description = "Its submit was answered, or there is better evidence for the `taskId` that it has, or another task holds this one."), (status = 413, description = "The body is too large."), (status = 415, description = "Another content type or charset, or a compressed body."), (status = 422, description = "The request body is invalid.")))]
 pub(super) async fn adopt_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -135,7 +135,8 @@ pub(super) async fn adopt_task(
     let upstream_id = adopt_body(&body)?;
     let adopt = Decision::Adopt(id, upstream_id);
     if !context.store.decide(adopt, caller.name, clock::now()).await? {
-        let detail = "Only a task whose submit was not answered can be given a taskId, and only one that no other task holds.";
+        let detail = "Only a task whose submit was not answered can be given a taskId, in place of none or of a guess, and \
+                      only one that no other task holds.";
         return Err(Problem::new(Code::WrongState, detail));
     }
     show(&context, id).await

@@ -16,8 +16,9 @@ use super::faults::Dice;
 use super::order::{Order, Place};
 use super::settings::Settings;
 
-/// The captured answer's `create_time`, in milliseconds; drawn times lie within a day after it.
-const FIRST_CREATE_TIME: u64 = 1_758_634_237_659;
+/// The earliest `create_time`, in milliseconds; drawn times lie within a day after it. It is the year 2100: no video is
+/// older than the submit that made it, and the clock is not read here.
+const FIRST_CREATE_TIME: u64 = 4_102_444_800_000;
 const DAY_IN_MILLIS: u64 = 86_400_000;
 
 /// The ids of videos by place, URL and rank in the post: what is scraped again keeps its id.

@@ -16,7 +16,7 @@ use super::op::{Effect, Op};
 use super::settlements::{Awaited, Settlements};
 use super::working_set::WorkingSet;
 use super::{
-    Policy, callbacks, decisions, events, facts, jobs, ownership, pauses, polls, quarantine, retention,
+    Policy, callbacks, decisions, due, events, facts, jobs, ownership, pauses, polls, quarantine, retention,
     settle, silence, submits, videos,
 };
 use crate::domain::event::Source;
@@ -35,6 +35,8 @@ pub(super) struct Applied {
     pub(super) last_seq: Option<i64>,
     /// What has settled.
     pub(super) settled: Vec<Awaited>,
+    /// Whether something was left for the next commits.
+    pub(super) has_due: bool,
     /// The facts that were new.
     pub(super) facts: Vec<(FactKind, Source)>,
 }
@@ -86,6 +88,7 @@ pub(super) async fn commit(
         wakes_workers: changes.wakes_workers || !changes.touched.is_empty(),
         last_seq,
         settled: Settlements::of(&changes.events),
+        has_due: changes.has_due,
         facts: changes.set,
     })
 }
@@ -122,10 +125,8 @@ async fn apply_one(
         // Kept together at the end of the batch.
         Op::Callback(_) | Op::Accept(_) => Ok(Effect::Done),
         Op::Hint(hint) => quarantine::keep(connection, hint, policy, changes).await.map(|()| Effect::Done),
-        Op::Looked { upstream_id, unique_id, posts, at } => {
-            quarantine::looked(connection, upstream_id, (unique_id.as_deref(), posts), *at, policy, changes)
-                .await
-                .map(Effect::of)
+        Op::Looked { upstream_id, found, at } => {
+            quarantine::looked(connection, upstream_id, found, *at, policy, changes).await.map(Effect::of)
         }
         Op::CreateJob(job) => {
             let job = jobs::create_once(connection, job, policy, changes).await?;
@@ -160,6 +161,7 @@ async fn apply_one(
             silence::set_forward(connection, *by, *at, changes).await.map(|()| Effect::Done)
         }
         Op::ClockSetBack { at } => silence::set_back(connection, *at, changes).await.map(|()| Effect::Done),
+        Op::Continue(front) => due::step(connection, *front, policy, changes).await.map(Effect::of),
         Op::Prove { at } => {
             sqlx::query(
                 "INSERT INTO meta (key, value) VALUES ('proved_at', ?1)

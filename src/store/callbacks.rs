@@ -10,11 +10,10 @@ use super::changes::{Changes, NewEvent, NewFact};
 use super::op::ReceivedCallback;
 use super::retention::BELOW;
 use super::working_set::WorkingSet;
-use super::{ReadError, Store, ownership};
+use super::{ReadError, Store, column, ownership};
 use crate::domain::callback::Callback;
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::TaskId;
-use crate::domain::time::Timestamp;
 
 /// Most bodies of a task that nobody understands; more are only counted.
 const UNRECOGNIZED: i64 = 1_000;
@@ -93,7 +92,9 @@ async fn keep_unrecognized(
     }
     // A poll is wanted: what upstream meant may show there.
     sqlx::query(
-        "UPDATE tasks SET unrecognized = unrecognized + 1, news = news + 1, poll_wanted = news + 1 WHERE id = ?1",
+        "UPDATE tasks SET unrecognized = unrecognized + 1, news = news + 1, poll_wanted = news + 1,
+           polls_in_vain = 0
+         WHERE id = ?1",
     )
     .bind(callback.task.to_string())
     .execute(connection)
@@ -159,15 +160,19 @@ impl Store {
         .bind(BELOW)
         .fetch_all(&self.readers)
         .await?;
-        let callback = |row: Row| Callback {
-            id: row.number,
-            task_id: page.task,
-            first_received_at: Timestamp::from_millis(row.first_received_at),
-            last_received_at: Timestamp::from_millis(row.last_received_at),
-            deliveries: row.deliveries,
-            understood: row.understood,
-            body: row.body.map(|body| String::from_utf8_lossy(&body).into_owned()),
+        let callback = |row: Row| {
+            let number = row.number.to_string();
+            let at = |column| ("callbacks", column, number.as_str());
+            Ok(Callback {
+                id: row.number,
+                task_id: page.task,
+                first_received_at: column::time(at("first_received_at"), row.first_received_at)?,
+                last_received_at: column::time(at("last_received_at"), row.last_received_at)?,
+                deliveries: row.deliveries,
+                understood: row.understood,
+                body: row.body.map(|body| String::from_utf8_lossy(&body).into_owned()),
+            })
         };
-        Ok(rows.into_iter().map(callback).collect())
+        Ok(rows.into_iter().map(callback).collect::<Result<_, sqlx::Error>>()?)
     }
 }

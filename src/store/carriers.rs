@@ -9,8 +9,8 @@ use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewEvent, NewFact, Touch};
-use super::followers::move_urls;
-use super::{jobs, ledger};
+use super::due::HandOver;
+use super::{column, due, followers, jobs, ledger};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::{Progress, UrlState};
@@ -31,6 +31,14 @@ pub(super) struct Leaving {
     pub(super) posts: Vec<(i64, PostUrl, UrlState)>,
 }
 
+/// A task URL whose followers follow another one from now on, and where the two stand.
+struct Move {
+    position: i64,
+    old: UrlState,
+    to: (TaskId, i64),
+    now: UrlState,
+}
+
 /// Who has a post by now: the task, the place in it, and where that stands.
 pub(super) type Carried = HashMap<String, (TaskId, i64, UrlState)>;
 
@@ -49,14 +57,15 @@ pub(super) async fn hand_over(
     let mut rows = Vec::new();
     for (position, post, old) in &leaving.posts {
         match carried.get(&post.canonical) {
-            Some((other, place, UrlState::Known)) => {
-                moves.push((*position, *old, (*other, *place), UrlState::Indexed));
+            Some((other, place, state)) => {
+                let now = if *state == UrlState::Known { UrlState::Indexed } else { *state };
+                moves.push(Move { position: *position, old: *old, to: (*other, *place), now });
             }
-            Some((other, place, state)) => moves.push((*position, *old, (*other, *place), *state)),
             None => {
                 let place = i64::try_from(rows.len()).unwrap_or(i64::MAX);
                 rows.push(json!([place, post.given, post.canonical]));
-                moves.push((*position, *old, (new, place), UrlState::Waiting));
+                let now = UrlState::Waiting;
+                moves.push(Move { position: *position, old: *old, to: (new, place), now });
             }
         }
     }
@@ -68,22 +77,49 @@ pub(super) async fn hand_over(
             ..NewEvent::new(EventKind::TaskQueued, touch.source, touch.at)
         });
     }
+    follow(connection, leaving, moves, touch, changes).await
+}
+
+/// Lets everybody who follows the URLs of a task follow others, if they are too many in later commits.
+async fn follow(
+    connection: &mut SqliteConnection,
+    leaving: &Leaving,
+    moves: Vec<Move>,
+    touch: Touch,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let handed: Vec<_> =
+        moves.iter().map(|url| HandOver { position: url.position, old: url.old, to: url.to }).collect();
+    if due::hand_over(connection, leaving.task, leaving.is_canceled, &handed, touch, changes).await? {
+        return Ok(());
+    }
+    let keys: Vec<_> = moves.iter().map(|url| json!([leaving.task, url.position])).collect();
+    let followers: Vec<(String, i64, i64)> =
+        sqlx::query_as(FOLLOWERS).bind(json!(keys).to_string()).fetch_all(&mut *connection).await?;
+    let by_position: HashMap<i64, &Move> = moves.iter().map(|url| (url.position, url)).collect();
+    let mut rows = Vec::new();
     // Each job in one go: halfway it could seem to have settled.
     let mut by_job: BTreeMap<JobId, Progress> = BTreeMap::new();
-    for (position, old, carrier, now) in moves {
-        let jobs = follow(connection, (leaving.task, position), carrier).await?;
-        for job in jobs.iter().filter_map(|id| id.parse::<JobId>().ok()) {
-            let change = by_job.entry(job).or_default();
-            change.add(old, -1);
-            change.add(now, 1);
-            change.canceled -= i64::from(leaving.is_canceled);
-        }
+    for (job, position, task_position) in followers {
+        let Some(url) = by_position.get(&task_position) else { continue };
+        let job: JobId = column::parsed(("job_urls", "job_id", &job), &job)?;
+        let fixed: Option<&str> = None;
+        rows.push(json!([job, position, url.to.0, url.to.1, fixed]));
+        let change = by_job.entry(job).or_default();
+        change.add(url.old, -1);
+        change.add(url.now, 1);
+        change.canceled -= i64::from(leaving.is_canceled);
     }
-    for (job, change) in by_job {
-        move_urls(connection, job, change, touch, changes).await?;
-    }
+    followers::follow_others(connection, rows).await?;
+    followers::move_urls(connection, &by_job).await?;
+    changes.jobs.extend(by_job.into_keys().map(|job| (job, touch)));
     Ok(())
 }
+
+pub(super) const FOLLOWERS: &str = "SELECT job_id, job_urls.position, task_position
+     FROM json_each(?1) AS moved
+       CROSS JOIN job_urls ON task_id = moved.value->>0 AND task_position = moved.value->>1
+     WHERE fixed IS NULL";
 
 async fn insert(
     connection: &mut SqliteConnection,
@@ -120,43 +156,31 @@ async fn insert(
     Ok(())
 }
 
-/// Lets everybody who follows the one task URL follow the other; gives the jobs.
-async fn follow(
-    connection: &mut SqliteConnection,
-    (old_task, old_position): (TaskId, i64),
-    (task, position): (TaskId, i64),
-) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "UPDATE job_urls SET task_id = ?3, task_position = ?4
-         WHERE task_id = ?1 AND task_position = ?2 AND fixed IS NULL RETURNING job_id",
-    )
-    .bind(old_task.to_string())
-    .bind(old_position)
-    .bind(task.to_string())
-    .bind(position)
-    .fetch_all(connection)
-    .await
-}
-
-/// The posts of a task that are not indexed, and that a job waits for there.
+/// The posts of a task that are not indexed, and that a job waits for there. Those that are being handed over are not.
 pub(super) async fn posts(
     connection: &mut SqliteConnection,
     task: TaskId,
 ) -> Result<Vec<(i64, PostUrl, UrlState)>, sqlx::Error> {
-    let urls: Vec<(i64, String, String)> = sqlx::query_as(
-        "SELECT position, url, state FROM task_urls
+    let urls: Vec<(i64, String, String, String, Option<String>)> = sqlx::query_as(
+        "SELECT position, url, canonical, state, (SELECT platform FROM tasks WHERE id = ?1) FROM task_urls
          WHERE task_id = ?1 AND state <> 'indexed' AND EXISTS (
            SELECT 1 FROM job_urls
            WHERE job_urls.task_id = ?1 AND task_position = task_urls.position AND fixed IS NULL)
+           AND NOT EXISTS (
+             SELECT 1 FROM due_urls
+             WHERE due_urls.task_id = ?1 AND due_urls.position = task_urls.position AND to_task IS NOT NULL)
          ORDER BY position",
     )
     .bind(task.to_string())
     .fetch_all(connection)
     .await?;
-    let post = |(position, url, state): (i64, String, String)| {
-        Some((position, PostUrl::recognize(&url), state.parse().ok()?))
-    };
-    Ok(urls.into_iter().filter_map(post).collect())
+    let id = task.to_string();
+    urls.into_iter()
+        .map(|(position, url, canonical, state, platform)| {
+            let post = followers::stored_post(url, canonical, platform);
+            Ok((position, post, column::parsed(("task_urls", "state", &id), &state)?))
+        })
+        .collect()
 }
 
 /// Which of these posts another task carries by now; none for a job that wants its own scrape.
@@ -196,7 +220,7 @@ pub(super) async fn make_way(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(Row { job_id, platform, replaces }) = row else { return Ok(false) };
-    let Ok(job) = job_id.parse() else { return Ok(false) };
+    let job = column::parsed(("tasks", "job_id", &task.to_string()), &job_id)?;
     let posts = posts(connection, task).await?;
     let leaving = Leaving { task, job, platform, is_retry: false, is_canceled: false, posts };
     let mut carried = carried(connection, &leaving).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
@@ -33,6 +33,10 @@ pub(super) struct Changes {
     pub(super) wakes_workers: bool,
     /// Tasks whose rows were changed by SQL alone: the working set must load them anew.
     pub(super) stale: BTreeSet<TaskId>,
+    /// Jobs whose counts have changed, and what changed them last: their states are stored at the end.
+    pub(super) jobs: BTreeMap<JobId, Touch>,
+    /// Whether something was left for the next commits.
+    pub(super) has_due: bool,
     pub(super) events: Vec<NewEvent>,
     /// Tasks that turned out to be other ones.
     pub(super) taken_in: BTreeMap<TaskId, TaskId>,
@@ -93,6 +97,27 @@ impl NewEvent {
     }
 }
 
-/// A URL's change: task, position, old state, new state, change of "canceled", code, message, old code.
-pub(super) type UrlChange =
-    (TaskId, usize, UrlState, UrlState, i64, Option<String>, Option<String>, Option<String>);
+/// A task URL whose state or error has changed.
+#[derive(Clone, Debug)]
+pub(super) struct UrlChange {
+    pub(super) task: TaskId,
+    pub(super) position: i64,
+    pub(super) old: UrlState,
+    pub(super) new: UrlState,
+    /// The code of its failure, now and before.
+    pub(super) code: Option<String>,
+    pub(super) old_code: Option<String>,
+    pub(super) message: Option<String>,
+}
+
+impl UrlChange {
+    /// The code of a URL that was canceled.
+    pub(super) const CANCELED: &'static str = "canceled";
+
+    /// The change as JSON: task, position, old state, new state, change of "canceled", code, message.
+    pub(super) fn row(&self) -> Value {
+        let is_canceled = |code: &Option<String>| i64::from(code.as_deref() == Some(Self::CANCELED));
+        let canceled = is_canceled(&self.code) - is_canceled(&self.old_code);
+        json!([self.task, self.position, self.old, self.new, canceled, self.code, self.message])
+    }
+}

@@ -6,11 +6,11 @@ use sqlx::sqlite::SqliteConnection;
 use super::carriers::{self, Leaving};
 use super::changes::{Changes, NewEvent, NewFact, Touch};
 use super::op::{Decision, NewPause};
+use super::ownership::Claim;
 use super::pauses::Pause;
-use super::{Policy, followers, ownership, pauses};
+use super::{Policy, column, followers, ownership, pauses};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::job::Progress;
 use crate::domain::task::{FactKind, Failure, TaskState, UpstreamIdSource};
 use crate::domain::time::Timestamp;
 
@@ -39,11 +39,9 @@ pub(super) async fn decide(
     match decision {
         Decision::Refresh(task) => refresh(connection, *task, by, changes).await,
         Decision::Adopt(task, upstream_id) => {
-            let adopted = adopt(connection, *task, upstream_id, Source::Operator, by.at, changes).await?;
-            if adopted {
-                changes.words.insert(*task, by.words("adopted"));
-            }
-            Ok(adopted)
+            changes.words.insert(*task, by.words("adopted"));
+            let claim = Claim { task: *task, upstream_id, by: UpstreamIdSource::Operator, at: by.at };
+            adopt(connection, &claim, Source::Operator, changes).await
         }
         Decision::Retry { task, new } => retry(connection, *task, *new, by, changes).await,
         Decision::Cancel(task) => cancel(connection, *task, by, changes).await,
@@ -74,7 +72,7 @@ async fn refresh(
     changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
     let asked = sqlx::query(
-        "UPDATE tasks SET news = news + 1, poll_wanted = news + 1, poll_not_before = -1
+        "UPDATE tasks SET news = news + 1, poll_wanted = news + 1, poll_not_before = -1, polls_in_vain = 0
          WHERE id = ?1 AND upstream_id IS NOT NULL",
     )
     .bind(task.to_string())
@@ -92,36 +90,49 @@ async fn refresh(
     Ok(true)
 }
 
-/// Takes this `taskId` for that of a task whose submit was not answered; `false` where it was, or where another
-/// task holds it.
+/// Takes this `taskId` for that of a task whose submit was not answered, on the word of the operator or of a poll.
+/// `false` if the task has one on evidence as good, or if another task has this one.
 pub(super) async fn adopt(
     connection: &mut SqliteConnection,
-    task: TaskId,
-    upstream_id: &str,
+    claim: &Claim<'_>,
     source: Source,
-    at: Timestamp,
     changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
-    let adopted = sqlx::query(
-        "UPDATE tasks SET upstream_id = ?2, upstream_id_source = ?3, news_at = ?4, stalled_at = NULL,
-           news = news + 1, poll_wanted = news + 1
-         WHERE id = ?1 AND upstream_id IS NULL AND state NOT IN ('queued', 'submitting')
+    let before: Option<Option<String>> = sqlx::query_scalar(
+        "SELECT upstream_id FROM tasks
+         WHERE id = ?1 AND (upstream_id IS NULL OR upstream_id_source IN (SELECT value FROM json_each(?3)))
+           AND state NOT IN ('queued', 'submitting')
            AND EXISTS (SELECT 1 FROM submits WHERE task_id = tasks.id AND outcome = 'unknown')
            AND NOT EXISTS (
-             SELECT 1 FROM tasks AS other WHERE other.upstream_id = ?2 AND (
-               other.job_id IS NOT NULL OR EXISTS (SELECT 1 FROM submits WHERE task_id = other.id)))",
+             SELECT 1 FROM tasks AS other
+             WHERE other.upstream_id = ?2 AND other.id <> tasks.id
+               AND ifnull(other.upstream_id_source, '') NOT IN (SELECT value FROM json_each(?3))
+               AND (other.job_id IS NOT NULL OR EXISTS (SELECT 1 FROM submits WHERE task_id = other.id)))",
     )
-    .bind(task.to_string())
-    .bind(upstream_id)
-    .bind(UpstreamIdSource::Operator.as_str())
-    .bind(at.as_millis())
-    .execute(&mut *connection)
+    .bind(claim.task.to_string())
+    .bind(claim.upstream_id)
+    .bind(ownership::weaker_than(claim.by))
+    .fetch_optional(&mut *connection)
     .await?;
-    if adopted.rows_affected() == 0 {
-        return Ok(false);
+    let Some(before) = before else { return Ok(false) };
+    ownership::release(connection, claim, source, changes).await?;
+    sqlx::query("UPDATE tasks SET upstream_id = ?2, upstream_id_source = ?3 WHERE id = ?1")
+        .bind(claim.task.to_string())
+        .bind(claim.upstream_id)
+        .bind(claim.by.as_str())
+        .execute(&mut *connection)
+        .await?;
+    ownership::begin_polling_again(connection, claim.task, claim.at).await?;
+    ownership::take_in(connection, claim.task, claim.upstream_id, claim.at, changes).await?;
+    if before.is_some() {
+        // It was accepted before: this is another word for it.
+        changes.events.push(NewEvent {
+            task: Some(claim.task),
+            message: changes.words.get(&claim.task).cloned(),
+            ..NewEvent::new(EventKind::TaskAccepted, source, claim.at)
+        });
     }
-    ownership::take_in(connection, task, upstream_id, at, changes).await?;
-    changes.touch(task, at, source);
+    changes.touch(claim.task, claim.at, source);
     Ok(true)
 }
 
@@ -149,11 +160,11 @@ async fn retry(
     let Some(Row { state, job_id: Some(job), platform: Some(platform) }) = row else {
         return Ok(false);
     };
-    let Ok(state) = state.parse::<TaskState>() else { return Ok(false) };
+    let state: TaskState = column::parsed(("tasks", "state", &task.to_string()), &state)?;
     if !(state.is_settled() || state == TaskState::Unconfirmed) {
         return Ok(false);
     }
-    let Ok(job) = job.parse() else { return Ok(false) };
+    let job = column::parsed(("tasks", "job_id", &task.to_string()), &job)?;
     let leaving = Leaving {
         task,
         job,
@@ -197,38 +208,111 @@ async fn cancel(
     Ok(can_be)
 }
 
-/// Cancels what was not sent of a job, also where it waits in another job's task; `false` where nothing is left.
+/// Cancels what was not sent of a job, even while it waits in another job's task; `false` if nothing is left.
 async fn cancel_job(
     connection: &mut SqliteConnection,
     job: JobId,
     by: By<'_>,
     changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
-    let queued: Vec<String> =
-        sqlx::query_scalar("SELECT id FROM tasks WHERE job_id = ?1 AND state = 'queued'")
-            .bind(job.to_string())
-            .fetch_all(&mut *connection)
+    let elsewhere = sqlx::query(CANCEL_ELSEWHERE).bind(job.to_string()).execute(&mut *connection).await?;
+    let has_elsewhere = elsewhere.rows_affected() > 0;
+    if has_elsewhere {
+        followers::count(connection, &[job]).await?;
+        changes.jobs.insert(job, Touch { at: by.at, source: Source::Operator });
+    }
+    let last: Option<String> = sqlx::query_scalar("SELECT max(id) FROM tasks WHERE job_id = ?1")
+        .bind(job.to_string())
+        .fetch_one(&mut *connection)
+        .await?;
+    let Some(last) = last else { return Ok(has_elsewhere) };
+    let cancel = Cancel { job, words: by.words("canceled"), after: String::new(), last, at: by.at };
+    let has_queued = cancel_queued(connection, &cancel, changes).await?;
+    Ok(has_queued || has_elsewhere)
+}
+
+pub(super) const CANCEL_ELSEWHERE: &str =
+    "UPDATE job_urls SET fixed = 'canceled' WHERE job_id = ?1 AND fixed IS NULL AND EXISTS (
+       SELECT 1 FROM task_urls JOIN tasks ON tasks.id = task_urls.task_id
+       WHERE task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
+         AND task_urls.state = 'waiting' AND tasks.job_id IS NOT ?1)";
+
+/// Most tasks that one commit cancels for a job.
+const CANCELED: usize = 64;
+
+/// The queued tasks of a job that are to be canceled: those after one id, up to another.
+pub(super) struct Cancel {
+    pub(super) job: JobId,
+    /// For the events.
+    pub(super) words: String,
+    pub(super) after: String,
+    pub(super) last: String,
+    pub(super) at: Timestamp,
+}
+
+pub(super) const CANCELABLE: &str = "SELECT id FROM tasks INDEXED BY tasks_by_job
+     WHERE job_id = ?1 AND id > ?2 AND id <= ?3 AND state = 'queued' ORDER BY id LIMIT ?4";
+
+/// Cancels the first of these tasks, and writes down that the rest is due; `false` if there are none.
+pub(super) async fn cancel_queued(
+    connection: &mut SqliteConnection,
+    cancel: &Cancel,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    let mut queued: Vec<String> = sqlx::query_scalar(CANCELABLE)
+        .bind(cancel.job.to_string())
+        .bind(&cancel.after)
+        .bind(&cancel.last)
+        .bind(i64::try_from(CANCELED + 1).unwrap_or(i64::MAX))
+        .fetch_all(&mut *connection)
+        .await?;
+    let is_all = queued.len() <= CANCELED;
+    queued.truncate(CANCELED);
+    for id in &queued {
+        give_up(column::parsed(("tasks", "id", id), id)?, cancel.words.clone(), cancel.at, changes);
+    }
+    if is_all {
+        sqlx::query("DELETE FROM due_cancels WHERE job_id = ?1")
+            .bind(cancel.job.to_string())
+            .execute(connection)
             .await?;
-    for task in queued.iter().filter_map(|id| id.parse().ok()) {
-        give_up(task, by.words("canceled"), by.at, changes);
+        return Ok(!queued.is_empty());
     }
-    let elsewhere = sqlx::query(
-        "UPDATE job_urls SET fixed = 'canceled' WHERE job_id = ?1 AND fixed IS NULL AND EXISTS (
-           SELECT 1 FROM task_urls JOIN tasks ON tasks.id = task_urls.task_id
-           WHERE task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
-             AND task_urls.state = 'waiting' AND tasks.job_id IS NOT ?1)",
+    changes.has_due = true;
+    sqlx::query(
+        "INSERT INTO due_cancels (job_id, words, after_task, last_task, at) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (job_id) DO UPDATE SET
+           after_task = excluded.after_task, last_task = max(last_task, excluded.last_task)",
     )
-    .bind(job.to_string())
-    .execute(&mut *connection)
+    .bind(cancel.job.to_string())
+    .bind(&cancel.words)
+    .bind(queued.last())
+    .bind(&cancel.last)
+    .bind(cancel.at.as_millis())
+    .execute(connection)
     .await?;
-    let elsewhere = i64::try_from(elsewhere.rows_affected()).unwrap_or_default();
-    if elsewhere > 0 {
-        let change =
-            Progress { waiting: -elsewhere, failed: elsewhere, canceled: elsewhere, ..Progress::default() };
-        let touch = Touch { at: by.at, source: Source::Operator };
-        followers::move_urls(connection, job, change, touch, changes).await?;
+    Ok(true)
+}
+
+/// Cancels a task that is about to be sent, if the cancel of its job has not come to it yet.
+pub(super) async fn cancel_due(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    let words: Option<String> = sqlx::query_scalar(
+        "SELECT words FROM tasks JOIN due_cancels ON due_cancels.job_id = tasks.job_id
+         WHERE tasks.id = ?1 AND state = 'queued' AND tasks.id > after_task AND tasks.id <= last_task",
+    )
+    .bind(task.to_string())
+    .fetch_optional(connection)
+    .await?;
+    let is_due = words.is_some();
+    if let Some(words) = words {
+        give_up(task, words, at, changes);
     }
-    Ok(!queued.is_empty() || elsewhere > 0)
+    Ok(is_due)
 }
 
 fn give_up(task: TaskId, words: String, at: Timestamp, changes: &mut Changes) {

@@ -5,10 +5,9 @@ use sqlx::{FromRow, QueryBuilder};
 use tracing::field;
 
 use super::changes::NewEvent;
-use super::{ReadError, Store};
+use super::{ReadError, Store, column};
 use crate::domain::event::{Event, EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::time::Timestamp;
 
 /// Appends events in their order; job and `taskId` are filled in from the task.
 pub(super) const APPEND: &str =
@@ -114,7 +113,7 @@ impl Store {
         }
         query.push(" ORDER BY seq LIMIT ").push_bind(filter.limit);
         let rows: Vec<Row> = query.build_query_as().fetch_all(&self.readers).await?;
-        Ok(rows.into_iter().filter_map(event).collect())
+        Ok(rows.into_iter().map(event).collect::<Result<_, _>>()?)
     }
 
     /// The last `seq` that was given out, zero where none was; a restored file begins far above its newest event.
@@ -129,16 +128,18 @@ impl Store {
     }
 }
 
-fn event(row: Row) -> Option<Event> {
-    Some(Event {
+fn event(row: Row) -> Result<Event, sqlx::Error> {
+    let seq = row.seq.to_string();
+    let at = |column| ("events", column, seq.as_str());
+    Ok(Event {
         seq: row.seq,
-        kind: row.kind.parse().ok()?,
-        source: row.source.parse().ok()?,
-        job_id: row.job_id.and_then(|id| id.parse().ok()),
-        task_id: row.task_id.and_then(|id| id.parse().ok()),
+        kind: column::parsed(at("kind"), &row.kind)?,
+        source: column::parsed(at("source"), &row.source)?,
+        job_id: column::parsed_option(at("job_id"), row.job_id.as_deref())?,
+        task_id: column::parsed_option(at("task_id"), row.task_id.as_deref())?,
         upstream_id: row.upstream_id,
         video_id: row.video_id,
-        at: Timestamp::from_millis(row.at),
+        at: column::time(at("at"), row.at)?,
         message: row.message,
     })
 }

@@ -1,223 +1,323 @@
 //! The URLs of jobs, each following the task URL that carries it, and the states of jobs that follow from that.
+//!
+//! Statements here take all rows of a batch at once. Each of them goes from its JSON to the rows by their keys.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
+use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
-use super::Policy;
 use super::changes::{Changes, NewEvent, Touch, UrlChange};
-use super::jobs::{self, JobRow};
 use super::ledger::{self, Placed, Wanted};
+use super::{Policy, column, due, jobs};
 use crate::domain::event::EventKind;
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::{JobState, Progress, UrlState};
 use crate::domain::state::job_state;
-use crate::domain::url::PostUrl;
+use crate::domain::url::{Platform, PostUrl};
 
-/// A row of `job_urls`: position, URL, the task URL it follows, and whether it is known for good.
-pub(super) fn row(placed: &Placed) -> Value {
+/// A row of `job_urls`: job, position, the task URL it follows, and whether it is known for good.
+fn row(job: JobId, placed: &Placed) -> Value {
     let fixed = (placed.state == UrlState::Known).then_some("known");
-    json!([placed.position, placed.url.given, placed.task, placed.task_position, fixed])
+    json!([job, placed.position, placed.task, placed.task_position, fixed])
 }
 
-/// Whether a URL has failed in a way that proves that what was sent is of no use. Not where it may have been
-/// charged and may still come, and not where nobody knows which of a task's URLs it is.
-fn is_lost((_, _, old, new, _, code, _, old_code): &UrlChange) -> bool {
-    // Given up after it may have been sent: an operator's word, which lets nobody pay twice by itself, whatever
-    // else becomes known.
-    let is_given_up = old_code.as_deref() == Some("canceled")
-        || (code.as_deref() == Some("canceled") && *old != UrlState::Waiting);
-    let is_in_doubt = matches!(code.as_deref(), Some("unconfirmed" | "unattributed"));
-    *new == UrlState::Failed && !is_given_up && !is_in_doubt
+/// Whether a URL has failed in a way that proves that what was sent is of no use. Not if it may have been charged and
+/// may still come, and not if nobody knows which of a task's URLs it is.
+pub(super) fn is_lost(url: &UrlChange) -> bool {
+    // Given up after it may have been sent: an operator's word. Nobody pays twice for it without asking, whatever else
+    // becomes known.
+    let is_given_up = url.old_code.as_deref() == Some(UrlChange::CANCELED)
+        || (url.code.as_deref() == Some(UrlChange::CANCELED) && url.old != UrlState::Waiting);
+    let is_in_doubt = matches!(url.code.as_deref(), Some("unconfirmed" | "unattributed"));
+    url.new == UrlState::Failed && !is_given_up && !is_in_doubt
 }
 
-/// Finds other carriers for URLs that a job followed in vain: the task that carried them ended without them.
+/// Carries URL changes on to the jobs that follow those URLs, and finds other tasks for URLs that a job followed in
+/// vain. What concerns too many of them is due.
 ///
-/// Not where it is `unconfirmed`: that may have been charged, and is never sent again by itself. Nor where it is
-/// `stalled` and upstream could not be asked since its deadline (`unheard`): it may be indexed by now.
-pub(super) async fn replace_lost(
+/// No other task is found for a URL whose task is `unconfirmed`: that may have been charged, and is never sent again
+/// automatically. Nor if it is `stalled` and upstream could not be asked since its deadline (`unheard`): it may be
+/// indexed by now.
+pub(super) async fn carry(
+    connection: &mut SqliteConnection,
+    urls: Vec<UrlChange>,
+    unheard: &BTreeSet<TaskId>,
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let urls = due::within_reach(connection, urls, unheard, changes).await?;
+    follow(connection, &urls, changes).await?;
+    replace_lost(connection, &urls, unheard, policy, changes).await?;
+    settle(connection, changes).await
+}
+
+pub(super) const FOLLOW: &str = "UPDATE jobs SET
+       waiting = jobs.waiting + d.waiting, sent = jobs.sent + d.sent, downloaded = jobs.downloaded + d.downloaded,
+       indexed = jobs.indexed + d.indexed, failed = jobs.failed + d.failed, canceled = jobs.canceled + d.canceled
+     FROM (
+       SELECT job_id,
+         sum((c.value->>3 = 'waiting') - (c.value->>2 = 'waiting')) AS waiting,
+         sum((c.value->>3 = 'sent') - (c.value->>2 = 'sent')) AS sent,
+         sum((c.value->>3 = 'downloaded') - (c.value->>2 = 'downloaded')) AS downloaded,
+         sum((c.value->>3 = 'indexed') - (c.value->>2 = 'indexed')) AS indexed,
+         sum((c.value->>3 = 'failed') - (c.value->>2 = 'failed')) AS failed,
+         sum(c.value->>4) AS canceled
+       FROM json_each(?1) AS c
+       CROSS JOIN job_urls ON job_urls.task_id = c.value->>0 AND job_urls.task_position = c.value->>1
+         AND job_urls.fixed IS NULL
+       GROUP BY job_id) AS d
+     WHERE jobs.id = d.job_id
+     RETURNING id";
+
+/// Changes the counts of the jobs that follow these URLs.
+async fn follow(
+    connection: &mut SqliteConnection,
+    urls: &[UrlChange],
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let latest = urls.iter().filter_map(|url| changes.touched.get(&url.task)).max_by_key(|touch| touch.at);
+    let Some(touch) = latest.copied() else { return Ok(()) };
+    let rows: Vec<Value> = urls.iter().map(UrlChange::row).collect();
+    let jobs: Vec<String> =
+        sqlx::query_scalar(FOLLOW).bind(json!(rows).to_string()).fetch_all(connection).await?;
+    for job in jobs {
+        changes.jobs.insert(column::parsed(("jobs", "id", &job), &job)?, touch);
+    }
+    Ok(())
+}
+
+/// A post as it is stored. Its URL is not parsed again: what was taken once stays what it was.
+pub(super) fn stored_post(given: String, canonical: String, platform: Option<String>) -> PostUrl {
+    PostUrl { given, canonical, platform: Platform::from_stored(platform.unwrap_or_default()) }
+}
+
+/// A job's URL that it followed in vain.
+pub(super) struct Lost {
+    pub(super) position: i64,
+    pub(super) url: PostUrl,
+}
+
+#[derive(FromRow)]
+struct LostRow {
+    job_id: String,
+    position: i64,
+    url: String,
+    canonical: String,
+    platform: Option<String>,
+    canceled: bool,
+}
+
+pub(super) const LOST: &str = "SELECT job_urls.job_id, job_urls.position, job_urls.url, canonical, platform,
+       lost.value->>2 AS canceled
+     FROM json_each(?1) AS lost
+       CROSS JOIN job_urls ON job_urls.task_id = lost.value->>0 AND task_position = lost.value->>1
+       CROSS JOIN task_urls ON task_urls.task_id = lost.value->>0 AND task_urls.position = lost.value->>1
+       CROSS JOIN tasks ON tasks.id = job_urls.task_id
+     WHERE fixed IS NULL AND tasks.job_id IS NOT job_urls.job_id";
+
+/// Finds other tasks for URLs that a job followed in vain. Its counts have them as failed already.
+async fn replace_lost(
     connection: &mut SqliteConnection,
     urls: &[UrlChange],
     unheard: &BTreeSet<TaskId>,
     policy: Policy,
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
-    let lost: HashMap<(TaskId, i64), UrlState> = urls
-        .iter()
-        .filter(|change| is_lost(change) && !unheard.contains(&change.0))
-        .map(|(task, position, old, ..)| ((*task, i64::try_from(*position).unwrap_or(i64::MAX)), *old))
-        .collect();
-    if lost.is_empty() {
+    let lost = urls.iter().filter(|url| is_lost(url) && !unheard.contains(&url.task));
+    let key = |url: &UrlChange| {
+        json!([url.task, url.position, i64::from(url.code.as_deref() == Some(UrlChange::CANCELED))])
+    };
+    let keys: Vec<Value> = lost.map(key).collect();
+    if keys.is_empty() {
         return Ok(());
     }
-    let keys: Vec<_> = lost.keys().collect();
-    let followers: Vec<(String, i64, String, String, i64)> = sqlx::query_as(
-        "SELECT job_urls.job_id, job_urls.position, job_urls.url, job_urls.task_id, task_position
-         FROM json_each(?1) AS lost
-           CROSS JOIN job_urls ON task_id = lost.value->>0 AND task_position = lost.value->>1
-           JOIN tasks ON tasks.id = job_urls.task_id
-         WHERE fixed IS NULL AND tasks.job_id IS NOT job_urls.job_id
-         ORDER BY job_urls.job_id, job_urls.position",
-    )
-    .bind(json!(keys).to_string())
-    .fetch_all(&mut *connection)
-    .await?;
-    let latest = urls.iter().filter_map(|(task, ..)| changes.touched.get(task)).max_by_key(|touch| touch.at);
-    let Some(touch) = latest.copied() else { return Ok(()) };
-    let mut by_job: BTreeMap<JobId, Vec<(i64, PostUrl, UrlState)>> = BTreeMap::new();
-    for (job, position, url, task, task_position) in followers {
-        let (Ok(job), Ok(task)) = (job.parse(), task.parse()) else { continue };
-        let url = PostUrl::recognize(&url);
-        let old = lost.get(&(task, task_position)).copied().unwrap_or(UrlState::Sent);
-        by_job.entry(job).or_default().push((position, url, old));
+    let rows: Vec<LostRow> =
+        sqlx::query_as(LOST).bind(json!(keys).to_string()).fetch_all(&mut *connection).await?;
+    let mut by_job: BTreeMap<JobId, (Vec<Lost>, i64)> = BTreeMap::new();
+    for row in rows {
+        let job = column::parsed(("job_urls", "job_id", &row.job_id), &row.job_id)?;
+        let url = stored_post(row.url, row.canonical, row.platform);
+        let (lost, canceled) = by_job.entry(job).or_default();
+        lost.push(Lost { position: row.position, url });
+        *canceled += i64::from(row.canceled);
     }
-    let changing: HashMap<(TaskId, i64), (UrlState, bool)> = urls
-        .iter()
-        .map(|(task, position, old, .., old_code)| {
-            let place = (*task, i64::try_from(*position).unwrap_or(i64::MAX));
-            (place, (*old, old_code.as_deref() == Some("canceled")))
-        })
-        .collect();
-    for (id, urls) in by_job {
-        let Some((options, _)) = jobs::options(connection, id).await? else { continue };
-        let mut change = Progress::default();
-        for (_, _, old) in &urls {
-            change.add(*old, -1);
+    let mut moves = BTreeMap::new();
+    for (job, (mut lost, canceled)) in by_job {
+        let Some(touch) = changes.jobs.get(&job).copied() else { continue };
+        lost.sort_by_key(|url| url.position);
+        let count = i64::try_from(lost.len()).unwrap_or(i64::MAX);
+        let mut change = Progress { failed: -count, canceled: -canceled, ..Progress::default() };
+        for url in place_lost(connection, job, lost, touch, policy, changes).await? {
+            change.add(url.state, 1);
         }
-        let wanted = Wanted {
-            job: id,
-            options: &options,
-            cap: policy.urls_per_task,
-            force: false,
-            at: touch.at,
-            source: touch.source,
-        };
-        let urls = urls.into_iter().map(|(position, url, _)| (position, url)).collect();
-        let placed = ledger::place(connection, &wanted, urls, changes).await?;
-        follow_others(connection, id, &placed).await?;
-        for url in &placed {
-            // What changes in this very batch is brought to it below, with all others that follow.
-            let before =
-                changing.get(&(url.task, url.task_position)).filter(|_| url.state != UrlState::Known);
-            change.add(before.map_or(url.state, |(old, _)| *old), 1);
-            change.canceled += i64::from(before.is_some_and(|(_, was_canceled)| *was_canceled));
-        }
-        move_urls(connection, id, change, touch, changes).await?;
+        moves.insert(job, change);
     }
-    Ok(())
+    move_urls(connection, &moves).await
 }
 
-/// Lets URLs of a job follow other task URLs than before.
+/// Finds other tasks for these URLs of a job, and lets it follow them.
+pub(super) async fn place_lost(
+    connection: &mut SqliteConnection,
+    job: JobId,
+    lost: Vec<Lost>,
+    touch: Touch,
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<Vec<Placed>, sqlx::Error> {
+    let (options, _) = jobs::options(connection, job).await?.ok_or(sqlx::Error::RowNotFound)?;
+    let wanted = Wanted {
+        job,
+        options: &options,
+        cap: policy.urls_per_task,
+        force: false,
+        at: touch.at,
+        source: touch.source,
+    };
+    let urls = lost.into_iter().map(|url| (url.position, url.url)).collect();
+    let placed = ledger::place(connection, &wanted, urls, changes).await?;
+    follow_others(connection, placed.iter().map(|url| row(job, url)).collect()).await?;
+    Ok(placed)
+}
+
+pub(super) const FOLLOW_OTHERS: &str =
+    "UPDATE job_urls SET task_id = new.task_id, task_position = new.task_position, fixed = new.fixed
+     FROM (SELECT value->>0 AS job_id, value->>1 AS position, value->>2 AS task_id, value->>3 AS task_position,
+             value->>4 AS fixed FROM json_each(?1)) AS new
+     WHERE job_urls.job_id = new.job_id AND job_urls.position = new.position";
+
+/// Lets URLs of jobs follow other task URLs than before. Rows are job, position, task, its position, `fixed`.
 pub(super) async fn follow_others(
     connection: &mut SqliteConnection,
-    job: JobId,
-    placed: &[Placed],
+    rows: Vec<Value>,
 ) -> Result<(), sqlx::Error> {
-    let rows: Vec<_> = placed.iter().map(row).collect();
-    sqlx::query(
-        "UPDATE job_urls SET task_id = new.task_id, task_position = new.task_position, fixed = new.fixed
-         FROM (SELECT value->>0 AS position, value->>2 AS task_id, value->>3 AS task_position,
-                 value->>4 AS fixed FROM json_each(?1)) AS new
-         WHERE job_urls.job_id = ?2 AND job_urls.position = new.position",
-    )
-    .bind(json!(rows).to_string())
-    .bind(job.to_string())
-    .execute(connection)
-    .await?;
+    if !rows.is_empty() {
+        sqlx::query(FOLLOW_OTHERS).bind(Value::Array(rows).to_string()).execute(connection).await?;
+    }
     Ok(())
 }
 
-/// Changes how many URLs of a job stand where.
+pub(super) const MOVE: &str = "UPDATE jobs SET waiting = jobs.waiting + d.waiting, sent = jobs.sent + d.sent,
+       downloaded = jobs.downloaded + d.downloaded, indexed = jobs.indexed + d.indexed,
+       failed = jobs.failed + d.failed, known = jobs.known + d.known, canceled = jobs.canceled + d.canceled
+     FROM (SELECT value->>0 AS id, value->>1 AS waiting, value->>2 AS sent, value->>3 AS downloaded,
+             value->>4 AS indexed, value->>5 AS failed, value->>6 AS known, value->>7 AS canceled
+           FROM json_each(?1)) AS d
+     WHERE jobs.id = d.id";
+
+/// Changes how many URLs of jobs stand where.
 pub(super) async fn move_urls(
     connection: &mut SqliteConnection,
-    job: JobId,
-    change: Progress,
-    touch: Touch,
-    changes: &mut Changes,
+    moves: &BTreeMap<JobId, Progress>,
 ) -> Result<(), sqlx::Error> {
-    let row: JobRow = sqlx::query_as(
-        "UPDATE jobs SET waiting = waiting + ?2, sent = sent + ?3, downloaded = downloaded + ?4,
-           indexed = indexed + ?5, failed = failed + ?6, known = known + ?7, canceled = canceled + ?8
-         WHERE id = ?1 RETURNING *",
-    )
-    .bind(job.to_string())
-    .bind(change.waiting)
-    .bind(change.sent)
-    .bind(change.downloaded)
-    .bind(change.indexed)
-    .bind(change.failed)
-    .bind(change.known)
-    .bind(change.canceled)
-    .fetch_one(&mut *connection)
-    .await?;
-    settle(connection, row, touch, changes).await
-}
-
-/// Stores the state that follows from where a job's URLs stand.
-async fn settle(
-    connection: &mut SqliteConnection,
-    row: JobRow,
-    touch: Touch,
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
-    let new = job_state(&row.progress());
-    let Ok(id) = row.id.parse::<JobId>() else { return Ok(()) };
-    if row.state == new.as_str() {
-        return Ok(());
-    }
-    let settled_at = (new != JobState::Running).then_some(touch.at.as_millis());
-    sqlx::query("UPDATE jobs SET state = ?2, settled_at = ?3 WHERE id = ?1")
-        .bind(&row.id)
-        .bind(new.as_str())
-        .bind(settled_at)
-        .execute(connection)
-        .await?;
-    if settled_at.is_some() {
-        changes.events.push(NewEvent {
-            job: Some(id),
-            message: Some(new.to_string()),
-            ..NewEvent::new(EventKind::JobSettled, touch.source, touch.at)
-        });
+    let row = |(job, by): (&JobId, &Progress)| {
+        json!([job, by.waiting, by.sent, by.downloaded, by.indexed, by.failed, by.known, by.canceled])
+    };
+    let rows: Vec<Value> = moves.iter().map(row).collect();
+    if !rows.is_empty() {
+        sqlx::query(MOVE).bind(json!(rows).to_string()).execute(connection).await?;
     }
     Ok(())
 }
 
-/// Carries URL changes on to every job that follows those URLs.
-pub(super) async fn follow(
+pub(super) const COUNT: &str =
+    "UPDATE jobs SET waiting = n.waiting, sent = n.sent, downloaded = n.downloaded, indexed = n.indexed,
+       failed = n.failed, known = n.known, canceled = n.canceled
+     FROM (
+       SELECT job_id, sum(state = 'waiting') AS waiting, sum(state = 'sent') AS sent,
+         sum(state = 'downloaded') AS downloaded, sum(state = 'indexed') AS indexed,
+         sum(state = 'failed') AS failed, sum(state = 'known') AS known, sum(is_canceled) AS canceled
+       FROM (
+         SELECT job_urls.job_id,
+           CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed'
+             ELSE coalesce(told, task_urls.state) END AS state,
+           CASE fixed WHEN 'known' THEN 0 WHEN 'canceled' THEN 1
+             ELSE coalesce(told_canceled, error_code IS 'canceled') END AS is_canceled
+         FROM json_each(?1) AS j
+           CROSS JOIN job_urls ON job_urls.job_id = j.value
+           CROSS JOIN task_urls ON task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
+           LEFT JOIN due_urls ON due_urls.task_id = job_urls.task_id AND due_urls.position = task_position
+             AND job_urls.job_id > after_job)
+       GROUP BY job_id) AS n
+     WHERE jobs.id = n.job_id";
+
+/// Counts again where the URLs of jobs stand. A URL whose change is due for a job counts as it did before.
+pub(super) async fn count(connection: &mut SqliteConnection, jobs: &[JobId]) -> Result<(), sqlx::Error> {
+    if !jobs.is_empty() {
+        sqlx::query(COUNT).bind(json!(jobs).to_string()).execute(connection).await?;
+    }
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct Counts {
+    id: String,
+    state: String,
+    urls: i64,
+    waiting: i64,
+    sent: i64,
+    downloaded: i64,
+    indexed: i64,
+    failed: i64,
+    known: i64,
+    canceled: i64,
+}
+
+impl Counts {
+    const fn progress(&self) -> Progress {
+        Progress {
+            urls: self.urls,
+            waiting: self.waiting,
+            sent: self.sent,
+            downloaded: self.downloaded,
+            indexed: self.indexed,
+            failed: self.failed,
+            known: self.known,
+            canceled: self.canceled,
+        }
+    }
+}
+
+pub(super) const COUNTS: &str =
+    "SELECT jobs.id, state, urls, waiting, sent, downloaded, indexed, failed, known, canceled
+     FROM json_each(?1) CROSS JOIN jobs ON jobs.id = value";
+
+pub(super) const SETTLE: &str = "UPDATE jobs SET state = new.state, settled_at = new.settled_at
+     FROM (SELECT value->>0 AS id, value->>1 AS state, value->>2 AS settled_at FROM json_each(?1)) AS new
+     WHERE jobs.id = new.id";
+
+/// Stores the states that follow from the counts of the jobs that changed in this batch.
+pub(super) async fn settle(
     connection: &mut SqliteConnection,
-    urls: &[UrlChange],
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
-    if urls.is_empty() {
+    let touched: HashMap<String, (JobId, Touch)> = std::mem::take(&mut changes.jobs)
+        .into_iter()
+        .map(|(job, touch)| (job.to_string(), (job, touch)))
+        .collect();
+    if touched.is_empty() {
         return Ok(());
     }
-    let rows: Vec<JobRow> = sqlx::query_as(
-        "UPDATE jobs SET
-           waiting = jobs.waiting + d.waiting, sent = jobs.sent + d.sent, downloaded = jobs.downloaded + d.downloaded,
-           indexed = jobs.indexed + d.indexed, failed = jobs.failed + d.failed, canceled = jobs.canceled + d.canceled
-         FROM (
-           SELECT job_id,
-             sum((c.value->>3 = 'waiting') - (c.value->>2 = 'waiting')) AS waiting,
-             sum((c.value->>3 = 'sent') - (c.value->>2 = 'sent')) AS sent,
-             sum((c.value->>3 = 'downloaded') - (c.value->>2 = 'downloaded')) AS downloaded,
-             sum((c.value->>3 = 'indexed') - (c.value->>2 = 'indexed')) AS indexed,
-             sum((c.value->>3 = 'failed') - (c.value->>2 = 'failed')) AS failed,
-             sum(c.value->>4) AS canceled
-           FROM json_each(?1) AS c
-           JOIN job_urls ON job_urls.task_id = c.value->>0 AND job_urls.task_position = c.value->>1
-             AND job_urls.fixed IS NULL
-           GROUP BY job_id) AS d
-         WHERE jobs.id = d.job_id
-         RETURNING *",
-    )
-    .bind(json!(urls).to_string())
-    .fetch_all(&mut *connection)
-    .await?;
+    let ids: BTreeSet<&String> = touched.keys().collect();
+    let rows: Vec<Counts> =
+        sqlx::query_as(COUNTS).bind(json!(ids).to_string()).fetch_all(&mut *connection).await?;
+    let mut settled = Vec::new();
     for row in rows {
-        let latest = urls.iter().filter_map(|(task, ..)| changes.touched.get(task)).max_by_key(|t| t.at);
-        let Some(touch) = latest.copied() else { continue };
-        settle(connection, row, touch, changes).await?;
+        let new = job_state(&row.progress());
+        let Some((job, touch)) = touched.get(&row.id).filter(|_| row.state != new.as_str()) else { continue };
+        let settled_at = (new != JobState::Running).then_some(touch.at.as_millis());
+        settled.push(json!([job, new, settled_at]));
+        if settled_at.is_some() {
+            changes.events.push(NewEvent {
+                job: Some(*job),
+                message: Some(new.to_string()),
+                ..NewEvent::new(EventKind::JobSettled, touch.source, touch.at)
+            });
+        }
+    }
+    if !settled.is_empty() {
+        sqlx::query(SETTLE).bind(json!(settled).to_string()).execute(connection).await?;
     }
     Ok(())
 }

@@ -2,21 +2,19 @@
 
 use std::collections::HashMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::changes::{Changes, NewEvent, Touch};
-use super::ledger::{self, Wanted};
+use super::ledger::{self, Placed, Wanted};
 use super::op::{CreatedJob, IdempotencyKey, NewJob};
-use super::{Policy, ReadError, Store, followers};
+use super::{Policy, ReadError, Store, column, followers};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::JobId;
 use crate::domain::idempotency::quoted;
 use crate::domain::job::{Job, JobOptions, JobPlan, JobState, JobTask, PlannedUrls, Progress, UrlState};
 use crate::domain::plan::plan;
-use crate::domain::task::{Failure, JobUrl};
-use crate::domain::time::Timestamp;
 use crate::domain::url::Platform;
 
 /// Takes a job, unless the same request made it before.
@@ -44,7 +42,7 @@ pub(super) async fn create_once(
         if known != request {
             return Ok(CreatedJob::OtherRequest);
         }
-        let id = id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        let id = column::parsed(("idempotency_keys", "job_id", key), &id)?;
         return read(connection, id).await?.map(CreatedJob::Again).ok_or(sqlx::Error::RowNotFound);
     }
     let created = create(connection, job, policy, changes).await?;
@@ -104,7 +102,7 @@ async fn create(
     };
     let urls = (0..).zip(job.urls.iter().cloned()).collect();
     let placed = ledger::place(connection, &wanted, urls, changes).await?;
-    let rows: Vec<_> = placed.iter().map(followers::row).collect();
+    let rows: Vec<_> = placed.iter().map(row).collect();
     sqlx::query(
         "INSERT INTO job_urls (job_id, position, url, task_id, task_position, fixed)
          SELECT ?2, value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each(?1)",
@@ -118,8 +116,16 @@ async fn create(
         change.add(url.state, 1);
     }
     let touch = Touch { at: job.at, source: Source::Operator };
-    followers::move_urls(connection, job.id, change, touch, changes).await?;
+    followers::move_urls(connection, &[(job.id, change)].into()).await?;
+    changes.jobs.insert(job.id, touch);
+    followers::settle(connection, changes).await?;
     read(connection, job.id).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+/// A row of `job_urls`: position, URL, the task URL it follows, and whether it is known for good.
+fn row(placed: &Placed) -> Value {
+    let fixed = (placed.state == UrlState::Known).then_some("known");
+    json!([placed.position, placed.url.given, placed.task, placed.task_position, fixed])
 }
 
 /// The settings that a job's tasks are submitted with, and whether it sends also what others carry.
@@ -140,7 +146,7 @@ pub(super) async fn options(
         library: job.library,
         labels: job.labels,
     };
-    Ok(row.job().map(|job| (options(job), force)))
+    row.job().map(|job| Some((options(job), force)))
 }
 
 /// One job with its tasks: its own, and those of other jobs that carry URLs of it.
@@ -149,7 +155,7 @@ pub(super) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result
         .bind(id.to_string())
         .fetch_optional(&mut *connection)
         .await?;
-    let Some(mut job) = row.and_then(JobRow::job) else { return Ok(None) };
+    let Some(mut job) = row.map(JobRow::job).transpose()? else { return Ok(None) };
     let tasks: Vec<(String, String, Option<String>, i64)> = sqlx::query_as(
         "SELECT id, state, platform, (SELECT count(*) FROM task_urls WHERE task_id = tasks.id)
          FROM tasks WHERE job_id = ?1 OR id IN (
@@ -159,10 +165,14 @@ pub(super) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result
     .fetch_all(connection)
     .await?;
     let task = |(id, state, platform, urls): (String, String, Option<String>, i64)| {
-        let platform = Platform::from_stored(platform.unwrap_or_default());
-        Some(JobTask { id: id.parse().ok()?, state: state.parse().ok()?, platform, urls })
+        Ok(JobTask {
+            id: column::parsed(("tasks", "id", &id), &id)?,
+            state: column::parsed(("tasks", "state", &id), &state)?,
+            platform: Platform::from_stored(platform.unwrap_or_default()),
+            urls,
+        })
     };
-    job.tasks = Some(tasks.into_iter().filter_map(task).collect());
+    job.tasks = Some(tasks.into_iter().map(task).collect::<Result<_, sqlx::Error>>()?);
     Ok(Some(job))
 }
 
@@ -179,12 +189,50 @@ pub struct JobFilter {
     pub limit: i64,
 }
 
+/// So many jobs are looked through for a label in no time.
+const FEW_JOBS: i64 = 1_000;
+
+/// The question for a page of jobs. It follows an index from the newest job on: nothing is sorted, and no table is read
+/// from one end to the other.
+pub(super) fn list(filter: &JobFilter, by_state: bool) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT jobs.* FROM ");
+    match &filter.label {
+        Some((key, value)) if !by_state => {
+            query.push("job_labels CROSS JOIN jobs ON jobs.id = job_labels.job_id WHERE key = ");
+            query.push_bind(key.clone()).push(" AND value = ").push_bind(value.clone());
+            if let Some(before) = filter.before {
+                query.push(" AND job_id < ").push_bind(before.to_string());
+            }
+            if let Some(state) = filter.state {
+                query.push(" AND state = ").push_bind(state.as_str());
+            }
+            query.push(" ORDER BY job_id DESC");
+        }
+        label => {
+            query.push("jobs WHERE true");
+            if let Some(before) = filter.before {
+                query.push(" AND id < ").push_bind(before.to_string());
+            }
+            if let Some(state) = filter.state {
+                query.push(" AND state = ").push_bind(state.as_str());
+            }
+            if let Some((key, value)) = label {
+                query.push(" AND EXISTS (SELECT 1 FROM job_labels WHERE job_id = jobs.id AND key = ");
+                query.push_bind(key.clone()).push(" AND value = ").push_bind(value.clone()).push(")");
+            }
+            query.push(" ORDER BY id DESC");
+        }
+    }
+    query.push(" LIMIT ").push_bind(filter.limit);
+    query
+}
+
 #[derive(FromRow)]
-pub(super) struct JobRow {
-    pub(super) id: String,
+struct JobRow {
+    id: String,
     created_at: i64,
     settled_at: Option<i64>,
-    pub(super) state: String,
+    state: String,
     labels: String,
     unique_id: Option<String>,
     folder_id: Option<i64>,
@@ -202,7 +250,7 @@ pub(super) struct JobRow {
 }
 
 impl JobRow {
-    pub(super) fn progress(&self) -> Progress {
+    const fn progress(&self) -> Progress {
         Progress {
             urls: self.urls,
             waiting: self.waiting,
@@ -215,32 +263,22 @@ impl JobRow {
         }
     }
 
-    fn job(self) -> Option<Job> {
-        Some(Job {
-            id: self.id.parse().ok()?,
-            state: self.state.parse().ok()?,
-            created_at: Timestamp::from_millis(self.created_at),
-            settled_at: self.settled_at.map(Timestamp::from_millis),
-            labels: serde_json::from_str(&self.labels).ok()?,
+    fn job(self) -> Result<Job, sqlx::Error> {
+        let at = |column| ("jobs", column, self.id.as_str());
+        Ok(Job {
+            id: column::parsed(at("id"), &self.id)?,
+            state: column::parsed(at("state"), &self.state)?,
+            created_at: column::time(at("created_at"), self.created_at)?,
+            settled_at: column::time_option(at("settled_at"), self.settled_at)?,
+            labels: column::json(at("labels"), &self.labels)?,
             progress: self.progress(),
+            quality: column::parsed(at("quality"), &self.quality)?,
+            library: column::parsed(at("library"), &self.library)?,
             unique_id: self.unique_id,
             folder_id: self.folder_id,
-            quality: self.quality.parse().ok()?,
-            library: self.library.parse().ok()?,
             tasks: None,
         })
     }
-}
-
-#[derive(FromRow)]
-struct UrlRow {
-    position: i64,
-    url: String,
-    state: String,
-    task_id: Option<String>,
-    video_ids: String,
-    error_code: Option<String>,
-    error_message: Option<String>,
 }
 
 impl Store {
@@ -249,20 +287,23 @@ impl Store {
     /// # Errors
     /// [`ReadError`]
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>, ReadError> {
-        let mut query = QueryBuilder::new("SELECT * FROM jobs WHERE true");
-        if let Some(before) = filter.before {
-            query.push(" AND id < ").push_bind(before.to_string());
-        }
-        if let Some(state) = filter.state {
-            query.push(" AND state = ").push_bind(state.as_str());
-        }
-        if let Some((key, value)) = &filter.label {
-            query.push(" AND id IN (SELECT job_id FROM job_labels WHERE key = ");
-            query.push_bind(key.as_str()).push(" AND value = ").push_bind(value.as_str()).push(")");
-        }
-        query.push(" ORDER BY id DESC LIMIT ").push_bind(filter.limit);
-        let rows: Vec<JobRow> = query.build_query_as().fetch_all(&self.readers).await?;
-        Ok(rows.into_iter().filter_map(JobRow::job).collect())
+        // Many jobs may have the label, or be in the state. The smaller of the two leads.
+        let by_state = match (filter.state, &filter.label) {
+            (Some(state), Some(_)) => self.jobs_in(state).await? <= FEW_JOBS,
+            (state, None) => state.is_some(),
+            (None, Some(_)) => false,
+        };
+        let rows: Vec<JobRow> = list(filter, by_state).build_query_as().fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().map(JobRow::job).collect::<Result<_, _>>()?)
+    }
+
+    async fn jobs_in(&self, state: JobState) -> Result<i64, ReadError> {
+        let count: Option<i64> =
+            sqlx::query_scalar("SELECT count FROM counts WHERE subject = 'jobs' AND state = ?1")
+                .bind(state.as_str())
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(count.unwrap_or_default())
     }
 
     /// What would become of a job now; nothing is stored.
@@ -299,55 +340,5 @@ impl Store {
     pub async fn job(&self, id: JobId) -> Result<Option<Job>, ReadError> {
         let mut reader = self.readers.acquire().await?;
         Ok(read(&mut reader, id).await?)
-    }
-
-    /// A job's URLs in the order of its plan, from a position on, each with its position.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    pub async fn job_urls(
-        &self,
-        job: JobId,
-        state: Option<UrlState>,
-        from: i64,
-        limit: i64,
-    ) -> Result<Vec<(i64, JobUrl)>, ReadError> {
-        let rows: Vec<UrlRow> = sqlx::query_as(
-            "SELECT job_urls.position, job_urls.url,
-               CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' WHEN 'unattributed' THEN 'failed'
-                 ELSE task_urls.state END AS state,
-               iif(fixed IS 'unattributed', NULL, job_urls.task_id) AS task_id,
-               CASE fixed WHEN 'known' THEN NULL WHEN 'canceled' THEN fixed WHEN 'unattributed' THEN fixed
-                 ELSE error_code END AS error_code,
-               CASE fixed WHEN 'canceled' THEN 'canceled before it was sent'
-                 WHEN 'unattributed' THEN 'an older version took this URL for another post; it was never sent'
-                 ELSE error_message END AS error_message,
-               (SELECT json_group_array(video_id) FROM listings
-                  WHERE listings.task_id = job_urls.task_id AND listings.position = task_position
-                    AND fixed IS NOT 'unattributed') AS video_ids
-             FROM job_urls JOIN task_urls
-               ON task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
-             WHERE job_id = ?1 AND job_urls.position >= ?2 AND (?3 IS NULL OR ?3 = CASE fixed
-               WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' WHEN 'unattributed' THEN 'failed'
-               ELSE task_urls.state END)
-             ORDER BY job_urls.position LIMIT ?4",
-        )
-        .bind(job.to_string())
-        .bind(from)
-        .bind(state.map(UrlState::as_str))
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await?;
-        let url = |row: UrlRow| {
-            let url = JobUrl {
-                url: row.url,
-                state: row.state.parse().ok()?,
-                task_id: row.task_id.and_then(|id| id.parse().ok()),
-                video_ids: serde_json::from_str(&row.video_ids).ok()?,
-                error: row.error_code.zip(row.error_message).map(|(code, message)| Failure { code, message }),
-            };
-            Some((row.position, url))
-        };
-        Ok(rows.into_iter().filter_map(url).collect())
     }
 }

@@ -9,6 +9,7 @@ use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewEvent};
+use super::column;
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::{JobOptions, UrlState};
@@ -144,11 +145,11 @@ pub(super) async fn find(
     let shelf = options.shelf();
     let mut best = HashMap::new();
     for row in rows {
-        let (Ok(library), Ok(quality), Ok(task), Ok(state)) =
-            (row.library.parse(), row.quality.parse(), row.task_id.parse(), row.state.parse())
-        else {
-            continue;
-        };
+        let at = |table, column| (table, column, row.task_id.as_str());
+        let library = column::parsed(at("jobs", "library"), &row.library)?;
+        let quality = column::parsed(at("jobs", "quality"), &row.quality)?;
+        let task = column::parsed(at("task_urls", "task_id"), &row.task_id)?;
+        let state = column::parsed(at("task_urls", "state"), &row.state)?;
         let kept = JobOptions {
             unique_id: row.unique_id,
             folder_id: row.folder_id,

@@ -8,8 +8,10 @@ mod batch;
 mod callbacks;
 mod carriers;
 mod changes;
+mod column;
 mod decisions;
 mod disk;
+mod due;
 mod events;
 mod facts;
 mod feed;
@@ -17,6 +19,7 @@ mod followers;
 mod forms;
 mod guard;
 mod inspect;
+mod job_urls;
 mod jobs;
 mod ledger;
 mod lock;
@@ -26,6 +29,8 @@ mod open;
 mod ownership;
 mod part;
 mod pauses;
+#[cfg(test)]
+mod plans;
 mod polls;
 mod private;
 mod quarantine;
@@ -37,6 +42,7 @@ mod status;
 mod submits;
 mod tasks;
 mod trouble;
+mod unfinished;
 mod videos;
 mod working_set;
 mod writer;
@@ -64,7 +70,7 @@ pub use open::OpenError;
 pub use pauses::Pause;
 pub use polls::DuePoll;
 pub use private::{Exposed, exposed, files_of, warn_of_exposed};
-pub use quarantine::Look;
+pub use quarantine::{Found, Look};
 pub use retention::Pass;
 pub use settlements::{Awaited, Waiting};
 pub use status::{Count, Counts, LastError, Overview, Tally};
@@ -106,6 +112,11 @@ impl ReadError {
     /// Whether no reader was free within five seconds. Nothing was read, so it can be asked again.
     pub const fn is_busy(&self) -> bool {
         matches!(self.0, sqlx::Error::PoolTimedOut)
+    }
+
+    /// Whether the file itself can be read, and a stored row makes no sense. To ask again does not help.
+    pub fn is_about_a_row(&self) -> bool {
+        column::is_unreadable(&self.0)
     }
 }
 
@@ -221,18 +232,12 @@ impl Store {
         self.queues.fact(op::Op::Accept(callback)).await.map(|_| ())
     }
 
-    /// Writes down which posts upstream lists for a `taskId` that no task has; whether that found its task.
+    /// Writes down what upstream lists for a `taskId` that no task has; whether that found its task.
     ///
     /// # Errors
     /// [`WriteError`]: then it will be asked again.
-    pub async fn looked(
-        &self,
-        upstream_id: String,
-        unique_id: Option<String>,
-        posts: Vec<String>,
-        at: Timestamp,
-    ) -> Result<bool, WriteError> {
-        self.did(op::Op::Looked { upstream_id, unique_id, posts, at }).await
+    pub async fn looked(&self, upstream_id: String, found: Found, at: Timestamp) -> Result<bool, WriteError> {
+        self.did(op::Op::Looked { upstream_id, found, at }).await
     }
 
     /// Takes a job with its plan; once, where it has an idempotency key.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::due::Front;
 use super::polls::DuePoll;
+use super::quarantine::Found;
 use super::retention::Pass;
 use crate::domain::callback::Meaning;
 use crate::domain::event::Source;
@@ -210,6 +212,7 @@ impl Op {
                 | Self::CreateJob(_)
                 | Self::Decide { .. }
                 | Self::Looked { .. }
+                | Self::Continue(_)
         )
     }
 }
@@ -222,10 +225,7 @@ pub(super) enum Op {
     Accept(AcceptedCallback),
     Looked {
         upstream_id: String,
-        /// The folder in which upstream found them.
-        unique_id: Option<String>,
-        /// Canonical forms.
-        posts: Vec<String>,
+        found: Found,
         at: Timestamp,
     },
     CreateJob(NewJob),
@@ -279,6 +279,8 @@ pub(super) enum Op {
     ClockSetBack {
         at: Timestamp,
     },
+    /// Does a part of what earlier commits have left: see [`due`](super::due).
+    Continue(Front),
     /// Changes nothing that anybody reads: proves that commits work.
     Prove {
         at: Timestamp,

@@ -8,12 +8,13 @@ use serde_json::json;
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
-use super::changes::{Changes, NewFact};
+use super::changes::{Changes, NewEvent, NewFact};
+use super::column;
 use super::op::{AcceptedCallback, ReceivedCallback};
 use super::working_set::WorkingSet;
-use crate::domain::event::Source;
+use crate::domain::event::{EventKind, Source};
 use crate::domain::id::TaskId;
-use crate::domain::task::{FactKind, Failure};
+use crate::domain::task::{FactKind, UpstreamIdSource};
 use crate::domain::time::Timestamp;
 
 /// Gives a batch of callbacks to their tasks, and these what the bodies say of their `taskId`.
@@ -24,7 +25,7 @@ pub(super) async fn assign(
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     give_to_owners(received, changes);
-    let is_known = |task| loaded.get(task).is_some_and(|task| task.facts.has_upstream_id);
+    let is_known = |task| loaded.get(task).is_some_and(|task| task.facts.has_upstream_id && !task.is_guess);
     let unknown: Vec<_> =
         received.iter().map(Cow::as_ref).filter(|callback| !is_known(callback.task)).collect();
     if !unknown.is_empty() {
@@ -56,8 +57,8 @@ pub(super) async fn accept(
     .bind(&callback.upstream_id)
     .fetch_optional(&mut *connection)
     .await?;
-    let task = match known.and_then(|id| id.parse().ok()) {
-        Some(task) => task,
+    let task = match known {
+        Some(id) => column::parsed(("tasks", "id", &id), &id)?,
         None => {
             sqlx::query(
                 "INSERT INTO tasks
@@ -118,8 +119,10 @@ pub(super) async fn take_in(
         // How its polls were answered says nothing of this task's URLs, which they could not be joined to.
         let is_news =
             |fact: &NewFact| !matches!(fact.kind, FactKind::Named | FactKind::Unnamed | FactKind::Exhausted);
-        changes.facts.extend(facts.into_iter().filter_map(|row| row.fact(task)).filter(is_news));
-        let Ok(rival) = rival.parse() else { continue };
+        for row in facts {
+            changes.facts.extend(Some(row.fact(task)?).filter(is_news));
+        }
+        let rival = column::parsed(("tasks", "id", &rival), &rival)?;
         // What a poll of this batch brought for it has not been written yet.
         changes.facts.retain(|fact| fact.task != rival || is_news(fact));
         changes.facts.iter_mut().filter(|fact| fact.task == rival).for_each(|fact| fact.task = task);
@@ -150,14 +153,15 @@ struct FactRow {
 }
 
 impl FactRow {
-    fn fact(self, task: TaskId) -> Option<NewFact> {
-        Some(NewFact {
+    fn fact(self, task: TaskId) -> Result<NewFact, sqlx::Error> {
+        let id = task.to_string();
+        Ok(NewFact {
             task,
-            kind: self.kind.parse().ok()?,
+            kind: column::parsed(("facts", "kind", &id), &self.kind)?,
             video: self.video_id,
             at: Timestamp::from_millis(self.at),
-            source: self.source.parse().ok()?,
-            failure: self.code.map(|code| Failure { code, message: self.message.unwrap_or_default() }),
+            source: column::parsed(("facts", "source", &id), &self.source)?,
+            failure: column::failure(self.code, self.message),
         })
     }
 }
@@ -181,7 +185,7 @@ async fn recover_tasks(
     .fetch_all(&mut *connection)
     .await?;
     for (id, at) in recovered {
-        let Ok(task) = id.parse() else { continue };
+        let task = column::parsed(("tasks", "id", &id), &id)?;
         // It was sent by us, or nobody could call back: what became of the submit is not known.
         sqlx::query(
             "INSERT INTO submits (task_id, attempt, started_at, ended_at, outcome, code, message)
@@ -196,21 +200,29 @@ async fn recover_tasks(
     Ok(())
 }
 
-/// A body's `taskId` is adopted if none is known and no other task holds it; the first to arrive counts.
+/// A body's `taskId` is adopted if the task has none, or one on weaker evidence, and no other task holds it on evidence
+/// as good; the first to arrive counts.
 async fn adopt(
     connection: &mut SqliteConnection,
     received: &[&ReceivedCallback],
     changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
+    let weaker = weaker_than(UpstreamIdSource::Callback);
     // The working set knows some tasks only. One that has a `taskId` must not stand before one that has none.
     let tasks: BTreeSet<TaskId> = received.iter().map(|callback| callback.task).collect();
-    let open: Vec<String> = sqlx::query_scalar(
-        "SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) AND upstream_id IS NULL",
+    let open: Vec<(String, Option<String>)> = sqlx::query_as(
+        "SELECT id, upstream_id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))
+           AND (upstream_id IS NULL OR upstream_id_source IN (SELECT value FROM json_each(?2)))",
     )
     .bind(json!(tasks).to_string())
+    .bind(&weaker)
     .fetch_all(&mut *connection)
     .await?;
-    let mut open: BTreeSet<TaskId> = open.iter().filter_map(|id| id.parse().ok()).collect();
+    let mut before: BTreeMap<TaskId, Option<String>> = BTreeMap::new();
+    for (id, upstream_id) in open {
+        before.insert(column::parsed(("tasks", "id", &id), &id)?, upstream_id);
+    }
+    let mut open: BTreeSet<TaskId> = before.keys().copied().collect();
     let mut named: BTreeMap<&str, &ReceivedCallback> = BTreeMap::new();
     for callback in received {
         if let Some(upstream_id) = &callback.upstream_id
@@ -220,23 +232,98 @@ async fn adopt(
             named.insert(upstream_id, callback);
         }
     }
+    for (upstream_id, callback) in &named {
+        let claim =
+            Claim { task: callback.task, upstream_id, by: UpstreamIdSource::Callback, at: callback.at };
+        release(connection, &claim, Source::Callback, changes).await?;
+    }
     let rows: Vec<_> =
         named.iter().map(|(upstream_id, callback)| json!([callback.task, upstream_id])).collect();
     let adopted: Vec<String> = sqlx::query_scalar(
         "UPDATE tasks SET upstream_id = named.upstream_id, upstream_id_source = 'callback'
          FROM (SELECT value->>0 AS id, value->>1 AS upstream_id FROM json_each(?1)) AS named
-         WHERE tasks.id = named.id AND tasks.upstream_id IS NULL
+         WHERE tasks.id = named.id
+           AND (tasks.upstream_id IS NULL OR upstream_id_source IN (SELECT value FROM json_each(?2)))
            AND NOT EXISTS (
-             SELECT 1 FROM tasks AS other WHERE other.upstream_id = named.upstream_id AND (
+             SELECT 1 FROM tasks AS other
+             WHERE other.upstream_id = named.upstream_id AND other.id <> named.id AND (
                other.job_id IS NOT NULL OR EXISTS (SELECT 1 FROM submits WHERE task_id = other.id)))
          RETURNING tasks.upstream_id",
     )
     .bind(json!(rows).to_string())
+    .bind(&weaker)
     .fetch_all(&mut *connection)
     .await?;
     for (id, callback) in adopted.iter().filter_map(|id| named.get_key_value(id.as_str())) {
         take_in(connection, callback.task, id, callback.at, changes).await?;
+        if before.get(&callback.task).cloned().flatten().is_some_and(|before| before != **id) {
+            begin_polling_again(connection, callback.task, callback.at).await?;
+            changes.events.push(NewEvent {
+                task: Some(callback.task),
+                message: Some(
+                    "its own callback names another taskId than the one that was guessed".to_owned(),
+                ),
+                ..NewEvent::new(EventKind::TaskAccepted, Source::Callback, callback.at)
+            });
+        }
         changes.touch(callback.task, callback.at, Source::Callback);
     }
+    Ok(())
+}
+
+/// The word that a `taskId` is a task's, and whose word it is.
+pub(super) struct Claim<'a> {
+    pub(super) task: TaskId,
+    pub(super) upstream_id: &'a str,
+    pub(super) by: UpstreamIdSource,
+    pub(super) at: Timestamp,
+}
+
+/// The sources that this one overrules, as JSON.
+pub(super) fn weaker_than(by: UpstreamIdSource) -> String {
+    json!(by.weaker().collect::<Vec<_>>()).to_string()
+}
+
+/// Takes a `taskId` away from other tasks that hold it on weaker evidence. Their facts stay.
+pub(super) async fn release(
+    connection: &mut SqliteConnection,
+    claim: &Claim<'_>,
+    source: Source,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let released: Vec<String> = sqlx::query_scalar(
+        "UPDATE tasks SET upstream_id = NULL, upstream_id_source = NULL
+         WHERE upstream_id = ?1 AND id <> ?2 AND upstream_id_source IN (SELECT value FROM json_each(?3))
+         RETURNING id",
+    )
+    .bind(claim.upstream_id)
+    .bind(claim.task.to_string())
+    .bind(weaker_than(claim.by))
+    .fetch_all(connection)
+    .await?;
+    for id in released {
+        let task = column::parsed(("tasks", "id", &id), &id)?;
+        tracing::info!(%task, upstream_id = claim.upstream_id, "this taskId was guessed, and belongs to another task");
+        changes.touch(task, claim.at, source);
+    }
+    Ok(())
+}
+
+/// What polls of another `taskId` have brought says nothing of when this one has to be polled.
+pub(super) async fn begin_polling_again(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE tasks SET news = news + 1, poll_wanted = news + 1, news_at = ?2, stalled_at = NULL,
+           polled_news = -1, asked_news = -1, polled_at = NULL, answered_at = NULL, polls_in_vain = 0,
+           refused_polls = 0, poll_not_before = 0, quiet_since = NULL
+         WHERE id = ?1",
+    )
+    .bind(task.to_string())
+    .bind(at.as_millis())
+    .execute(connection)
+    .await?;
     Ok(())
 }

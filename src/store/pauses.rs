@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::changes::{Changes, NewEvent};
 use super::op::NewPause;
-use super::{Policy, ReadError, Store};
+use super::{Policy, ReadError, Store, column};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::retry::{PROBE_MOST, backoff};
 use crate::domain::time::Timestamp;
@@ -154,14 +154,17 @@ impl Store {
             sqlx::query_as("SELECT scope, code, message, since, probe_at, probes FROM pauses ORDER BY scope")
                 .fetch_all(&self.readers)
                 .await?;
-        let pause = |row: Row| Pause {
-            probe_at: (!Pause::waits_for_operator(&row.scope)).then(|| Timestamp::from_millis(row.probe_at)),
-            scope: row.scope,
-            code: row.code,
-            message: row.message,
-            since: Timestamp::from_millis(row.since),
-            probes: row.probes,
+        let pause = |row: Row| {
+            let probe_at = column::time(("pauses", "probe_at", &row.scope), row.probe_at)?;
+            Ok(Pause {
+                probe_at: (!Pause::waits_for_operator(&row.scope)).then_some(probe_at),
+                since: column::time(("pauses", "since", &row.scope), row.since)?,
+                scope: row.scope,
+                code: row.code,
+                message: row.message,
+                probes: row.probes,
+            })
         };
-        Ok(rows.into_iter().map(pause).collect())
+        Ok(rows.into_iter().map(pause).collect::<Result<_, sqlx::Error>>()?)
     }
 }

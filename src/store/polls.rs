@@ -1,6 +1,7 @@
 //! Polls: which tasks are due for one, and what one brought. Their results are facts like any other.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde_json::json;
 use sqlx::FromRow;
@@ -8,7 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewFact};
 use super::op::{PollEnd, PolledVideo};
-use super::{ReadError, Store};
+use super::{ReadError, Store, column};
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::task::{FactKind, Failure};
@@ -38,7 +39,7 @@ pub(super) async fn record(
     // by now, or was taken in by another task, nothing is.
     let refused: Option<i64> = sqlx::query_scalar(
         "UPDATE tasks SET poll_not_before = ?2, polls_in_vain = polls_in_vain + 1,
-           polled_at = ?4,
+           polled_at = ?4, asked_news = max(asked_news, ?5),
            answered_at = CASE WHEN ?7 OR (?3 = 'refused' AND refused_polls + 1 >= ?8) THEN ?4
                          ELSE answered_at END,
            polled_news = CASE ?3 WHEN 'unanswered' THEN polled_news ELSE max(polled_news, ?5) END,
@@ -170,32 +171,68 @@ impl Store {
     /// # Errors
     /// [`ReadError`]
     pub async fn next_poll(&self) -> Result<Option<DuePoll>, ReadError> {
-        self.next_poll_after(Timestamp::from_millis(i64::MIN)).await
+        let any = Timestamp::from_millis(i64::MIN);
+        self.first_poll(NEXT_POLL, any, any).await
     }
 
-    /// The task whose poll is due first of those that are due after this time.
+    /// Whether a task that waits for a poll has heard of something later than this time: the clock was set back since.
     ///
     /// # Errors
     /// [`ReadError`]
-    pub async fn next_poll_after(&self, time: Timestamp) -> Result<Option<DuePoll>, ReadError> {
-        let row: Option<Row> = sqlx::query_as(
-            "SELECT tasks.id, upstream_id, unique_id, news, next_poll_at
-             FROM tasks LEFT JOIN jobs ON jobs.id = tasks.job_id
-             WHERE next_poll_at > ?1
-             ORDER BY next_poll_at LIMIT 1",
+    pub async fn has_news_after(&self, time: Timestamp) -> Result<bool, ReadError> {
+        let has_news = sqlx::query_scalar(
+            "SELECT EXISTS (
+               SELECT 1 FROM tasks WHERE next_poll_at > ?1 AND max(news_at, ifnull(polled_at, 0)) > ?1)",
         )
         .bind(time.as_millis())
-        .fetch_optional(&self.readers)
+        .fetch_one(&self.readers)
         .await?;
+        Ok(has_news)
+    }
+
+    /// A task whose poll is due later than any wait lasts: it was put off before the clock was set back, or before
+    /// `reconcile.after` was made shorter. A settled task may wait for `reconcile.deadline`, any other for `longest`.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn next_put_off(
+        &self,
+        now: Timestamp,
+        longest: Duration,
+    ) -> Result<Option<DuePoll>, ReadError> {
+        let settled = longest.max(self.policy.deadline).max(self.policy.settle_after);
+        self.first_poll(NEXT_PUT_OFF, now.after(longest), now.after(settled)).await
+    }
+
+    async fn first_poll(
+        &self,
+        question: &'static str,
+        after: Timestamp,
+        settled_after: Timestamp,
+    ) -> Result<Option<DuePoll>, ReadError> {
+        let row: Option<Row> = sqlx::query_as(question)
+            .bind(after.as_millis())
+            .bind(settled_after.as_millis())
+            .fetch_optional(&self.readers)
+            .await?;
         let due = |row: Row| {
-            Some(DuePoll {
-                task: row.id.parse().ok()?,
+            Ok(DuePoll {
+                task: column::parsed(("tasks", "id", &row.id), &row.id)?,
                 upstream_id: row.upstream_id,
                 unique_id: row.unique_id,
                 news: row.news,
                 due: Timestamp::from_millis(row.next_poll_at),
             })
         };
-        Ok(row.and_then(due))
+        let due: Result<Option<DuePoll>, sqlx::Error> = row.map(due).transpose();
+        Ok(due?)
     }
 }
+
+const NEXT_POLL: &str = "SELECT tasks.id, upstream_id, unique_id, news, next_poll_at
+     FROM tasks LEFT JOIN jobs ON jobs.id = tasks.job_id
+     WHERE next_poll_at > max(?1, ?2) ORDER BY next_poll_at LIMIT 1";
+const NEXT_PUT_OFF: &str = "SELECT tasks.id, upstream_id, unique_id, news, next_poll_at
+     FROM tasks LEFT JOIN jobs ON jobs.id = tasks.job_id
+     WHERE next_poll_at > ?1 AND (tasks.settled_at IS NULL OR next_poll_at > ?2)
+     ORDER BY next_poll_at LIMIT 1";

@@ -1,21 +1,42 @@
 //! The quarantine: hints, bounded in rows and bytes, the oldest out first.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use serde_json::json;
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewEvent};
 use super::op::ReceivedHint;
-use super::{Policy, ReadError, Store, decisions};
+use super::ownership::Claim;
+use super::{Policy, ReadError, Store, column, decisions};
 use crate::domain::callback::Hint;
 use crate::domain::event::{EventKind, Source};
 use crate::domain::retry::backoff;
+use crate::domain::task::UpstreamIdSource;
 use crate::domain::time::{Timestamp, millis};
 
 /// Most hints that are kept.
 const ROWS: i64 = 1_000;
 /// Most bytes of bodies that are kept.
 const BYTES: i64 = 8 * 1024 * 1024;
+
+/// A video may be as much older than its submit: clocks differ.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What upstream lists for a `taskId` that hints named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The folder in which upstream found it.
+    pub unique_id: Option<String>,
+    /// Canonical forms of the posts that are listed.
+    pub posts: Vec<String>,
+    /// Whether there is more than these posts: an entry or a URL that can't be read.
+    pub is_doubtful: bool,
+    /// When the oldest of the videos was made, as far as upstream says so.
+    pub earliest: Option<Timestamp>,
+}
 
 /// How often upstream is asked about a `taskId` that no task has, with a longer wait each time.
 const LOOKS: u32 = 8;
@@ -79,15 +100,18 @@ async fn heed(
         let last = Timestamp::from_millis(last);
         last <= at && at.since(last) < policy.hint_interval
     };
-    let Ok(task) = id.parse() else { return Ok(true) };
+    let task = column::parsed(("tasks", "id", &id), &id)?;
     if hinted_at.is_some_and(is_soon) {
         return Ok(true);
     }
-    sqlx::query("UPDATE tasks SET hinted_at = ?2, news = news + 1, poll_wanted = news + 1 WHERE id = ?1")
-        .bind(&id)
-        .bind(at.as_millis())
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "UPDATE tasks SET hinted_at = ?2, news = news + 1, poll_wanted = news + 1, polls_in_vain = 0
+         WHERE id = ?1",
+    )
+    .bind(&id)
+    .bind(at.as_millis())
+    .execute(connection)
+    .await?;
     changes.touch(task, at, Source::Callback);
     changes
         .events
@@ -95,13 +119,33 @@ async fn heed(
     Ok(true)
 }
 
-/// Writes down what upstream said of a `taskId` that hints named: these posts, or nothing so far.
+/// Unconfirmed tasks that carry every one of these posts.
+#[derive(FromRow)]
+struct Candidate {
+    id: String,
+    urls: i64,
+    is_here: bool,
+    started_at: Option<i64>,
+}
+
+pub(super) const CANDIDATES: &str =
+    "SELECT tasks.id, (SELECT count(DISTINCT canonical) FROM task_urls WHERE task_id = tasks.id) AS urls,
+       unique_id IS ?2 AS is_here,
+       (SELECT max(started_at) FROM submits WHERE task_id = tasks.id) AS started_at
+     FROM tasks JOIN jobs ON jobs.id = tasks.job_id
+     WHERE json_array_length(?1) > 0 AND tasks.state = 'unconfirmed' AND upstream_id IS NULL AND NOT EXISTS (
+       SELECT 1 FROM json_each(?1) WHERE value NOT IN (
+         SELECT canonical FROM task_urls WHERE task_id = tasks.id))
+     LIMIT 2";
+
+/// Writes down what upstream said of a `taskId` that hints named.
 ///
-/// The one unconfirmed task of that folder that carries them all is it; where there are two, an operator has to say.
+/// An unconfirmed task takes it if the answer lists all of its posts and nothing else, if none of the videos was there
+/// before the submit, and if no other unconfirmed task has these posts. Otherwise an operator has to say.
 pub(super) async fn looked(
     connection: &mut SqliteConnection,
     upstream_id: &str,
-    (unique_id, posts): (Option<&str>, &[String]),
+    found: &Found,
     at: Timestamp,
     policy: Policy,
     changes: &mut Changes,
@@ -111,31 +155,37 @@ pub(super) async fn looked(
             .bind(upstream_id)
             .fetch_one(&mut *connection)
             .await?;
-    let owners: Vec<String> = sqlx::query_scalar(
-        "SELECT tasks.id FROM tasks JOIN jobs ON jobs.id = tasks.job_id
-         WHERE json_array_length(?1) > 0
-           AND tasks.state = 'unconfirmed' AND upstream_id IS NULL AND unique_id IS ?2 AND NOT EXISTS (
-             SELECT 1 FROM json_each(?1) WHERE value NOT IN (
-               SELECT canonical FROM task_urls WHERE task_id = tasks.id))
-         LIMIT 2",
-    )
-    .bind(json!(posts).to_string())
-    .bind(unique_id)
-    .fetch_all(&mut *connection)
-    .await?;
-    // Upstream may list more of it later, and one of two that fit may be confirmed otherwise.
+    let posts: BTreeSet<&String> = found.posts.iter().collect();
+    let candidates: Vec<Candidate> = sqlx::query_as(CANDIDATES)
+        .bind(json!(posts).to_string())
+        .bind(found.unique_id.as_deref())
+        .fetch_all(&mut *connection)
+        .await?;
+    let owner = match candidates.as_slice() {
+        [one] if one.is_here && !found.is_doubtful && usize::try_from(one.urls) == Ok(posts.len()) => {
+            let begun = one.started_at.unwrap_or(i64::MAX);
+            let is_older = |created: Timestamp| created.after(GRACE).as_millis() < begun;
+            Some(&one.id).filter(|_| !found.earliest.is_some_and(is_older))
+        }
+        _ => None,
+    };
+    // Upstream may list more of it later, and one of two tasks that have these posts may be confirmed otherwise.
     let wait = backoff(looks + 1, policy.poll_after, policy.deadline);
-    let next = (owners.len() != 1 && looks + 1 < LOOKS).then(|| at.after(wait).as_millis());
+    let next = (owner.is_none() && looks + 1 < LOOKS).then(|| at.after(wait).as_millis());
     sqlx::query("UPDATE quarantine SET looks = ?2, look_at = ?3 WHERE upstream_id = ?1")
         .bind(upstream_id)
         .bind(looks + 1)
         .bind(next)
         .execute(&mut *connection)
         .await?;
-    let [owner] = owners.as_slice() else { return Ok(false) };
-    let Ok(task) = owner.parse() else { return Ok(false) };
-    tracing::info!(%task, upstream_id, "a hint and a poll prove that this submit was taken");
-    decisions::adopt(connection, task, upstream_id, Source::Poll, at, changes).await
+    let Some(owner) = owner else { return Ok(false) };
+    let task = column::parsed(("tasks", "id", owner), owner)?;
+    let claim = Claim { task, upstream_id, by: UpstreamIdSource::Poll, at };
+    let is_adopted = decisions::adopt(connection, &claim, Source::Poll, changes).await?;
+    if is_adopted {
+        tracing::info!(%task, upstream_id, "a hint and a poll show that this submit was taken");
+    }
+    Ok(is_adopted)
 }
 
 /// A `taskId` that hints named and no task has, and the folders in which it could be.
@@ -202,14 +252,18 @@ impl Store {
         .bind(limit)
         .fetch_all(&self.readers)
         .await?;
-        let hint = |row: Row| Hint {
-            id: row.id,
-            upstream_id: row.upstream_id,
-            first_received_at: Timestamp::from_millis(row.first_received_at),
-            last_received_at: Timestamp::from_millis(row.last_received_at),
-            deliveries: row.deliveries,
-            body: String::from_utf8_lossy(&row.body).into_owned(),
+        let hint = |row: Row| {
+            let number = row.id.to_string();
+            let at = |column| ("quarantine", column, number.as_str());
+            Ok(Hint {
+                id: row.id,
+                upstream_id: row.upstream_id,
+                first_received_at: column::time(at("first_received_at"), row.first_received_at)?,
+                last_received_at: column::time(at("last_received_at"), row.last_received_at)?,
+                deliveries: row.deliveries,
+                body: String::from_utf8_lossy(&row.body).into_owned(),
+            })
         };
-        Ok(rows.into_iter().map(hint).collect())
+        Ok(rows.into_iter().map(hint).collect::<Result<_, sqlx::Error>>()?)
     }
 }

@@ -2,6 +2,7 @@
 //! to the jobs that follow their URLs.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
@@ -16,8 +17,16 @@ use crate::domain::state::{Derived, derive};
 use crate::domain::task::TaskState;
 use crate::domain::time::millis;
 
-/// The longest wait between two polls in vain, in first waits.
+/// The longest wait between two polls in vain of a task that has not settled, in first waits.
 const POLL_GROWTH: u32 = 8;
+
+impl Policy {
+    /// No task that has not settled waits longer than this for its next poll, unless upstream itself asked for more.
+    #[must_use]
+    pub fn longest_poll_wait(&self) -> Duration {
+        (self.poll_after * POLL_GROWTH).max(self.settle_after)
+    }
+}
 
 /// Derives every touched task anew.
 pub(super) async fn touched(
@@ -41,24 +50,26 @@ pub(super) async fn touched(
     }
     changes.events.append(&mut events);
     store_urls(connection, &urls).await?;
-    followers::replace_lost(connection, &urls, &unheard, policy, changes).await?;
-    followers::follow(connection, &urls, changes).await
+    followers::carry(connection, urls, &unheard, policy, changes).await
 }
 
 fn url_changes(task: TaskId, stored: &mut LoadedTask, derived: &Derived, out: &mut Vec<UrlChange>) {
-    for (position, ((old, old_code), (new, failure))) in stored.urls.iter_mut().zip(&derived.urls).enumerate()
-    {
+    let rows = stored.urls.iter_mut().zip(&derived.urls);
+    for (position, ((old, old_code), (new, failure))) in (0..).zip(rows) {
         let code = failure.as_ref().map(|failure| failure.code.as_str());
         if old == new && old_code.as_deref() == code {
             continue;
         }
-        let is_canceled = |code: Option<&str>| i64::from(code == Some("canceled"));
-        let canceled = is_canceled(code) - is_canceled(old_code.as_deref());
         let code = code.map(str::to_owned);
-        let message = failure.as_ref().map(|failure| failure.message.clone());
-        let before = std::mem::replace(old_code, code.clone());
-        out.push((task, position, *old, *new, canceled, code, message, before));
-        *old = *new;
+        out.push(UrlChange {
+            task,
+            position,
+            old: std::mem::replace(old, *new),
+            new: *new,
+            old_code: std::mem::replace(old_code, code.clone()),
+            code,
+            message: failure.as_ref().map(|failure| failure.message.clone()),
+        });
     }
 }
 
@@ -141,12 +152,11 @@ fn is_unheard(stored: &LoadedTask, state: TaskState, policy: Policy) -> bool {
         && stored.answered_at.is_none_or(|at| at < deadline)
 }
 
-/// When the task is to be polled; `None` where nothing is to be learned any more.
+/// When the task is polled next; `None` if nothing more is to be learned.
 ///
-/// At once where that could settle it, where somebody asked for it, or where the last news came after the
-/// last poll of a task that is settled: upstream may list what no callback told. Else when it was silent
-/// for too long, with a longer wait after each poll in vain; a stalled one until upstream has answered once, less and
-/// less often: upstream may be gone for good.
+/// At once if a poll could settle the task, if somebody asked for one, or if the last news of a settled task came after
+/// its last poll, because upstream may list more than callbacks told. But only once for each piece of news: a poll in
+/// vain is repeated after a wait that doubles, whatever upstream answered.
 fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) -> Option<i64> {
     let facts = &stored.facts;
     let is_polled = stored.polled_news >= stored.news;
@@ -155,24 +165,51 @@ fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) 
     if !facts.has_upstream_id || (state.is_settled() && is_polled && !is_wanted && !is_unheard) {
         return None;
     }
+    let is_fresh = stored.news > stored.asked_news;
+    if is_fresh && is_wanted && stored.poll_not_before < 0 {
+        return Some(0);
+    }
     let ended = facts.videos.iter().filter(|video| video.state.is_ended()).count();
     let could_settle = ended > 0 && ended == facts.videos.len() && ended >= facts.urls;
     let is_due = is_wanted || (!is_polled && !is_unheard && (could_settle || state.is_settled()));
-    let silent = || {
-        let most = policy.poll_after * POLL_GROWTH;
-        let most = if is_unheard { most.max(policy.deadline) } else { most };
-        let wait = backoff(stored.polls_in_vain + 1, policy.poll_after, most);
-        let last = stored.polled_at.map_or(stored.news_at, |polled| polled.max(stored.news_at));
-        // A clock that was put back must not make it wait for the old time.
-        let next = last.min(at).saturating_add(millis(wait));
-        let settle = stored.quiet_since.map(|since| since.saturating_add(millis(policy.settle_after)));
-        settle.map_or(next, |settle| settle.min(next).max(at))
+    let next = if is_fresh && is_due {
+        at
+    } else {
+        next_in_vain(stored, state.is_settled(), is_wanted, at, policy)?
     };
-    if is_wanted && stored.poll_not_before < 0 {
-        return Some(0);
-    }
-    let next = if is_due { at } else { silent() };
     Some(next.max(stored.poll_not_before))
+}
+
+/// When to ask again although nothing happened since the last poll; `None` if that is over.
+///
+/// A settled task is polled for `reconcile.deadline` more, and once more `reconcile.settle_after` later: a callback may
+/// still come, but upstream may be gone for good. A poll that somebody asked for is tried until the wait has grown to
+/// the deadline.
+fn next_in_vain(
+    stored: &LoadedTask,
+    is_settled: bool,
+    is_wanted: bool,
+    at: i64,
+    policy: Policy,
+) -> Option<i64> {
+    let growth = policy.poll_after * POLL_GROWTH;
+    let most = if is_settled { growth.max(policy.deadline) } else { growth };
+    let wait = backoff(stored.polls_in_vain + 1, policy.poll_after, most);
+    // If the clock was set back, the poll must not wait for the old time.
+    let last = stored.polled_at.map_or(stored.news_at, |polled| polled.max(stored.news_at)).min(at);
+    let next = last.saturating_add(millis(wait));
+    // The second of the two polls that prove that a list is complete. If it was in vain, the wait counts.
+    let settle = stored.quiet_since.map(|since| since.saturating_add(millis(policy.settle_after)));
+    let next = settle.filter(|settle| *settle > last).map_or(next, |settle| settle.min(next));
+    if !is_settled {
+        return Some(next);
+    }
+    let settled_at = stored.settled_at.unwrap_or(at);
+    let end = settled_at.saturating_add(millis(policy.deadline)).saturating_add(millis(policy.settle_after));
+    if stored.polled_at.is_none_or(|polled| polled < end) {
+        return Some(next.min(end));
+    }
+    (is_wanted && wait < most).then_some(next)
 }
 
 /// Stores what was derived.
@@ -189,18 +226,17 @@ pub(super) const UPDATE: &str = "UPDATE tasks SET state = new.state, accepted_at
            FROM json_each(?)) AS new
      WHERE tasks.id = new.id";
 
+pub(super) const UPDATE_URLS: &str =
+    "UPDATE task_urls SET state = new.state, error_code = new.code, error_message = new.message
+     FROM (SELECT value->>0 AS task_id, value->>1 AS position, value->>3 AS state, value->>5 AS code,
+             value->>6 AS message FROM json_each(?1)) AS new
+     WHERE task_urls.task_id = new.task_id AND task_urls.position = new.position";
+
 async fn store_urls(connection: &mut SqliteConnection, urls: &[UrlChange]) -> Result<(), sqlx::Error> {
     if urls.is_empty() {
         return Ok(());
     }
-    sqlx::query(
-        "UPDATE task_urls SET state = new.state, error_code = new.code, error_message = new.message
-         FROM (SELECT value->>0 AS task_id, value->>1 AS position, value->>3 AS state, value->>5 AS code,
-                 value->>6 AS message FROM json_each(?1)) AS new
-         WHERE task_urls.task_id = new.task_id AND task_urls.position = new.position",
-    )
-    .bind(json!(urls).to_string())
-    .execute(connection)
-    .await?;
+    let rows: Vec<Value> = urls.iter().map(UrlChange::row).collect();
+    sqlx::query(UPDATE_URLS).bind(json!(rows).to_string()).execute(connection).await?;
     Ok(())
 }

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::Policy;
 use super::changes::{Changes, NewFact};
 use super::working_set::WorkingSet;
+use super::{Policy, column};
 use crate::domain::event::Source;
-use crate::domain::id::TaskId;
 use crate::domain::task::FactKind;
 use crate::domain::time::{Timestamp, millis};
 
 /// Most tasks that one batch marks.
-const SWEEP: i64 = 256;
+const SWEEP: i64 = 64;
 
 /// Marks tasks whose deadline has passed since their last news; `true` where there may be more.
 ///
@@ -27,7 +26,7 @@ pub(super) async fn sweep(
 ) -> Result<bool, sqlx::Error> {
     let silent: Vec<String> = sqlx::query_scalar(
         "UPDATE tasks SET stalled_at = ?1 WHERE id IN (
-           SELECT id FROM tasks
+           SELECT id FROM tasks INDEXED BY tasks_awaited
            WHERE state IN ('unconfirmed', 'accepted', 'downloaded') AND stalled_at IS NULL
              AND news_at <= ?1 - ?2 AND (upstream_id IS NULL OR polled_at >= news_at + ?2) LIMIT ?3)
          RETURNING id",
@@ -37,7 +36,8 @@ pub(super) async fn sweep(
     .bind(SWEEP)
     .fetch_all(connection)
     .await?;
-    for task in silent.iter().filter_map(|id| id.parse().ok()) {
+    for id in &silent {
+        let task = column::parsed(("tasks", "id", id), id)?;
         tracing::warn!(%task, "nothing was heard of this task for too long: its job stops waiting for it");
         changes.touch(task, at, Source::Clock);
     }
@@ -59,7 +59,9 @@ pub(super) async fn set_forward(
     .bind(at.as_millis())
     .fetch_all(connection)
     .await?;
-    changes.stale.extend(moved.iter().filter_map(|id| id.parse::<TaskId>().ok()));
+    for id in moved {
+        changes.stale.insert(column::parsed(("tasks", "id", &id), &id)?);
+    }
     Ok(())
 }
 
@@ -73,7 +75,7 @@ pub(super) async fn set_back(
     let moved: Vec<String> = sqlx::query_scalar(
         "UPDATE tasks SET news_at = min(news_at, ?1), polled_at = min(polled_at, ?1),
            answered_at = min(answered_at, ?1), quiet_since = iif(quiet_since > ?1, NULL, quiet_since),
-           poll_not_before = iif(polled_at > ?1, 0, poll_not_before)
+           poll_not_before = iif(polled_at > ?1, 0, poll_not_before), next_poll_at = min(next_poll_at, ?1)
          WHERE state IN ('unconfirmed', 'accepted', 'downloaded', 'stalled')
            AND max(news_at, ifnull(polled_at, 0), ifnull(answered_at, 0), ifnull(quiet_since, 0)) > ?1
          RETURNING id",
@@ -81,7 +83,9 @@ pub(super) async fn set_back(
     .bind(at.as_millis())
     .fetch_all(connection)
     .await?;
-    changes.stale.extend(moved.iter().filter_map(|id| id.parse::<TaskId>().ok()));
+    for id in moved {
+        changes.stale.insert(column::parsed(("tasks", "id", &id), &id)?);
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What an operator wants to know at a glance, read in a few statements.
+//! What an operator wants to know at a glance. Must never become slower with the number of jobs, tasks or videos.
 
 use std::collections::BTreeMap;
 
@@ -96,12 +96,8 @@ impl Store {
     pub async fn overview(&self, now: Timestamp) -> Result<Overview, ReadError> {
         let recent = now.as_millis().saturating_sub(millis(RECENT));
         let Tally { tasks, hints: quarantine, last_callback_at } = self.tally().await?;
-        let last_error: Option<(String, Option<String>, i64)> = sqlx::query_as(
-            "SELECT code, message, ended_at FROM submits
-             WHERE code IS NOT NULL AND ended_at IS NOT NULL ORDER BY number DESC LIMIT 1",
-        )
-        .fetch_optional(&self.readers)
-        .await?;
+        let last_error: Option<(String, Option<String>, i64)> =
+            sqlx::query_as(LAST_ERROR).fetch_optional(&self.readers).await?;
         let last_error = last_error.map(|(code, message, at)| LastError {
             code,
             message: message.unwrap_or_default(),
@@ -109,25 +105,13 @@ impl Store {
         });
         Ok(Overview {
             counts: Counts {
-                jobs: self.by_state("SELECT state, count(*) FROM jobs GROUP BY state").await?,
+                jobs: self.by_state("jobs").await?,
                 tasks,
-                videos: self.by_state("SELECT state, count(*) FROM videos GROUP BY state").await?,
+                videos: self.by_state("videos").await?,
                 quarantine,
             },
-            unconfirmed: self
-                .count(
-                    "SELECT count(*) AS count, min(news_at) AS since FROM tasks
-                     WHERE state = 'unconfirmed' AND news_at >= ?1",
-                    0,
-                )
-                .await?,
-            stalled: self
-                .count(
-                    "SELECT count(*) AS count, min(settled_at) AS since FROM tasks
-                     WHERE state = 'stalled' AND replaced_by IS NULL AND settled_at >= ?1",
-                    recent,
-                )
-                .await?,
+            unconfirmed: self.count(UNCONFIRMED, 0).await?,
+            stalled: self.count(STALLED, recent).await?,
             hints: self
                 .count(
                     "SELECT count(*) AS count, min(first_received_at) AS since FROM quarantine
@@ -135,13 +119,7 @@ impl Store {
                     recent,
                 )
                 .await?,
-            silent: self
-                .count(
-                    "SELECT count(*) AS count, min(accepted_at) AS since FROM tasks
-                     WHERE state = 'accepted' AND accepted_at > ?1",
-                    last_callback_at.map_or(0, Timestamp::as_millis),
-                )
-                .await?,
+            silent: self.count(SILENT, last_callback_at.map_or(0, Timestamp::as_millis)).await?,
             last_callback_at,
             last_error,
         })
@@ -152,21 +130,19 @@ impl Store {
     /// # Errors
     /// [`ReadError`]
     pub async fn tally(&self) -> Result<Tally, ReadError> {
-        let last_callback_at: Option<i64> = sqlx::query_scalar(
-            "SELECT max(last_received_at) FROM (
-               SELECT last_received_at FROM callbacks ORDER BY id DESC LIMIT 1000)",
-        )
-        .fetch_one(&self.readers)
-        .await?;
+        let last_callback_at: Option<i64> =
+            sqlx::query_scalar(LAST_CALLBACK).fetch_one(&self.readers).await?;
         Ok(Tally {
-            tasks: self.by_state("SELECT state, count(*) FROM tasks GROUP BY state").await?,
+            tasks: self.by_state("tasks").await?,
             hints: sqlx::query_scalar("SELECT count(*) FROM quarantine").fetch_one(&self.readers).await?,
             last_callback_at: last_callback_at.map(Timestamp::from_millis),
         })
     }
 
-    async fn by_state(&self, sql: &'static str) -> Result<BTreeMap<String, i64>, ReadError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(sql).fetch_all(&self.readers).await?;
+    /// How many there are in each state. Triggers keep the counts: see the migration.
+    async fn by_state(&self, subject: &str) -> Result<BTreeMap<String, i64>, ReadError> {
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as(BY_STATE).bind(subject).fetch_all(&self.readers).await?;
         Ok(rows.into_iter().collect())
     }
 
@@ -175,3 +151,18 @@ impl Store {
         Ok(row.count())
     }
 }
+
+pub(super) const BY_STATE: &str = "SELECT state, count FROM counts WHERE subject = ?1 AND count > 0";
+pub(super) const UNCONFIRMED: &str =
+    "SELECT count(*) AS count, min(news_at) AS since FROM tasks INDEXED BY tasks_unconfirmed
+     WHERE state = 'unconfirmed' AND news_at >= ?1";
+pub(super) const STALLED: &str =
+    "SELECT count(*) AS count, min(settled_at) AS since FROM tasks INDEXED BY tasks_stalled
+     WHERE state = 'stalled' AND replaced_by IS NULL AND settled_at >= ?1";
+pub(super) const SILENT: &str =
+    "SELECT count(*) AS count, min(accepted_at) AS since FROM tasks INDEXED BY tasks_silent
+     WHERE state = 'accepted' AND accepted_at > ?1";
+const LAST_ERROR: &str = "SELECT code, message, ended_at FROM submits
+     WHERE code IS NOT NULL AND ended_at IS NOT NULL ORDER BY number DESC LIMIT 1";
+const LAST_CALLBACK: &str = "SELECT max(last_received_at) FROM (
+       SELECT last_received_at FROM callbacks ORDER BY id DESC LIMIT 1000)";

@@ -5,8 +5,9 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::changes::Changes;
 use super::op::{NewPause, SubmitEnd};
+use super::ownership::Claim;
 use super::pauses::{self, Pause};
-use super::{Policy, ReadError, Store, carriers, ownership};
+use super::{Policy, ReadError, Store, carriers, column, decisions, ownership};
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::job::{Library, Quality};
@@ -17,15 +18,17 @@ use crate::domain::url::Platform;
 /// So many submits of unknown fate in a row stop sending.
 const UNKNOWN_IN_A_ROW: u8 = 2;
 
-/// Writes the row of a submit that is about to be sent; `false` where the task is no longer queued, has made way
-/// for another one, or an operator has paused sending meanwhile.
+/// Writes the row of a submit that is about to be sent; `false` if the task is no longer queued, its job was canceled,
+/// it has made way for another task, or an operator has paused sending meanwhile.
 pub(super) async fn begin(
     connection: &mut SqliteConnection,
     task: TaskId,
     at: Timestamp,
     changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
-    if carriers::make_way(connection, task, at, changes).await? {
+    if decisions::cancel_due(connection, task, at, changes).await?
+        || carriers::make_way(connection, task, at, changes).await?
+    {
         return Ok(false);
     }
     let begun = sqlx::query(
@@ -63,6 +66,17 @@ pub(super) async fn end(
     close(&mut *connection, task, at, outcome, failure).await?;
     match end {
         SubmitEnd::Accepted(upstream_id) => {
+            let by = UpstreamIdSource::Submit;
+            ownership::release(connection, &Claim { task, upstream_id, by, at }, Source::Submit, changes)
+                .await?;
+            let before: Option<String> = sqlx::query_scalar("SELECT upstream_id FROM tasks WHERE id = ?1")
+                .bind(task.to_string())
+                .fetch_optional(&mut *connection)
+                .await?
+                .flatten();
+            if before.is_some_and(|before| before != *upstream_id) {
+                ownership::begin_polling_again(connection, task, at).await?;
+            }
             sqlx::query("UPDATE tasks SET upstream_id = ?2, upstream_id_source = ?3 WHERE id = ?1")
                 .bind(task.to_string())
                 .bind(upstream_id)
@@ -130,7 +144,8 @@ pub(super) async fn close_open(
         "interrupted",
         "the service stopped before the answer came: upstream may have charged for it",
     );
-    for task in open.iter().filter_map(|id| id.parse().ok()) {
+    for id in open {
+        let task = column::parsed(("submits", "task_id", &id), &id)?;
         close(&mut *connection, task, at, SubmitOutcome::Unknown, Some(&failure)).await?;
         changes.touch(task, at, Source::Clock);
         pause_after_unknown(connection, at, policy, changes).await?;
@@ -200,24 +215,41 @@ struct Row {
 impl Store {
     /// The queued task whose turn comes first, due or not, leaving out these platforms.
     ///
+    /// One that can't be read is left out and logged: it must not keep all others from being sent.
+    ///
     /// # Errors
     /// [`ReadError`]
     pub async fn next_queued(&self, without: &[String]) -> Result<Option<QueuedTask>, ReadError> {
-        let row: Option<Row> = sqlx::query_as(
-            "SELECT tasks.id, platform, next_attempt_at, unique_id, folder_id, quality, library,
-               (SELECT json_group_array(url) FROM
-                  (SELECT url FROM task_urls WHERE task_id = tasks.id ORDER BY position)) AS urls
-             FROM (SELECT id AS next FROM tasks INDEXED BY tasks_to_submit
-                   WHERE state = 'queued' AND platform NOT IN (SELECT value FROM json_each(?1))
-                   ORDER BY next_attempt_at, id LIMIT 1)
-               JOIN tasks ON tasks.id = next JOIN jobs ON jobs.id = tasks.job_id",
-        )
-        .bind(serde_json::json!(without).to_string())
-        .fetch_optional(&self.readers)
-        .await?;
-        Ok(row.and_then(queued))
+        let mut unread = 0;
+        loop {
+            let row: Option<Row> = sqlx::query_as(NEXT_QUEUED)
+                .bind(serde_json::json!(without).to_string())
+                .bind(unread)
+                .fetch_optional(&self.readers)
+                .await?;
+            match row.map(queued).transpose() {
+                Ok(task) => return Ok(task),
+                Err(error) if unread < MOST_UNREAD => {
+                    tracing::error!(%error, "a queued task is not sent");
+                    unread += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
+
+/// So many queued tasks that can't be read are left out.
+const MOST_UNREAD: i64 = 16;
+
+const NEXT_QUEUED: &str =
+    "SELECT tasks.id, platform, next_attempt_at, unique_id, folder_id, quality, library,
+       (SELECT json_group_array(url) FROM
+          (SELECT url FROM task_urls WHERE task_id = tasks.id ORDER BY position)) AS urls
+     FROM (SELECT id AS next FROM tasks INDEXED BY tasks_to_submit
+           WHERE state = 'queued' AND platform NOT IN (SELECT value FROM json_each(?1))
+           ORDER BY next_attempt_at, id LIMIT 1 OFFSET ?2)
+       JOIN tasks ON tasks.id = next JOIN jobs ON jobs.id = tasks.job_id";
 
 impl Store {
     /// How many URLs were sent since then, except in submits that were certainly not taken.
@@ -237,15 +269,16 @@ impl Store {
     }
 }
 
-fn queued(row: Row) -> Option<QueuedTask> {
-    Some(QueuedTask {
-        id: row.id.parse().ok()?,
-        platform: Platform::from_stored(row.platform),
+fn queued(row: Row) -> Result<QueuedTask, sqlx::Error> {
+    let at = |column| ("tasks", column, row.id.as_str());
+    Ok(QueuedTask {
+        id: column::parsed(at("id"), &row.id)?,
         due: Timestamp::from_millis(row.next_attempt_at),
+        quality: column::parsed(("jobs", "quality", &row.id), &row.quality)?,
+        library: column::parsed(("jobs", "library", &row.id), &row.library)?,
+        urls: column::json(("task_urls", "url", &row.id), &row.urls)?,
+        platform: Platform::from_stored(row.platform),
         unique_id: row.unique_id,
         folder_id: row.folder_id,
-        quality: row.quality.parse().ok()?,
-        library: row.library.parse().ok()?,
-        urls: serde_json::from_str(&row.urls).ok()?,
     })
 }

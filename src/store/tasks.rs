@@ -2,10 +2,9 @@
 
 use sqlx::{FromRow, QueryBuilder};
 
-use super::{ReadError, Store, videos};
+use super::{ReadError, Store, column, videos};
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::task::{Failure, Task, TaskState, TaskUrl};
-use crate::domain::time::Timestamp;
+use crate::domain::task::{Task, TaskState, TaskUrl};
 use crate::domain::url::Platform;
 
 /// Which tasks are asked for, newest first.
@@ -82,7 +81,7 @@ impl Store {
         }
         query.push(" ORDER BY id DESC LIMIT ").push_bind(filter.limit);
         let rows: Vec<Row> = query.build_query_as().fetch_all(&self.readers).await?;
-        Ok(rows.into_iter().filter_map(task).collect())
+        Ok(rows.into_iter().map(task).collect::<Result<_, _>>()?)
     }
 
     /// The task with this id, ours or upstream's; the newest where upstream gave one id to several.
@@ -103,7 +102,8 @@ impl Store {
             .fetch_optional(&self.readers)
             .await?
         };
-        Ok(found.and_then(|id| id.parse().ok()))
+        let parsed = |id: String| column::parsed(("tasks", "id", &id), &id);
+        Ok(found.map(parsed).transpose()?)
     }
 
     /// One task with its URLs and videos.
@@ -115,7 +115,7 @@ impl Store {
             .bind(id.to_string())
             .fetch_optional(&self.readers)
             .await?;
-        let Some(mut task) = row.and_then(task) else { return Ok(None) };
+        let Some(mut task) = row.map(task).transpose()? else { return Ok(None) };
         let rows: Vec<UrlRow> = sqlx::query_as(
             "SELECT url, state, error_code, error_message,
                (SELECT json_group_array(video_id) FROM listings
@@ -126,38 +126,36 @@ impl Store {
         .bind(id.to_string())
         .fetch_all(&self.readers)
         .await?;
+        let text = id.to_string();
         let url = |row: UrlRow| {
-            Some(TaskUrl {
+            Ok(TaskUrl {
                 url: row.url,
-                state: row.state.parse().ok()?,
-                video_ids: serde_json::from_str(&row.video_ids).ok()?,
-                error: failure(row.error_code, row.error_message),
+                state: column::parsed(("task_urls", "state", &text), &row.state)?,
+                video_ids: column::json(("listings", "video_id", &text), &row.video_ids)?,
+                error: column::failure(row.error_code, row.error_message),
             })
         };
-        task.urls = Some(rows.into_iter().filter_map(url).collect());
+        task.urls = Some(rows.into_iter().map(url).collect::<Result<_, sqlx::Error>>()?);
         task.videos = Some(videos::of_task(&self.readers, id).await?);
         Ok(Some(task))
     }
 }
 
-fn failure(code: Option<String>, message: Option<String>) -> Option<Failure> {
-    code.map(|code| Failure { code, message: message.unwrap_or_default() })
-}
-
-fn task(row: Row) -> Option<Task> {
-    Some(Task {
-        id: row.id.parse().ok()?,
-        job_id: row.job_id.and_then(|id| id.parse().ok()),
+fn task(row: Row) -> Result<Task, sqlx::Error> {
+    let at = |column| ("tasks", column, row.id.as_str());
+    Ok(Task {
+        id: column::parsed(at("id"), &row.id)?,
+        job_id: column::parsed_option(at("job_id"), row.job_id.as_deref())?,
+        state: column::parsed(at("state"), &row.state)?,
+        created_at: column::time(at("created_at"), row.created_at)?,
+        accepted_at: column::time_option(at("accepted_at"), row.accepted_at)?,
+        downloaded_at: column::time_option(at("downloaded_at"), row.downloaded_at)?,
+        settled_at: column::time_option(at("settled_at"), row.settled_at)?,
+        retry_of: column::parsed_option(at("retry_of"), row.retry_of.as_deref())?,
+        replaced_by: column::parsed_option(at("replaced_by"), row.replaced_by.as_deref())?,
         upstream_id: row.upstream_id,
-        state: row.state.parse().ok()?,
         platform: row.platform.map(Platform::from_stored),
-        created_at: Timestamp::from_millis(row.created_at),
-        accepted_at: row.accepted_at.map(Timestamp::from_millis),
-        downloaded_at: row.downloaded_at.map(Timestamp::from_millis),
-        settled_at: row.settled_at.map(Timestamp::from_millis),
-        retry_of: row.retry_of.and_then(|id| id.parse().ok()),
-        replaced_by: row.replaced_by.and_then(|id| id.parse().ok()),
-        error: failure(row.error_code, row.error_message),
+        error: column::failure(row.error_code, row.error_message),
         urls: None,
         videos: None,
     })

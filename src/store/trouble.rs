@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::column;
 use super::open::primary_code;
 
 /// What is wrong with the database or its disk.
@@ -25,6 +26,9 @@ pub enum Trouble {
     /// Nothing is written any more, for it would be lost.
     #[error("the database was deleted, replaced or emptied")]
     Gone,
+    /// A stored row makes no sense: whatever needs it fails, and everything else goes on.
+    #[error("a stored record can't be read; the log names it")]
+    Record,
     /// Anything else.
     #[error("the log says why")]
     Other,
@@ -32,6 +36,9 @@ pub enum Trouble {
 
 impl Trouble {
     pub(super) fn of(error: &sqlx::Error) -> Self {
+        if column::is_unreadable(error) {
+            return Self::Record;
+        }
         match primary_code(error) {
             // SQLITE_BUSY, SQLITE_LOCKED
             Some(5 | 6) => Self::Locked,

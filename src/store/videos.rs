@@ -8,7 +8,7 @@ use sqlx::{FromRow, QueryBuilder};
 
 use super::changes::{Changes, NewEvent};
 use super::working_set::WorkingSet;
-use super::{ReadError, Store};
+use super::{ReadError, Store, column};
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::task::Failure;
@@ -108,9 +108,10 @@ async fn stored(
     .await?;
     let video = |(id, state, code, message): (String, String, Option<String>, Option<String>)| {
         let failure = code.zip(message).map(|(code, message)| Failure { code, message });
-        Some((id, (state.parse().ok()?, failure)))
+        let state = column::parsed(("videos", "state", &id), &state)?;
+        Ok((id, (state, failure)))
     };
-    Ok(rows.into_iter().filter_map(video).collect())
+    rows.into_iter().map(video).collect()
 }
 
 /// Each of these videos with every task that has a fact about it.
@@ -128,7 +129,11 @@ async fn sharers(
     .bind(json!(videos).to_string())
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().filter_map(|(video, task)| Some((video, task.parse().ok()?))).collect())
+    let sharer = |(video, task): (String, String)| {
+        let task = column::parsed(("facts", "task_id", &task), &task)?;
+        Ok((video, task))
+    };
+    rows.into_iter().map(sharer).collect()
 }
 
 /// Which videos are asked for, newest first.
@@ -206,7 +211,7 @@ impl Store {
         }
         query.push(" ORDER BY number DESC LIMIT ").push_bind(filter.limit);
         let rows: Vec<Row> = query.build_query_as().fetch_all(&self.readers).await?;
-        Ok(rows.into_iter().filter_map(video).collect())
+        Ok(rows.into_iter().map(video).collect::<Result<_, _>>()?)
     }
 
     /// One video.
@@ -217,7 +222,7 @@ impl Store {
         let mut query = QueryBuilder::new(SELECT);
         query.push("videos.id = ").push_bind(id);
         let row: Option<Row> = query.build_query_as().fetch_optional(&self.readers).await?;
-        Ok(row.and_then(video).map(|(_, video)| video))
+        Ok(row.map(video).transpose()?.map(|(_, video)| video))
     }
 }
 
@@ -227,21 +232,23 @@ pub(super) async fn of_task(readers: &SqlitePool, task: TaskId) -> Result<Vec<Vi
     query.push("videos.id IN (SELECT video_id FROM facts WHERE video_id <> '' AND task_id = ");
     query.push_bind(task.to_string()).push(") ORDER BY number");
     let rows: Vec<Row> = query.build_query_as().fetch_all(readers).await?;
-    Ok(rows.into_iter().filter_map(video).map(|(_, video)| video).collect())
+    rows.into_iter().map(|row| video(row).map(|(_, video)| video)).collect()
 }
 
-fn video(row: Row) -> Option<(i64, Video)> {
-    let tasks: Vec<String> = serde_json::from_str(&row.tasks).ok()?;
+fn video(row: Row) -> Result<(i64, Video), sqlx::Error> {
+    let at = |column| ("videos", column, row.id.as_str());
+    let tasks: Vec<String> = column::json(("facts", "task_id", &row.id), &row.tasks)?;
+    let task = |id: &String| column::parsed(("facts", "task_id", id), id);
     let video = Video {
-        id: row.id,
-        task_id: row.task_id.parse().ok()?,
-        job_id: row.job_id.and_then(|id| id.parse().ok()),
-        tasks: tasks.iter().filter_map(|id| id.parse().ok()).collect(),
+        task_id: column::parsed(at("task_id"), &row.task_id)?,
+        job_id: column::parsed_option(("tasks", "job_id", &row.task_id), row.job_id.as_deref())?,
+        tasks: tasks.iter().map(task).collect::<Result<_, _>>()?,
+        state: column::parsed(at("state"), &row.state)?,
+        first_seen_at: column::time(at("first_seen_at"), row.first_seen_at)?,
+        indexed_at: column::time_option(at("indexed_at"), row.indexed_at)?,
         url: row.url,
-        state: row.state.parse().ok()?,
-        first_seen_at: Timestamp::from_millis(row.first_seen_at),
-        indexed_at: row.indexed_at.map(Timestamp::from_millis),
         error: row.error_code.zip(row.error_message).map(|(code, message)| Failure { code, message }),
+        id: row.id,
     };
-    Some((row.number, video))
+    Ok((row.number, video))
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
+use super::column;
 use crate::domain::id::TaskId;
 use crate::domain::job::UrlState;
 use crate::domain::state::{Submission, TaskFacts, VideoFacts};
@@ -34,6 +35,7 @@ pub(super) struct LoadedTask {
     pub(super) news: i64,
     pub(super) news_at: i64,
     pub(super) polled_news: i64,
+    pub(super) asked_news: i64,
     pub(super) polled_at: Option<i64>,
     pub(super) answered_at: Option<i64>,
     pub(super) poll_wanted: i64,
@@ -42,6 +44,8 @@ pub(super) struct LoadedTask {
     pub(super) quiet_since: Option<i64>,
     pub(super) stalled_at: Option<i64>,
     pub(super) next_poll_at: Option<i64>,
+    /// Whether its `taskId` was not told by its own callbacks, nor by the answer to its submit.
+    pub(super) is_guess: bool,
     pub(super) facts: TaskFacts,
     pub(super) urls: Vec<StoredUrl>,
     videos: HashMap<String, Known>,
@@ -155,12 +159,8 @@ impl WorkingSet {
             return Ok(());
         }
         for row in select(connection, &json!(missing).to_string()).await? {
-            let id = row.id.clone();
-            let loaded = id.parse().ok().zip(read(row, self.batches));
-            let Some((task, loaded)) = loaded else {
-                return Err(sqlx::Error::Decode(format!("{id} has facts that can't be read").into()));
-            };
-            self.tasks.insert(task, loaded);
+            let task = column::parsed(("tasks", "id", &row.id), &row.id)?;
+            self.tasks.insert(task, read(row, self.batches)?);
         }
         Ok(())
     }
@@ -172,12 +172,14 @@ struct Row {
     id: String,
     state: String,
     upstream_id: Option<String>,
+    is_guess: bool,
     accepted_at: Option<i64>,
     downloaded_at: Option<i64>,
     settled_at: Option<i64>,
     news: i64,
     news_at: i64,
     polled_news: i64,
+    asked_news: i64,
     polled_at: Option<i64>,
     answered_at: Option<i64>,
     poll_wanted: i64,
@@ -206,8 +208,9 @@ struct UrlRow(String, Option<String>);
 
 async fn select(connection: &mut SqliteConnection, ids: &str) -> Result<Vec<Row>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT id, state, upstream_id, accepted_at, downloaded_at, settled_at,
-           news, news_at, polled_news, polled_at, answered_at, poll_wanted, polls_in_vain, poll_not_before,
+        "SELECT id, state, upstream_id, ifnull(upstream_id_source, '') IN ('poll', 'operator') AS is_guess,
+           accepted_at, downloaded_at, settled_at,
+           news, news_at, polled_news, asked_news, polled_at, answered_at, poll_wanted, polls_in_vain, poll_not_before,
            quiet_since, stalled_at, next_poll_at,
            (SELECT json_array(outcome, code, message) FROM submits
               WHERE task_id = tasks.id ORDER BY attempt DESC LIMIT 1) AS submit,
@@ -228,14 +231,17 @@ async fn select(connection: &mut SqliteConnection, ids: &str) -> Result<Vec<Row>
     .await
 }
 
-fn read(row: Row, used: u64) -> Option<LoadedTask> {
-    let urls: Vec<UrlRow> = serde_json::from_str(&row.urls).ok()?;
+fn read(row: Row, used: u64) -> Result<LoadedTask, sqlx::Error> {
+    let id = row.id;
+    let at = |table, column| (table, column, id.as_str());
+    let urls: Vec<UrlRow> = column::json(at("task_urls", "state"), &row.urls)?;
     let submission = match &row.submit {
         None => Submission::Unsent,
-        Some(submit) => match serde_json::from_str(submit).ok()? {
+        Some(submit) => match column::json(at("submits", "outcome"), submit)? {
             Submit(None, ..) => Submission::InFlight,
             Submit(Some(outcome), code, message) => {
-                Submission::Ended(outcome.parse().ok()?, failure(code, message))
+                let outcome = column::parsed(at("submits", "outcome"), &outcome)?;
+                Submission::Ended(outcome, column::failure(code, message))
             }
         },
     };
@@ -252,7 +258,9 @@ fn read(row: Row, used: u64) -> Option<LoadedTask> {
         stalled: row.stalled_at.is_some(),
         videos: Vec::new(),
     };
-    let urls = urls.into_iter().map(|UrlRow(state, code)| Some((state.parse().ok()?, code)));
+    let urls = urls
+        .into_iter()
+        .map(|UrlRow(state, code)| Ok((column::parsed(at("task_urls", "state"), &state)?, code)));
     let mut task = LoadedTask {
         state: row.state,
         accepted_at: row.accepted_at,
@@ -261,6 +269,7 @@ fn read(row: Row, used: u64) -> Option<LoadedTask> {
         news: row.news,
         news_at: row.news_at,
         polled_news: row.polled_news,
+        asked_news: row.asked_news,
         polled_at: row.polled_at,
         answered_at: row.answered_at,
         poll_wanted: row.poll_wanted,
@@ -269,24 +278,25 @@ fn read(row: Row, used: u64) -> Option<LoadedTask> {
         quiet_since: row.quiet_since,
         stalled_at: row.stalled_at,
         next_poll_at: row.next_poll_at,
+        is_guess: row.is_guess,
         facts,
-        urls: urls.collect::<Option<_>>()?,
+        urls: urls.collect::<Result<_, sqlx::Error>>()?,
         videos: HashMap::new(),
         listed: HashMap::new(),
         used,
     };
-    for Listing(video, position) in serde_json::from_str::<Vec<Listing>>(&row.listings).ok()? {
+    for Listing(video, position) in column::json::<Vec<Listing>>(at("listings", "position"), &row.listings)? {
         task.listed.entry(video).or_default().push(position);
     }
-    for Fact(kind, video, code, message) in serde_json::from_str::<Vec<Fact>>(&row.facts).ok()? {
-        task.note(kind.parse().ok()?, &video, failure(code, message).as_ref());
+    for Fact(kind, video, code, message) in column::json::<Vec<Fact>>(at("facts", "kind"), &row.facts)? {
+        let kind = column::parsed(at("facts", "kind"), &kind)?;
+        task.note(kind, &video, column::failure(code, message).as_ref());
     }
-    for VideoRow(id, state, code, message) in serde_json::from_str::<Vec<VideoRow>>(&row.videos).ok()? {
-        task.set_video(&id, state.parse().ok()?, failure(code, message).as_ref());
+    for VideoRow(video, state, code, message) in
+        column::json::<Vec<VideoRow>>(at("videos", "state"), &row.videos)?
+    {
+        let state = column::parsed(("videos", "state", &video), &state)?;
+        task.set_video(&video, state, column::failure(code, message).as_ref());
     }
-    Some(task)
-}
-
-fn failure(code: Option<String>, message: Option<String>) -> Option<Failure> {
-    code.map(|code| Failure { code, message: message.unwrap_or_default() })
+    Ok(task)
 }

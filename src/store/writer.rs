@@ -19,8 +19,9 @@ use super::op::{Effect, Op};
 use super::open::primary_code;
 use super::settlements::Settlements;
 use super::trouble::Trouble;
+use super::unfinished::Unfinished;
 use super::working_set::WorkingSet;
-use super::{Policy, batch};
+use super::{Policy, batch, due};
 use crate::failpoint::FailPoint;
 use crate::telemetry::Metrics;
 
@@ -143,6 +144,7 @@ pub struct Writer {
     guard: Guard,
     waiting_since: Arc<Mutex<Option<Instant>>>,
     metrics: Arc<Metrics>,
+    unfinished: Unfinished<oneshot::Sender<Result<Effect, WriteError>>>,
     /// The connection's thread is gone.
     is_lost: bool,
     _lock: InstanceLock,
@@ -182,6 +184,7 @@ pub(super) fn new(
         guard,
         waiting_since,
         metrics: Arc::default(),
+        unfinished: Unfinished::default(),
         is_lost: false,
         _lock: lock,
     };
@@ -200,9 +203,12 @@ impl Writer {
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut next: Option<Message> = None;
+        // A crash may have left something to do.
+        self.unfinished.committed(due::is_any(&mut self.connection).await.unwrap_or(true));
         loop {
             let first = match next.take() {
                 Some(message) => Some(message),
+                None if self.unfinished.next().is_some() => self.take(),
                 None => tokio::select! {
                     biased;
                     message = self.facts.recv() => message,
@@ -217,27 +223,28 @@ impl Writer {
             };
             batch.extend(first);
             while batch.len() < BATCH && next.is_none() {
-                match self.facts.try_recv().or_else(|_| self.hints.try_recv()) {
-                    Ok(message) if message.op.reads_states() && !batch.is_empty() => next = Some(message),
-                    Ok(message) => batch.push(message),
-                    Err(_) => break,
+                match self.take() {
+                    Some(message) if message.op.reads_states() && !batch.is_empty() => next = Some(message),
+                    Some(message) => batch.push(message),
+                    None => break,
                 }
             }
-            if batch.is_empty() {
+            if batch.is_empty() && self.unfinished.next().is_none() {
                 break;
             }
             let oldest = batch.iter().map(|message| message.asked).min();
             *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
-            let was_locked = self.write(&mut batch).await;
+            let was_locked = !batch.is_empty() && self.write(&mut batch).await;
             *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
             if was_locked {
                 // Each batch waits for the lock anew: who came meanwhile would wait for all before it.
                 batch.extend(next.take());
-                while let Ok(message) = self.facts.try_recv().or_else(|_| self.hints.try_recv()) {
+                while let Some(message) = self.take() {
                     batch.push(message);
                 }
                 answer(&mut batch, WriteError::Failed(Trouble::Locked));
             }
+            self.go_on().await;
             if self.is_lost {
                 // Without its connection nothing can be written any more: the service ends.
                 return;
@@ -254,6 +261,31 @@ impl Writer {
         // The last connection to close copies the log into the database, and deletes it.
         if let Err(error) = self.connection.close().await {
             tracing::warn!(%error, "the database was not closed cleanly");
+        }
+    }
+
+    /// An operation that waits, if there is one; hints come last.
+    fn take(&mut self) -> Option<Message> {
+        self.facts.try_recv().or_else(|_| self.hints.try_recv()).ok()
+    }
+
+    /// Does a part of what earlier commits have left: what waits for the writer comes in between.
+    async fn go_on(&mut self) {
+        let Some(front) = self.unfinished.next() else { return };
+        let over = if self.given_up.is_cancelled() {
+            // Nothing is written any more.
+            self.unfinished.failed(true)
+        } else {
+            match self.commit(&[&Op::Continue(front)]).await {
+                Ok(effects) => self.unfinished.stepped(!matches!(effects[..], [Effect::Nothing])),
+                Err(error) => {
+                    tracing::error!(%error, "what an earlier commit has left could not be done");
+                    self.unfinished.failed(is_about_the_file(&error))
+                }
+            }
+        };
+        for (reply, effect) in over {
+            let _ = reply.send(Ok(effect));
         }
     }
 
@@ -284,8 +316,16 @@ impl Writer {
             }
         };
         for (message, result) in messages.drain(..).zip(results) {
-            // A caller that left is of no concern: its operation is on disk all the same.
-            let _ = message.reply.send(result);
+            match result {
+                // Who decides hears of it once all of it is done, and finds it so.
+                Ok(effect) if self.unfinished.next().is_some() && matches!(message.op, Op::Decide { .. }) => {
+                    self.unfinished.hold(message.reply, effect);
+                }
+                // A caller that left is of no concern: its operation is on disk all the same.
+                result => {
+                    let _ = message.reply.send(result);
+                }
+            }
         }
         false
     }
@@ -312,6 +352,7 @@ impl Writer {
             self.seq.send_modify(|seq| *seq = applied.last_seq.unwrap_or(*seq));
         }
         self.settlements.wake(&applied.settled);
+        self.unfinished.committed(applied.has_due);
         Ok(applied.effects)
     }
 }

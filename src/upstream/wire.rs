@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::byte_order_mark;
+use crate::domain::time::Timestamp;
 
 /// Path of the submit call for the account's own library.
 pub const SUBMIT_PRIVATE: &str = "/serve/api/v1/scraper_url";
@@ -107,6 +108,8 @@ pub struct ListedVideo {
     pub url: Option<String>,
     /// Where it stands.
     pub status: ListedStatus,
+    /// When upstream made it (`create_time`).
+    pub created_at: Option<Timestamp>,
 }
 
 /// The videos that a poll's answer lists.
@@ -140,7 +143,7 @@ impl Listing {
 }
 
 fn listed_id(id: &Value) -> Option<ListedVideo> {
-    Some(ListedVideo { id: text(id)?, url: None, status: ListedStatus::Indexing })
+    Some(ListedVideo { id: text(id)?, url: None, status: ListedStatus::Indexing, created_at: None })
 }
 
 fn listed_video(video: &Value) -> Option<ListedVideo> {
@@ -153,7 +156,17 @@ fn listed_video(video: &Value) -> Option<ListedVideo> {
             Some("FAIL" | "FAILED" | "PARSE_ERROR" | "ERROR") => ListedStatus::Failed,
             _ => ListedStatus::Indexing,
         },
+        created_at: field(&["create_time", "createTime"]).and_then(|time| created_at(&time)),
     })
+}
+
+/// Milliseconds since the Unix epoch, or seconds if they are too few for that; nothing if it is no time at all.
+fn created_at(text: &str) -> Option<Timestamp> {
+    // In milliseconds, 1973; in seconds, the year 5138.
+    const FEW: i64 = 100_000_000_000;
+    let number: i64 = text.parse().ok().filter(|number| *number > 0)?;
+    let time = Timestamp::from_millis(if number < FEW { number.saturating_mul(1_000) } else { number });
+    time.is_in_range().then_some(time)
 }
 
 fn listed_url(value: &Value) -> Option<String> {

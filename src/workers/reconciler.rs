@@ -9,9 +9,9 @@ use super::{Step, StepError, Worker};
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
 use crate::domain::video::VideoState;
-use crate::store::{Look, Policy, PollEnd, PolledVideo, Store};
+use crate::store::{Found, Look, Policy, PollEnd, PolledVideo, Store};
 use crate::telemetry::{Part, Span, Traces};
-use crate::upstream::wire::{ListedStatus, ListedVideo};
+use crate::upstream::wire::{ListedStatus, ListedVideo, Listing};
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, PollAnswer, Upstream};
 
 /// Owns polling.
@@ -68,6 +68,10 @@ impl Reconciler {
     /// Keeps time that never went by from counting as silence, and time that was taken back from holding it up.
     async fn notice_jump(&mut self, now: Timestamp) -> Result<(), StepError> {
         let begun = Instant::now();
+        if self.last_step.is_none() && self.store.has_news_after(now.after(JUMP)).await? {
+            tracing::warn!("the clock was set back while the service was down");
+            self.store.clock_set_back(now).await?;
+        }
         if let Some((then, instant)) = self.last_step {
             let expected = then.after(begun.duration_since(instant));
             let ahead = now.since(expected);
@@ -101,7 +105,7 @@ impl Reconciler {
     /// Asks about a `taskId` that hints named and no task has: an unconfirmed task may be the one.
     async fn look(&mut self, look: Look, now: Timestamp) -> Result<Step, StepError> {
         let started = Instant::now();
-        let (mut posts, mut found_in) = (Vec::new(), None);
+        let mut found = Found::default();
         for unique_id in &look.unique_ids {
             tokio::select! {
                 () = self.budget.turn(Kind::Poll) => {}
@@ -110,18 +114,16 @@ impl Reconciler {
             match self.upstream.poll(&look.upstream_id, unique_id.as_deref()).await {
                 PollAnswer::Listed(listing) => {
                     self.budget.went_well();
-                    let urls = listing.videos.into_iter().filter_map(|video| video.url);
-                    posts.extend(urls.map(|url| PostUrl::recognize(&url).canonical));
+                    found = found_in(unique_id.clone(), listing);
                 }
                 PollAnswer::Limited(retry_after) => self.budget.too_fast(retry_after),
                 PollAnswer::Refused(_) | PollAnswer::Unanswered(_) => {}
             }
-            if !posts.is_empty() {
-                found_in.clone_from(unique_id);
+            if !found.posts.is_empty() {
                 break;
             }
         }
-        self.store.looked(look.upstream_id, found_in, posts, now.after(started.elapsed())).await?;
+        self.store.looked(look.upstream_id, found, now.after(started.elapsed())).await?;
         self.next_look = Some(Instant::now() + self.policy.hint_interval);
         Ok(Step::Worked)
     }
@@ -148,10 +150,10 @@ impl Worker for Reconciler {
         }
         let Some(mut due) = self.store.next_poll().await? else { return Ok(Step::WaitUntil(next)) };
         if due.due > now {
-            // One that is due later than any wait lasts was put off before the clock was set back. It may
+            // A poll that is due later than any wait lasts was put off before the clock was set back. It may
             // stand behind others whose turn comes again and again.
-            let longest = LONGEST_WAIT.max(self.policy.poll_after * 8).max(self.policy.settle_after);
-            match self.store.next_poll_after(now.after(longest)).await? {
+            let longest = LONGEST_WAIT.max(self.policy.longest_poll_wait());
+            match self.store.next_put_off(now, longest).await? {
                 Some(put_off) => due = put_off,
                 None => return Ok(Step::WaitUntil(due.due.min(next))),
             }
@@ -194,6 +196,20 @@ impl Worker for Reconciler {
         self.store.record_poll(due, asked_at, at(), end).await?;
         Ok(Step::Worked)
     }
+}
+
+/// What a poll in this folder says of a `taskId` that may be a task's.
+fn found_in(unique_id: Option<String>, listing: Listing) -> Found {
+    let mut found = Found { unique_id, is_doubtful: !listing.is_whole, ..Found::default() };
+    for video in listing.videos {
+        found.earliest = [found.earliest, video.created_at].into_iter().flatten().min();
+        match video.url.map(|url| PostUrl::parse(&url)) {
+            Some(Ok(post)) => found.posts.push(post.canonical),
+            Some(Err(_)) => found.is_doubtful = true,
+            None => {}
+        }
+    }
+    found
 }
 
 fn polled(video: ListedVideo) -> PolledVideo {

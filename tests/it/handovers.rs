@@ -7,7 +7,7 @@ use scrapehook::domain::job::{JobOptions, JobState, Library, Progress, Quality, 
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::url::PostUrl;
 use scrapehook::domain::video::VideoState::{Failed, Indexed, Indexing};
-use scrapehook::store::{CreatedJob, Decision, EventFilter, NewJob, ReceivedHint, SubmitEnd};
+use scrapehook::store::{CreatedJob, Decision, EventFilter, Found, NewJob, ReceivedHint, SubmitEnd};
 use sha2::{Digest, Sha256};
 
 use crate::file::{DAY, File, at, callback, listed, lost};
@@ -214,7 +214,12 @@ async fn a_hint_that_fits_two_tasks_is_nobodys() {
         upstream_id: Some("theirs".to_owned()),
     };
     file.store.receive_hint(hint).await.unwrap();
-    assert_eq!(file.store.looked("theirs".to_owned(), None, vec![X.to_owned()], at(4)).await, Ok(false));
+    assert_eq!(
+        file.store
+            .looked("theirs".to_owned(), Found { posts: vec![X.to_owned()], ..Found::default() }, at(4))
+            .await,
+        Ok(false)
+    );
     // The token says whose it is.
     file.store.receive_callback(callback(second[0], 5, Some(Meaning::Succeeded), "theirs")).await.unwrap();
     assert_eq!(file.store.find_task("theirs").await.unwrap(), Some(second[0]));

@@ -1,9 +1,10 @@
 //! Callbacks without a good token: what they may bring about, and what they may not.
 
+use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::task::TaskState;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::simulator::{Faults, Settings};
-use scrapehook::store::ReceivedHint;
+use scrapehook::store::{Decision, Found, ReceivedHint, SubmitEnd};
 use serde_json::{Value, json};
 
 use crate::file::{File, MINUTE, POLICY, at, callback, lost};
@@ -109,7 +110,7 @@ async fn an_id_that_fits_two_tasks_is_asked_about_again_and_found_once_one_is_co
     assert_eq!(look(4).await.unwrap().upstream_id, "second");
     let post = PostUrl::parse(&url[0]).unwrap().canonical;
     let looked = async |millis| {
-        file.store.looked("second".to_owned(), None, vec![post.clone()], at(millis)).await.unwrap();
+        file.store.looked("second".to_owned(), found(&[post.as_str()]), at(millis)).await.unwrap();
     };
     looked(5).await;
     assert_eq!(file.state(tasks[1]).await, TaskState::Unconfirmed, "it may be either");
@@ -118,5 +119,120 @@ async fn an_id_that_fits_two_tasks_is_asked_about_again_and_found_once_one_is_co
     looked(60_005).await;
     assert_eq!(file.store.find_task("second").await.unwrap(), Some(tasks[1]));
     assert_eq!(look(70_000).await, None);
+    file.close().await;
+}
+
+/// What a poll after a hint lists: these posts and nothing else.
+fn found(posts: &[&str]) -> Found {
+    Found { posts: posts.iter().map(|post| (*post).to_owned()).collect(), ..Found::default() }
+}
+
+const POSTS: [&str; 3] = ["https://a.example/1", "https://a.example/2", "https://a.example/3"];
+
+/// A file with an unconfirmed task of three posts, submitted at one millisecond.
+async fn unconfirmed() -> (File, scrapehook::domain::id::TaskId) {
+    let file = File::started().await;
+    let task = file.job_of(&POSTS.map(str::to_owned)).await[0];
+    file.submit(task, lost()).await;
+    (file, task)
+}
+
+#[tokio::test]
+async fn a_poll_after_a_hint_counts_only_if_it_lists_all_posts_of_one_task_and_nothing_else() {
+    let (file, task) = unconfirmed().await;
+    let mut doubtful = found(&POSTS);
+    doubtful.is_doubtful = true;
+    let mut older = found(&POSTS);
+    older.earliest = Some(at(0).before(MINUTE));
+    let mut elsewhere = found(&POSTS);
+    elsewhere.unique_id = Some("elsewhere".to_owned());
+    let more = [&POSTS[..], &["https://a.example/4"]].concat();
+    for (n, answer) in [
+        found(&[]),
+        found(&POSTS[..1]),
+        found(&POSTS[1..]),
+        found(&more),
+        found(&["https://a.example/4"]),
+        doubtful,
+        older,
+        elsewhere,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(
+            file.store.looked("foreign".to_owned(), answer.clone(), at(5)).await,
+            Ok(false),
+            "{n}: {answer:?}"
+        );
+        assert_eq!(file.state(task).await, TaskState::Unconfirmed, "{n}");
+    }
+    // Within the minute of grace, in any order, and a post that has two videos.
+    let mut whole = found(&[POSTS[2], POSTS[0], POSTS[1], POSTS[0]]);
+    whole.earliest = Some(at(2).before(MINUTE));
+    assert_eq!(file.store.looked("ours".to_owned(), whole, at(6)).await, Ok(true));
+    assert_eq!(file.store.find_task("ours").await.unwrap(), Some(task));
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_post_that_a_second_unconfirmed_task_has_too_proves_nothing() {
+    let (file, task) = unconfirmed().await;
+    let other = file.job_with(&[POSTS[0].to_owned()], true).await[0];
+    file.submit(other, lost()).await;
+    // The list of the larger task may not be whole yet.
+    assert_eq!(file.store.looked("first".to_owned(), found(&POSTS[..1]), at(5)).await, Ok(false));
+    assert_eq!(file.store.looked("all".to_owned(), found(&POSTS), at(6)).await, Ok(true));
+    assert_eq!(file.store.find_task("all").await.unwrap(), Some(task));
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_callback_with_the_token_replaces_a_guess_and_polling_moves_to_its_id() {
+    let (file, task) = unconfirmed().await;
+    assert_eq!(file.store.looked("guess".to_owned(), found(&POSTS), at(5)).await, Ok(true));
+    assert_eq!(file.due().await.unwrap().upstream_id, "guess");
+    file.store.receive_callback(callback(task, 7, Some(Meaning::Succeeded), "genuine")).await.unwrap();
+    assert_eq!(file.store.find_task("guess").await.unwrap(), None);
+    let due = file.due().await.unwrap();
+    assert_eq!((due.task, due.upstream_id.as_str()), (task, "genuine"));
+    // The token counts for more than the operator and than any later guess.
+    let adopt = |id: &str| Decision::Adopt(task, id.to_owned());
+    assert_eq!(file.store.decide(adopt("other"), None, at(8)).await, Ok(false));
+    assert_eq!(file.store.looked("again".to_owned(), found(&POSTS), at(9)).await, Ok(false));
+    assert_eq!(file.store.find_task("genuine").await.unwrap(), Some(task));
+    file.close().await;
+}
+
+#[tokio::test]
+async fn the_operator_replaces_a_guess_once_and_the_token_replaces_the_operator() {
+    let (file, task) = unconfirmed().await;
+    assert_eq!(file.store.looked("guess".to_owned(), found(&POSTS), at(5)).await, Ok(true));
+    let adopt = |id: &str| Decision::Adopt(task, id.to_owned());
+    assert_eq!(file.store.decide(adopt("operators"), Some("ann".to_owned()), at(6)).await, Ok(true));
+    assert_eq!(file.store.find_task("operators").await.unwrap(), Some(task));
+    let filter = scrapehook::store::EventFilter { task: Some(task), limit: 99, ..Default::default() };
+    let events = file.store.events(&filter).await.unwrap();
+    let last = events.iter().rfind(|event| event.kind.as_str() == "task.accepted").unwrap();
+    assert_eq!(last.message.as_deref(), Some("adopted by ann"));
+    assert_eq!(file.store.decide(adopt("second"), None, at(7)).await, Ok(false));
+    file.store.receive_callback(callback(task, 8, Some(Meaning::Succeeded), "genuine")).await.unwrap();
+    assert_eq!(file.store.find_task("genuine").await.unwrap(), Some(task));
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_task_that_holds_an_id_by_a_guess_gives_it_to_the_one_that_has_evidence() {
+    let (file, task) = unconfirmed().await;
+    let tasks = file.job(&["b", "c"]).await;
+    assert_eq!(file.store.looked("one".to_owned(), found(&POSTS), at(5)).await, Ok(true));
+    file.submit(tasks[0], lost()).await;
+    file.store.receive_callback(callback(tasks[0], 7, Some(Meaning::Succeeded), "one")).await.unwrap();
+    assert_eq!(file.store.find_task("one").await.unwrap(), Some(tasks[0]));
+    assert_eq!(file.state(task).await, TaskState::Unconfirmed, "nothing proves it any more");
+    assert_eq!(file.store.looked("two".to_owned(), found(&POSTS), at(8)).await, Ok(true));
+    file.submit(tasks[1], SubmitEnd::Accepted("two".to_owned())).await;
+    assert_eq!(file.store.find_task("two").await.unwrap(), Some(tasks[1]));
+    assert_eq!(file.state(task).await, TaskState::Unconfirmed);
     file.close().await;
 }

@@ -11,7 +11,7 @@ use scrapehook::domain::id::{JobId, TaskId};
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::video::VideoState;
 use scrapehook::store::{
-    AcceptedCallback, Decision, DuePoll, EventFilter, PollEnd, ReceivedCallback, Store, SubmitEnd,
+    AcceptedCallback, Decision, DuePoll, EventFilter, Found, PollEnd, ReceivedCallback, Store, SubmitEnd,
 };
 use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
@@ -152,7 +152,8 @@ impl First {
             Self::CancelJob => decide(Decision::CancelJob(job)).await,
             Self::Refresh => decide(Decision::Refresh(task)).await,
             Self::Looked => {
-                let found = store.looked(UPSTREAM_ID.into(), None, vec![URL.into()], at(10)).await;
+                let listed = Found { posts: vec![URL.into()], ..Found::default() };
+                let found = store.looked(UPSTREAM_ID.into(), listed, at(10)).await;
                 assert!(found.unwrap());
             }
             Self::Listed => record(listed(&[])).await,

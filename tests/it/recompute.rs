@@ -34,6 +34,7 @@ pub async fn assert_states_follow_from_facts(database: &Path) {
     }
     assert_videos(&mut file, &videos).await;
     assert_jobs(&mut file).await;
+    assert_counts(&mut file).await;
     file.close().await.unwrap();
 }
 
@@ -164,4 +165,30 @@ async fn assert_jobs(file: &mut SqliteConnection) {
         assert_eq!(stored, (urls, waiting, sent, downloaded, indexed, failed, known, canceled), "{job}");
         assert_eq!(job_state(&progress).as_str(), state, "{job}");
     }
+}
+
+/// The counts that are kept as rows are those that a count of all rows gives, and nothing is left undone.
+async fn assert_counts(file: &mut SqliteConnection) {
+    let kept: Vec<(String, String, i64)> =
+        sqlx::query_as("SELECT subject, state, count FROM counts WHERE count <> 0 ORDER BY 1, 2")
+            .fetch_all(&mut *file)
+            .await
+            .unwrap();
+    let counted: Vec<(String, String, i64)> = sqlx::query_as(
+        "SELECT 'jobs', state, count(*) FROM jobs GROUP BY state
+         UNION ALL SELECT 'tasks', state, count(*) FROM tasks GROUP BY state
+         UNION ALL SELECT 'videos', state, count(*) FROM videos GROUP BY state ORDER BY 1, 2",
+    )
+    .fetch_all(&mut *file)
+    .await
+    .unwrap();
+    assert_eq!(kept, counted);
+    let due: (i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM due_urls), (SELECT count(*) FROM due_counts),
+           (SELECT count(*) FROM due_cancels)",
+    )
+    .fetch_one(file)
+    .await
+    .unwrap();
+    assert_eq!(due, (0, 0, 0), "all that was due is done before a stop");
 }

@@ -1,0 +1,74 @@
+//! Stored columns, read back: text that must be an id, a word or JSON. A value that can't be read is an error that
+//! names table, column and row. It is never a shorter list.
+
+use std::error::Error;
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::domain::task::Failure;
+use crate::domain::time::Timestamp;
+
+/// Where a value stands: table, column, and the id of its row.
+pub(super) type Place<'a> = (&'static str, &'static str, &'a str);
+
+/// A stored value that can't be read. For the log: clients never see it.
+#[derive(Debug, Error)]
+#[error("{table}.{column} of {id} can't be read: {source}")]
+struct Unreadable {
+    table: &'static str,
+    column: &'static str,
+    id: String,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+/// Whether an error is about a stored value that can't be read.
+pub(super) fn is_unreadable(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. })
+}
+
+/// The error for a value that can't be read.
+pub(super) fn unreadable(
+    (table, column, id): Place<'_>,
+    source: impl Into<Box<dyn Error + Send + Sync>>,
+) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(Unreadable { table, column, id: id.to_owned(), source: source.into() }))
+}
+
+/// An id or a word.
+pub(super) fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(
+    place: Place<'_>,
+    text: &str,
+) -> Result<T, sqlx::Error> {
+    text.parse().map_err(|error| unreadable(place, error))
+}
+
+/// An id or a word, if there is one.
+pub(super) fn parsed_option<T: FromStr<Err: Error + Send + Sync + 'static>>(
+    place: Place<'_>,
+    text: Option<&str>,
+) -> Result<Option<T>, sqlx::Error> {
+    text.map(|text| parsed(place, text)).transpose()
+}
+
+/// JSON.
+pub(super) fn json<T: DeserializeOwned>(place: Place<'_>, text: &str) -> Result<T, sqlx::Error> {
+    serde_json::from_str(text).map_err(|error| unreadable(place, error))
+}
+
+/// A time that can be shown.
+pub(super) fn time(place: Place<'_>, millis: i64) -> Result<Timestamp, sqlx::Error> {
+    let time = Timestamp::from_millis(millis);
+    if time.is_in_range() { Ok(time) } else { Err(unreadable(place, "a time beyond the year 9999")) }
+}
+
+/// A time that can be shown, if there is one.
+pub(super) fn time_option(place: Place<'_>, millis: Option<i64>) -> Result<Option<Timestamp>, sqlx::Error> {
+    millis.map(|millis| time(place, millis)).transpose()
+}
+
+/// Why something failed, if it did.
+pub(super) fn failure(code: Option<String>, message: Option<String>) -> Option<Failure> {
+    code.map(|code| Failure { code, message: message.unwrap_or_default() })
+}

@@ -1,0 +1,83 @@
+//! What a large decision does to everybody else: callbacks and probes come in between its commits.
+//!
+//! `SCRAPEHOOK_SHARED_URLS=10000 cargo test --release --test it bounded_commits:: -- --nocapture` is the long form.
+
+use std::time::{Duration, Instant};
+
+use scrapehook::domain::id::{JobId, TaskId};
+use scrapehook::domain::job::{JobOptions, JobState, Library, Quality};
+use scrapehook::domain::url::PostUrl;
+use scrapehook::store::{CreatedJob, Decision, NewJob};
+
+use crate::aftermath::number;
+use crate::file::{File, at, callback};
+
+async fn job(file: &File, urls: &[String]) -> (JobId, Vec<TaskId>) {
+    let options = JobOptions {
+        unique_id: None,
+        folder_id: None,
+        quality: Quality::P360,
+        library: Library::Private,
+        labels: Default::default(),
+    };
+    let urls = urls.iter().map(|url| PostUrl::parse(url).unwrap()).collect();
+    let (id, at) = (JobId::new(at(0)), at(0));
+    let job = NewJob { id, at, created_by: None, options, urls, force: false, idempotency: None };
+    let CreatedJob::New(job) = file.store.create_job(job).await.unwrap() else { panic!("not new") };
+    (job.id, job.tasks.unwrap().into_iter().map(|task| task.id).collect())
+}
+
+/// Does this, and gives how long it took, how many callbacks were committed meanwhile, and the longest that one waited.
+async fn beside(file: &File, task: TaskId, work: impl Future<Output = ()>) -> (Duration, usize, Duration) {
+    let began = Instant::now();
+    let (mut count, mut longest) = (0, Duration::ZERO);
+    tokio::pin!(work);
+    loop {
+        let asked = Instant::now();
+        let body = format!("{count} {:?}", began.elapsed());
+        let other = file.store.receive_callback(callback(task, 5, None, &body));
+        tokio::select! {
+            () = &mut work => return (began.elapsed(), count, longest),
+            kept = other => kept.unwrap(),
+        }
+        count += 1;
+        longest = longest.max(asked.elapsed());
+    }
+}
+
+fn print(what: &str, (took, callbacks, longest): (Duration, usize, Duration)) {
+    println!("{what}: {took:?}, {callbacks} callbacks meanwhile, the longest waited {longest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callbacks_are_committed_between_the_commits_of_a_large_cancel() {
+    let count = number("SCRAPEHOOK_SHARED_URLS", 2_000);
+    let file = File::started().await;
+    let witness = file.job(&["witness"]).await[0];
+    file.accept(witness).await;
+    let posts: Vec<_> = (0..count).map(|n| format!("https://www.tiktok.com/@u/video/73{n:017}")).collect();
+    let hosts: Vec<_> = (0..count).map(|n| format!("https://host{n}.example/post")).collect();
+    for (name, urls) in [("one platform", &posts), ("as many platforms", &hosts)] {
+        let mut jobs = Vec::new();
+        for n in 0..3 {
+            print(
+                &format!("{name}: job {n}"),
+                beside(&file, witness, async { jobs.push(job(&file, urls).await) }).await,
+            );
+        }
+        let canceled = async {
+            assert_eq!(file.store.decide(Decision::CancelJob(jobs[0].0), None, at(9)).await, Ok(true));
+        };
+        let measured = beside(&file, witness, canceled).await;
+        print(&format!("{name}: cancel"), measured);
+        assert!(measured.1 >= 2, "callbacks come in between");
+        // The answer came when all of it was done.
+        let first = file.store.job(jobs[0].0).await.unwrap().unwrap();
+        assert_eq!((first.state, first.progress.failed), (JobState::Canceled, count as i64));
+        for (other, _) in &jobs[1..] {
+            let other = file.store.job(*other).await.unwrap().unwrap();
+            assert_eq!((other.state, other.progress.waiting), (JobState::Running, count as i64));
+        }
+    }
+    file.close().await;
+}
