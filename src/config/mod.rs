@@ -24,7 +24,6 @@ use std::time::Duration;
 use thiserror::Error;
 
 use self::layers::Layers;
-use crate::domain::file_path;
 
 pub use self::api_keys::{ApiKey, ApiKeys, Role};
 pub use self::level::log_level_or;
@@ -114,7 +113,7 @@ impl Config {
     /// [`ConfigError`] names the setting.
     pub fn read(file: Option<(&str, &str)>, environment: Vec<(String, String)>) -> Result<Self, ConfigError> {
         let layers = Layers::read(file, environment)?;
-        let config = Self {
+        Ok(Self {
             server: Server::read(&layers)?,
             auth: Auth::read(&layers)?,
             store: Store::read(&layers)?,
@@ -127,10 +126,7 @@ impl Config {
             metrics: Metrics::read(&layers)?,
             traces: Traces::read(&layers)?,
             log: Log::read(&layers)?,
-        };
-        file_path::check_settings(&config.store.path, config.backup.folder.as_deref())
-            .map_err(ConfigError)?;
-        Ok(config)
+        })
     }
 
     /// How long a task may be silent before its first poll; above zero.

@@ -1,7 +1,7 @@
 //! The sections of the configuration: each setting with its type and its bounds.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -11,6 +11,7 @@ use super::layers::Layers;
 use super::network::Networks;
 use super::secrets::{Secrets, upstream_key};
 use super::{ConfigError, level, url};
+use crate::domain::file_path::{check_file, check_folder};
 
 const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
 const MOST_TIMEOUT: Duration = Duration::from_secs(300);
@@ -75,13 +76,10 @@ pub struct Store {
 impl Store {
     pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
         let path = layers.setting("store.path");
-        match path.written()? {
-            text if text.trim().is_empty() || text == ":memory:" => {
-                Err(path.error("the name of a file is expected; nothing else keeps the data"))
-            }
-            // Blanks are part of the name: without them it would be another database, and URLs would be paid again.
-            text => Ok(Self { path: PathBuf::from(text) }),
-        }
+        // Blanks are part of the name: without them it would be another database, and URLs would be paid again.
+        let text = path.written()?;
+        check_file(Path::new(text)).map_err(|fault| path.error(format_args!("`{text}`: {fault}")))?;
+        Ok(Self { path: PathBuf::from(text) })
     }
 }
 
@@ -211,8 +209,14 @@ pub struct Backup {
 
 impl Backup {
     pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
+        let folder = layers.setting("backup.folder");
+        let path = folder.optional_text()?.map(PathBuf::from);
+        if let Some(path) = &path {
+            check_folder(path)
+                .map_err(|fault| folder.error(format_args!("`{}`: {fault}", path.display())))?;
+        }
         Ok(Self {
-            folder: layers.setting("backup.folder").optional_text()?.map(PathBuf::from),
+            folder: path,
             every: layers.setting("backup.every").positive_duration()?,
             keep: layers.setting("backup.keep").count()?,
         })

@@ -252,10 +252,12 @@ fn no_limit_of_a_day_is_zero() {
 
 #[test]
 fn data_is_kept_in_a_file() {
-    for path in ["\"\"", "\" \"", "\":memory:\""] {
-        let said = toml("store.path", path).unwrap_err();
-        assert!(said.starts_with("store.path (--config a.toml): the name of a file is expected"), "{said}");
+    for path in ["", " ", ":memory:", "file:x.db", "x.db/"] {
+        let said = toml("store.path", &format!("\"{path}\"")).unwrap_err();
+        assert!(said.starts_with(&format!("store.path (--config a.toml): `{path}`: ")), "{said}");
     }
+    let said = toml("backup.folder", "\"file:copies\"").unwrap_err();
+    assert_eq!(said, "backup.folder (--config a.toml): `file:copies`: a plain path is needed, not a URI");
     assert_eq!(toml("store.path", "\"a b.db\"").unwrap().store.path, Path::new("a b.db"));
 }
 

@@ -59,20 +59,13 @@ pub fn check_file(path: &Path) -> Result<(), PathFault> {
     Ok(())
 }
 
-/// A folder's path may end in a slash, but SQLite must read the path of a file in it as the system does.
-fn check_folder(path: &Path) -> Result<(), PathFault> {
-    check_text(path).map(|_| ())
-}
-
-/// Checks the settings `store.path` and `backup.folder`.
+/// Checks the path of a folder for copies. It may end in a slash, but SQLite must read the path of a file in it as the
+/// system does.
 ///
 /// # Errors
-/// A line that names the setting, its value and the fault.
-pub fn check_settings(store_path: &Path, backup_folder: Option<&Path>) -> Result<(), String> {
-    let named = |setting, path: &Path, fault| format!("{setting}: `{}`: {fault}", path.display());
-    check_file(store_path).map_err(|fault| named("store.path", store_path, fault))?;
-    let Some(folder) = backup_folder else { return Ok(()) };
-    check_folder(folder).map_err(|fault| named("backup.folder", folder, fault))
+/// [`PathFault`] if it would not.
+pub fn check_folder(path: &Path) -> Result<(), PathFault> {
+    check_text(path).map(|_| ())
 }
 
 fn check_text(path: &Path) -> Result<&str, PathFault> {
@@ -144,7 +137,5 @@ mod tests {
         {
             assert_eq!(check_folder(Path::new(path)), Err(fault), "{path:?}");
         }
-        let fault = check_settings(Path::new("x.db"), Some(Path::new("file:copies"))).unwrap_err();
-        assert_eq!(fault, "backup.folder: `file:copies`: a plain path is needed, not a URI");
     }
 }

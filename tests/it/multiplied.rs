@@ -199,6 +199,9 @@ fn between(first: Duration, last: Duration, n: u64, of: u64) -> Duration {
     first - (first - last).mul_f64(n as f64 / of as f64)
 }
 
+/// How the ids of `mixed_urls` begin for TikTok.
+const TIKTOK: &str = "73000000000";
+
 /// Copies the rows of a table, each column according to what it means.
 async fn multiply(file: &mut SqliteConnection, table: &str, now: Timestamp) {
     let columns: Vec<(String,)> = sqlx::query_as("SELECT name FROM pragma_table_info(?1)")
@@ -211,20 +214,24 @@ async fn multiply(file: &mut SqliteConnection, table: &str, now: Timestamp) {
         columns.iter().map(|(name,)| name.as_str()).filter(|name| !is_own_number(name)).collect();
     // A poll of what has not settled is not due while it is measured.
     let later = now.after(6 * HOUR).as_millis();
-    let value = |name: &&str| match (table, *name) {
+    let value = |name: &&str| {
+        match (table, *name) {
         ("jobs", "id") | (_, "job_id") => "new_job".to_owned(),
         ("tasks", "id") | (_, "task_id") => "new_task".to_owned(),
         ("videos", "id") | (_, "video_id") => {
             format!("CASE small.{name} WHEN '' THEN '' ELSE small.{name} || '-' || copies.n END")
         }
         (_, "upstream_id") => format!("small.{name} || '-' || copies.n"),
+        // As long as before where the platform's ids have one length.
         (_, "url" | "canonical") => format!(
-            "rtrim(small.{name}, '/') || printf('%06d', copies.n) || iif(small.{name} LIKE '%/', '/', '')"
+            "iif(instr(small.{name}, '{TIKTOK}'), replace(small.{name}, '{TIKTOK}', '73' || printf('%09d', copies.n)),
+               rtrim(small.{name}, '/') || printf('%06d', copies.n) || iif(small.{name} LIKE '%/', '/', ''))"
         ),
         (_, "next_poll_at") => format!("CASE WHEN small.{name} IS NOT NULL THEN {later} END"),
         (_, "at" | "quiet_since") => format!("small.{name} + shift"),
         (_, name) if name.ends_with("_at") => format!("small.{name} + shift"),
         (_, name) => format!("small.{name}"),
+    }
     };
     let values: Vec<_> = names.iter().map(value).collect();
     let source = match table {
