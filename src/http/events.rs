@@ -36,7 +36,16 @@ pub(super) struct ListParams {
 /// Lists events, oldest first.
 ///
 /// `next` is never null: it is the cursor for the next request.
-#[utoipa::path(get, path = "/v1/events", tag = "events", params(ListParams), responses((status = 200, description = "A page of events.", body = Page<Event>), (status = 410, description = "Some events after the cursor have been removed.")))]
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    tag = "events",
+    params(ListParams),
+    responses(
+        (status = 200, description = "A page of events.", body = Page<Event>),
+        (status = 410, description = "Some events after the cursor have been removed."),
+    ),
+)]
 pub(super) async fn list_events(
     State(context): State<Context>,
     Params(params): Params<ListParams>,

@@ -58,13 +58,26 @@ pub(super) struct HealthAnswer {
 }
 
 /// Says that the process answers.
-#[utoipa::path(get, path = "/healthz", tag = "operating", responses((status = 200, description = "It does.", body = HealthAnswer)))]
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "operating",
+    responses((status = 200, description = "It does.", body = HealthAnswer)),
+)]
 pub(super) async fn get_health() -> Json<HealthAnswer> {
     Json(HealthAnswer { status: "alive" })
 }
 
 /// Says that a commit works, proven by one.
-#[utoipa::path(get, path = "/readyz", tag = "operating", responses((status = 200, description = "It does.", body = HealthAnswer), (status = 503, description = "It does not.")))]
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operating",
+    responses(
+        (status = 200, description = "It does.", body = HealthAnswer),
+        (status = 503, description = "It does not."),
+    ),
+)]
 pub(super) async fn get_readiness(State(context): State<Context>) -> Result<Json<HealthAnswer>, Problem> {
     context.proof.make(&context.store).await.map_err(|unproven| unproven.error)?;
     Ok(Json(HealthAnswer { status: "ready" }))
@@ -83,7 +96,13 @@ pub(super) struct PageParams {
 }
 
 /// Lists the hints that are kept: callbacks without a good token, newest first.
-#[utoipa::path(get, path = "/v1/quarantine", tag = "operating", params(PageParams), responses((status = 200, description = "A page of hints.", body = Page<Hint>)))]
+#[utoipa::path(
+    get,
+    path = "/v1/quarantine",
+    tag = "operating",
+    params(PageParams),
+    responses((status = 200, description = "A page of hints.", body = Page<Hint>)),
+)]
 pub(super) async fn list_quarantine(
     State(context): State<Context>,
     Params(params): Params<PageParams>,

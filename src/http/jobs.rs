@@ -155,7 +155,13 @@ pub(super) struct ListParams {
 }
 
 /// Lists jobs, newest first.
-#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(ListParams), responses((status = 200, description = "A page of jobs.", body = Page<Job>)))]
+#[utoipa::path(
+    get,
+    path = "/v1/jobs",
+    tag = "jobs",
+    params(ListParams),
+    responses((status = 200, description = "A page of jobs.", body = Page<Job>)),
+)]
 pub(super) async fn list_jobs(
     State(context): State<Context>,
     Params(params): Params<ListParams>,
@@ -183,7 +189,13 @@ fn parse_id(id: &str) -> Result<JobId, Problem> {
 }
 
 /// Shows one job with its tasks.
-#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = JobId, Path, description = "The job."), WaitParams), responses((status = 200, description = "The job.", body = Job)))]
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job."), WaitParams),
+    responses((status = 200, description = "The job.", body = Job)),
+)]
 pub(super) async fn get_job(
     State(context): State<Context>,
     Path(id): Path<String>,
@@ -197,7 +209,16 @@ pub(super) async fn get_job(
 }
 
 /// Cancels what has not been sent of a job.
-#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = JobId, Path, description = "The job.")), responses((status = 200, description = "The job.", body = Job), (status = 409, description = "Nothing of it still waits to be sent.")))]
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/cancel",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job.")),
+    responses(
+        (status = 200, description = "The job.", body = Job),
+        (status = 409, description = "Nothing of it still waits to be sent."),
+    ),
+)]
 pub(super) async fn cancel_job(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -240,7 +261,13 @@ pub(super) struct UrlParams {
 }
 
 /// Lists the URLs of a job, in the order of its plan.
-#[utoipa::path(get, path = "/v1/jobs/{id}/urls", tag = "jobs", params(("id" = JobId, Path, description = "The job."), UrlParams), responses((status = 200, description = "A page of URLs.", body = Page<JobUrl>)))]
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}/urls",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job."), UrlParams),
+    responses((status = 200, description = "A page of URLs.", body = Page<JobUrl>)),
+)]
 pub(super) async fn list_job_urls(
     State(context): State<Context>,
     Path(id): Path<String>,

@@ -44,7 +44,7 @@ pub struct Limits {
     pub connections: usize,
 }
 
-/// Serves until `stop`, then ends idle connections at once and others after their answer, or once the grace time is over.
+/// Serves until `stop`, then ends idle connections at once, and others after their answer or the grace time.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

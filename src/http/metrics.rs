@@ -12,7 +12,12 @@ use crate::store::{Pause, ReadError, Store, free_room};
 use crate::telemetry::{Copies, Kept, MEDIA_TYPE, Snapshot};
 
 /// Shows all metrics, in Prometheus' text format.
-#[utoipa::path(get, path = "/metrics", tag = "operating", responses((status = 200, description = "All metrics.", body = String, content_type = "text/plain")))]
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operating",
+    responses((status = 200, description = "All metrics.", body = String, content_type = "text/plain")),
+)]
 pub(super) async fn get_metrics(State(context): State<Context>) -> Response {
     // Not on the connections of clients: who watches is not to stand in their way, nor they in ours.
     let kept = match kept(&context.store.for_workers(), context.surroundings.has_callbacks).await {

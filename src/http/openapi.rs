@@ -16,7 +16,8 @@ use super::error::ProblemBody;
 #[derive(OpenApi)]
 #[openapi(
     info(
-        description = "Submits scrape jobs to a metered API, receives its callbacks, and reports the state of each task and video."
+        description = "Submits scrape jobs to a metered API, receives its callbacks, and reports the state of each \
+            task and video."
     ),
     components(schemas(ProblemBody)),
     paths(super::callback::receive_callback, super::callback::receive_hint)

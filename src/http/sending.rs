@@ -20,7 +20,12 @@ pub(super) struct Sending {
 }
 
 /// Stops sending until it is resumed.
-#[utoipa::path(post, path = "/v1/pause", tag = "operating", responses((status = 200, description = "Why nothing is sent.", body = Sending)))]
+#[utoipa::path(
+    post,
+    path = "/v1/pause",
+    tag = "operating",
+    responses((status = 200, description = "Why nothing is sent.", body = Sending)),
+)]
 pub(super) async fn pause_sending(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -32,7 +37,12 @@ pub(super) async fn pause_sending(
 }
 
 /// Lifts every pause, whatever its reason.
-#[utoipa::path(post, path = "/v1/resume", tag = "operating", responses((status = 200, description = "No pause is left.", body = Sending)))]
+#[utoipa::path(
+    post,
+    path = "/v1/resume",
+    tag = "operating",
+    responses((status = 200, description = "No pause is left.", body = Sending)),
+)]
 pub(super) async fn resume_sending(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,

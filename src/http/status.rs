@@ -78,7 +78,12 @@ struct UpstreamStatus {
 }
 
 /// Says what is wrong, since when, and what to do about it.
-#[utoipa::path(get, path = "/v1/status", tag = "operating", responses((status = 200, description = "How things are.", body = Status)))]
+#[utoipa::path(
+    get,
+    path = "/v1/status",
+    tag = "operating",
+    responses((status = 200, description = "How things are.", body = Status)),
+)]
 pub(super) async fn get_status(
     State(context): State<Context>,
     Params(NoParams {}): Params<NoParams>,
@@ -191,7 +196,8 @@ fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {
         code: "stalled",
         since: Some(tasks.since),
         detail: format!("{} task(s) of which nothing was heard for longer than reconcile.deadline.", tasks.count),
-        action: "`scrapehook refresh` asks once more; `scrapehook retry` sends what is not indexed again, and is charged.",
+        action: "`scrapehook refresh` asks once more; `scrapehook retry` sends what is not indexed again, and is \
+                 charged.",
     });
     let hints = overview.hints.map(|hints| Wrong {
         code: "quarantined",
@@ -222,8 +228,8 @@ fn silence(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<W
         code: "silence",
         since: Some(silent.since),
         detail: format!("{} task(s) were accepted since, and not one callback came.", silent.count),
-        action: "Check that server.public_url reaches this service from outside; `scrapehook doctor` looks from inside. \
-                 Polls bring the results meanwhile.",
+        action: "Check that server.public_url reaches this service from outside; `scrapehook doctor` looks from \
+                 inside. Polls bring the results meanwhile.",
     })
 }
 

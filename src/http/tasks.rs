@@ -46,7 +46,13 @@ pub(super) struct ListParams {
 }
 
 /// Lists tasks, newest first.
-#[utoipa::path(get, path = "/v1/tasks", tag = "tasks", params(ListParams), responses((status = 200, description = "A page of tasks.", body = Page<Task>)))]
+#[utoipa::path(
+    get,
+    path = "/v1/tasks",
+    tag = "tasks",
+    params(ListParams),
+    responses((status = 200, description = "A page of tasks.", body = Page<Task>)),
+)]
 pub(super) async fn list_tasks(
     State(context): State<Context>,
     Params(params): Params<ListParams>,
@@ -70,7 +76,13 @@ async fn find(context: &Context, id: &str) -> Result<TaskId, Problem> {
 }
 
 /// Shows one task with its URLs and videos.
-#[utoipa::path(get, path = "/v1/tasks/{id}", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's."), WaitParams), responses((status = 200, description = "The task.", body = Task)))]
+#[utoipa::path(
+    get,
+    path = "/v1/tasks/{id}",
+    tag = "tasks",
+    params(("id" = String, Path, description = "Our id of the task, or upstream's."), WaitParams),
+    responses((status = 200, description = "The task.", body = Task)),
+)]
 pub(super) async fn get_task(
     State(context): State<Context>,
     Path(id): Path<String>,
@@ -89,7 +101,16 @@ async fn show(context: &Context, id: TaskId) -> Result<Json<Task>, Problem> {
 }
 
 /// Cancels a task that was not sent, or gives up an unconfirmed one.
-#[utoipa::path(post, path = "/v1/tasks/{id}/cancel", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), responses((status = 200, description = "The task.", body = Task), (status = 409, description = "It was sent.")))]
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/{id}/cancel",
+    tag = "tasks",
+    params(("id" = String, Path, description = "Our id of the task, or upstream's.")),
+    responses(
+        (status = 200, description = "The task.", body = Task),
+        (status = 409, description = "It was sent."),
+    ),
+)]
 pub(super) async fn cancel_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -106,7 +127,16 @@ pub(super) async fn cancel_task(
 }
 
 /// Has a task polled now.
-#[utoipa::path(post, path = "/v1/tasks/{id}/refresh", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), responses((status = 200, description = "The task.", body = Task), (status = 409, description = "Its `taskId` is not known.")))]
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/{id}/refresh",
+    tag = "tasks",
+    params(("id" = String, Path, description = "Our id of the task, or upstream's.")),
+    responses(
+        (status = 200, description = "The task.", body = Task),
+        (status = 409, description = "Its `taskId` is not known."),
+    ),
+)]
 pub(super) async fn refresh_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -122,7 +152,25 @@ pub(super) async fn refresh_task(
 }
 
 /// Gives a task whose submit was not answered the `taskId` that the upstream's account shows for it.
-#[utoipa::path(post, path = "/v1/tasks/{id}/adopt", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), request_body = AdoptRequest, responses((status = 200, description = "The task.", body = Task), (status = 408, description = "The body took too long."), (status = 409, description = "Its submit was answered, or there is better evidence for the `taskId` that it has, or another task holds this one."), (status = 413, description = "The body is too large."), (status = 415, description = "Another content type or charset, or a compressed body."), (status = 422, description = "The request body is invalid.")))]
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/{id}/adopt",
+    tag = "tasks",
+    params(("id" = String, Path, description = "Our id of the task, or upstream's.")),
+    request_body = AdoptRequest,
+    responses(
+        (status = 200, description = "The task.", body = Task),
+        (status = 408, description = "The body took too long."),
+        (
+            status = 409,
+            description = "Its submit was answered, or there is better evidence for the `taskId` that it has, or \
+                another task holds this one.",
+        ),
+        (status = 413, description = "The body is too large."),
+        (status = 415, description = "Another content type or charset, or a compressed body."),
+        (status = 422, description = "The request body is invalid."),
+    ),
+)]
 pub(super) async fn adopt_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -135,8 +183,8 @@ pub(super) async fn adopt_task(
     let upstream_id = adopt_body(&body)?;
     let adopt = Decision::Adopt(id, upstream_id);
     if !context.store.decide(adopt, caller.name, clock::now()).await? {
-        let detail = "Only a task whose submit was not answered can be given a taskId, in place of none or of a guess, and \
-                      only one that no other task holds.";
+        let detail = "Only a task whose submit was not answered can be given a taskId, in place of none or of a \
+                      guess, and only one that no other task holds.";
         return Err(Problem::new(Code::WrongState, detail));
     }
     show(&context, id).await
@@ -179,7 +227,26 @@ fn adopt_body(bytes: &[u8]) -> Result<String, Problem> {
 /// Makes a new task for the URLs of this one that are not indexed.
 ///
 /// It is charged. For an unconfirmed task that is to say: it was not taken, or may be paid again.
-#[utoipa::path(post, path = "/v1/tasks/{id}/retry", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's.")), responses((status = 200, description = "No new task was needed: other tasks have all of it by now.", body = Task), (status = 202, description = "The new task.", body = Task, headers(("Location" = String, description = "Where the new task is."))), (status = 409, description = "There is nothing to send again.")))]
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/{id}/retry",
+    tag = "tasks",
+    params(("id" = String, Path, description = "Our id of the task, or upstream's.")),
+    responses(
+        (
+            status = 200,
+            description = "No new task was needed: other tasks have all of it by now.",
+            body = Task,
+        ),
+        (
+            status = 202,
+            description = "The new task.",
+            body = Task,
+            headers(("Location" = String, description = "Where the new task is.")),
+        ),
+        (status = 409, description = "There is nothing to send again."),
+    ),
+)]
 pub(super) async fn retry_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
@@ -191,8 +258,8 @@ pub(super) async fn retry_task(
     let now = clock::now();
     let new = TaskId::new(now);
     if !context.store.decide(Decision::Retry { task: id, new }, caller.name, now).await? {
-        let detail = "A task can be sent again when it has ended or is unconfirmed, if a job waits for a URL of it that \
-                      is not indexed.";
+        let detail = "A task can be sent again when it has ended or is unconfirmed, if a job waits for a URL of it \
+                      that is not indexed.";
         return Err(Problem::new(Code::WrongState, detail));
     }
     if context.store.task(new).await?.is_none() {
@@ -216,7 +283,13 @@ pub(super) struct PageParams {
 }
 
 /// Lists the callbacks that arrived for a task, newest first.
-#[utoipa::path(get, path = "/v1/tasks/{id}/callbacks", tag = "tasks", params(("id" = String, Path, description = "Our id of the task, or upstream's."), PageParams), responses((status = 200, description = "A page of callbacks.", body = Page<Callback>)))]
+#[utoipa::path(
+    get,
+    path = "/v1/tasks/{id}/callbacks",
+    tag = "tasks",
+    params(("id" = String, Path, description = "Our id of the task, or upstream's."), PageParams),
+    responses((status = 200, description = "A page of callbacks.", body = Page<Callback>)),
+)]
 pub(super) async fn list_task_callbacks(
     State(context): State<Context>,
     Path(id): Path<String>,

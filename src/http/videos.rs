@@ -37,7 +37,13 @@ pub(super) struct ListParams {
 }
 
 /// Lists videos, newest first.
-#[utoipa::path(get, path = "/v1/videos", tag = "videos", params(ListParams), responses((status = 200, description = "A page of videos.", body = Page<Video>)))]
+#[utoipa::path(
+    get,
+    path = "/v1/videos",
+    tag = "videos",
+    params(ListParams),
+    responses((status = 200, description = "A page of videos.", body = Page<Video>)),
+)]
 pub(super) async fn list_videos(
     State(context): State<Context>,
     Params(params): Params<ListParams>,
@@ -64,7 +70,13 @@ pub(super) async fn list_videos(
 }
 
 /// Shows one video.
-#[utoipa::path(get, path = "/v1/videos/{video_id}", tag = "videos", params(("video_id" = String, Path, description = "Upstream's id.")), responses((status = 200, description = "The video.", body = Video)))]
+#[utoipa::path(
+    get,
+    path = "/v1/videos/{video_id}",
+    tag = "videos",
+    params(("video_id" = String, Path, description = "Upstream's id.")),
+    responses((status = 200, description = "The video.", body = Video)),
+)]
 pub(super) async fn get_video(
     State(context): State<Context>,
     Path(id): Path<String>,

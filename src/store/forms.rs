@@ -272,8 +272,9 @@ mod tests {
         MIGRATIONS.run(&mut file).await.unwrap();
         for (job, counts) in [("a", "0, 1, 0, 2, 2, 0, 1"), ("b", "0, 1, 0, 1, 2, 1, 2")] {
             let job = format!(
-                "INSERT INTO jobs (id, created_at, state, labels, quality, library, force, urls, waiting, sent, downloaded,
-                   indexed, failed, known, canceled) VALUES ('{job}', 1, 'running', '{{}}', '360', 'private', 0, 5, {counts});"
+                "INSERT INTO jobs (id, created_at, state, labels, quality, library, force, urls, waiting, sent,
+                   downloaded, indexed, failed, known, canceled)
+                 VALUES ('{job}', 1, 'running', '{{}}', '360', 'private', 0, 5, {counts});"
             );
             run(&mut file, &job).await;
         }
@@ -282,9 +283,11 @@ mod tests {
             "INSERT INTO tasks (id, job_id, created_at, state, next_attempt_at, news_at)
                VALUES ('t', 'a', 1, 'accepted', 1, 1);
              INSERT INTO task_urls (task_id, position, url, canonical, state, error_code) VALUES
-               ('t', 0, 'https://youtu.be/watch?v=AAAAAAAAAAA', 'https://www.youtube.com/watch?v=watch', 'indexed', NULL),
+               ('t', 0, 'https://youtu.be/watch?v=AAAAAAAAAAA', 'https://www.youtube.com/watch?v=watch',
+                'indexed', NULL),
                ('t', 1, 'http://example.com/a', 'http://example.com/a', 'sent', NULL),
-               ('t', 2, 'https://youtu.be/o9vgXOH4ET0', 'https://www.youtube.com/watch?v=o9vgXOH4ET0', 'indexed', NULL),
+               ('t', 2, 'https://youtu.be/o9vgXOH4ET0', 'https://www.youtube.com/watch?v=o9vgXOH4ET0',
+                'indexed', NULL),
                ('t', 3, 'https://e.com/#/1', 'https://e.com/', 'failed', 'canceled'),
                ('t', 4, 'https:/youtu.be/b', 'https://www.youtube.com/watch?v=b', 'failed', 'no_video');
              INSERT INTO job_urls (job_id, position, url, task_id, task_position, fixed)
@@ -347,7 +350,8 @@ mod tests {
             "INSERT INTO jobs (id, created_at, settled_at, state, labels, quality, library, force, urls, waiting, known)
                VALUES ('a', 1, 5, 'done', '{}', '360', 'private', 0, 1, 0, 1);
              INSERT INTO tasks (id, created_at, state, next_attempt_at, news_at) VALUES ('t', 1, 'indexed', 1, 1);
-             INSERT INTO task_urls (task_id, position, url, canonical, state) VALUES ('t', 0, 'https://e.com/?a', 'x', 'indexed');
+             INSERT INTO task_urls (task_id, position, url, canonical, state)
+               VALUES ('t', 0, 'https://e.com/?a', 'x', 'indexed');
              INSERT INTO job_urls (job_id, position, url, task_id, task_position, fixed)
                VALUES ('a', 0, 'https://e.com/?b', 't', 0, 'known');",
         )

@@ -45,7 +45,8 @@ pub(super) async fn migrate(
                 .await
                 .map_err(|error| OpenError::Backup(Box::new(error)))?;
             let copy = copy.display();
-            tracing::info!(from = applied, to = newest, %copy, "the database is migrated; the copy shows its old state");
+            let words = "the database is migrated; the copy shows its old state";
+            tracing::info!(from = applied, to = newest, %copy, "{words}");
         }
     }
     match migrations.run(writer).await {

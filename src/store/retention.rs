@@ -12,7 +12,8 @@ use crate::domain::time::Timestamp;
 
 /// What a step is to take, without its commit: callbacks wait for so long.
 const STEP: Duration = Duration::from_millis(5);
-/// Rows that a step looks at, of bodies and of events each, and pages that it gives back to the disk: least, first, most.
+/// Rows that a step looks at, of bodies and of events each, and pages that it gives back to the disk: least, first,
+/// most.
 const ROWS: (u32, u32, u32) = (20, 100, 500);
 
 /// How far a pass over the file has come.

@@ -47,8 +47,8 @@ mod tests {
     fn a_counter_has_one_name_everywhere() {
         let open = "# HELP a_b Some counter.\n# TYPE a_b counter\na_b_total{c=\"d counter\"} 1\n# HELP g Some gauge.\n\
                     # TYPE g gauge\n# UNIT g seconds\ng{} 2\n# EOF\n";
-        let plain = "# HELP a_b_total Some counter.\n# TYPE a_b_total counter\na_b_total{c=\"d counter\"} 1\n# HELP g Some \
-                     gauge.\n# TYPE g gauge\ng 2\n";
+        let plain = "# HELP a_b_total Some counter.\n# TYPE a_b_total counter\na_b_total{c=\"d counter\"} 1\n\
+                     # HELP g Some gauge.\n# TYPE g gauge\ng 2\n";
         assert_eq!(from_open_metrics(open), plain);
     }
 }

@@ -234,7 +234,10 @@ mod tests {
 
     #[test]
     fn the_documented_success_is_accepted() {
-        let body = r#"{"code":"0000","msg":"success","data":{"taskId":"31b0fccb-d6f9-4135-922d-1e8828499812"},"success":true,"failed":false}"#;
+        let body = concat!(
+            r#"{"code":"0000","msg":"success","data":{"taskId":"31b0fccb-d6f9-4135-922d-1e8828499812"},"#,
+            r#""success":true,"failed":false}"#
+        );
         let id = "31b0fccb-d6f9-4135-922d-1e8828499812".to_owned();
         assert_eq!(SubmitAnswer::read(200, None, body.as_bytes()), SubmitAnswer::Accepted(id));
     }

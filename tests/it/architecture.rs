@@ -56,6 +56,8 @@ fn imports_go_down_only() {
         let text = fs::read_to_string(&file).unwrap();
         assert!(text.lines().count() <= 400, "{} has more than 400 lines", inside.display());
         assert!(text.starts_with("//!"), "{} does not say what it owns", inside.display());
+        let long = text.lines().find(|line| line.chars().count() > 120);
+        assert_eq!(long, None, "{} has a line of more than 120 characters", inside.display());
         for line in text.lines().filter(|line| line.contains("crate::") && !line.contains("$crate")) {
             assert!(is_allowed(module, line), "{}: {line}", inside.display());
         }

@@ -1,6 +1,7 @@
 //! Retention over a large database, while callbacks arrive and readers read: what it costs them, and what it may not.
 //!
-//! `SCRAPEHOOK_RETENTION_EVENTS=1000000 cargo test --release --test it retention_load:: -- --nocapture` is the long form.
+//! The long form is
+//! `SCRAPEHOOK_RETENTION_EVENTS=1000000 cargo test --release --test it retention_load:: -- --nocapture`.
 
 #![cfg(target_os = "linux")]
 

@@ -24,7 +24,8 @@ impl<'a> Patience<'a> {
         Self { at_most, say, away: None }
     }
 
-    /// Waits before the next attempt; gives the error back if asking again does not help, or has not helped for too long.
+    /// Waits before the next attempt. Gives the error back if asking again does not help, or has not helped for too
+    /// long.
     pub(super) async fn bear(&mut self, error: ClientError) -> Result<(), ClientError> {
         if !error.may_pass() {
             return Err(error);

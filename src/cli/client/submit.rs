@@ -159,8 +159,8 @@ async fn send(api: &Api, request: Request, key: &str, interrupt: &mut Signal) ->
         String::new()
     } else {
         format!(
-            "\nThe job may or may not have been accepted. Run the same command with --idempotency-key {key}: that makes \
-             one job at most."
+            "\nThe job may or may not have been accepted. Run the same command with --idempotency-key {key}: that \
+             makes one job at most."
         )
     };
     tokio::select! {
