@@ -34,7 +34,7 @@ const LONG: usize = 64 * 1024;
 /// as `label=key:value`. Videos in the library `public` stay there, for everybody, forever. The same
 /// `Idempotency-Key` with the same request gives the same job again.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs",
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 512,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
         description = "A word of your choice for this request, kept forever. `abc` and `\"abc\"` are the same key.")),
     request_body(description = "The job.",
         content((JobRequest = "application/json"), (String = "text/plain"), (String = "text/csv"))),
