@@ -123,10 +123,13 @@ pub fn url(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let recognized = PostUrl::recognize(text);
     let Ok(url) = PostUrl::parse(text) else {
-        assert_eq!((&*recognized.given, &*recognized.canonical), (text, text));
+        // An exact id, or nothing.
+        if let Some(url) = recognized {
+            assert_eq!(PostUrl::parse(&url.canonical).map(|again| again.canonical), Ok(url.canonical));
+        }
         return;
     };
-    assert_eq!(recognized, url);
+    assert_eq!(recognized.as_ref(), Some(&url));
     // What is compared and what is handed on is all of the text, except for what nobody sees.
     let (before, after) = text.split_once(&url.given).expect("the URL is a part of the text");
     assert!(
@@ -140,6 +143,11 @@ pub fn url(data: &[u8]) {
         Ok(again) => {
             assert_eq!(again.canonical, url.canonical);
             assert_eq!(again.platform, url.platform);
+        }
+        // A slash that was dropped may have stood behind what looks like punctuation of a text.
+        Err(InvalidUrl::Trailing(_)) => {
+            let again = PostUrl::parse(&format!("{}/", url.canonical)).map(|again| again.canonical);
+            assert_eq!(again, Ok(url.canonical.clone()));
         }
         // The ASCII form of a host is longer.
         Err(error) => {

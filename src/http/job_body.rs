@@ -37,9 +37,9 @@ pub(super) struct JobRequest {
     unique_id: Option<String>,
     #[schema(schema_with = folder_schema)]
     folder_id: Option<i64>,
-    /// Lines of the picture; 360, and 720 in the library `public`, where it is not given.
+    /// Video resolution. The default is 360, and 720 in the library `public`.
     quality: Option<Quality>,
-    /// Where the videos go; `public` is for everybody and for ever. `private` where it is not given.
+    /// The library for the videos. `public` is open to everybody, forever. The default is `private`.
     library: Option<Library>,
     /// Words to find the job by; at most 32.
     labels: Option<BTreeMap<String, String>>,
@@ -63,7 +63,7 @@ fn folder_schema() -> Schema {
 
 /// The URL of a post.
 #[derive(ToSchema)]
-#[schema(max_length = 2048, format = "uri", pattern = r"^https?://[a-z0-9-]+(\.[a-z0-9-]+)+/")]
+#[schema(max_length = 2048, format = "uri", pattern = r"^\s*[Hh][Tt][Tt][Pp][Ss]?://")]
 #[expect(dead_code, reason = "the same")]
 struct PostUrlText(String);
 
@@ -79,7 +79,7 @@ pub(super) struct AskedJob {
 }
 
 impl AskedJob {
-    /// The same for every way to ask for the same job.
+    /// Equal for every way to ask for the same job.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
         let Self { urls, options, force, dry_run: _ } = self;
         let JobOptions { unique_id, folder_id, quality, library, labels } = options;
@@ -98,7 +98,9 @@ pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
     let mut reader = Reader { faults: Faults::default() };
     let body = body::parse_json(body).inspect(|value| {
         if value.is_object() {
-            body::repeated(body, "labels").iter().for_each(|pointer| reader.fault(pointer, "is there twice"));
+            body::repeated(body, "labels")
+                .iter()
+                .for_each(|pointer| reader.fault(pointer, "is given more than once"));
         }
     })?;
     let Value::Object(mut fields) = body else {
@@ -135,7 +137,7 @@ pub(super) fn read_query(query: &str) -> Result<Settings, Problem> {
             ("label", _) => {
                 match text.split_once(':') {
                     Some((key, _)) if labels.contains_key(key) => {
-                        reader.fault(&format!("/label/{}", escape(key)), "is there twice");
+                        reader.fault(&format!("/label/{}", escape(key)), "is given more than once");
                     }
                     Some((key, value)) => drop(labels.insert(key.to_owned(), value.into())),
                     None => reader.fault("/label", "`key:value` is expected"),
@@ -153,7 +155,7 @@ pub(super) fn read_query(query: &str) -> Result<Settings, Problem> {
         if value.is_null() {
             reader.fault(&format!("/{}", escape(&name)), "unknown parameter");
         } else if fields.insert(name.clone().into_owned(), value).is_some() {
-            reader.fault(&format!("/{}", escape(&name)), "is there twice");
+            reader.fault(&format!("/{}", escape(&name)), "is given more than once");
         }
     }
     if !labels.is_empty() {
@@ -248,7 +250,7 @@ impl Reader {
                 self.fault("/unique_id", format!("longer than {TEXT_CHARS} characters"));
             }
             Some(text) if text.contains(char::is_control) => {
-                self.fault("/unique_id", "control characters are not taken");
+                self.fault("/unique_id", "must not contain control characters");
             }
             Some(text) => return Some(text.to_owned()),
             None => self.fault("/unique_id", "a string is expected"),

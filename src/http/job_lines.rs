@@ -5,7 +5,7 @@
 use std::fmt::Display;
 
 use super::error::{Code, Faults, Problem};
-use crate::domain::url::{InvalidUrl, PostUrl};
+use crate::domain::url::{InvalidUrl, PostUrl, seen};
 
 /// The column that holds the URLs.
 const COLUMN: &str = "url";
@@ -71,18 +71,27 @@ pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Probl
 /// The URL of a line; none if the line is blank or a comment.
 fn line_url(line: &[u8], is_one_line: bool) -> Option<Result<PostUrl, String>> {
     let Ok(text) = std::str::from_utf8(line) else { return Some(Err(NOT_UTF8.to_owned())) };
-    // Files that were joined have a byte order mark in their middle.
-    if text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('#') {
+    let text = seen(text);
+    if text.starts_with('#') {
         return None;
     }
     match PostUrl::parse(text) {
         Err(InvalidUrl::Empty) => None,
-        Err(error @ InvalidUrl::MoreThanOne(_)) if is_one_line => Some(Err(format!("{error}. {KEEP_LINES}"))),
+        Err(error @ InvalidUrl::MoreThanOne(place)) if is_one_line && is_joined(text, place) => {
+            Some(Err(format!("{error}. {KEEP_LINES}")))
+        }
         url => Some(url.map_err(|error| error.to_string())),
     }
 }
 
+/// Whether the URL at this character follows another one without anything between them, as lines do that were joined.
+fn is_joined(text: &str, place: usize) -> bool {
+    place.checked_sub(2).and_then(|before| text.chars().nth(before)).is_some_and(char::is_alphanumeric)
+}
+
 const NOT_UTF8: &str = "the text is not UTF-8";
+
+const MORE_CELLS: &str = "the row has more cells than the header; put a cell with a comma in quotation marks";
 
 /// What joins the lines of a file most often.
 const KEEP_LINES: &str = "curl keeps line ends with --data-binary, and removes them with -d";
@@ -122,23 +131,31 @@ pub(super) fn read_csv(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem
     let mut urls = Urls::new(most);
     check_utf8(body)?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(body);
-    let column = reader
+    let header: Vec<String> = reader
         .byte_headers()
-        .ok()
-        .and_then(|header| header.iter().position(|name| name.eq_ignore_ascii_case(COLUMN.as_bytes())));
-    let Some(column) = column else {
+        .map(|header| header.iter().map(|name| seen(&String::from_utf8_lossy(name)).to_owned()).collect())
+        .unwrap_or_default();
+    let mut columns = header.iter().enumerate().filter(|(_, name)| name.eq_ignore_ascii_case(COLUMN));
+    let Some((column, _)) = columns.next() else {
         urls.fault(1, format_args!("a header with a column `{COLUMN}`, separated by commas, is expected"));
         return urls.done();
     };
+    if columns.next().is_some() {
+        urls.fault(1, format_args!("more than one column is named `{COLUMN}`"));
+        return urls.done();
+    }
     let mut lines = Lines { body, at: 0, line: 1 };
     for row in reader.byte_records() {
         // Reading bytes from memory with rows of any length can't fail.
         let Ok(row) = row else { continue };
-        if row.iter().all(<[u8]>::is_empty) {
+        let is_blank = |cell: &[u8]| seen(&String::from_utf8_lossy(cell)).is_empty();
+        if row.iter().all(is_blank) {
             continue;
         }
         let line = lines.reach(row.position().map_or(0, csv::Position::byte));
+        let has_more = row.iter().skip(header.len()).any(|cell| !is_blank(cell));
         let url = match std::str::from_utf8(row.get(column).unwrap_or_default()) {
+            _ if has_more => Err(MORE_CELLS.to_owned()),
             Ok(text) => PostUrl::parse(text).map_err(|error| error.to_string()),
             Err(_) => Err(NOT_UTF8.to_owned()),
         };
@@ -208,6 +225,7 @@ mod tests {
         }
         let said = words(read_lines(b"\nhttps://youtu.be/ahttps://youtu.be/b", 9));
         assert!(said.contains("line 2: more than one URL") && said.contains("--data-binary"), "{said}");
+        assert!(!words(read_lines(b"https://youtu.be/a https://youtu.be/b", 9)).contains("--data-binary"));
         let parameter = "https://l.example/?u=https://youtu.be/a";
         assert_eq!(given(read_lines(parameter.as_bytes(), 9)), [parameter]);
     }
@@ -234,6 +252,18 @@ mod tests {
     }
 
     #[test]
+    fn no_cell_of_a_row_is_lost() {
+        let said = words(read_csv(b"url\nhttps://youtu.be/a,https://youtu.be/b\nhttps://youtu.be/c, ,\n", 9));
+        assert!(said.contains("line 2: the row has more cells") && !said.contains("line 3"), "{said}");
+        for header in ["url,url", "url,n,URL"] {
+            let said = words(read_csv(format!("{header}\nhttps://youtu.be/a,b,c\n").as_bytes(), 9));
+            assert!(said.contains("more than one column is named `url`"), "{said}");
+        }
+        let body = "\u{a0}URL\u{200b},n\n\u{a0},\u{200b}\nhttps://youtu.be/a,1\n";
+        assert_eq!(given(read_csv(body.as_bytes(), 9)), ["https://youtu.be/a"]);
+    }
+
+    #[test]
     fn lines_may_end_in_carriage_returns_alone() {
         let said = words(read_csv(b"n,url\r1,https://youtu.be/a\r2,nope\r\r3,nope", 9));
         assert!(said.contains("line 3: not a URL") && said.contains("line 5: not a URL"), "{said}");
@@ -257,7 +287,7 @@ mod tests {
 
     #[test]
     fn lines_that_hold_nothing_to_see_are_blank() {
-        let body = "\u{a0}\n\u{feff}\u{200b}\n \u{2003}# mine\nhttps://youtu.be/a\u{200b}".as_bytes();
+        let body = "\u{a0}\n\u{feff}\u{200b}\n \u{2003}\u{200b}# mine\nhttps://youtu.be/a\u{200b}".as_bytes();
         assert_eq!(given(read_lines(body, 9)), ["https://youtu.be/a"]);
     }
 

@@ -230,9 +230,9 @@ pub(super) const COUNT: &str =
          sum(state = 'failed') AS failed, sum(state = 'known') AS known, sum(is_canceled) AS canceled
        FROM (
          SELECT job_urls.job_id,
-           CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed'
+           CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' WHEN 'unattributed' THEN 'failed'
              ELSE coalesce(told, task_urls.state) END AS state,
-           CASE fixed WHEN 'known' THEN 0 WHEN 'canceled' THEN 1
+           CASE fixed WHEN 'known' THEN 0 WHEN 'canceled' THEN 1 WHEN 'unattributed' THEN 0
              ELSE coalesce(told_canceled, error_code IS 'canceled') END AS is_canceled
          FROM json_each(?1) AS j
            CROSS JOIN job_urls ON job_urls.job_id = j.value

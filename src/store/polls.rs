@@ -116,19 +116,23 @@ async fn join(
             .await?;
     let by_spelling: HashMap<&str, i64> =
         urls.iter().map(|(position, url, _)| (url.as_str(), *position)).collect();
-    let by_post: HashMap<&str, i64> =
-        urls.iter().map(|(position, _, canonical)| (canonical.as_str(), *position)).collect();
     let mut rows = Vec::new();
     for video in videos {
         let Some(url) = &video.url else { continue };
-        let position = by_spelling
-            .get(url.as_str())
-            .copied()
-            .or_else(|| by_post.get(PostUrl::recognize(url).canonical.as_str()).copied());
-        match position {
-            Some(position) => rows.push(json!([video.id, position])),
-            None => tracing::warn!(%task, video = video.id, "a poll names a URL that is not the task's"),
+        let positions: Vec<i64> = match (by_spelling.get(url.as_str()), PostUrl::recognize(url)) {
+            (Some(position), _) => vec![*position],
+            // An older form may have let two spellings of one post into a task.
+            (None, Some(post)) => urls
+                .iter()
+                .filter(|(.., form)| *form == post.canonical)
+                .map(|(position, ..)| *position)
+                .collect(),
+            (None, None) => Vec::new(),
+        };
+        if positions.is_empty() {
+            tracing::warn!(%task, video = video.id, "a poll names a URL that is not the task's");
         }
+        rows.extend(positions.into_iter().map(|position| json!([video.id, position])));
     }
     sqlx::query(
         "INSERT INTO listings (task_id, video_id, position)

@@ -57,11 +57,15 @@ pub enum InvalidUrl {
         /// Its place.
         place: usize,
     },
-    /// It ends with, or its id is followed by, punctuation of the text that it was taken from.
+    /// It ends with punctuation of the text that it was taken from.
     #[error(
-        "the URL ends with `{0}`, which belongs to no post: remove it, or write it as an escape such as %2E"
+        "the URL ends with `{0}`, which belongs to no post: remove it, or write it as {escape}",
+        escape = escape(*.0)
     )]
     Trailing(char),
+    /// Something follows its id that no id holds.
+    #[error("{found} follows the id, and no id holds that: remove it and what comes after it", found = shown(*.0))]
+    AfterId(char),
     /// Its host can't be read, or programs read it in different ways.
     #[error("the host `{0}` is invalid or written in an unusual form")]
     Host(String),
@@ -71,4 +75,14 @@ pub enum InvalidUrl {
     /// It carries a user name or a password, which would be stored and handed on.
     #[error("the URL holds a user name or a password: remove it")]
     Credentials,
+}
+
+/// A character as a URL can hold it.
+fn escape(c: char) -> String {
+    c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// A character as a person can see it.
+fn shown(c: char) -> String {
+    if c.is_control() || c.is_whitespace() { escape(c) } else { format!("`{c}`") }
 }

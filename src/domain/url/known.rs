@@ -39,7 +39,8 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
             shape(
                 "https://www.tiktok.com/video/{id}",
                 DIGITS,
-                "www.tiktok.com/@*/video/{id} www.tiktok.com/@*/photo/{id} www.tiktok.com/video/{id}
+                "www.tiktok.com/@*/video/{id} www.tiktok.com/@/video/{id} www.tiktok.com/@*/photo/{id}
+                 www.tiktok.com/video/{id}
                  www.tiktok.com/v/{id} www.tiktok.com/v/{id}.html www.tiktok.com/share/video/{id}
                  www.tiktok.com/embed/{id} www.tiktok.com/embed/v2/{id} www.tiktok.com/embed/v3/{id}
                  www.tiktok.com/player/v1/{id}",
@@ -64,6 +65,7 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
             "www.youtube.com/watch?v={id} www.youtube.com/shorts/{id} www.youtube.com/embed/{id}
              www.youtube.com/live/{id} www.youtube.com/v/{id} www.youtube.com/e/{id}
              music.youtube.com/watch?v={id} www.youtube-nocookie.com/embed/{id} www.youtube-nocookie.com/v/{id}
+             www.youtube-nocookie.com/e/{id}
              youtu.be/{id} youtu.be/watch?v={id} youtu.be/?v={id}",
         )],
     },
@@ -80,8 +82,10 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
                         www.instagram.com/p/{id}/embed/captioned www.instagram.com/*/p/{id}
                         www.instagram.com/reel/{id} www.instagram.com/reel/{id}/embed
                         www.instagram.com/reel/{id}/embed/captioned www.instagram.com/*/reel/{id}
-                        www.instagram.com/tv/{id} www.instagram.com/tv/{id}/embed www.instagram.com/*/tv/{id}
-                        www.instagram.com/reels/{id} instagr.am/p/{id} instagr.am/reel/{id} instagr.am/tv/{id}",
+                        www.instagram.com/tv/{id} www.instagram.com/tv/{id}/embed
+                        www.instagram.com/tv/{id}/embed/captioned www.instagram.com/*/tv/{id}
+                        www.instagram.com/reels/{id} www.instagram.com/reels/{id}/embed
+                        instagr.am/p/{id} instagr.am/p/{id}/embed instagr.am/reel/{id} instagr.am/tv/{id}",
             keeps: "",
             // `share` is followed by a token of the sharing, which is no shortcode.
             reserved: "accounts direct explore p reel reels s share stories tv",
@@ -109,7 +113,8 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
         name: "facebook",
         domains: &["facebook.com", "fb.com", "fb.watch"],
         hosts: &[
-            "www.facebook.com facebook.com m.facebook.com mbasic.facebook.com",
+            "www.facebook.com facebook.com m.facebook.com mbasic.facebook.com touch.facebook.com",
+            "fb.com www.fb.com m.fb.com",
             "fb.watch www.fb.watch",
         ],
         ignores: "__tn__ _rdr locale",
@@ -119,7 +124,9 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
                 id: DIGITS,
                 spellings: "www.facebook.com/watch?v={id} www.facebook.com/watch/live?v={id}
                             www.facebook.com/video.php?v={id} www.facebook.com/reel/{id}
-                            www.facebook.com/*/videos/{id} www.facebook.com/*/videos/*/{id}",
+                            www.facebook.com/*/videos/{id} www.facebook.com/*/videos/*/{id}
+                            web.facebook.com/watch?v={id} web.facebook.com/reel/{id} web.facebook.com/*/videos/{id}
+                            fb.com/watch?v={id} fb.com/reel/{id} fb.com/*/videos/{id}",
                 keeps: "",
                 reserved: "groups share watch",
             },
@@ -170,7 +177,7 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
             Shape {
                 canonical: "https://www.bilibili.com/video/BV{id}",
                 id: Form { of: Characters::Alphanumeric, length: (10, 10), except: "" },
-                spellings: "www.bilibili.com/video/BV{id}",
+                spellings: "www.bilibili.com/video/BV{id} b23.tv/BV{id}",
                 // The part of a post that has several.
                 keeps: "p",
                 reserved: "",
@@ -178,11 +185,17 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
             Shape {
                 canonical: "https://www.bilibili.com/video/av{id}",
                 id: DIGITS,
-                spellings: "www.bilibili.com/video/av{id}",
+                spellings: "www.bilibili.com/video/av{id} b23.tv/av{id}",
                 keeps: "p",
                 reserved: "",
             },
-            shape("https://b23.tv/{id}", CODE, "b23.tv/{id}"),
+            Shape {
+                canonical: "https://b23.tv/{id}",
+                id: CODE,
+                spellings: "b23.tv/{id}",
+                keeps: "p",
+                reserved: "",
+            },
         ],
     },
     KnownPlatform {
@@ -195,8 +208,10 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
                 "https://www.reddit.com/comments/{id}",
                 BASE36,
                 "www.reddit.com/r/*/comments/{id} www.reddit.com/r/*/comments/{id}/* www.reddit.com/comments/{id}
+                 www.reddit.com/comments/{id}/*
                  www.reddit.com/user/*/comments/{id} www.reddit.com/user/*/comments/{id}/*
-                 old.reddit.com/r/*/comments/{id} old.reddit.com/r/*/comments/{id}/* redd.it/{id}",
+                 old.reddit.com/r/*/comments/{id} old.reddit.com/r/*/comments/{id}/* old.reddit.com/comments/{id}
+                 new.reddit.com/r/*/comments/{id}/* np.reddit.com/r/*/comments/{id}/* redd.it/{id}",
             ),
             // The id of a video is another than the id of its post.
             shape(
@@ -214,7 +229,8 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
         shapes: &[shape(
             "https://www.dailymotion.com/video/x{id}",
             BASE36,
-            "www.dailymotion.com/video/x{id} www.dailymotion.com/embed/video/x{id} dai.ly/x{id}
+            "www.dailymotion.com/video/x{id} www.dailymotion.com/video/x{id}_* dai.ly/x{id}
+             www.dailymotion.com/embed/video/x{id}
              geo.dailymotion.com/player.html?video=x{id} geo.dailymotion.com/player/*?video=x{id}",
         )],
     },

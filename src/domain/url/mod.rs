@@ -17,12 +17,12 @@ mod text;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use url::Url;
 use utoipa::ToSchema;
 
 pub use self::invalid::InvalidUrl;
 use self::parts::Parts;
 use self::platforms::KnownPlatform;
+pub use self::text::seen;
 
 /// Longest URL that is taken, in characters.
 pub const MAX_URL_CHARS: usize = 2_048;
@@ -84,20 +84,47 @@ impl PostUrl {
         Ok(Self { given: given.to_owned(), canonical, platform: Platform(platform) })
     }
 
-    /// Reads a URL that nobody can be asked about: an older version took it, or upstream names it. One that
-    /// [`parse`](Self::parse) refuses is the same post as nothing but itself.
-    pub fn recognize(text: &str) -> Self {
-        Self::parse(text).unwrap_or_else(|_| {
-            let url = Url::parse(text.trim()).ok();
-            let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
-            let platform = KnownPlatform::of(host).map_or(host, |platform| platform.name);
-            Self {
-                given: text.to_owned(),
-                canonical: text.to_owned(),
-                platform: Platform(platform.to_owned()),
-            }
-        })
+    /// Reads a URL that nobody can be asked about: an older version took it, or upstream names it. Of one that
+    /// [`parse`](Self::parse) refuses, an exact id in a known shape still names the post. None if that is not certain.
+    pub fn recognize(text: &str) -> Option<Self> {
+        if let Ok(url) = Self::parse(text) {
+            return Some(url);
+        }
+        let given = text::seen(text);
+        let scheme = SCHEMES.iter().find(|scheme| starts_with_ignoring_case(given, scheme))?;
+        if given.contains(char::is_whitespace) || text::holds_second_url(given) {
+            return None;
+        }
+        let parts = Parts::split(*scheme == "https://", &given[scheme.len()..]).ok()?;
+        let platform = KnownPlatform::of(parts.dotless_host())?;
+        let canonical = known_shape(platform, &parts).ok()??;
+        Some(Self { given: given.to_owned(), canonical, platform: Platform(platform.name.to_owned()) })
     }
+}
+
+fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
+}
+
+/// The canonical form of a URL that has one of the platform's shapes.
+///
+/// # Errors
+/// [`InvalidUrl::AfterId`] if something follows the id that no id holds.
+fn known_shape(platform: &KnownPlatform, url: &Parts<'_>) -> Result<Option<String>, InvalidUrl> {
+    // A port means another server, and a fragment that is kept may name another post: nothing is known of it.
+    if url.port.is_some() || url.fragment.is_some() {
+        return Ok(None);
+    }
+    let host = platform.first_host(url.dotless_host());
+    let mut refused = None;
+    for shape in platform.shapes {
+        match shape.canonical(host, url) {
+            Ok(Some(canonical)) => return Ok(Some(canonical)),
+            Ok(None) => {}
+            Err(error) => refused = Some(error),
+        }
+    }
+    refused.map_or(Ok(None), Err)
 }
 
 /// The platform, and the form by which posts are compared.
@@ -106,17 +133,12 @@ fn canonicalize(url: &Parts<'_>) -> Result<(String, String), InvalidUrl> {
     let Some(platform) = KnownPlatform::of(host) else {
         return Ok((host.to_owned(), url.keep_all(&url.host, |_| false)));
     };
-    let name = platform.first_host(host);
-    // A port means another server, and a fragment that is kept may name another post: nothing is known of it.
-    if url.port.is_none() && url.fragment.is_none() {
-        for shape in platform.shapes {
-            if let Some(canonical) = shape.canonical(name, url)? {
-                return Ok((platform.name.to_owned(), canonical));
-            }
-        }
+    if let Some(canonical) = known_shape(platform, url)? {
+        return Ok((platform.name.to_owned(), canonical));
     }
     // Only what is written like a host of the table is one.
-    let name = if url.host.ends_with('.') || url.port.is_some() { &url.host } else { name };
+    let is_plain = !url.host.ends_with('.') && url.port.is_none();
+    let name = if is_plain { platform.first_host(host) } else { &url.host };
     Ok((platform.name.to_owned(), url.keep_all(name, |parameter| platform.ignores(parameter))))
 }
 
@@ -180,25 +202,38 @@ mod tests {
     }
 
     #[test]
-    fn an_id_with_punctuation_behind_it_is_refused() {
-        let refused = PostUrl::parse("https://youtu.be/o9vgXOH4ET0)?si=x");
-        assert_eq!(refused, Err(InvalidUrl::Trailing(')')));
+    fn an_id_with_text_behind_it_is_refused() {
+        for text in ["https://youtu.be/o9vgXOH4ET0)?si=x", "https://youtu.be/o9vgXOH4ET0)x"] {
+            assert_eq!(PostUrl::parse(text), Err(InvalidUrl::AfterId(')')), "{text}");
+        }
+        // Another spelling of the same platform takes the same characters.
+        assert_eq!(canonical("https://m.tiktok.com/v/12.html"), "https://www.tiktok.com/video/12");
     }
 
     #[test]
-    fn what_can_no_longer_be_parsed_is_the_same_as_itself_alone() {
-        for (text, platform) in [
-            ("https:/youtu.be/a", "youtube"),
-            ("https:youtu.be/b", "youtube"),
-            ("https://0x7f.1/a", "127.0.0.1"),
-            ("nonsense", ""),
+    fn what_is_refused_today_is_recognized_by_an_exact_id_alone() {
+        for (text, canonical) in [
+            ("HTTPS://youtu.be/o9vgXOH4ET0?si=a,", "https://www.youtube.com/watch?v=o9vgXOH4ET0"),
+            ("https://youtu.be/o9vgXOH4ET0?q={x}|y", "https://www.youtube.com/watch?v=o9vgXOH4ET0"),
+            ("http://youtu.be/o9vgXOH4ET0", "https://www.youtube.com/watch?v=o9vgXOH4ET0"),
         ] {
-            assert!(PostUrl::parse(text).is_err(), "{text}");
-            let url = PostUrl::recognize(text);
-            assert_eq!((&*url.given, &*url.canonical, url.platform.as_str()), (text, text, platform));
+            let url = PostUrl::recognize(text).expect(text);
+            assert_eq!((&*url.given, &*url.canonical, url.platform.as_str()), (text, canonical, "youtube"));
         }
-        let text = "http://youtu.be/o9vgXOH4ET0";
-        assert_eq!(PostUrl::recognize(text), PostUrl::parse(text).unwrap());
+        for text in [
+            "https:/youtu.be/o9vgXOH4ET0",
+            "https://youtu.be/o9vgXOH4ET0 x",
+            "https://youtu.be/o9vgXOH4ET0?a,https://youtu.be/b",
+            "https://youtu.be/o9vgXOH4ET0,",
+            "https://youtu.be/playlist?list=a,",
+            "https://youtu.be/o9vgXOH4ET0?a#/b,",
+            "https://example.com/a,",
+            "https://0x7f.1/a",
+            "nonsense",
+            "é",
+        ] {
+            assert!(PostUrl::parse(text).is_err() && PostUrl::recognize(text).is_none(), "{text}");
+        }
     }
 
     #[test]
@@ -210,6 +245,18 @@ mod tests {
             ("https://e.com/a https://e.com/b", "more than one URL: another one begins at character 17"),
             ("youtu.be/a", "the scheme is missing: write https:// in front of it"),
             ("\"https://e.com/a\"", "the URL is in quotation marks: remove them"),
+            (
+                "https://e.com/a。",
+                "the URL ends with `。`, which belongs to no post: remove it, or write it as %E3%80%82",
+            ),
+            (
+                "https://youtu.be/o9vgXOH4ET0%0A",
+                "%0A follows the id, and no id holds that: remove it and what comes after it",
+            ),
+            (
+                "https://youtu.be/o9vgXOH4ET0,x",
+                "`,` follows the id, and no id holds that: remove it and what comes after it",
+            ),
         ] {
             assert_eq!(PostUrl::parse(text).unwrap_err().to_string(), words);
         }

@@ -5,6 +5,7 @@
 use url::Url;
 
 use super::invalid::InvalidUrl;
+use crate::domain::host::is_name;
 
 /// A URL of `http` or `https`, split. Only the host is brought into one form.
 #[derive(Debug)]
@@ -100,18 +101,26 @@ fn read_authority(is_https: bool, authority: &str) -> Result<(String, Option<u16
         Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
         _ => (authority, None),
     };
-    let is_plain = if name.is_ascii() { name.eq_ignore_ascii_case(host) } else { host.contains("xn--") };
-    let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port.to_string() == text);
-    let dotless = host.strip_suffix('.').unwrap_or(host);
-    let is_whole = dotless.split('.').all(|label| !label.is_empty());
-    if !is_plain || !is_whole || !port.is_none_or(is_port) {
+    let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port != 0 && port.to_string() == text);
+    let is_address = host.starts_with('[') && name.eq_ignore_ascii_case(host);
+    if !(is_address || (is_name(host) && is_read_alike(name, host))) || !port.is_none_or(is_port) {
         return Err(unusual());
     }
+    let dotless = host.strip_suffix('.').unwrap_or(host);
     // A bare name is a typing error, and could be taken for the name of a platform.
     if !dotless.contains(['.', ':']) {
         return Err(InvalidUrl::BareHost(host.to_owned()));
     }
     Ok((host.to_owned(), url.port()))
+}
+
+/// Whether everybody reads this name as that host: each label is the same, or is written in another script.
+fn is_read_alike(name: &str, host: &str) -> bool {
+    let is_same = |(written, read): (&str, &str)| match written.is_ascii() {
+        true => written.eq_ignore_ascii_case(read),
+        false => read.starts_with("xn--"),
+    };
+    name.split('.').count() == host.split('.').count() && name.split('.').zip(host.split('.')).all(is_same)
 }
 
 /// Whether a fragment can name a post, as it does on pages that route by it.
@@ -182,6 +191,13 @@ mod tests {
             ("%65.com/a", "%65.com"),
             ("ｅ.com", "ｅ.com"),
             ("e。com", "e。com"),
+            ("ｅ.bücher.example", "ｅ.bücher.example"),
+            ("bücher。example", "bücher。example"),
+            ("e.com,", "e.com,"),
+            ("e.com&a", "e.com&a"),
+            ("*.e.com", "*.e.com"),
+            ("-e.com", "-e.com"),
+            ("e.com:0", "e.com:0"),
             ("e.com:/a", "e.com:"),
             ("e.com:0443", "e.com:0443"),
             ("e.com:99999", "e.com:99999"),

@@ -64,14 +64,12 @@ impl Form {
     /// Whether the text is an id.
     ///
     /// # Errors
-    /// [`InvalidUrl::Trailing`] if it is one with punctuation behind it, which no id holds.
+    /// [`InvalidUrl::AfterId`] if it is one with something behind it that no id holds.
     fn read(&self, text: &str) -> Result<bool, InvalidUrl> {
-        let id = text.trim_end_matches(|c| !is_of_a_word(c));
-        match text[id.len()..].chars().next() {
-            Some(punctuation) if self.fits(id) => Err(InvalidUrl::Trailing(punctuation)),
-            Some(_) => Ok(false),
-            None => Ok(self.fits(text)),
-        }
+        let Some((end, found)) = text.char_indices().find(|(_, c)| !is_of_a_word(*c)) else {
+            return Ok(self.fits(text));
+        };
+        if self.fits(&text[..end]) { Err(InvalidUrl::AfterId(found)) } else { Ok(false) }
     }
 }
 
@@ -88,7 +86,7 @@ impl Shape {
     /// The canonical form of a URL of this shape; none if it has another one. `host` stands for the URL's own.
     ///
     /// # Errors
-    /// [`InvalidUrl::Trailing`] if punctuation follows the id.
+    /// [`InvalidUrl::AfterId`] if something follows the id that no id holds.
     pub(super) fn canonical(&self, host: &str, url: &Parts<'_>) -> Result<Option<String>, InvalidUrl> {
         let at_host =
             |spelling: &'static str| spelling.strip_prefix(host).filter(|path| path.starts_with('/'));
@@ -97,13 +95,16 @@ impl Shape {
             return Ok(None);
         }
         let Some(segments) = decoded_segments(url.slashless_path()) else { return Ok(None) };
+        let mut refused = None;
         for pattern in patterns {
             let Some((id, key)) = self.found(pattern, &segments, url.query) else { continue };
-            if self.id.read(&id)? {
-                return Ok(self.told_apart(&id, key, url.query));
+            match self.id.read(&id) {
+                Ok(true) => return Ok(self.told_apart(&id, key, url.query)),
+                Ok(false) => {}
+                Err(error) => refused = Some(error),
             }
         }
-        Ok(None)
+        refused.map_or(Ok(None), Err)
     }
 
     /// What stands where the pattern has an id, and where it has a key.
@@ -136,7 +137,8 @@ impl Shape {
     }
 
     fn is_name(&self, segment: &str) -> bool {
-        !segment.is_empty() && !names(self.reserved, segment)
+        let is_reserved = self.reserved.split(' ').any(|word| word.eq_ignore_ascii_case(segment));
+        !segment.is_empty() && !is_reserved
     }
 
     /// The canonical form with the parameters that tell posts apart; none if one has two values.
@@ -144,9 +146,15 @@ impl Shape {
         let mut canonical = self.canonical.replace("{id}", id);
         let mut key = key;
         for name in self.keeps.split(' ').filter(|name| !name.is_empty()) {
-            let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-            let written = pairs.filter(|(given, _)| *given == name).map(|(_, value)| value);
-            let mut values: Vec<&str> = written.chain(key.take()).collect();
+            let mut values = Vec::new();
+            for pair in query.unwrap_or_default().split('&') {
+                let (given, value) =
+                    pair.split_once('=').map_or((pair, None), |(name, value)| (name, Some(value)));
+                if percent_decode_str(given).decode_utf8().is_ok_and(|given| given == name) {
+                    values.push(value?);
+                }
+            }
+            values.extend(key.take());
             values.dedup();
             match *values {
                 [] => {}
@@ -161,11 +169,12 @@ impl Shape {
     }
 }
 
-/// The segments of a path without their escapes; none if one holds what only an escape can bring into it.
+/// The segments of a path without their escapes; none if one holds what only an escape can bring into it, or leads to
+/// another folder.
 fn decoded_segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
     let decode = |segment| {
         let decoded = percent_decode_str(segment).decode_utf8().ok()?;
-        (!decoded.contains(['/', '\0'])).then_some(decoded)
+        (!decoded.contains('/') && !matches!(&*decoded, "." | "..")).then_some(decoded)
     };
     path.split('/').skip(1).map(decode).collect()
 }
@@ -173,13 +182,13 @@ fn decoded_segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
 /// What stands in a text where the token has `{id}`.
 fn within<'t>(token: &str, text: &'t str) -> Option<&'t str> {
     let (before, after) = token.split_once("{id}")?;
-    let text = match after.strip_suffix('*') {
-        Some(after) => text.rsplit_once(after).filter(|(_, rest)| !rest.is_empty())?.0,
-        None => text.strip_suffix(after)?,
+    let text = match before.strip_prefix('*') {
+        Some(before) => text.rsplit_once(before).filter(|(rest, _)| !rest.is_empty())?.1,
+        None => text.strip_prefix(before)?,
     };
-    match before.strip_prefix('*') {
-        Some(before) => text.rsplit_once(before).filter(|(rest, _)| !rest.is_empty()).map(|(_, id)| id),
-        None => text.strip_prefix(before),
+    match after.strip_suffix('*') {
+        Some(after) => text.split_once(after).filter(|(_, rest)| !rest.is_empty()).map(|(id, _)| id),
+        None => text.strip_suffix(after),
     }
 }
 
@@ -226,6 +235,7 @@ mod tests {
             "e.com/ann/in/12",
             "e.com/posts/a-b-post-12-x",
             "e.com/posts/a-post-99-post-12-x_y",
+            "e.com/posts/a-post-12-x-y",
             "e.com/watch?v=12",
             "e.com/watch/?v=12",
             "e.com/watch?v=12&v=%312&a=b",
@@ -258,7 +268,10 @@ mod tests {
             "e.com/@share/12",
             "e.com/a%2Fb/in/12",
             "e.com/%FF/in/12",
-            "e.com/%00/in/12",
+            "e.com/../in/12",
+            "e.com/%2E/in/12",
+            "e.com/Share/in/12",
+            "e.com/@OWN/12",
             "e.com/posts/-post-12-x",
             "e.com/posts/a-post-12-",
             "e.com/posts/a-post-12",
@@ -291,7 +304,9 @@ mod tests {
             ("e.com/12?h=a&h=a", Some("12?h=a")),
             ("e.com/12?p=2&h=%41&x=1", Some("12?h=%41&p=2")),
             ("e.com/12/a1?p=2", Some("12?h=a1&p=2")),
-            ("e.com/12?h&p=", Some("12?p=")),
+            ("e.com/12?h&p=", None),
+            ("e.com/12?%68=a&x=%68", Some("12?h=a")),
+            ("e.com/12?%68=a&h=b", None),
         ] {
             assert_is(rest, expected);
         }
@@ -316,16 +331,21 @@ mod tests {
     }
 
     #[test]
-    fn punctuation_behind_an_id_is_refused() {
-        for (rest, punctuation) in [
+    fn what_follows_an_id_is_refused() {
+        for (rest, found) in [
             ("e.com/12,", ','),
             ("e.com/12).", ')'),
             ("e.com/12!?a", '!'),
             ("e.com/12%22", '"'),
+            ("e.com/12%00", '\0'),
+            ("e.com/12,Title", ','),
+            ("e.com/12&t=30", '&'),
+            ("e.com/12é", 'é'),
             ("e.com/watch?v=12*", '*'),
             ("e.com/watch?v=12+", ' '),
+            ("e.com/watch?v=12?a", '?'),
         ] {
-            assert_eq!(read("e.com", rest), Err(InvalidUrl::Trailing(punctuation)), "{rest}");
+            assert_eq!(read("e.com", rest), Err(InvalidUrl::AfterId(found)), "{rest}");
         }
         for rest in ["e.com/1,", "e.com/about!", "e.com/12-", "e.com/12_", "e.com/99.", "e.com/1.2"] {
             assert_is(rest, None);

@@ -9,7 +9,7 @@ use super::{MAX_URL_CHARS, SCHEMES};
 
 /// The URL that a text holds, without what surrounds it invisibly.
 pub(super) fn only_url(text: &str) -> Result<&str, InvalidUrl> {
-    let url = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
+    let url = seen(text);
     if url.is_empty() {
         return Err(InvalidUrl::Empty);
     }
@@ -36,12 +36,25 @@ pub(super) fn only_url(text: &str) -> Result<&str, InvalidUrl> {
     }
 }
 
-/// Characters without width and marks of direction: people copy them along with a URL and never see them.
+/// A text without the white space and the invisible characters around it.
+pub fn seen(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+}
+
+/// Whether a text that begins with a scheme holds another URL.
+pub(super) fn holds_second_url(url: &str) -> bool {
+    begin(url).is_ok_and(|start| second_url(url, start).is_some())
+}
+
+/// Characters without width, marks of direction, and those that stand for what could not be copied: people copy them
+/// along with a URL and never see them.
 fn is_invisible(c: char) -> bool {
     matches!(c,
-        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
-        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
-        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{E0000}'..='\u{E0FFF}')
+        '\u{AD}' | '\u{34F}' | '\u{600}'..='\u{605}' | '\u{61C}' | '\u{70F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}'
+        | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{E000}'..='\u{F8FF}' | '\u{FE00}'..='\u{FE0F}'
+        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFF}' | '\u{1BCA0}'..='\u{1BCA3}'
+        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{10FFFF}')
 }
 
 /// Where the scheme of a URL ends, in bytes.
@@ -156,7 +169,14 @@ mod tests {
         for (first, last) in [
             ('\u{AD}', '\u{AD}'),
             ('\u{34F}', '\u{34F}'),
+            ('\u{600}', '\u{605}'),
             ('\u{61C}', '\u{61C}'),
+            ('\u{70F}', '\u{70F}'),
+            ('\u{2800}', '\u{2800}'),
+            ('\u{E000}', '\u{F8FF}'),
+            ('\u{FFF9}', '\u{FFFF}'),
+            ('\u{1BCA0}', '\u{1BCA3}'),
+            ('\u{1D173}', '\u{1D17A}'),
             ('\u{115F}', '\u{1160}'),
             ('\u{17B4}', '\u{17B5}'),
             ('\u{180B}', '\u{180F}'),
@@ -167,7 +187,7 @@ mod tests {
             ('\u{FE00}', '\u{FE0F}'),
             ('\u{FEFF}', '\u{FEFF}'),
             ('\u{FFA0}', '\u{FFA0}'),
-            ('\u{E0000}', '\u{E0FFF}'),
+            ('\u{E0000}', '\u{10FFFF}'),
         ] {
             for found in [first, last] {
                 let text = format!("https://youtu.be/{found}a");
