@@ -6,6 +6,7 @@ use url::Url;
 
 use super::ConfigError;
 use super::setting::Setting;
+use crate::domain::host::is_name;
 
 /// Leaves room for `/callback/` and a token in the 299 characters that upstream takes.
 const MOST_PUBLIC_URL: usize = 240;
@@ -81,8 +82,15 @@ fn parse(text: &str) -> Result<Url, &'static str> {
     if authority.contains('@') {
         return Err("the URL must have no user and no password");
     }
-    Url::parse(text).map_err(|_| "the host or the port of the URL is wrong")
+    let url = Url::parse(text).map_err(|_| WRONG_HOST)?;
+    let is_host = |host: &str| host.starts_with('[') || is_name(host);
+    if !url.host_str().is_some_and(is_host) || url.port() == Some(0) {
+        return Err(WRONG_HOST);
+    }
+    Ok(url)
 }
+
+const WRONG_HOST: &str = "the host or the port of the URL is wrong";
 
 /// Characters without width: the parser drops them from a host.
 const fn is_invisible(c: char) -> bool {
@@ -165,6 +173,10 @@ mod tests {
             ("https://hooks.example.com/#", "no query and no fragment"),
             ("https://hooks.example.com:99999", "host or the port"),
             ("https://:8080", "host or the port"),
+            ("https://hooks.example.com,", "host or the port"),
+            ("https://hooks..example.com", "host or the port"),
+            ("https://hook's.example.com", "host or the port"),
+            ("https://hooks.example.com:0", "host or the port"),
             ("https://hooks..example.com:x", "host or the port"),
             ("\"https://hooks.example.com\"", "in quotes"),
         ] {
