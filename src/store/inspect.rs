@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use super::lock::{Holder, InstanceLock, real_path, side_file};
+use super::lock::{Holder, InstanceLock, check_single_name, real_path, side_file};
 use super::migrate::MIGRATIONS;
 use super::open::{APPLICATION_ID, OpenError, check_path, primary_code, unopenable};
 use super::private::check_regular;
@@ -64,7 +64,10 @@ pub async fn inspect_database(path: &Path, upstream: &str) -> Result<Option<Insp
     check_path(path)?;
     match InstanceLock::holder(path) {
         Holder::InstanceElsewhere => Err(OpenError::InUseElsewhere { path: path.to_owned() }),
-        holder => look_at(path, Some(upstream), holder == Holder::Instance).await,
+        holder => {
+            check_single_name(path)?;
+            look_at(path, Some(upstream), holder == Holder::Instance).await
+        }
     }
 }
 

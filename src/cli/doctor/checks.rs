@@ -54,7 +54,9 @@ pub(super) async fn database(config: &Config) -> (Check, Option<Inspected>) {
 fn action(error: &OpenError) -> &'static str {
     match error {
         OpenError::InUse { .. } | OpenError::InUseElsewhere { .. } => "Stop the other instance.",
-        OpenError::Linked { .. } => "Remove all names of the file but one, or copy it.",
+        OpenError::Linked { .. } => {
+            "Remove all names of the file but the one that the service was last started by."
+        }
         OpenError::Path { .. } => "Set store.path to the plain path of a file.",
         OpenError::Unwritable { .. } => "Give the service's user read and write access to it.",
         OpenError::Foreign { .. } => "Set store.path to another file.",
