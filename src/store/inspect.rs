@@ -14,7 +14,7 @@ use sqlx::{ConnectOptions, Connection};
 use super::lock::{Holder, InstanceLock, check_single_name, real_path, side_file};
 use super::migrate::MIGRATIONS;
 use super::open::{APPLICATION_ID, OpenError, check_path, primary_code, unopenable};
-use super::private::check_regular;
+use super::private::check_beside;
 
 /// How every SQLite file begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -81,7 +81,7 @@ async fn look_at(
     let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
     // SQLite follows no link there either, but does not say which file it means.
     for beside in ["-wal", "-shm", "-journal"].map(|end| side_file(path, end)) {
-        check_regular(&beside).map_err(|source| OpenError::Unwritable { path: beside, source })?;
+        check_beside(&beside).map_err(|source| OpenError::Unwritable { path: beside, source })?;
     }
     let found = Found { path, bytes: size(path), log_bytes: size(&log), is_in_use };
     match (found.bytes, found.log_bytes) {

@@ -38,37 +38,62 @@ pub(super) fn create_new(path: &Path) -> io::Result<File> {
 /// # Errors
 /// What the system said, or what the file is instead of a regular one.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    check_regular(path)?;
+    if let Some(found) = look_at(path)? {
+        expect_regular(&found)?;
+    }
     let file = options.custom_flags(OPEN_FLAGS.bits().cast_signed()).open(path)?;
     // It may have been replaced since it was looked at.
     expect_regular(&file.metadata()?)?;
     Ok(file)
 }
 
-/// Opens a regular file for reading and writing, or makes it; says whether this call has made it.
+/// Opens a file beside a database for reading and writing, or makes it; says whether this call has made it.
 ///
 /// # Errors
-/// As for [`open`].
+/// What the system said, or what is there instead of a regular file with one name.
 pub(super) fn open_or_create(path: &Path) -> io::Result<(File, bool)> {
     match create_new(path) {
         Ok(file) => Ok((file, true)),
         // A folder that cannot be written may still hold a file that can.
         Err(_) if fs::symlink_metadata(path).is_ok() => {
-            Ok((open(path, OpenOptions::new().read(true).write(true))?, false))
+            check_beside(path)?;
+            let file = open(path, OpenOptions::new().read(true).write(true))?;
+            expect_single_name(&file.metadata()?)?;
+            Ok((file, false))
         }
         Err(error) => Err(error),
     }
 }
 
-/// Whether there is a file at `path`.
+/// Whether there is a file at `path`, which is beside a database: its log, its lock, or another one that SQLite or
+/// this program writes over.
 ///
 /// # Errors
-/// What the system said, or what is there instead of a regular file.
-pub(super) fn check_regular(path: &Path) -> io::Result<bool> {
+/// What the system said, or what is there instead of a regular file with one name.
+pub(super) fn check_beside(path: &Path) -> io::Result<bool> {
+    match look_at(path)? {
+        Some(found) => expect_regular(&found).and_then(|()| expect_single_name(&found)).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// What is at `path`, without following a link; none if there is nothing.
+fn look_at(path: &Path) -> io::Result<Option<fs::Metadata>> {
     match fs::symlink_metadata(path) {
-        Ok(found) => expect_regular(&found).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Refuses a hard link: writing to it would destroy the file that has the other name.
+fn expect_single_name(found: &fs::Metadata) -> io::Result<()> {
+    match found.nlink() {
+        0 | 1 => Ok(()),
+        names => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("it has {names} names (hard links), and only a file with one name is written here"),
+        )),
     }
 }
 
@@ -207,8 +232,22 @@ mod tests {
         for (path, word) in [(link, "a symbolic link"), (fifo, "a FIFO"), (inner, "a folder")] {
             let error = open_or_create(&path).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
-            assert!(check_regular(&path).is_err());
+            assert!(check_beside(&path).is_err());
         }
+    }
+
+    #[test]
+    fn a_hard_link_beside_a_database_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, link] = ["a", "b"].map(|name| folder.path().join(name));
+        fs::write(&path, "x").unwrap();
+        fs::hard_link(&path, &link).unwrap();
+        for error in [open_or_create(&link).unwrap_err(), check_beside(&link).unwrap_err()] {
+            assert!(error.to_string().contains("2 names (hard links)"), "{error}");
+        }
+        assert!(!check_beside(&folder.path().join("missing")).unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(check_beside(&link).unwrap());
     }
 
     #[test]

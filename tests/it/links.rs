@@ -53,6 +53,20 @@ fn a_link_beside_the_database_is_named_and_not_followed() {
 }
 
 #[test]
+fn a_hard_link_beside_the_database_is_named_and_its_file_is_not_written_to() {
+    for end in [".lock", "-wal", "-shm", "-journal"] {
+        let (binary, _) = at_rest();
+        let (outsider, before) = outsider(&binary);
+        let beside = binary.path(&format!("scrapehook.db{end}"));
+        let _ = fs::remove_file(&beside);
+        fs::hard_link(&outsider, &beside).unwrap();
+        let line = binary.refused(&["serve"]);
+        assert!(line.contains(beside.to_str().unwrap()) && line.contains("2 names (hard links)"), "{line}");
+        assert_eq!(state(&outsider), before, "{end}");
+    }
+}
+
+#[test]
 fn what_is_no_file_is_named_and_nobody_waits_for_it() {
     for end in [".lock", "-wal"] {
         let (binary, _) = at_rest();
