@@ -59,7 +59,8 @@ impl InstanceLock {
             return Err(OpenError::InUse { path });
         }
         let mut lock = Self { path, side, is_side_new, _database: None };
-        match private::open(&lock.path, OpenOptions::new().read(true)) {
+        // For writing, too: SQLite would open a file that it can't write, and leave a log that it can't write beside it.
+        match private::open(&lock.path, OpenOptions::new().read(true).write(true)) {
             Ok(database) => lock.hold(database)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(OpenError::Unwritable { path: lock.path, source }),
