@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::OpenError;
 use super::inspect::inspect;
-use super::lock::{Holder, InstanceLock, real_folder, real_path, side_file};
+use super::lock::{Holder, InstanceLock, check_single_name, real_folder, real_path, side_file};
 use super::open::{check_path, primary_code};
 use super::part::Part;
 use crate::domain::file_path::{PathFault, check_file};
@@ -126,8 +126,13 @@ pub async fn backup(
 async fn look_at_source(from: &Path) -> Result<(), BackupError> {
     check(from)?;
     // Each name has a log of its own, so the copy would lack the commits that are in the instance's log only.
-    if InstanceLock::holder(from) == Holder::InstanceElsewhere {
-        return Err(OpenError::InUseElsewhere { path: from.to_owned() }.into());
+    match InstanceLock::holder(from) {
+        Holder::InstanceElsewhere => {
+            return Err(OpenError::InUseElsewhere { path: from.to_owned() }.into());
+        }
+        // The instance's log is the one beside this name.
+        Holder::Instance => {}
+        Holder::Nobody => check_single_name(from)?,
     }
     Ok(inspect(from, None).await?)
 }

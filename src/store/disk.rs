@@ -26,7 +26,7 @@ pub fn free_room(database: &Path) -> Option<u64> {
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-/// Writes a file beside the database and removes it again.
+/// Writes a file beside `database`, whether or not that exists, and removes it again.
 ///
 /// # Errors
 /// What the system said.

@@ -11,10 +11,10 @@ use secrecy::SecretString;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use super::lock::{Holder, InstanceLock, real_path, side_file};
+use super::lock::{Holder, InstanceLock, check_single_name, real_path, side_file};
 use super::migrate::MIGRATIONS;
 use super::open::{APPLICATION_ID, OpenError, check_path, primary_code, unopenable};
-use super::private::check_regular;
+use super::private::{check_beside, check_writable};
 
 /// How every SQLite file begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -64,7 +64,11 @@ pub async fn inspect_database(path: &Path, upstream: &str) -> Result<Option<Insp
     check_path(path)?;
     match InstanceLock::holder(path) {
         Holder::InstanceElsewhere => Err(OpenError::InUseElsewhere { path: path.to_owned() }),
-        holder => look_at(path, Some(upstream), holder == Holder::Instance).await,
+        holder => {
+            check_single_name(path)?;
+            check_writable(path).map_err(|(path, source)| OpenError::Unwritable { path, source })?;
+            look_at(path, Some(upstream), holder == Holder::Instance).await
+        }
     }
 }
 
@@ -75,12 +79,16 @@ async fn look_at(
 ) -> Result<Option<Inspected>, OpenError> {
     let path = &real_path(path);
     let log = side_file(path, "-wal");
-    let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+    let size = |path: &Path| match fs::metadata(path) {
+        Ok(file) => Ok(file.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(source) => Err(OpenError::Unwritable { path: path.to_owned(), source }),
+    };
     // SQLite follows no link there either, but does not say which file it means.
     for beside in ["-wal", "-shm", "-journal"].map(|end| side_file(path, end)) {
-        check_regular(&beside).map_err(|source| OpenError::Unwritable { path: beside, source })?;
+        check_beside(&beside).map_err(|source| OpenError::Unwritable { path: beside, source })?;
     }
-    let found = Found { path, bytes: size(path), log_bytes: size(&log), is_in_use };
+    let found = Found { path, bytes: size(path)?, log_bytes: size(&log)?, is_in_use };
     match (found.bytes, found.log_bytes) {
         (0, 0) => return Ok(None),
         // SQLite deletes the log of an empty file.

@@ -59,7 +59,8 @@ impl InstanceLock {
             return Err(OpenError::InUse { path });
         }
         let mut lock = Self { path, side, is_side_new, _database: None };
-        match private::open(&lock.path, OpenOptions::new().read(true)) {
+        // For writing, too: SQLite would open a file that it can't write, and leave a log that it can't write beside it.
+        match private::open(&lock.path, OpenOptions::new().read(true).write(true)) {
             Ok(database) => lock.hold(database)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(OpenError::Unwritable { path: lock.path, source }),
@@ -99,28 +100,16 @@ impl InstanceLock {
     /// The same, on a file system that has two kinds of locks or that has not.
     fn hold_where(&mut self, has_two_kinds: bool, database: File) -> Result<(), OpenError> {
         let unwritable = |source| OpenError::Unwritable { path: self.path.clone(), source };
-        let names = database.metadata().map_err(unwritable)?.nlink();
-        if !has_two_kinds {
-            // Our lock would be one against SQLite. A second name is then the only thing to go by.
-            let is_single = names <= 1;
-            return if is_single {
-                Ok(())
-            } else {
-                Err(OpenError::Linked { path: self.path.clone(), names })
-            };
-        }
-        if !lock_alone(&database).map_err(unwritable)? {
+        // Without a second kind, our lock would be one against SQLite.
+        if has_two_kinds && !lock_alone(&database).map_err(unwritable)? {
             return Err(OpenError::InUseElsewhere { path: self.path.clone() });
         }
+        // A crash may have left commits in the log beside the other name.
+        let names = database.metadata().map_err(unwritable)?.nlink();
         if names > 1 {
-            tracing::warn!(
-                path = %self.path.display(),
-                names,
-                "the database has several names (hard links), and each has a log of its own: always start the service \
-                 by the same name, and remove the others"
-            );
+            return Err(OpenError::Linked { path: self.path.clone(), names });
         }
-        self._database = Some(database);
+        self._database = has_two_kinds.then_some(database);
         Ok(())
     }
 
@@ -183,6 +172,23 @@ pub(super) fn real_folder(path: &Path) -> PathBuf {
     }
 }
 
+/// Refuses a database with several names (hard links). A missing one is fine.
+///
+/// # Errors
+/// [`OpenError::Linked`], or [`OpenError::Unwritable`] if it can't be looked at.
+pub(super) fn check_single_name(path: &Path) -> Result<(), OpenError> {
+    let path = real_path(path);
+    match path.symlink_metadata() {
+        Ok(found) if found.is_file() && found.nlink() > 1 => {
+            Err(OpenError::Linked { path, names: found.nlink() })
+        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(OpenError::Unwritable { path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Where a path leads, even if there is no file yet.
 pub(super) fn real_path(path: &Path) -> PathBuf {
     /// As many links as the system itself follows.
@@ -225,19 +231,15 @@ mod tests {
         assert_eq!(InstanceLock::holder(&path), Holder::Instance);
         assert!(matches!(InstanceLock::take(&path), Err(OpenError::InUse { .. })));
         drop(lock);
-        let link = folder.path().join("link.db");
-        fs::hard_link(&path, &link).unwrap();
-        for path in [path, link] {
-            assert_eq!(InstanceLock::holder(&path), Holder::Nobody);
-            let looks = thread::spawn({
-                let path = path.clone();
-                move || (0..1_000).filter(|_| InstanceLock::holder(&path) != Holder::Nobody).count()
-            });
-            while !looks.is_finished() {
-                drop(InstanceLock::take(&path).unwrap());
-            }
-            looks.join().unwrap();
+        assert_eq!(InstanceLock::holder(&path), Holder::Nobody);
+        let looks = thread::spawn({
+            let path = path.clone();
+            move || (0..1_000).filter(|_| InstanceLock::holder(&path) != Holder::Nobody).count()
+        });
+        while !looks.is_finished() {
+            drop(InstanceLock::take(&path).unwrap());
         }
+        looks.join().unwrap();
     }
 
     #[test]
@@ -249,11 +251,19 @@ mod tests {
         fs::hard_link(&path, &link).unwrap();
         assert_eq!(InstanceLock::holder(&link), Holder::InstanceElsewhere);
         assert!(matches!(InstanceLock::take(&link), Err(OpenError::InUseElsewhere { .. })));
+        check_single_name(&folder.path().join("missing.db")).unwrap();
         drop(lock);
-        let lock = InstanceLock::take(&link).unwrap();
-        assert!(matches!(InstanceLock::take(&path), Err(OpenError::InUseElsewhere { .. })));
+        for path in [&path, &link] {
+            assert!(matches!(InstanceLock::take(path), Err(OpenError::Linked { names: 2, .. })));
+            assert!(matches!(check_single_name(path), Err(OpenError::Linked { names: 2, .. })));
+        }
+        // A file that was renamed while it is served has one name, and is still locked.
+        fs::remove_file(&link).unwrap();
+        let lock = InstanceLock::take(&path).unwrap();
+        fs::rename(&path, &link).unwrap();
+        assert!(matches!(InstanceLock::take(&link), Err(OpenError::InUseElsewhere { .. })));
         drop(lock);
-        InstanceLock::take(&path).unwrap();
+        InstanceLock::take(&link).unwrap();
     }
 
     #[test]

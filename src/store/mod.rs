@@ -69,7 +69,7 @@ pub use op::{
 pub use open::OpenError;
 pub use pauses::Pause;
 pub use polls::DuePoll;
-pub use private::{Exposed, exposed, files_of, warn_of_exposed};
+pub use private::{Exposed, Listed, exposed, files_of, list, warn_of_exposed};
 pub use quarantine::{Found, Look};
 pub use retention::Pass;
 pub use settlements::{Awaited, Waiting};

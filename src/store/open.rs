@@ -57,10 +57,10 @@ pub enum OpenError {
         /// The database file.
         path: PathBuf,
     },
-    /// The file has several names, and this file system cannot keep a second instance from another one.
+    /// The file has several names, each with a log of its own: the log of another name may have the last commits.
     #[error(
-        "store.path: {path} has {names} names (hard links), and this file system cannot lock them together; remove all \
-         names but one, or copy the file"
+        "store.path: {path} has {names} names (hard links), and the newest commits may be in the write-ahead log beside \
+         another one; remove all names but the one that was served last"
     )]
     Linked {
         /// The database file.

@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::lock::real_path;
+use super::lock::{real_path, side_file};
 
 /// For the owner alone.
 const MODE: u32 = 0o600;
 /// The permissions of everybody but the owner.
 const OTHERS: u32 = 0o077;
+/// How the names of the files end that a service writes beside its database.
+const BESIDE: [&str; 4] = [".lock", "-wal", "-shm", "-journal"];
 /// Without it, opening a FIFO waits for its other end.
 const OPEN_FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
@@ -38,37 +40,62 @@ pub(super) fn create_new(path: &Path) -> io::Result<File> {
 /// # Errors
 /// What the system said, or what the file is instead of a regular one.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    check_regular(path)?;
+    if let Some(found) = look_at(path)? {
+        expect_regular(&found)?;
+    }
     let file = options.custom_flags(OPEN_FLAGS.bits().cast_signed()).open(path)?;
     // It may have been replaced since it was looked at.
     expect_regular(&file.metadata()?)?;
     Ok(file)
 }
 
-/// Opens a regular file for reading and writing, or makes it; says whether this call has made it.
+/// Opens a file beside a database for reading and writing, or makes it; says whether this call has made it.
 ///
 /// # Errors
-/// As for [`open`].
+/// What the system said, or what is there instead of a regular file with one name.
 pub(super) fn open_or_create(path: &Path) -> io::Result<(File, bool)> {
     match create_new(path) {
         Ok(file) => Ok((file, true)),
         // A folder that cannot be written may still hold a file that can.
         Err(_) if fs::symlink_metadata(path).is_ok() => {
-            Ok((open(path, OpenOptions::new().read(true).write(true))?, false))
+            check_beside(path)?;
+            let file = open(path, OpenOptions::new().read(true).write(true))?;
+            expect_single_name(&file.metadata()?)?;
+            Ok((file, false))
         }
         Err(error) => Err(error),
     }
 }
 
-/// Whether there is a file at `path`.
+/// Whether there is a file at `path`, which is beside a database: its log, its lock, or another one that SQLite or
+/// this program writes over.
 ///
 /// # Errors
-/// What the system said, or what is there instead of a regular file.
-pub(super) fn check_regular(path: &Path) -> io::Result<bool> {
+/// What the system said, or what is there instead of a regular file with one name.
+pub(super) fn check_beside(path: &Path) -> io::Result<bool> {
+    match look_at(path)? {
+        Some(found) => expect_regular(&found).and_then(|()| expect_single_name(&found)).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// What is at `path`, without following a link; none if there is nothing.
+fn look_at(path: &Path) -> io::Result<Option<fs::Metadata>> {
     match fs::symlink_metadata(path) {
-        Ok(found) => expect_regular(&found).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Refuses a hard link: writing to it would destroy the file that has the other name.
+fn expect_single_name(found: &fs::Metadata) -> io::Result<()> {
+    match found.nlink() {
+        0 | 1 => Ok(()),
+        names => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("it has {names} names (hard links), and only a file with one name is written here"),
+        )),
     }
 }
 
@@ -137,40 +164,123 @@ impl fmt::Display for Exposed {
     }
 }
 
-/// Which of these files others than their owner can read or write. Links and missing files are left out.
-pub fn exposed(paths: impl IntoIterator<Item = PathBuf>) -> Vec<Exposed> {
-    let look = |path: PathBuf| {
-        let found = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
-        let mode = found.permissions().mode() & 0o7777;
-        (mode & OTHERS != 0).then_some(Exposed { path, mode })
-    };
-    paths.into_iter().filter_map(look).collect()
+/// Files whose permissions matter, as far as their folder could be listed.
+#[derive(Debug)]
+pub struct Listed {
+    /// The files, whether or not they exist.
+    pub paths: Vec<PathBuf>,
+    /// Why there may be more of them: the folder, and what the system said.
+    pub fault: Option<(PathBuf, io::Error)>,
 }
 
-/// Logs a warning for each of these files that others than its owner can read or write.
-pub fn warn_of_exposed(paths: impl IntoIterator<Item = PathBuf>) {
-    for file in exposed(paths) {
+/// What a look at the permissions of files has shown.
+#[derive(Debug, Default)]
+pub struct Exposure {
+    /// The files that others than their owner can read or write.
+    pub exposed: Vec<Exposed>,
+    /// How many files were there to be looked at. Links do not count.
+    pub looked_at: usize,
+    /// What could not be looked at, and why.
+    pub unknown: Vec<String>,
+}
+
+/// Which of these files others than their owner can read or write.
+pub fn exposed(listed: impl IntoIterator<Item = Listed>) -> Exposure {
+    let mut found = Exposure::default();
+    for Listed { paths, fault } in listed {
+        for path in paths {
+            match look_at(&path) {
+                Ok(Some(file)) if file.is_file() => {
+                    found.looked_at += 1;
+                    let mode = file.permissions().mode() & 0o7777;
+                    if mode & OTHERS != 0 {
+                        found.exposed.push(Exposed { path, mode });
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => found.unknown.push(format!("{}: {error}", path.display())),
+            }
+        }
+        found
+            .unknown
+            .extend(fault.map(|(folder, error)| format!("can't list {}: {error}", folder.display())));
+    }
+    found
+}
+
+/// Logs a warning for each of these files that others than its owner can read or write, and for each that could not be
+/// looked at.
+pub fn warn_of_exposed(listed: Listed) {
+    let found = exposed([listed]);
+    for file in found.exposed {
         tracing::warn!(
             "{file}: other users of this machine can read or write it, and forge callbacks or block commits; run `{}`",
             file.remedy()
         );
     }
+    for reason in found.unknown {
+        tracing::warn!(
+            "whether other users of this machine can read files of the database is unknown: {reason}"
+        );
+    }
 }
 
-/// The database at `database`, if there is one, and every file beside it whose name begins with its name: log, lock and
-/// copies among them.
-pub fn files_of(database: &Path) -> Vec<PathBuf> {
+/// The database at `database` and every file beside it whose name begins with its name: log, lock and copies among
+/// them.
+pub fn files_of(database: &Path) -> Listed {
     let path = real_path(database);
-    let mut files = vec![path.clone()];
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return files };
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Listed { paths: vec![path], fault: None };
+    };
     let is_beside = |other: &OsStr| {
         let rest = other.as_bytes().strip_prefix(name.as_bytes());
         rest.is_some_and(|rest| rest.starts_with(b"-") || rest.starts_with(b"."))
     };
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    files.extend(entries.filter(|entry| is_beside(&entry.file_name())).map(|entry| entry.path()));
-    files.sort();
-    files
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut listed = list(folder, is_beside);
+    if listed.fault.is_some() {
+        // These names are known without a list.
+        listed.paths.extend(BESIDE.map(|end| side_file(&path, end)));
+    }
+    listed.paths.push(path);
+    listed.paths.sort();
+    listed.paths.dedup();
+    listed
+}
+
+/// The files in a folder with names that `is_meant`. A folder that does not exist has none.
+pub fn list(folder: &Path, is_meant: impl Fn(&OsStr) -> bool) -> Listed {
+    let mut listed = Listed { paths: Vec::new(), fault: None };
+    let mut add = || {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if is_meant(&entry.file_name()) {
+                listed.paths.push(entry.path());
+            }
+        }
+        Ok(())
+    };
+    let done: io::Result<()> = add();
+    let error = done.err().filter(|error| error.kind() != io::ErrorKind::NotFound);
+    listed.fault = error.map(|error| (folder.to_owned(), error));
+    listed
+}
+
+/// Whether the database and the files beside it that are there can be written, without a write.
+///
+/// Must not be called while this process has the database open.
+///
+/// # Errors
+/// The first file that can't be written, and why.
+pub(super) fn check_writable(database: &Path) -> Result<(), (PathBuf, io::Error)> {
+    let path = real_path(database);
+    for file in [path.clone()].into_iter().chain(BESIDE.map(|end| side_file(&path, end))) {
+        match open(&file, OpenOptions::new().read(true).write(true)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err((file, error)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -207,8 +317,22 @@ mod tests {
         for (path, word) in [(link, "a symbolic link"), (fifo, "a FIFO"), (inner, "a folder")] {
             let error = open_or_create(&path).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
-            assert!(check_regular(&path).is_err());
+            assert!(check_beside(&path).is_err());
         }
+    }
+
+    #[test]
+    fn a_hard_link_beside_a_database_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, link] = ["a", "b"].map(|name| folder.path().join(name));
+        fs::write(&path, "x").unwrap();
+        fs::hard_link(&path, &link).unwrap();
+        for error in [open_or_create(&link).unwrap_err(), check_beside(&link).unwrap_err()] {
+            assert!(error.to_string().contains("2 names (hard links)"), "{error}");
+        }
+        assert!(!check_beside(&folder.path().join("missing")).unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(check_beside(&link).unwrap());
     }
 
     #[test]
@@ -242,12 +366,28 @@ mod tests {
             fs::set_permissions(path(name), Permissions::from_mode(mode)).unwrap();
         }
         symlink("read", path("link")).unwrap();
-        let found = exposed(["own", "read", "group", "write", "link", "missing"].map(path));
+        let paths = ["own", "read", "group", "write", "link", "missing"].map(path).to_vec();
+        let looked = exposed([Listed { paths, fault: None }]);
+        assert_eq!((looked.looked_at, looked.unknown.len()), (4, 0));
+        let found = looked.exposed;
         let modes: Vec<_> = found.iter().map(|file| file.mode).collect();
         assert_eq!(modes, [0o644, 0o640, 0o602]);
         let read = path("read").display().to_string();
         assert_eq!(found[0].to_string(), format!("{read} has mode 0644"));
         assert_eq!(found[0].remedy(), format!("chmod 600 {read}"));
+    }
+
+    #[test]
+    fn what_can_not_be_looked_at_is_not_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "x").unwrap();
+        let found = exposed([files_of(&file.join("a.db"))]);
+        assert_eq!((found.looked_at, found.exposed.len()), (0, 0));
+        assert!(found.unknown.iter().any(|reason| reason.contains("can't list")), "{found:?}");
+        assert_eq!(found.unknown.len(), 6, "the database, four files beside it, and the folder: {found:?}");
+        let missing = exposed([files_of(&folder.path().join("missing/a.db"))]);
+        assert!(missing.unknown.is_empty(), "{missing:?}");
     }
 
     #[test]
@@ -257,9 +397,8 @@ mod tests {
         for name in ["a.db", "a.db-wal", "a.db.lock", "a.db.before-1-2", "a.dbx", "b.db"] {
             fs::write(path(name), "x").unwrap();
         }
-        assert_eq!(
-            files_of(&folder.path().join("a.db")),
-            ["a.db", "a.db-wal", "a.db.before-1-2", "a.db.lock"].map(path)
-        );
+        let listed = files_of(&folder.path().join("a.db"));
+        assert_eq!(listed.paths, ["a.db", "a.db-wal", "a.db.before-1-2", "a.db.lock"].map(path));
+        assert!(listed.fault.is_none());
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Step, StepError, Worker};
 use crate::config::Live;
 use crate::domain::time::Timestamp;
-use crate::store::{self, BackupError, LastBackup};
+use crate::store::{self, BackupError, LastBackup, Listed};
 
 /// Between two tries where one failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(300);
@@ -32,10 +32,8 @@ struct Folder {
 type Copies = Vec<(Timestamp, PathBuf)>;
 
 /// The copies of `database` that are in `folder`, and one that is being made.
-pub fn scheduled_copies(database: &Path, folder: &Path) -> Vec<PathBuf> {
-    let folder = Folder::of(database, folder.to_owned());
-    let copies = folder.copies().unwrap_or_default().into_iter().map(|(_, path)| path);
-    copies.chain([folder.part()]).collect()
+pub fn scheduled_copies(database: &Path, folder: &Path) -> Listed {
+    Folder::of(database, folder.to_owned()).listed()
 }
 
 impl Folder {
@@ -66,6 +64,13 @@ impl Folder {
             }
         }
         Ok(copies.len().min(keep))
+    }
+
+    /// The copies and the unfinished one, by their names.
+    fn listed(&self) -> Listed {
+        let mut listed = store::list(&self.path, |name| self.made_at(Path::new(name)).is_some());
+        listed.paths.push(self.part());
+        listed
     }
 
     fn copies(&self) -> io::Result<Copies> {
@@ -129,7 +134,7 @@ impl Backups {
         }
         let look = |folder: &Folder| {
             let copies = folder.copies()?;
-            store::warn_of_exposed(copies.iter().map(|(_, path)| path.clone()).chain([folder.part()]));
+            store::warn_of_exposed(folder.listed());
             Ok(copies)
         };
         let copies = self.folder.apart(look).await?;

@@ -165,3 +165,65 @@ fn what_root_restores_belongs_to_the_owner_of_the_folder_and_nothing_else_does()
     assert_eq!(owner(&service.path("scrapehook.db.lock")), (4_713, 4_714));
     assert_eq!(owner(&copy), (0, 0));
 }
+
+/// Has the binary obey permissions, even if these tests run as root.
+fn obeying(binary: Binary) -> Binary {
+    match fs::metadata(binary.path("")).unwrap().uid() {
+        0 => binary.within(&["setpriv", "--bounding-set=-all"]),
+        _ => binary,
+    }
+}
+
+/// Runs `doctor`, whose report must have these words, and gives its exit code.
+#[track_caller]
+fn doctor(binary: &Binary, words: &[&str]) -> i32 {
+    let (code, report, _) = binary.run(&["doctor", "--json"]);
+    for word in words {
+        assert!(report.contains(word), "{word}: {report}");
+    }
+    code
+}
+
+#[test]
+fn doctor_proves_nothing_by_what_it_can_not_look_at() {
+    let binary = Binary::new();
+    fs::create_dir(binary.path("data")).unwrap();
+    let binary = binary.set("STORE__PATH", "data/scrapehook.db").set("BACKUP__FOLDER", "copies");
+    assert_eq!(
+        doctor(&binary, &[r#""backups","state":"failed""#, "copies can't be listed: No such file"]),
+        1
+    );
+    fs::create_dir(binary.path("copies")).unwrap();
+    assert_eq!(binary.serve(&[]).terminate().0, 0);
+    doctor(&binary, &[r#""backups","state":"ok""#, r#""permissions","state":"ok""#]);
+    let binary = obeying(binary);
+    let set = |name: &str, mode: u32| {
+        fs::set_permissions(binary.path(name), Permissions::from_mode(mode)).unwrap();
+    };
+    let unlisted = r#""permissions","state":"not_proven""#;
+    set("copies", 0o300);
+    assert_eq!(doctor(&binary, &[unlisted, "can't list copies", r#""backups","state":"failed""#]), 1);
+    set("copies", 0o500);
+    assert_eq!(doctor(&binary, &[r#""permissions","state":"ok""#, "copies can't be written"]), 1);
+    set("copies", 0o700);
+    set("data", 0o000);
+    assert_eq!(
+        doctor(
+            &binary,
+            &[unlisted, "data/scrapehook.db: Permission denied", r#""database","state":"failed""#]
+        ),
+        1
+    );
+    set("data", 0o700);
+    for name in ["data/scrapehook.db", "data/scrapehook.db.lock"] {
+        set(name, 0o400);
+        assert_eq!(
+            doctor(&binary, &[r#""database","state":"failed""#, &format!("{name}: Permission denied")]),
+            1
+        );
+        let line = binary.refused(&["serve"]);
+        assert!(line.contains(name), "{line}");
+        set(name, 0o600);
+    }
+    doctor(&binary, &[r#""database","state":"ok""#, r#""permissions","state":"ok""#]);
+}

@@ -1,5 +1,6 @@
 //! The checks of this machine and of the upstream.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::workers;
 pub(super) const CONFIGURATION: &str = "configuration";
 const DATABASE: &str = "database";
 const PERMISSIONS: &str = "permissions";
+const BACKUPS: &str = "backups";
 const DISK: &str = "disk";
 const UPSTREAM: &str = "upstream";
 const KEY: &str = "key";
@@ -54,7 +56,9 @@ pub(super) async fn database(config: &Config) -> (Check, Option<Inspected>) {
 fn action(error: &OpenError) -> &'static str {
     match error {
         OpenError::InUse { .. } | OpenError::InUseElsewhere { .. } => "Stop the other instance.",
-        OpenError::Linked { .. } => "Remove all names of the file but one, or copy it.",
+        OpenError::Linked { .. } => {
+            "Remove all names of the file but the one that the service was last started by."
+        }
         OpenError::Path { .. } => "Set store.path to the plain path of a file.",
         OpenError::Unwritable { .. } => "Give the service's user read and write access to it.",
         OpenError::Foreign { .. } => "Set store.path to another file.",
@@ -76,24 +80,51 @@ fn action(error: &OpenError) -> &'static str {
 /// Whether the database, the files beside it and its scheduled copies are for their owner alone.
 pub(super) fn permissions(config: &Config) -> Check {
     let path = &config.store.path;
-    let mut files = store::files_of(path);
-    if let Some(folder) = &config.backup.folder {
-        files.extend(workers::scheduled_copies(path, folder));
+    let copies = config.backup.folder.as_ref().map(|folder| workers::scheduled_copies(path, folder));
+    let found = store::exposed([store::files_of(path)].into_iter().chain(copies));
+    let unknown = found.unknown.join("; ");
+    if found.exposed.is_empty() && unknown.is_empty() {
+        return match found.looked_at {
+            0 => Check::skipped(PERMISSIONS, "there is no database yet; it is made with mode 0600"),
+            _ => Check::ok(PERMISSIONS, "the database, its log and its copies are for their owner alone"),
+        };
     }
-    if !files.iter().any(|file| file.exists()) {
-        return Check::skipped(PERMISSIONS, "there is no database yet; it is made with mode 0600");
+    if found.exposed.is_empty() {
+        return Check::not_proven(
+            PERMISSIONS,
+            format!("not all files of the database can be looked at: {unknown}"),
+            "Run doctor as the service's user, and give that user access to these folders.",
+        );
     }
-    let exposed = store::exposed(files);
-    if exposed.is_empty() {
-        return Check::ok(PERMISSIONS, "the database, its log and its copies are for their owner alone");
+    let mut seen = found.exposed.iter().map(Exposed::to_string).collect::<Vec<_>>().join("; ");
+    if !unknown.is_empty() {
+        seen.push_str(&format!(". Not all files can be looked at: {unknown}"));
     }
-    let seen = exposed.iter().map(Exposed::to_string).collect::<Vec<_>>().join("; ");
-    let remedies = exposed.iter().map(Exposed::remedy).collect::<Vec<_>>().join("; ");
+    let remedies = found.exposed.iter().map(Exposed::remedy).collect::<Vec<_>>().join("; ");
     Check::failed(
         PERMISSIONS,
         format!("other users of this machine can read or write files of the database: {seen}"),
         format!("Run `{remedies}`. If others may have read the callback secret, change callback.secret."),
     )
+}
+
+/// Whether scheduled copies can be listed and written.
+pub(super) fn backups(config: &Config) -> Check {
+    let Some(folder) = &config.backup.folder else {
+        return Check::skipped(BACKUPS, "backup.folder is not set, so no scheduled copies are made");
+    };
+    let shown = folder.display();
+    let failed = |seen: String| {
+        let action = "Create the folder, and give the service's user read and write access to it.";
+        Check::failed(BACKUPS, format!("backup.folder: {seen}"), action)
+    };
+    if let Err(error) = fs::read_dir(folder) {
+        return failed(format!("{shown} can't be listed: {error}"));
+    }
+    match store::prove_writable(&folder.join("copy")) {
+        Ok(()) => Check::ok(BACKUPS, format!("{shown} can be listed and written")),
+        Err(error) => failed(format!("{shown} can't be written: {error}")),
+    }
 }
 
 /// Whether the database's folder can be written, and how much space is left there.

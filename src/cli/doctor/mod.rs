@@ -134,6 +134,7 @@ pub async fn run(args: Doctor) -> anyhow::Result<ExitCode> {
     report.show(&check)?;
     report.show(&checks::permissions(&config))?;
     report.show(&checks::disk(&config.store.path))?;
+    report.show(&checks::backups(&config))?;
     for check in checks::upstream(&config, &upstream).await {
         report.show(&check)?;
     }
