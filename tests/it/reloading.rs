@@ -1,6 +1,7 @@
 //! SIGHUP: keys, secrets and the log level change while the service runs, and nothing is lost.
 
 use std::fs;
+use std::process::Command;
 
 use reqwest::{Client, StatusCode};
 use scrapehook::simulator::Settings;
@@ -165,4 +166,28 @@ async fn the_log_says_more_or_less_from_now_on() {
     assert_eq!(asked(&client, &serving, "").await, 200);
     let (code, log) = serving.terminate();
     assert_eq!((code, log.matches("\"answered\"").count()), (0, 1), "{log}");
+}
+
+#[tokio::test]
+async fn a_pipe_that_nobody_writes_to_does_not_keep_the_service_from_stopping() {
+    let binary = Binary::new();
+    let keys = binary.path("keys");
+    fs::write(&keys, "one:write:the-first-key\n").unwrap();
+    let binary = binary.set("AUTH__API_KEYS_FILE", &keys.display().to_string());
+    let serving = binary.serve(&[]);
+    let client = Client::builder().no_proxy().build().unwrap();
+    fs::remove_file(&keys).unwrap();
+    assert!(Command::new("mkfifo").arg(&keys).status().unwrap().success());
+    signal(serving.id(), "-HUP");
+    // The pipe opens once the service reads it.
+    let write = |text: &'static str| {
+        let keys = keys.clone();
+        tokio::task::spawn_blocking(move || fs::write(keys, text).unwrap())
+    };
+    write("two:write:the-second-key\n").await.unwrap();
+    assert!(serving.hear(TAKEN_OVER).is_some());
+    assert_eq!(asked(&client, &serving, "the-second-key").await, 200);
+    signal(serving.id(), "-HUP");
+    assert_eq!(asked(&client, &serving, "the-second-key").await, 200);
+    assert_eq!(serving.terminate().0, 0);
 }
