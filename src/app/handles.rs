@@ -31,18 +31,26 @@ impl Reloader {
     /// URLs are signed with the first secret.
     ///
     /// # Errors
-    /// [`ConfigError`] if `serve` would refuse the configuration, if it would remove the last API key, or if the
-    /// addresses in use need keys and it has none. Then nothing has changed.
+    /// [`ConfigError`] if `serve` would refuse the configuration, if it would remove the last API key or the last
+    /// callback secret, or if the addresses in use need keys and it has none. Then nothing has changed.
     pub fn apply(&self, config: &Config) -> Result<(), ConfigError> {
         if config.auth.is_keyless() && !self.credentials.keys.get().is_empty() {
             return Err(ConfigError::new(
                 "auth.api_keys: no key is left; a reload never removes the last key, restart to run without keys",
             ));
         }
+        let tokens = token_keys(config, &self.store);
+        // Besides the store's own.
+        if config.callback.secret.0.is_empty() && self.credentials.tokens.get().count() > tokens.count() {
+            return Err(ConfigError::new(
+                "callback.secret: no secret is left, and callbacks on their way would become hints; a reload never \
+                 removes the last secret, restart to run without one",
+            ));
+        }
         config.check_for_serving()?;
         Config { auth: config.auth.clone(), ..self.in_force.clone() }.check_for_serving()?;
         self.credentials.keys.replace(Keys::new(&config.auth.api_keys));
-        self.credentials.tokens.replace(token_keys(config, &self.store));
+        self.credentials.tokens.replace(tokens);
         Ok(())
     }
 }

@@ -1,14 +1,18 @@
 //! `serve`: the service, until a signal.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 
 use anyhow::bail;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::notify::Manager;
 use crate::app::{App, Reloader};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::telemetry::{self, SetLevel};
 
 /// Arguments of `serve`.
@@ -41,10 +45,24 @@ fn allow_connections(connections: usize) {
     }
 }
 
-/// Reads the configuration again, and takes over those settings that can change without a restart. A configuration
-/// with an error changes nothing.
-fn reload(file: Option<&Path>, reloader: &Reloader, set_level: &SetLevel) {
-    match Config::load(file).and_then(|config| reloader.apply(&config).map(|()| config)) {
+/// A configuration that was read again, or what is wrong with it.
+type Read = Result<Config, ConfigError>;
+
+/// A thread that reads the configuration whenever it is asked to, and hands it back. A file can be a pipe that nobody
+/// writes to: signals are heard meanwhile, and the end of the process does not wait for this thread.
+fn reader(file: Option<PathBuf>) -> io::Result<(SyncSender<()>, UnboundedReceiver<Read>)> {
+    // A request that comes while a file is read is kept; more of them are the same one.
+    let (ask, asked) = sync_channel(1);
+    let (answer, answers) = unbounded_channel();
+    thread::Builder::new()
+        .name("reload".to_owned())
+        .spawn(move || while asked.recv().is_ok() && answer.send(Config::load(file.as_deref())).is_ok() {})?;
+    Ok((ask, answers))
+}
+
+/// Takes over those settings that can change without a restart. A configuration with an error changes nothing.
+fn take_over(read: Read, reloader: &Reloader, set_level: &SetLevel) {
+    match read.and_then(|config| reloader.apply(&config).map(|()| config)) {
         Ok(config) => {
             set_level(&config.log.level);
             let keys = config.auth.api_keys.0.len();
@@ -93,13 +111,16 @@ pub async fn run(args: Serve) -> anyhow::Result<()> {
     let manager = Manager::from_environment();
     manager.ready(&format!("serving on {address}"), app.pulse()).await;
     let (stop, reloader, longest_stop) = (app.stop_token(), app.reloader(), app.stop_deadline());
+    let (reread, mut read_again) = reader(args.config)?;
     let mut joined = std::pin::pin!(app.join());
     loop {
         tokio::select! {
             ended = &mut joined => return ended,
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = hang_up.recv() => reload(args.config.as_deref(), &reloader, &set_level),
+            // If one is waiting already, it will read what is there now.
+            _ = hang_up.recv() => drop(reread.try_send(())),
+            Some(read) = read_again.recv() => take_over(read, &reloader, &set_level),
         }
     }
     tracing::info!("stopping; a second signal stops at once");

@@ -40,6 +40,11 @@ impl TokenKeys {
         Self { keys: secrets.into_iter().filter_map(key).collect() }
     }
 
+    /// How many secrets there are.
+    pub fn count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// The token of a task: 43 characters that need no escaping in a URL.
     pub fn issue(&self, task: TaskId) -> Option<String> {
         self.sign(TOKEN, task.as_bytes())

@@ -1,7 +1,7 @@
 //! API keys, compared in constant time, and operation without keys, for this machine alone.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use secrecy::ExposeSecret;
@@ -14,19 +14,12 @@ use crate::config::{ApiKeys, Role};
 use crate::domain::host::is_loopback;
 
 /// Headers that proxies and tunnels add. Whoever is behind one is not on this machine.
-const FORWARDING: [&str; 9] = [
-    "forwarded",
-    "via",
-    "x-real-ip",
-    "x-client-ip",
-    "x-original-forwarded-for",
-    "true-client-ip",
-    "fastly-client-ip",
-    "fly-client-ip",
-    "cdn-loop",
-];
+const FORWARDING: [&str; 2] = ["via", "cdn-loop"];
 /// What the names of more such headers begin with.
-const FORWARDING_PREFIXES: [&str; 2] = ["x-forwarded", "cf-"];
+const FORWARDING_PREFIXES: [&str; 4] = ["cf-", "fly-", "x-azure-", "x-vercel-"];
+/// What the names of still more such headers contain: each product names the same few things differently.
+const FORWARDING_PARTS: [&str; 7] =
+    ["forwarded", "client-ip", "clientip", "connecting-ip", "real-ip", "original-host", "external-address"];
 
 /// The keys by their hashes, which have equal lengths: so the time of a comparison reveals nothing.
 #[derive(Clone, Debug)]
@@ -85,14 +78,15 @@ pub(super) async fn check_key(
     if path != "/v1" && !path.starts_with("/v1/") && path != "/metrics" {
         return Ok(next.run(request).await);
     }
-    let caller = identify(&context.keys.get(), request.method(), request.headers())?;
+    let caller = identify(&context.keys.get(), &request)?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
-fn identify(keys: &Keys, method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
+fn identify(keys: &Keys, request: &Request) -> Result<Caller, Problem> {
+    let (method, headers) = (request.method(), request.headers());
     if keys.is_empty() {
-        return check_same_machine(headers).map(|()| Caller { name: None });
+        return check_same_machine(request.uri(), headers).map(|()| Caller { name: None });
     }
     let bearer = headers
         .get(header::AUTHORIZATION)
@@ -114,8 +108,14 @@ fn identify(keys: &Keys, method: &Method, headers: &HeaderMap) -> Result<Caller,
 
 /// A page in the user's browser can reach loopback, but its requests have a foreign `Host` or `Origin`. A proxy can
 /// reach loopback, too, and may name this machine as the `Host`, but it adds headers.
-fn check_same_machine(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_same_machine(target: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let foreign = |detail: String| Err(Problem::new(Code::CrossSite, detail));
+    // An absolute target names the host as well, and wins over the header.
+    if target.host().is_some_and(|host| !is_loopback(host)) {
+        return foreign(
+            "The request's target must name this machine: localhost or a loopback address.".to_owned(),
+        );
+    }
     let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) if is_loopback(without_port(host)) => host,
@@ -142,7 +142,10 @@ fn check_same_machine(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Whether a proxy adds this header; names are in lower case.
 fn is_forwarding(name: &str) -> bool {
-    FORWARDING.contains(&name) || FORWARDING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    let name = name.replace('_', "-");
+    FORWARDING.contains(&name.as_str())
+        || FORWARDING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || FORWARDING_PARTS.iter().any(|part| name.contains(part))
 }
 
 fn without_port(authority: &str) -> &str {
@@ -159,6 +162,10 @@ mod tests {
     use super::*;
 
     fn is_let_in(headers: &[(&str, &str)]) -> bool {
+        is_let_in_at("/v1/status", headers)
+    }
+
+    fn is_let_in_at(target: &str, headers: &[(&str, &str)]) -> bool {
         let header = |(name, value): &(&str, &str)| {
             (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
         };
@@ -166,7 +173,7 @@ mod tests {
         for (name, value) in headers.iter().map(header) {
             map.append(name, value);
         }
-        check_same_machine(&map).is_ok()
+        check_same_machine(&target.parse().unwrap(), &map).is_ok()
     }
 
     #[test]
@@ -181,6 +188,18 @@ mod tests {
         assert!(!is_let_in(&[]));
         assert!(!is_let_in(&[("host", "localhost"), ("host", "localhost")]));
         assert!(!is_let_in(&[("host", "localhost"), ("host", "example.com")]));
+    }
+
+    #[test]
+    fn a_target_that_names_another_host_is_not_let_in() {
+        let host = ("host", "localhost");
+        for target in ["http://localhost/v1/status", "http://127.0.0.1:8080/v1/status", "http://[::1]:1/"] {
+            assert!(is_let_in_at(target, &[host]), "{target}");
+            assert!(!is_let_in_at(target, &[("host", "evil.example")]), "{target}");
+        }
+        for target in ["http://evil.example/v1/status", "http://localhost@evil.example/", "evil.example:80"] {
+            assert!(!is_let_in_at(target, &[host]), "{target}");
+        }
     }
 
     #[test]
@@ -209,6 +228,21 @@ mod tests {
             "CF-Ray",
             "True-Client-IP",
             "CDN-Loop",
+            "X-Original-Forwarded-For",
+            "X-Client-IP",
+            "Fastly-Client-IP",
+            "X-Cluster-Client-IP",
+            "X-Envoy-External-Address",
+            "Fly-Client-IP",
+            "Fly-Region",
+            "X-Vercel-Forwarded-For",
+            "X-Azure-ClientIP",
+            "Client-IP",
+            "Proxy-Client-IP",
+            "WL-Proxy-Client-IP",
+            "Do-Connecting-IP",
+            "X-Original-Host",
+            "X_Forwarded_For",
         ] {
             for value in ["127.0.0.1", ""] {
                 assert!(!is_let_in(&[("host", "localhost"), (name, value)]), "{name}: {value}");

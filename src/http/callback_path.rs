@@ -11,8 +11,9 @@ use axum::http::uri::PathAndQuery;
 /// Where callbacks arrive; a token follows after a slash.
 const CALLBACK: &str = "/callback";
 
-/// Gives a callback the path that its route has: some senders and proxies add slashes or escape characters that need
-/// no escape. Without this a genuine callback would be a hint, or find no route.
+/// Gives a callback the path that its route has: some senders and proxies add slashes, dots or what stood around the
+/// URL in a text, or escape characters that need no escape. Without this a genuine callback would be a hint, or find
+/// no route.
 pub(super) fn make_plain(mut request: Request) -> Request {
     if let Some(path) = plain(request.uri().path())
         && let Ok(path) = path.parse::<PathAndQuery>()
@@ -29,22 +30,43 @@ pub(super) fn make_plain(mut request: Request) -> Request {
 /// The path of a callback's route; `None` if it needs no change or is not a callback's.
 fn plain(path: &str) -> Option<String> {
     let decoded = decoded(path);
-    let mut segments = decoded.split('/').filter(|segment| !segment.is_empty());
-    if segments.next() != CALLBACK.strip_prefix('/') {
-        return None;
+    let written: Vec<&str> = decoded.split('/').filter(|segment| !matches!(*segment, "" | ".")).collect();
+    let mut segments = Vec::new();
+    for segment in &written {
+        if *segment == ".." {
+            segments.pop();
+        } else {
+            segments.push(*segment);
+        }
     }
-    let plain = match (segments.next(), segments.next()) {
-        (Some(token), None) if token.bytes().all(is_of_token) => format!("{CALLBACK}/{token}"),
-        // A hint, which may have any path below that of callbacks.
-        _ if path == CALLBACK || path.starts_with("/callback/") => return None,
-        _ => CALLBACK.to_owned(),
+    let plain = match segments.split_first() {
+        Some((first, rest)) if is_callback(first) => {
+            let tokens = rest.iter().map(|token| token.trim_matches(|c| !is_of_token(c)));
+            let mut tokens = tokens.filter(|token| !token.is_empty());
+            match (tokens.next(), tokens.next()) {
+                (Some(token), None) if token.chars().all(is_of_token) => Some(format!("{CALLBACK}/{token}")),
+                _ => None,
+            }
+        }
+        // Below that of callbacks all is a hint, wherever its dots lead.
+        _ if written.first().is_some_and(|first| is_callback(first)) => None,
+        _ => return None,
     };
-    (plain != path).then_some(plain)
+    match plain {
+        Some(plain) => (plain != path).then_some(plain),
+        // A hint, which may have any path below that of callbacks.
+        None if path == CALLBACK || path.starts_with("/callback/") => None,
+        None => Some(CALLBACK.to_owned()),
+    }
+}
+
+fn is_callback(segment: &str) -> bool {
+    CALLBACK.strip_prefix('/').is_some_and(|callback| segment.eq_ignore_ascii_case(callback))
 }
 
 /// The characters of tokens: those of base64 for URLs.
-const fn is_of_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+const fn is_of_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
 /// The path without its escapes.
@@ -98,6 +120,24 @@ mod tests {
             "/%63allback/a-b_9",
             "//callback/a-b_9?x=1&y",
             "http://hooks.example//callback/a-b_9",
+            "/callback/a-b_9%20",
+            "/callback/%20a-b_9",
+            "/callback/a-b_9.",
+            "/callback/a-b_9,",
+            "/callback/(a-b_9)",
+            "/callback/a-b_9%22",
+            "/callback/a-b_9%0a",
+            "/callback/a-b_9=",
+            "/callback/a-b_9/%20",
+            "/callback/a-b_9%E2%80%8B",
+            "/callback/./a-b_9",
+            "/Callback/a-b_9",
+            "/CALLBACK/a-b_9/.",
+            "/./callback/a-b_9",
+            "/x/../callback/a-b_9",
+            "/x/%2e%2e/callback/a-b_9",
+            "//v1/../callback/a-b_9",
+            "/callback/x/../a-b_9",
         ] {
             let found = made(path);
             let found = found.trim_start_matches("http://hooks.example");
@@ -111,11 +151,10 @@ mod tests {
             "/callback",
             "/callback/%ff",
             "/callback/%",
-            "/callback/%2",
             "/callback/%00",
-            "/callback/%20a",
-            "/callback/a%3d",
             "/callback/a/b",
+            "/callback/a%20b",
+            "/callback/./",
             "/callback/../v1/jobs",
             "/callback/..%2fv1%2fjobs",
             "/callbacks/a",
@@ -124,8 +163,6 @@ mod tests {
             "//v1/jobs",
             "/v1//jobs",
             "/%76%31/jobs",
-            "//v1/../callback/a",
-            "/./callback/a",
             "//metrics",
             "//",
             "/",
@@ -139,6 +176,11 @@ mod tests {
             ("//callback/%ff", "/callback"),
             ("//callback/../v1/jobs", "/callback"),
             ("/%63allback", "/callback"),
+            ("/Callback", "/callback"),
+            ("/CALLBACK/", "/callback"),
+            ("/Callback/a/b", "/callback"),
+            ("/Callback/../v1/jobs", "/callback"),
+            ("/x/../callback/a/b", "/callback"),
         ] {
             assert_eq!(made(path), hint);
         }

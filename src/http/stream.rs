@@ -45,7 +45,8 @@ pub(super) struct StreamParams {
     /// Only events of this kind.
     #[param(value_type = Option<EventKind>)]
     kind: Option<String>,
-    /// The last `seq` seen; 0 is the beginning. For clients that cannot set headers: `Last-Event-ID` wins.
+    /// The last `seq` seen; 0 is the beginning. A blank value counts as absent. For clients that cannot set headers:
+    /// `Last-Event-ID` wins.
     #[param(value_type = Option<i64>, minimum = 0)]
     after: Option<String>,
 }
@@ -87,17 +88,20 @@ pub(super) async fn stream_events(
 }
 
 /// The last event that a client has seen. The header wins: an `EventSource` that comes back sends it with the URL that
-/// it began with. Some send it blank if they have seen none.
+/// it began with. Some send either blank if they have seen none.
 fn cursor(headers: &HeaderMap, parameter: Option<&str>) -> Result<Option<i64>, Problem> {
-    let parameter = events::read_cursor("after", parameter)?;
+    let parameter = events::read_cursor("after", parameter.and_then(unless_blank))?;
     let mut sent = headers.get_all(LAST_EVENT_ID).iter().map(|id| String::from_utf8_lossy(id.as_bytes()));
     let Some(id) = sent.next() else { return Ok(parameter) };
     if sent.next().is_some() {
         let detail = "The header Last-Event-ID was sent more than once.";
         return Err(Problem::new(Code::BadCursor, detail));
     }
-    let id = Some(id.trim()).filter(|id| !id.is_empty());
-    Ok(events::read_cursor("Last-Event-ID", id)?.or(parameter))
+    Ok(events::read_cursor("Last-Event-ID", unless_blank(&id))?.or(parameter))
+}
+
+fn unless_blank(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
 }
 
 struct Reader {

@@ -91,6 +91,15 @@ impl Binary {
         run(&mut self.command(arguments))
     }
 
+    /// Runs with nobody to read standard output.
+    pub fn run_unread(&self, arguments: &[&str]) -> (i32, String) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = self.command(arguments);
+        let (code, _, stderr) = run(command.stdout(writer));
+        (code, stderr)
+    }
+
     /// Runs what must be refused, and gives the line that says why.
     pub fn refused(&self, arguments: &[&str]) -> String {
         refusal(self.run(arguments))

@@ -29,6 +29,19 @@ fn spellings(token: &str) -> Vec<String> {
         format!("/callback/{token}%2F"),
         format!("/callback%2F{token}"),
         format!("http://elsewhere.example//callback/{token}"),
+        format!("/callback/{token}%20"),
+        format!("/callback/%20{token}"),
+        format!("/callback/{token}."),
+        format!("/callback/{token},"),
+        format!("/callback/{token})"),
+        format!("/callback/{token}%22"),
+        format!("/callback/{token}%0a"),
+        format!("/callback/{token}%00"),
+        format!("/callback/{token}="),
+        format!("/callback/./{token}"),
+        format!("/Callback/{token}"),
+        format!("/./callback/{token}"),
+        format!("/x/../callback/{token}"),
     ]
 }
 
@@ -63,9 +76,18 @@ async fn a_good_token_is_found_however_its_path_is_spelled() {
         assert_eq!(kept.len(), spellings.len());
         assert!(service.items("/v1/quarantine").await.is_empty());
         // Without a good token it is a hint, however it is spelled.
-        for path in
-            ["//callback", "//callback/", "//callback/x", "/callback/x/", "//callback/x/y", "/callback/%"]
-        {
+        for path in [
+            "//callback",
+            "//callback/",
+            "//callback/x",
+            "/callback/x/",
+            "//callback/x/y",
+            "/callback/%",
+            "/Callback",
+            "/CALLBACK/x",
+            "/Callback/x/y",
+            "/./callback/../x",
+        ] {
             assert_eq!(raw::post_to(&to, path, "{}").await, 202, "{path}");
         }
         service.stop().await;
@@ -86,6 +108,9 @@ async fn slashes_and_escapes_open_nothing_else() {
         "//metrics",
         "/%6detrics",
         "//callback/../v1/jobs",
+        "/Callback/../v1/jobs",
+        "/v1/../v1/jobs",
+        "/./v1/jobs",
         "/callback/../v1/jobs",
         "//openapi.json",
     ];
@@ -93,7 +118,7 @@ async fn slashes_and_escapes_open_nothing_else() {
         for method in ["GET", "POST", "DELETE"] {
             let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
             let status = raw::status_of(&service, request.as_bytes()).await;
-            let is_hint = status == 202 && method == "POST" && path.contains("callback");
+            let is_hint = status == 202 && method == "POST" && path.to_lowercase().contains("callback");
             assert!(is_hint || matches!(status, 401 | 404 | 405), "{method} {path}: {status}");
         }
     }

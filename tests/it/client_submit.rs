@@ -30,6 +30,17 @@ async fn a_submit_prints_the_jobs_id_and_how_to_follow_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_jobs_id_is_not_lost_with_standard_output() {
+    let shop = Shop::waiting().await;
+    for arguments in [&["submit", "https://youtu.be/a"][..], &["submit", "https://youtu.be/b", "--json"]] {
+        let (code, stderr) = shop.client.run_unread(arguments);
+        let id = shop.service.items("/v1/jobs").await[0]["id"].as_str().unwrap().to_owned();
+        assert_eq!((code, stderr), (0, format!("The job is {id}.\n")));
+    }
+    shop.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_setting_arrives_from_arguments_files_and_standard_input() {
     let shop = Shop::waiting().await;
     let posts = ["https://youtu.be/a", "https://youtu.be/b"];

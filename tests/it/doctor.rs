@@ -332,6 +332,17 @@ fn a_wrong_configuration_is_exit_code_2() {
     assert_eq!(findings.code, 2, "{}", findings.text);
 }
 
+#[test]
+fn a_failure_that_nobody_reads_is_a_failure() {
+    let binary = Binary::new();
+    for arguments in [&["doctor"][..], &["doctor", "--json"]] {
+        assert_eq!(binary.run(arguments).0, 1);
+        assert_eq!(binary.run_unread(arguments), (1, String::new()));
+    }
+    let wrong = Binary::new().set("UPSTREAM__API_KEY", "");
+    assert_eq!(wrong.run_unread(&["doctor"]).0, 2);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_instance_behind_the_public_url_is_named() {
     let scene = Scene::new().await;

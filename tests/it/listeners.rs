@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::bad_input_routes::described_routes;
 use crate::binary::Binary;
+use crate::raw;
 use crate::support::{Setup, free_address, mixed_urls, simulator};
 
 #[tokio::test]
@@ -84,9 +85,16 @@ async fn operation_without_keys_answers_this_machine_alone() {
             ("x-real-ip", "127.0.0.1"),
             ("via", "1.1 proxy"),
             ("cf-connecting-ip", "203.0.113.7"),
+            ("x_forwarded_for", "203.0.113.7"),
+            ("x-cluster-client-ip", "203.0.113.7"),
         ] {
             assert_eq!(ask(name, value).await, (403, Value::from("cross_site")), "{path} {name}");
         }
+    }
+    let to = format!("127.0.0.1:{port}");
+    for (target, status) in [("http://localhost/v1/jobs", 200), ("http://evil.example/v1/jobs", 403)] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        assert_eq!(raw::status_at(&to, request.as_bytes()).await, status, "{target}");
     }
     stop.cancel();
     running.await.unwrap().unwrap();

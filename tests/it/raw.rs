@@ -34,7 +34,12 @@ pub async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
 
 /// Sends these bytes on a connection of their own, and gives the status.
 pub async fn status_of(service: &Service, bytes: &[u8]) -> u16 {
-    let mut stream = connect(service).await;
+    status_at(service.base.trim_start_matches("http://"), bytes).await
+}
+
+/// The same from who listens on this address.
+pub async fn status_at(address: &str, bytes: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     answer(&mut stream).await.0
 }
@@ -48,7 +53,5 @@ pub async fn post(service: &Service, path: &str, body: &str) -> u16 {
 pub async fn post_to(address: &str, path: &str, body: &str) -> u16 {
     let length = body.len();
     let request = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}");
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    answer(&mut stream).await.0
+    status_at(address, request.as_bytes()).await
 }

@@ -1,6 +1,7 @@
 //! SIGHUP: keys, secrets and the log level change while the service runs, and nothing is lost.
 
 use std::fs;
+use std::process::Command;
 
 use reqwest::{Client, StatusCode};
 use scrapehook::simulator::Settings;
@@ -128,6 +129,36 @@ async fn a_file_of_keys_that_is_emptied_lets_nobody_in() {
 }
 
 #[tokio::test]
+async fn the_last_secret_stays_until_the_restart() {
+    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let binary = Binary::with_upstream(&upstream.url()).await;
+    let file = binary.path("config.toml");
+    let secret = |secret: &str| format!("[callback]\nsecret = [\"{secret}\"]\n");
+    fs::write(&file, "").unwrap();
+    let serving = binary.serve(&["--config", &file.display().to_string()]);
+    // Without one before, there is none to lose; one that a reload brought counts as one from the start.
+    reload(&serving, TAKEN_OVER);
+    fs::write(&file, secret("a-secret-of-the-file")).unwrap();
+    reload(&serving, TAKEN_OVER);
+    let client = Client::builder().no_proxy().build().unwrap();
+    let job = json!({ "video_urls": mixed_urls(1) });
+    client.post(format!("{}/v1/jobs", serving.base)).json(&job).send().await.unwrap();
+    upstream.until(|upstream| upstream.submits().len() == 1).await;
+    let url = upstream.submits()[0].body.callback_url.clone().unwrap();
+    for text in ["", "[callback]\nsecret = []\n"] {
+        fs::write(&file, text).unwrap();
+        reload(&serving, REFUSED);
+        let answer = client.post(&url).body(r#"{"status":"SUCCEEDED"}"#).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{text:?}");
+    }
+    // Another one in its place is an operator's decision.
+    fs::write(&file, secret("another-secret-of-the-file")).unwrap();
+    reload(&serving, TAKEN_OVER);
+    let (code, log) = serving.terminate();
+    assert!(code == 0 && log.contains("callback.secret: no secret is left"), "{log}");
+}
+
+#[tokio::test]
 async fn a_service_without_keys_takes_some_over_and_keeps_them() {
     let binary = Binary::new();
     let file = binary.path("config.toml");
@@ -165,4 +196,28 @@ async fn the_log_says_more_or_less_from_now_on() {
     assert_eq!(asked(&client, &serving, "").await, 200);
     let (code, log) = serving.terminate();
     assert_eq!((code, log.matches("\"answered\"").count()), (0, 1), "{log}");
+}
+
+#[tokio::test]
+async fn a_pipe_that_nobody_writes_to_does_not_keep_the_service_from_stopping() {
+    let binary = Binary::new();
+    let keys = binary.path("keys");
+    fs::write(&keys, "one:write:the-first-key\n").unwrap();
+    let binary = binary.set("AUTH__API_KEYS_FILE", &keys.display().to_string());
+    let serving = binary.serve(&[]);
+    let client = Client::builder().no_proxy().build().unwrap();
+    fs::remove_file(&keys).unwrap();
+    assert!(Command::new("mkfifo").arg(&keys).status().unwrap().success());
+    signal(serving.id(), "-HUP");
+    // The pipe opens once the service reads it.
+    let write = |text: &'static str| {
+        let keys = keys.clone();
+        tokio::task::spawn_blocking(move || fs::write(keys, text).unwrap())
+    };
+    write("two:write:the-second-key\n").await.unwrap();
+    assert!(serving.hear(TAKEN_OVER).is_some());
+    assert_eq!(asked(&client, &serving, "the-second-key").await, 200);
+    signal(serving.id(), "-HUP");
+    assert_eq!(asked(&client, &serving, "the-second-key").await, 200);
+    assert_eq!(serving.terminate().0, 0);
 }

@@ -145,9 +145,12 @@ pub(super) async fn run(args: Submit) -> anyhow::Result<ExitCode> {
     if args.wait {
         return watch::wait(&api, &args.service, answer, &mut interrupt).await;
     }
-    output.answer(args.service.json, &answer, |output, job| output.line(&text(job, "id")))?;
+    let id = text(&answer.value, "id");
+    let printed = output.answer(args.service.json, &answer, |output, _| output.line(&id));
+    // The job exists, whether or not somebody reads standard output.
+    printed.inspect_err(|_| note(&format!("The job is {id}.")))?;
     if !args.service.json {
-        let watch = args.service.command(&format!("watch {}", text(&answer.value, "id")));
+        let watch = args.service.command(&format!("watch {id}"));
         note(&format!("{}. Follow the job with:\n  {watch}", progress(&answer.value["progress"])));
     }
     Ok(ExitCode::SUCCESS)

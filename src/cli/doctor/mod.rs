@@ -5,6 +5,7 @@
 mod callbacks;
 mod checks;
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -94,10 +95,18 @@ const NAME_WIDTH: usize = 13;
 const INDENT: usize = 4;
 
 impl Report {
-    fn show(&mut self, check: &Check) -> anyhow::Result<()> {
+    /// A reader that went away is no reason to stop: the exit code tells what the other checks found.
+    fn show(&mut self, check: &Check) -> io::Result<()> {
         self.has_failed |= check.state == State::Failed;
+        self.print(check).or_else(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(error),
+        })
+    }
+
+    fn print(&mut self, check: &Check) -> io::Result<()> {
         if self.is_json {
-            return Ok(self.output.line(&serde_json::to_string(check)?)?);
+            return self.output.line(&serde_json::to_string(check)?);
         }
         let (word, style) = match check.state {
             State::Ok => ("ok", AnsiColor::Green.on_default()),
