@@ -216,6 +216,7 @@ mod tests {
             ("HTTPS://youtu.be/o9vgXOH4ET0?si=a,", "https://www.youtube.com/watch?v=o9vgXOH4ET0"),
             ("https://youtu.be/o9vgXOH4ET0?q={x}|y", "https://www.youtube.com/watch?v=o9vgXOH4ET0"),
             ("http://youtu.be/o9vgXOH4ET0", "https://www.youtube.com/watch?v=o9vgXOH4ET0"),
+            ("http://youtu.be:80/o9vgXOH4ET0?a,", "https://www.youtube.com/watch?v=o9vgXOH4ET0"),
         ] {
             let url = PostUrl::recognize(text).expect(text);
             assert_eq!((&*url.given, &*url.canonical, url.platform.as_str()), (text, canonical, "youtube"));
@@ -225,6 +226,7 @@ mod tests {
             "https://youtu.be/o9vgXOH4ET0 x",
             "https://youtu.be/o9vgXOH4ET0?a,https://youtu.be/b",
             "https://youtu.be/o9vgXOH4ET0,",
+            "https://youtu.be:80/o9vgXOH4ET0?a,",
             "https://youtu.be/playlist?list=a,",
             "https://youtu.be/o9vgXOH4ET0?a#/b,",
             "https://example.com/a,",
@@ -250,8 +252,12 @@ mod tests {
                 "the URL ends with `。`, which belongs to no post: remove it, or write it as %E3%80%82",
             ),
             (
-                "https://youtu.be/o9vgXOH4ET0%0A",
-                "%0A follows the id, and no id holds that: remove it and what comes after it",
+                "https://youtu.be/o9vgXOH4ET0%00",
+                "%00 follows the id, and no id holds that: remove it and what comes after it",
+            ),
+            (
+                "https://youtu.be/watch?v=o9vgXOH4ET0+a",
+                "%20 follows the id, and no id holds that: remove it and what comes after it",
             ),
             (
                 "https://youtu.be/o9vgXOH4ET0,x",
