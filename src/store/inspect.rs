@@ -223,7 +223,7 @@ impl Found<'_> {
     }
 }
 
-async fn is_foreign(file: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+pub(super) async fn is_foreign(file: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *file).await?;
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master").fetch_one(file).await?;
     Ok(id != APPLICATION_ID && (id != 0 || tables > 0))

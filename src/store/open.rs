@@ -59,8 +59,8 @@ pub enum OpenError {
     },
     /// The file has several names, each with a log of its own: the log of another name may have the last commits.
     #[error(
-        "store.path: {path} has {names} names (hard links), and the newest commits may be in the write-ahead log beside \
-         another one; remove all names but the one that was served last"
+        "store.path: {path} has {names} names (hard links), and the newest commits may be in the write-ahead log \
+         beside another one; remove all names but the one that was served last"
     )]
     Linked {
         /// The database file.

@@ -102,7 +102,7 @@ async fn files_that_others_can_read_are_named_with_the_remedy() {
         ("scrapehook.db", 0o644),
         ("scrapehook.db.lock", 0o666),
         ("scrapehook.db.before-1-1", 0o640),
-        ("copies/scrapehook-20260101T000000Z.db", 0o604),
+        ("copies/scrapehook.db-20260101T000000Z.db", 0o604),
     ];
     for (name, mode) in exposed {
         let path = binary.path(name);
