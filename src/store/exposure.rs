@@ -28,8 +28,18 @@ pub struct Exposed {
 impl Exposed {
     /// The command that keeps others out.
     pub fn remedy(&self) -> String {
-        format!("chmod 600 {}", self.path.display())
+        format!("chmod 600 {}", quoted(&self.path.display().to_string()))
     }
+}
+
+/// A path as one word of a shell.
+fn quoted(path: &str) -> String {
+    let path = if path.starts_with('-') { format!("./{path}") } else { path.to_owned() };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
+    if !path.is_empty() && path.chars().all(is_plain) {
+        return path;
+    }
+    format!("'{}'", path.replace('\'', r"'\''"))
 }
 
 impl fmt::Display for Exposed {
@@ -165,6 +175,21 @@ mod tests {
         let read = path("read").display().to_string();
         assert_eq!(found[0].to_string(), format!("{read} has mode 0644"));
         assert_eq!(found[0].remedy(), format!("chmod 600 {read}"));
+    }
+
+    #[test]
+    fn a_remedy_is_quoted_for_the_shell() {
+        for (path, word) in [
+            ("/a/s.db-wal", "/a/s.db-wal"),
+            ("/a b/s.db", "'/a b/s.db'"),
+            ("s.db.x; touch INJECTED", "'s.db.x; touch INJECTED'"),
+            ("$(x)`y`", "'$(x)`y`'"),
+            ("it's", r"'it'\''s'"),
+            ("-R", "./-R"),
+        ] {
+            let file = Exposed { path: path.into(), mode: 0o644 };
+            assert_eq!(file.remedy(), format!("chmod 600 {word}"));
+        }
     }
 
     #[test]
