@@ -36,6 +36,9 @@ pub enum BackupError {
     /// There is a file of that name.
     #[error("{0} is there already; it was left as it is")]
     Exists(PathBuf),
+    /// A file has the name of the unfinished copy.
+    #[error("{0} is in the way of the unfinished copy, and may be somebody else's; it was left as it is")]
+    InTheWay(PathBuf),
     /// Another copy of that name is being made.
     #[error("{0} is being written by somebody else")]
     InProgress(PathBuf),

@@ -245,7 +245,7 @@ async fn scheduled_backups_are_made_and_the_oldest_go() {
     assert_eq!(worker.step(at(1)).await.unwrap(), Step::WaitUntil(at(0).after(HOUR)));
     assert_eq!(names().len(), 4, "those of the future stay");
     // What a copy that was killed left is gone with the next one; one that is to stop leaves nothing, and is no fault.
-    fs::write(copies.join("scrapehook.db-next.part"), "half a copy").unwrap();
+    fs::write(copies.join("scrapehook.db-next.part"), b"SQLite format 3\0 and half a copy").unwrap();
     assert_eq!(worker.step(at(0).after(HOUR)).await.unwrap(), Step::Worked);
     let whole = names();
     assert!(!whole.contains(&"scrapehook.db-next.part".to_owned()), "{whole:?}");
