@@ -18,7 +18,7 @@ use super::inspect::{inspect, is_foreign};
 use super::lock::{Holder, InstanceLock, check_single_name, real_folder, real_path, side_file};
 use super::open::{check_path, primary_code};
 use super::part::Part;
-use super::private::is_regular;
+use super::private::{check_beside, is_regular};
 use crate::domain::file_path::{PathFault, check_file};
 use crate::domain::time::Timestamp;
 
@@ -165,6 +165,8 @@ pub async fn restore(
             return Err(BackupError::Exists(left));
         }
     }
+    let shared = side_file(&to, "-shm");
+    check_beside(&shared).map_err(|source| BackupError::Unwritable { path: shared, source })?;
     look_at_source(from).await?;
     let begun = begin(from, &to, &side_file(&to, ".part"), stop).await?;
     begun.give_to_owner_of_folder();
