@@ -19,7 +19,7 @@ use super::lock::{Holder, InstanceLock, check_single_name, real_folder, real_pat
 use super::open::{check_path, primary_code};
 use super::part::Part;
 use super::private::{check_beside, is_regular};
-use crate::domain::file_path::{PathFault, check_file};
+use crate::domain::file_path::{PathFault, check_file, check_folder};
 use crate::domain::time::Timestamp;
 
 /// How long the copy waits for another process that has locked the file.
@@ -193,9 +193,10 @@ pub async fn copy(
 
 /// Makes the part, still empty.
 async fn begin(from: &Path, to: &Path, part: &Path, stop: &CancellationToken) -> Result<Part, BackupError> {
-    for path in [from, to, part] {
-        check(path)?;
-    }
+    check(from)?;
+    check(to)?;
+    // Its name is one of those that are reserved.
+    check_folder(part).map_err(|fault| BackupError::Path { path: part.to_owned(), fault })?;
     if stop.is_cancelled() {
         return Err(BackupError::Stopped(from.to_owned()));
     }

@@ -135,6 +135,8 @@ fn a_path_that_sqlite_reads_differently_is_refused_and_makes_nothing() {
         "x.db/.",
         "y/..",
         "x.db-wal",
+        "x.db.lock",
+        "x.db.part",
     ] {
         let other = Binary::new().set("STORE__PATH", path);
         for arguments in [&["serve"][..], &["check-config"], &["backup", "new.db"], &["restore", &copy]] {
