@@ -9,8 +9,8 @@ use thiserror::Error;
 
 /// Names that SQLite reads as URIs, or that people copy from other programs' database URLs.
 const URI_SCHEMES: [&str; 2] = ["file:", "sqlite:"];
-/// SQLite keeps files with these endings beside a database.
-const SQLITE_ENDINGS: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// SQLite and scrapehook keep files with these endings beside a database.
+const RESERVED_ENDINGS: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", ".part"];
 /// SQLite's name for a database without a file.
 const MEMORY: &str = ":memory:";
 
@@ -29,8 +29,8 @@ pub enum PathFault {
     /// It names a folder.
     #[error("it names a folder; the path of a file is needed")]
     Folder,
-    /// SQLite would take the file for a part of another database.
-    #[error("SQLite reserves names that end in -wal, -shm or -journal")]
+    /// It would be taken for a file beside another database, and written over.
+    #[error("names that end in -wal, -shm, -journal, .lock or .part are reserved")]
     Reserved,
     /// No file can have such a name.
     #[error("it contains a NUL character")]
@@ -53,7 +53,7 @@ pub fn check_file(path: &Path) -> Result<(), PathFault> {
     if path.file_name().is_none() || text.ends_with('/') || text.ends_with("/.") {
         return Err(PathFault::Folder);
     }
-    if SQLITE_ENDINGS.iter().any(|ending| text.ends_with(ending)) {
+    if RESERVED_ENDINGS.iter().any(|ending| text.ends_with(ending)) {
         return Err(PathFault::Reserved);
     }
     Ok(())
@@ -110,6 +110,8 @@ mod tests {
             ("x.db-wal", PathFault::Reserved),
             ("folder/x-shm", PathFault::Reserved),
             ("x.db-journal", PathFault::Reserved),
+            ("x.db.lock", PathFault::Reserved),
+            ("folder/x.part", PathFault::Reserved),
             ("a\0b.db", PathFault::Nul),
         ] {
             assert_eq!(check_file(Path::new(path)), Err(fault), "{path:?}");
@@ -120,9 +122,19 @@ mod tests {
 
     #[test]
     fn every_other_path_is_a_file() {
-        for path in
-            ["x.db", "./file:x.db", "./:memory:", "a/../x.db", "/x", "ä x?#%41.db", "wal", "x.db-wal.db", "~"]
-        {
+        for path in [
+            "x.db",
+            "./file:x.db",
+            "./:memory:",
+            "a/../x.db",
+            "/x",
+            "ä x?#%41.db",
+            "wal",
+            "lock",
+            "x.db-wal.db",
+            "x.part.db",
+            "~",
+        ] {
             assert_eq!(check_file(Path::new(path)), Ok(()), "{path}");
         }
     }

@@ -14,11 +14,12 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use super::OpenError;
-use super::inspect::inspect;
+use super::inspect::{inspect, is_foreign};
 use super::lock::{Holder, InstanceLock, check_single_name, real_folder, real_path, side_file};
 use super::open::{check_path, primary_code};
 use super::part::Part;
-use crate::domain::file_path::{PathFault, check_file};
+use super::private::{check_beside, is_regular};
+use crate::domain::file_path::{PathFault, check_file, check_folder};
 use crate::domain::time::Timestamp;
 
 /// How long the copy waits for another process that has locked the file.
@@ -35,6 +36,9 @@ pub enum BackupError {
     /// There is a file of that name.
     #[error("{0} is there already; it was left as it is")]
     Exists(PathBuf),
+    /// A file has the name of the unfinished copy.
+    #[error("{0} is in the way of the unfinished copy, and may be somebody else's; it was left as it is")]
+    InTheWay(PathBuf),
     /// Another copy of that name is being made.
     #[error("{0} is being written by somebody else")]
     InProgress(PathBuf),
@@ -161,6 +165,8 @@ pub async fn restore(
             return Err(BackupError::Exists(left));
         }
     }
+    let shared = side_file(&to, "-shm");
+    check_beside(&shared).map_err(|source| BackupError::Unwritable { path: shared, source })?;
     look_at_source(from).await?;
     let begun = begin(from, &to, &side_file(&to, ".part"), stop).await?;
     begun.give_to_owner_of_folder();
@@ -187,9 +193,10 @@ pub async fn copy(
 
 /// Makes the part, still empty.
 async fn begin(from: &Path, to: &Path, part: &Path, stop: &CancellationToken) -> Result<Part, BackupError> {
-    for path in [from, to, part] {
-        check(path)?;
-    }
+    check(from)?;
+    check(to)?;
+    // Its name is one of those that are reserved.
+    check_folder(part).map_err(|fault| BackupError::Path { path: part.to_owned(), fault })?;
     if stop.is_cancelled() {
         return Err(BackupError::Stopped(from.to_owned()));
     }
@@ -247,6 +254,44 @@ async fn fill(from: &Path, part: &Path, at: Timestamp, stop: &CancellationToken)
         Some(reason) => Err(BackupError::Damaged { path: from.to_owned(), reason }),
         None => Ok(()),
     }
+}
+
+/// Whether the file at `path` is one of our databases with the mark of a copy. One that was served has lost the mark.
+///
+/// # Errors
+/// The file can't be read, so it is not known.
+pub async fn is_copy(path: &Path) -> Result<bool, BackupError> {
+    let unreadable = |source| BackupError::Unreadable { path: path.to_owned(), source };
+    if !is_regular(path).map_err(unreadable)? {
+        return Ok(false);
+    }
+    // Immutable: nothing is made beside a file that may be somebody else's.
+    let options = SqliteConnectOptions::new().filename(real_path(path)).read_only(true).immutable(true);
+    let look = async {
+        let mut file = options.disable_statement_logging().connect().await?;
+        let is_marked = is_marked(&mut file).await;
+        file.close().await?;
+        is_marked
+    };
+    match look.await {
+        Ok(is_marked) => Ok(is_marked),
+        // SQLITE_CORRUPT, SQLITE_NOTADB
+        Err(error) if matches!(primary_code(&error), Some(11 | 26)) => Ok(false),
+        Err(source) => Err(BackupError::Sqlite { path: path.to_owned(), source }),
+    }
+}
+
+async fn is_marked(file: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if is_foreign(file).await? {
+        return Ok(false);
+    }
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = 'meta'")
+        .fetch_one(&mut *file)
+        .await?;
+    Ok(tables == 1
+        && sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'backup')")
+            .fetch_one(file)
+            .await?)
 }
 
 /// A connection that interrupts its statement at `stop`.

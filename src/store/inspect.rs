@@ -66,7 +66,7 @@ pub async fn inspect_database(path: &Path, upstream: &str) -> Result<Option<Insp
         Holder::InstanceElsewhere => Err(OpenError::InUseElsewhere { path: path.to_owned() }),
         holder => {
             check_single_name(path)?;
-            check_writable(path).map_err(|(path, source)| OpenError::Unwritable { path, source })?;
+            check_writable(path).map_err(|(path, source)| OpenError::Unwritable { path, reason: source })?;
             look_at(path, Some(upstream), holder == Holder::Instance).await
         }
     }
@@ -82,11 +82,11 @@ async fn look_at(
     let size = |path: &Path| match fs::metadata(path) {
         Ok(file) => Ok(file.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(source) => Err(OpenError::Unwritable { path: path.to_owned(), source }),
+        Err(source) => Err(OpenError::Unwritable { path: path.to_owned(), reason: source }),
     };
     // SQLite follows no link there either, but does not say which file it means.
     for beside in ["-wal", "-shm", "-journal"].map(|end| side_file(path, end)) {
-        check_beside(&beside).map_err(|source| OpenError::Unwritable { path: beside, source })?;
+        check_beside(&beside).map_err(|source| OpenError::Unwritable { path: beside, reason: source })?;
     }
     let found = Found { path, bytes: size(path)?, log_bytes: size(&log)?, is_in_use };
     match (found.bytes, found.log_bytes) {
@@ -105,7 +105,7 @@ async fn look_at(
     let result = found.look(&mut file, upstream).await;
     let closed = file.close().await;
     let inspected = result?;
-    closed.map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+    closed.map_err(|source| OpenError::Sqlite { path: path.to_owned(), reason: source })?;
     Ok(Some(inspected))
 }
 
@@ -131,7 +131,7 @@ impl Found<'_> {
             Ok(()) if head == *MAGIC => Ok(()),
             Ok(()) => Err(self.foreign()),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.foreign()),
-            Err(source) => Err(OpenError::Unwritable { path: self.path(), source }),
+            Err(source) => Err(OpenError::Unwritable { path: self.path(), reason: source }),
         }
     }
 
@@ -223,7 +223,7 @@ impl Found<'_> {
     }
 }
 
-async fn is_foreign(file: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+pub(super) async fn is_foreign(file: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *file).await?;
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master").fetch_one(file).await?;
     Ok(id != APPLICATION_ID && (id != 0 || tables > 0))

@@ -50,20 +50,20 @@ impl InstanceLock {
         let path = real_path(path);
         if path.is_dir() {
             let source = io::ErrorKind::IsADirectory.into();
-            return Err(OpenError::Unwritable { path, source });
+            return Err(OpenError::Unwritable { path, reason: source });
         }
         let side_path = side_file(&path, ".lock");
-        let unwritable = |source| OpenError::Unwritable { path: side_path.clone(), source };
+        let unwritable = |source| OpenError::Unwritable { path: side_path.clone(), reason: source };
         let (side, is_side_new) = private::open_or_create(&side_path).map_err(unwritable)?;
         if !lock_alone(&side).map_err(unwritable)? {
             return Err(OpenError::InUse { path });
         }
         let mut lock = Self { path, side, is_side_new, _database: None };
-        // For writing, too: SQLite would open a file that it can't write, and leave a log that it can't write beside it.
+        // For writing, too: SQLite would open a file that it can't write, and leave a log of the same mode beside it.
         match private::open(&lock.path, OpenOptions::new().read(true).write(true)) {
             Ok(database) => lock.hold(database)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(OpenError::Unwritable { path: lock.path, source }),
+            Err(source) => return Err(OpenError::Unwritable { path: lock.path, reason: source }),
         }
         Ok(lock)
     }
@@ -80,7 +80,7 @@ impl InstanceLock {
         match private::create_new(&self.path) {
             Ok(database) => self.hold(database),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(source) => Err(OpenError::Unwritable { path: self.path.clone(), source }),
+            Err(source) => Err(OpenError::Unwritable { path: self.path.clone(), reason: source }),
         }
     }
 
@@ -99,7 +99,7 @@ impl InstanceLock {
 
     /// The same, on a file system that has two kinds of locks or that has not.
     fn hold_where(&mut self, has_two_kinds: bool, database: File) -> Result<(), OpenError> {
-        let unwritable = |source| OpenError::Unwritable { path: self.path.clone(), source };
+        let unwritable = |source| OpenError::Unwritable { path: self.path.clone(), reason: source };
         // Without a second kind, our lock would be one against SQLite.
         if has_two_kinds && !lock_alone(&database).map_err(unwritable)? {
             return Err(OpenError::InUseElsewhere { path: self.path.clone() });
@@ -183,7 +183,7 @@ pub(super) fn check_single_name(path: &Path) -> Result<(), OpenError> {
             Err(OpenError::Linked { path, names: found.nlink() })
         }
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(OpenError::Unwritable { path, source })
+            Err(OpenError::Unwritable { path, reason: source })
         }
         _ => Ok(()),
     }

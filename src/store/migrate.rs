@@ -21,7 +21,7 @@ pub(super) async fn migrate(
     migrations: &Migrator,
     now: Timestamp,
 ) -> Result<(), OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
     let is_new: bool =
         sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations')")
             .fetch_one(&mut *writer)

@@ -13,6 +13,7 @@ mod decisions;
 mod disk;
 mod due;
 mod events;
+mod exposure;
 mod facts;
 mod feed;
 mod followers;
@@ -55,10 +56,11 @@ use sqlx::sqlite::SqlitePool;
 use thiserror::Error;
 use tokio::sync::watch;
 
-pub use backup::{BackupError, LastBackup, backup, copy, restore, with_causes};
+pub use backup::{BackupError, LastBackup, backup, copy, is_copy, restore, with_causes};
 pub use callbacks::CallbackPage;
 pub use disk::{LITTLE_ROOM, folder, free_room, prove_writable};
 pub use events::EventFilter;
+pub use exposure::{Exposed, Listed, exposed, files_of, list, warn_of_exposed};
 pub use feed::Follower;
 pub use inspect::{Inspected, inspect_database};
 pub use jobs::JobFilter;
@@ -69,7 +71,6 @@ pub use op::{
 pub use open::OpenError;
 pub use pauses::Pause;
 pub use polls::DuePoll;
-pub use private::{Exposed, Listed, exposed, files_of, list, warn_of_exposed};
 pub use quarantine::{Found, Look};
 pub use retention::Pass;
 pub use settlements::{Awaited, Waiting};

@@ -59,8 +59,8 @@ pub enum OpenError {
     },
     /// The file has several names, each with a log of its own: the log of another name may have the last commits.
     #[error(
-        "store.path: {path} has {names} names (hard links), and the newest commits may be in the write-ahead log beside \
-         another one; remove all names but the one that was served last"
+        "store.path: {path} has {names} names (hard links), and the newest commits may be in the write-ahead log \
+         beside another one; remove all names but the one that was served last"
     )]
     Linked {
         /// The database file.
@@ -77,12 +77,12 @@ pub enum OpenError {
         fault: PathFault,
     },
     /// The file or its folder can't be written.
-    #[error("store.path: can't write {path}: {source}")]
+    #[error("store.path: can't write {path}: {reason}")]
     Unwritable {
         /// The file in question.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// It is not an SQLite file, or one of another program.
     #[error("store.path: {path} is not a scrapehook database; it was left as it is")]
@@ -135,12 +135,12 @@ pub enum OpenError {
     #[error("store.path: the database is not migrated before there is a copy of it: {}", with_causes(.0))]
     Backup(Box<BackupError>),
     /// Anything else.
-    #[error("store.path: {path}: {source}")]
+    #[error("store.path: {path}: {reason}")]
     Sqlite {
         /// The database file.
         path: PathBuf,
         /// What SQLite said.
-        source: sqlx::Error,
+        reason: sqlx::Error,
     },
     /// No randomness for the callback secret.
     #[error("the system gives no random numbers: {0}")]
@@ -206,7 +206,7 @@ async fn prepare(
     upstream: &str,
     now: Timestamp,
 ) -> Result<String, OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
     let version: i64 = sqlx::query_scalar(
         "SELECT (v->>0) * 1000000 + (v->>1) * 1000 + (v->>2)
          FROM (SELECT '[' || replace(sqlite_version(), '.', ',') || ']' AS v)",
@@ -234,7 +234,7 @@ async fn prepare(
 
 /// The readers of clients, and those of the workers.
 async fn readers(path: &Path, options: SqliteConnectOptions) -> Result<[SqlitePool; 2], OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
     // Read-only down to the file: at their end such connections copy nothing out of the log. One that was opened
     // after the log was taken away would copy from a log of its own into the database.
     let options = options.read_only(true);
@@ -263,9 +263,9 @@ pub(super) fn unopenable(path: &Path, error: sqlx::Error) -> OpenError {
         // SQLITE_READONLY, SQLITE_CANTOPEN
         Some(8 | 14) => OpenError::Unwritable {
             path: path.to_owned(),
-            source: io::Error::new(io::ErrorKind::PermissionDenied, words(&error)),
+            reason: io::Error::new(io::ErrorKind::PermissionDenied, words(&error)),
         },
-        _ => OpenError::Sqlite { path: path.to_owned(), source: error },
+        _ => OpenError::Sqlite { path: path.to_owned(), reason: error },
     }
 }
 
@@ -324,7 +324,7 @@ async fn restore(writer: &mut SqliteConnection, now: Timestamp) -> Result<(), sq
 }
 
 async fn remembered_secret(writer: &mut SqliteConnection, path: &Path) -> Result<String, OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
     let mut fresh = [0_u8; 32];
     getrandom::fill(&mut fresh).map_err(OpenError::Random)?;
     sqlx::query("INSERT INTO meta (key, value) VALUES ('callback_secret', ?1) ON CONFLICT (key) DO NOTHING")

@@ -1,6 +1,6 @@
 //! Scheduled backups: a copy now and then, and the oldest out once a new one counts.
 //!
-//! Must never delete a file that it has not made.
+//! Must never delete a file that is not marked as a copy.
 
 use std::fs;
 use std::io;
@@ -38,8 +38,9 @@ pub fn scheduled_copies(database: &Path, folder: &Path) -> Listed {
 
 impl Folder {
     fn of(database: &Path, path: PathBuf) -> Self {
-        let stem = database.file_stem().unwrap_or_default().to_string_lossy();
-        Self { path, prefix: format!("{stem}-") }
+        // The whole name: `a.db` and `a.sqlite` may share a folder of copies.
+        let name = database.file_name().unwrap_or_default().to_string_lossy();
+        Self { path, prefix: format!("{name}-") }
     }
 
     /// Works on the folder apart from the threads that answer requests: it may take long.
@@ -55,15 +56,19 @@ impl Folder {
 
     /// Removes all but the newest `keep`; gives how many there are then. Those of a future that was taken back count
     /// for nothing.
-    fn keep_newest(&self, keep: usize, now: Timestamp) -> io::Result<usize> {
-        let mut copies = self.copies()?;
+    async fn keep_newest(&self, keep: usize, now: Timestamp) -> Result<usize, BackupError> {
+        let mut copies = self.copies().await?;
         copies.retain(|(at, _)| *at <= now);
-        for (_, old) in copies.iter().rev().skip(keep) {
-            if let Err(error) = fs::remove_file(old) {
-                tracing::warn!(%error, copy = %old.display(), "an old copy could not be removed");
+        let kept = copies.len().min(keep);
+        let remove = move |_: &Self| {
+            for (_, old) in copies.iter().rev().skip(keep) {
+                if let Err(error) = fs::remove_file(old) {
+                    tracing::warn!(%error, copy = %old.display(), "an old copy could not be removed");
+                }
             }
-        }
-        Ok(copies.len().min(keep))
+            Ok(kept)
+        };
+        self.apart(remove).await
     }
 
     /// The copies and the unfinished one, by their names.
@@ -73,7 +78,27 @@ impl Folder {
         listed
     }
 
-    fn copies(&self) -> io::Result<Copies> {
+    /// The files that have the name and the mark of a copy.
+    async fn copies(&self) -> Result<Copies, BackupError> {
+        let mut copies = Copies::new();
+        for (at, path) in self.apart(Self::named_like_copies).await? {
+            match store::is_copy(&path).await {
+                Ok(true) => copies.push((at, path)),
+                Ok(false) => tracing::warn!(
+                    path = %path.display(),
+                    "this file has the name of a scheduled copy, but is none; it is left as it is"
+                ),
+                Err(error) => tracing::warn!(
+                    error = store::with_causes(&error),
+                    path = %path.display(),
+                    "whether this file is a scheduled copy is unknown; it is left as it is"
+                ),
+            }
+        }
+        Ok(copies)
+    }
+
+    fn named_like_copies(&self) -> io::Result<Copies> {
         let mut copies = Vec::new();
         for file in fs::read_dir(&self.path)? {
             let path = file?.path();
@@ -132,12 +157,12 @@ impl Backups {
         if let Some(due) = self.due.filter(|due| *due <= now.after(self.every)) {
             return Ok(due);
         }
-        let look = |folder: &Folder| {
-            let copies = folder.copies()?;
+        let warn = |folder: &Folder| {
             store::warn_of_exposed(folder.listed());
-            Ok(copies)
+            Ok(())
         };
-        let copies = self.folder.apart(look).await?;
+        self.folder.apart(warn).await?;
+        let copies = self.folder.copies().await?;
         let newest = copies.into_iter().map(|(at, _)| at).rfind(|at| *at <= now);
         self.last.replace(LastBackup { at: newest, ..LastBackup::clone(&self.last.get()) });
         let due = newest.map_or(now, |at| at.after(self.every));
@@ -149,7 +174,7 @@ impl Backups {
         let copy = self.folder.copy_at(now);
         store::copy(&self.database, &copy, &self.folder.part(), now, &self.stop).await?;
         let keep = self.keep;
-        match self.folder.apart(move |folder| folder.keep_newest(keep, now)).await {
+        match self.folder.keep_newest(keep, now).await {
             Ok(kept) => tracing::info!(copy = %copy.display(), kept, "the database was copied"),
             // The copy counts all the same: making it again each time would fill the disk.
             Err(error) => tracing::warn!(

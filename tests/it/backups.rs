@@ -228,7 +228,7 @@ async fn scheduled_backups_are_made_and_the_oldest_go() {
     assert!(last.get().failure.as_ref().unwrap().1.contains("copies"), "{last:?}");
     assert_eq!(worker.step(at(1)).await.unwrap(), Step::WaitUntil(at(300_000)));
     fs::create_dir(&copies).unwrap();
-    fs::write(copies.join("scrapehook-mine.db"), "not one of its own").unwrap();
+    fs::write(copies.join("scrapehook.db-mine.db"), "not one of its own").unwrap();
     for hour in 0..4 {
         let now = at(300_000).after(HOUR * hour);
         assert_eq!(worker.step(now).await.unwrap(), Step::Worked);
@@ -237,7 +237,7 @@ async fn scheduled_backups_are_made_and_the_oldest_go() {
     }
     assert_eq!(
         names(),
-        ["scrapehook-20270115T100500Z.db", "scrapehook-20270115T110500Z.db", "scrapehook-mine.db"]
+        ["scrapehook.db-20270115T100500Z.db", "scrapehook.db-20270115T110500Z.db", "scrapehook.db-mine.db"]
     );
     // A clock that was set back: what lies in the future does not hold it up.
     assert_eq!(worker.step(at(0)).await.unwrap(), Step::Worked);
@@ -245,15 +245,55 @@ async fn scheduled_backups_are_made_and_the_oldest_go() {
     assert_eq!(worker.step(at(1)).await.unwrap(), Step::WaitUntil(at(0).after(HOUR)));
     assert_eq!(names().len(), 4, "those of the future stay");
     // What a copy that was killed left is gone with the next one; one that is to stop leaves nothing, and is no fault.
-    fs::write(copies.join("scrapehook-next.part"), "half a copy").unwrap();
+    fs::write(copies.join("scrapehook.db-next.part"), b"SQLite format 3\0 and half a copy").unwrap();
     assert_eq!(worker.step(at(0).after(HOUR)).await.unwrap(), Step::Worked);
     let whole = names();
-    assert!(!whole.contains(&"scrapehook-next.part".to_owned()), "{whole:?}");
+    assert!(!whole.contains(&"scrapehook.db-next.part".to_owned()), "{whole:?}");
     stop.cancel();
     assert_eq!(worker.step(at(0).after(HOUR * 2)).await.unwrap(), Step::Idle);
     assert!(last.get().failure.is_none() && names() == whole, "{:?}", names());
     store.close();
     running.await.unwrap();
+}
+
+#[tokio::test]
+async fn two_databases_share_a_folder_of_copies_and_foreign_files_in_it_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let copies = folder.path().join("copies");
+    fs::create_dir(&copies).unwrap();
+    let names: BTreeSet<_> = ["app.db", "app.sqlite", "app"].into();
+    let copy = |name: &str, time: &str| copies.join(format!("{name}-20270115T{time}Z.db"));
+    // The name of an older copy, but not the mark of one.
+    let foreign = ["app.db", "app.sqlite"].map(|name| copy(name, "070000"));
+    fs::write(&foreign[0], "somebody else's").unwrap();
+    let options = SqliteConnectOptions::new().filename(&foreign[1]).create_if_missing(true);
+    let mut file = options.connect().await.unwrap();
+    sqlx::raw_sql("CREATE TABLE meta (key, value); INSERT INTO meta VALUES ('backup', 'x')")
+        .execute(&mut file)
+        .await
+        .unwrap();
+    file.close().await.unwrap();
+    let before = foreign.clone().map(|path| fs::read(path).unwrap());
+    for hour in 0..3 {
+        for name in &names {
+            let database = folder.path().join(name);
+            let now = at(0).after(HOUR * hour);
+            let (store, writer) =
+                Store::open(&database, "http://upstream", false, POLICY, now).await.unwrap();
+            let running = tokio::spawn(writer.run());
+            let last = Arc::<Live<LastBackup>>::default();
+            let stop = CancellationToken::new();
+            let mut worker = Backups::new(database, copies.clone(), (HOUR, 1), last.clone(), stop);
+            assert_eq!(worker.step(now).await.unwrap(), Step::Worked);
+            assert_eq!(last.get().at, Some(now), "{name}: {last:?}");
+            store.close();
+            running.await.unwrap();
+        }
+    }
+    let found: BTreeSet<_> = fs::read_dir(&copies).unwrap().map(|file| file.unwrap().path()).collect();
+    let newest = names.iter().map(|name| copy(name, "100000"));
+    assert_eq!(found, newest.chain(foreign.clone()).collect());
+    assert_eq!(foreign.map(|path| fs::read(path).unwrap()), before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
