@@ -3,12 +3,13 @@
 //! It must never show a secret.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::app::StartError;
-use crate::config::Config;
+use crate::config::{Config, WithoutToken};
 use crate::telemetry::Traces;
 use crate::upstream::Upstream;
 
@@ -30,16 +31,48 @@ pub fn run(args: &CheckConfig) -> anyhow::Result<()> {
     Upstream::new(&config.upstream.base_url, &config.upstream.api_key, config.upstream.timeout)
         .map_err(StartError::from)?;
     Traces::to(config.traces.endpoint.as_deref()).map_err(StartError::from)?;
-    let public = config.server.public_url.as_deref().unwrap_or("not set: scrapehook polls every task");
     let mut out = anstream::stdout();
     writeln!(out, "The configuration is valid.")?;
-    writeln!(out, "  server.listen      {}", config.server.listen)?;
-    writeln!(out, "  server.public_url  {public}")?;
-    writeln!(out, "  auth.api_keys      {}", config.auth)?;
-    writeln!(out, "  store.path         {}", config.store.path.display())?;
-    writeln!(out, "  upstream.base_url  {}", config.upstream.base_url)?;
-    writeln!(out, "  upstream.api_key   set")?;
-    writeln!(out, "  reconcile.after    {}", humantime::format_duration(config.poll_after()))?;
-    writeln!(out, "  log.level          {}", config.log.level)?;
+    for (name, value) in settings(&config) {
+        writeln!(out, "  {name:NAME_WIDTH$}  {value}")?;
+    }
     Ok(())
+}
+
+/// As wide as the longest name.
+const NAME_WIDTH: usize = 22;
+
+/// The settings that matter most, as they are in force. Those that change who is let in are shown if they are set.
+fn settings(config: &Config) -> Vec<(&'static str, String)> {
+    let public = config.server.public_url.as_deref().unwrap_or("not set: scrapehook polls every task");
+    let address = |address: Option<SocketAddr>| address.map(|address| address.to_string());
+    let accepts = config.callback.without_token == WithoutToken::Accept;
+    let all = [
+        ("server.listen", Some(config.server.listen.to_string())),
+        ("callback.listen", address(config.callback.listen)),
+        ("metrics.listen", address(config.metrics.listen)),
+        ("server.public_url", Some(public.to_owned())),
+        ("callback.without_token", accepts.then(|| "accept: anybody can state facts about tasks".to_owned())),
+        ("auth.api_keys", Some(config.auth.to_string())),
+        ("auth.keyless", config.auth.keyless.then(|| keyless(config).to_owned())),
+        ("store.path", Some(config.store.path.display().to_string())),
+        ("backup.folder", Some(backup_folder(config))),
+        ("upstream.base_url", Some(config.upstream.base_url.clone())),
+        ("upstream.api_key", Some("set".to_owned())),
+        ("reconcile.after", Some(humantime::format_duration(config.poll_after()).to_string())),
+        ("log.level", Some(config.log.level.clone())),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn keyless(config: &Config) -> &'static str {
+    if config.auth.is_keyless() { "true" } else { "true: without effect, because there are API keys" }
+}
+
+fn backup_folder(config: &Config) -> String {
+    match &config.backup.folder {
+        None => "not set: no backups are made automatically".to_owned(),
+        Some(folder) if folder.is_dir() => format!("{} (exists)", folder.display()),
+        Some(folder) => format!("{} (does not exist)", folder.display()),
+    }
 }

@@ -4,6 +4,7 @@
 //! loopback is configured, and must be asked for otherwise.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use secrecy::ExposeSecret;
 use url::Url;
@@ -23,6 +24,7 @@ impl Config {
                 "upstream.api_key: missing; set MEMORIES_API_KEY or SCRAPEHOOK_UPSTREAM__API_KEY".to_owned(),
             ));
         }
+        self.check_addresses()?;
         match self.beyond_loopback() {
             Some(setting) if self.auth.is_keyless() && !self.auth.keyless => Err(ConfigError(format!(
                 "auth.api_keys: an API key is needed because {setting} is not loopback; set \
@@ -31,6 +33,26 @@ impl Config {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// Two listeners can't have one address.
+    fn check_addresses(&self) -> Result<(), ConfigError> {
+        let addresses = [
+            ("server.listen", Some(self.server.listen)),
+            ("callback.listen", self.callback.listen),
+            ("metrics.listen", self.metrics.listen),
+        ];
+        let addresses = addresses.iter().filter_map(|(name, address)| Some((name, (*address)?)));
+        for (place, (name, address)) in addresses.clone().enumerate() {
+            // The system gives each another port for 0.
+            let is_same = |(_, other): &(_, SocketAddr)| *other == address && address.port() != 0;
+            if let Some((other, _)) = addresses.clone().take(place).find(is_same) {
+                return Err(ConfigError(format!(
+                    "{name}: {address} is the address of {other}; give them different ones"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The first setting that lets more than this machine reach what API keys protect.
@@ -126,6 +148,25 @@ mod tests {
             let refused = ("AUTH__KEYLESS", "false");
             assert!(checked(&[settings, &[refused]].concat()).is_err());
         }
+    }
+
+    #[test]
+    fn two_listeners_have_two_addresses() {
+        let at = |key, address| (key, address);
+        for (settings, names) in [
+            ([at("CALLBACK__LISTEN", "127.0.0.1:8080"), KEYS], ["callback.listen", "server.listen"]),
+            ([at("METRICS__LISTEN", "127.0.0.1:8080"), KEYS], ["metrics.listen", "server.listen"]),
+            (
+                [at("METRICS__LISTEN", "[::1]:7"), at("CALLBACK__LISTEN", "[::1]:7")],
+                ["metrics.listen", "callback.listen"],
+            ),
+        ] {
+            let said = checked(&settings).unwrap_err();
+            assert!(names.iter().all(|name| said.contains(name)), "{said}");
+        }
+        let any_port =
+            ["SERVER__LISTEN", "CALLBACK__LISTEN", "METRICS__LISTEN"].map(|key| (key, "127.0.0.1:0"));
+        assert_eq!(checked(&any_port), Ok(()));
     }
 
     #[test]

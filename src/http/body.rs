@@ -167,15 +167,27 @@ fn words(separator: char) -> impl Fn(&HeaderValue) -> Vec<String> {
     }
 }
 
+/// How a body begins that gzip has compressed.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Every other byte of plain JSON in UTF-16 is zero, which JSON in UTF-8 never has.
+fn is_utf16(body: &[u8]) -> bool {
+    matches!(body, [0, second, 0, ..] if *second != 0) || matches!(body, [first, 0, _, 0, ..] if *first != 0)
+}
+
 /// Reads the JSON of a body that [`read_whole`] has read.
 pub(super) fn parse_json(body: &[u8]) -> Result<Value, Problem> {
     if body.trim_ascii().is_empty() {
         return Err(Problem::new(Code::BadJson, "The request body is empty."));
     }
     serde_json::from_slice(body).map_err(|error| {
-        // Every other byte of plain JSON in UTF-16 is zero, which JSON in UTF-8 never has.
-        let why =
-            if body.contains(&0) { "it looks like UTF-16, not UTF-8".to_owned() } else { error.to_string() };
+        let why = if body.starts_with(&GZIP) {
+            "it is compressed with gzip, which is not supported".to_owned()
+        } else if is_utf16(body) {
+            "it looks like UTF-16, not UTF-8".to_owned()
+        } else {
+            error.to_string()
+        };
         Problem::new(Code::BadJson, format!("The request body is not valid JSON: {why}."))
     })
 }

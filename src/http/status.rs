@@ -153,7 +153,9 @@ fn unanswered(silence: &Silence, now: Timestamp) -> Option<Wrong> {
 
 fn not_writable(unproven: Unproven) -> Wrong {
     let action = match unproven.error {
-        WriteError::Failed(Trouble::Full) => "Make room where the database is; all goes on by itself then.",
+        WriteError::Failed(Trouble::Full) => {
+            "Free space on the database's disk; the service then recovers automatically."
+        }
         WriteError::Failed(Trouble::ReadOnly) => {
             "Let this user write the database and its folder, or look why the system made the disk read-only."
         }
@@ -166,7 +168,7 @@ fn not_writable(unproven: Unproven) -> Wrong {
         }
         WriteError::Failed(Trouble::Gone) => "Put the file back, and start the service again.",
         WriteError::Failed(Trouble::Record | Trouble::Other) => "Look at the log for the reason.",
-        WriteError::Busy => "It comes to rest by itself; if it does not, look at the disk.",
+        WriteError::Busy => "This usually passes. If it does not, look at the disk.",
         WriteError::Stopped => "Start it again if that was not meant.",
     };
     Wrong {

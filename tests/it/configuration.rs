@@ -255,3 +255,32 @@ fn the_trial_of_compose_asks_for_keyless_operation() {
     let said = Config::load_with(None, without).unwrap().check_for_serving().unwrap_err().to_string();
     assert!(said.contains("auth.keyless"), "{said}");
 }
+
+#[test]
+fn check_config_prints_what_lets_others_in() {
+    let binary = Binary::new();
+    let folder = binary.path("copies");
+    let binary = binary
+        .set("CALLBACK__LISTEN", "127.0.0.1:7001")
+        .set("METRICS__LISTEN", "127.0.0.1:7002")
+        .set("CALLBACK__WITHOUT_TOKEN", "accept")
+        .set("AUTH__KEYLESS", "true")
+        .set("BACKUP__FOLDER", &folder.display().to_string());
+    let (code, stdout, stderr) = binary.run(&["check-config"]);
+    assert_eq!(code, 0, "{stderr}");
+    for (name, value) in [
+        ("callback.listen", "127.0.0.1:7001"),
+        ("metrics.listen", "127.0.0.1:7002"),
+        ("callback.without_token", "accept: anybody"),
+        ("auth.keyless", "true"),
+        ("backup.folder", &format!("{} (does not exist)", folder.display())),
+    ] {
+        let line = stdout.lines().find_map(|line| line.trim_start().strip_prefix(name));
+        assert!(line.is_some_and(|line| line.trim_start().starts_with(value)), "{name}: {stdout}");
+    }
+    std::fs::create_dir(&folder).unwrap();
+    let (_, stdout, _) = binary.run(&["check-config"]);
+    assert!(stdout.contains(&format!("{} (exists)", folder.display())), "{stdout}");
+    let line = binary.set("METRICS__LISTEN", "127.0.0.1:7001").refused(&["check-config"]);
+    assert!(line.contains("metrics.listen") && line.contains("callback.listen"), "{line}");
+}

@@ -128,6 +128,12 @@ async fn text_that_is_not_utf_8_is_refused_as_such() {
     let utf_16: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let problem = refused(post(&service, "/v1/jobs", "application/json", utf_16), 400, "bad_json").await;
     assert!(problem["detail"].as_str().unwrap().contains("UTF-16"), "{problem}");
+    let big_endian: Vec<u8> = body.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let (gzip, nul) = (b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\xae\x05\0".to_vec(), b"{\"a\0\":1}".to_vec());
+    for (body, why) in [(big_endian, "UTF-16"), (gzip, "compressed with gzip"), (nul, "control character")] {
+        let problem = refused(post(&service, "/v1/jobs", "application/json", body), 400, "bad_json").await;
+        assert!(problem["detail"].as_str().unwrap().contains(why), "{problem}");
+    }
     assert!(service.items("/v1/jobs").await.is_empty());
     service.stop().await;
 }
