@@ -166,7 +166,9 @@ pub(super) async fn place_lost(
     policy: Policy,
     changes: &mut Changes,
 ) -> Result<Vec<Placed>, sqlx::Error> {
-    let (options, _) = jobs::options(connection, job).await?.ok_or(sqlx::Error::RowNotFound)?;
+    let id = job.to_string();
+    let missing = || column::unreadable(("jobs", "id", &id), "no such job, and it follows URLs");
+    let (options, _) = jobs::options(connection, job).await?.ok_or_else(missing)?;
     let wanted = Wanted {
         job,
         options: &options,

@@ -42,6 +42,7 @@ mod status;
 mod submits;
 mod tasks;
 mod trouble;
+mod turns;
 mod unfinished;
 mod videos;
 mod working_set;
@@ -300,14 +301,6 @@ impl Store {
         at: Timestamp,
     ) -> Result<bool, WriteError> {
         Ok(!matches!(self.queues.fact(op::Op::Decide { decision, by, at }).await?, Effect::Nothing))
-    }
-
-    /// Marks tasks that were silent for too long; `true` where there may be more of them.
-    ///
-    /// # Errors
-    /// [`WriteError`]
-    pub async fn sweep(&self, at: Timestamp) -> Result<bool, WriteError> {
-        self.did(op::Op::Sweep { at }).await
     }
 
     /// Removes bodies and events of what settled before this time, one step of a pass; none at its end.

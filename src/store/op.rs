@@ -263,8 +263,11 @@ pub(super) enum Op {
         by: Option<String>,
         at: Timestamp,
     },
+    /// Marks at most so many silent tasks, without the first ones, which can't be read.
     Sweep {
         at: Timestamp,
+        skip: i64,
+        most: i64,
     },
     /// Removes what settled before this time, a step of a pass.
     Prune {

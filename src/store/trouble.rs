@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::column;
 use super::open::primary_code;
+use super::{WriteError, column};
 
 /// What is wrong with the database or its disk.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -32,6 +32,13 @@ pub enum Trouble {
     /// Anything else.
     #[error("the log says why")]
     Other,
+}
+
+impl WriteError {
+    /// Whether one operation needs a stored row that makes no sense. Others can be done.
+    pub const fn is_about_a_record(self) -> bool {
+        matches!(self, Self::Failed(Trouble::Record))
+    }
 }
 
 impl Trouble {

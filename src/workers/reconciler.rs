@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::aside::Aside;
 use super::{Step, StepError, Worker};
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
@@ -26,6 +27,7 @@ pub struct Reconciler {
     next_look: Option<Instant>,
     /// When the last step began, by the clock and by what nobody can set.
     last_step: Option<(Timestamp, Instant)>,
+    aside: Aside,
     traces: Traces,
 }
 
@@ -47,6 +49,7 @@ impl Reconciler {
             next_sweep: None,
             next_look: None,
             last_step: None,
+            aside: Aside::default(),
             traces: Traces::default(),
         }
     }
@@ -94,7 +97,7 @@ impl Reconciler {
         if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
             return Ok(now.after(rest));
         }
-        while self.store.sweep(now).await? {}
+        self.store.sweep(now).await?;
         let rest = (self.policy.deadline / 20).clamp(Duration::from_millis(10), SWEEP);
         self.next_sweep = Some(Instant::now() + rest);
         Ok(now.after(rest))
@@ -123,7 +126,14 @@ impl Reconciler {
                 break;
             }
         }
-        self.store.looked(look.upstream_id, found, now.after(started.elapsed())).await?;
+        let at = now.after(started.elapsed());
+        match self.store.looked(look.upstream_id.clone(), found, at).await {
+            // The task that it may be can't be read: then nothing was found, and others have their turn.
+            Err(error) if error.is_about_a_record() => {
+                self.store.looked(look.upstream_id, Found::default(), at).await?;
+            }
+            result => drop(result?),
+        }
         self.next_look = Some(Instant::now() + self.policy.hint_interval);
         Ok(Step::Worked)
     }
@@ -148,12 +158,15 @@ impl Worker for Reconciler {
             Some((_, due)) => next = next.min(due),
             None => {}
         }
-        let Some(mut due) = self.store.next_poll().await? else { return Ok(Step::WaitUntil(next)) };
+        let aside = self.aside.tasks(Instant::now());
+        let Some(mut due) = self.store.next_poll_without(&aside).await? else {
+            return Ok(Step::WaitUntil(next));
+        };
         if due.due > now {
             // A poll that is due later than any wait lasts was put off before the clock was set back. It may
             // stand behind others whose turn comes again and again.
             let longest = LONGEST_WAIT.max(self.policy.longest_poll_wait());
-            match self.store.next_put_off(now, longest).await? {
+            match self.store.next_put_off_without(&aside, now, longest).await? {
                 Some(put_off) => due = put_off,
                 None => return Ok(Step::WaitUntil(due.due.min(next))),
             }
@@ -193,7 +206,14 @@ impl Worker for Reconciler {
                 PollEnd::Unanswered(self.policy.poll_after)
             }
         };
-        self.store.record_poll(due, asked_at, at(), end).await?;
+        let task = due.task;
+        match self.store.record_poll(due, asked_at, at(), end).await {
+            Err(error) if error.is_about_a_record() => self.aside.put(task, Instant::now()),
+            result => {
+                result?;
+                self.aside.take_back(task);
+            }
+        }
         Ok(Step::Worked)
     }
 }
