@@ -310,6 +310,31 @@ async fn a_retry_that_is_still_being_handed_over_sends_nothing_twice() {
 }
 
 #[tokio::test]
+async fn what_becomes_of_a_retry_while_it_is_handed_over_counts_nothing_below_zero() {
+    for end in [SubmitEnd::Accepted("new".to_owned()), rejected()] {
+        let mut file = Driven::new().await;
+        let job = file.job(&posts(1)).await;
+        file.more_like(job, 4_500).await;
+        let task = file.tasks(job).await[0];
+        file.submit(task, SubmitEnd::Unknown(Failure::new("no_answer", "cut"))).await;
+        let new = TaskId::new(at(20));
+        let retry = Decision::Retry { task, new };
+        assert!(file.commit(Op::Decide { decision: retry, by: None, at: at(20) }).await.has_due);
+        // Some follow the new task by now, and none of them is counted.
+        file.commit(Op::Continue(Front::default())).await;
+        file.commit(Op::BeginSubmit { task: new, at: at(21) }).await;
+        file.commit(Op::EndSubmit { task: new, at: at(22), end }).await;
+        const LEAST: &str = "SELECT min(min(waiting, sent, failed, canceled)) FROM jobs";
+        let least: i64 = sqlx::query_scalar(LEAST).fetch_one(&mut file.connection).await.unwrap();
+        assert_eq!(least, 0);
+        while is_any(&mut file.connection).await.unwrap() {
+            file.commit(Op::Continue(Front::default())).await;
+        }
+        file.counts().await;
+    }
+}
+
+#[tokio::test]
 async fn a_failed_task_of_a_large_shared_job_is_a_small_commit() {
     let mut file = Driven::new().await;
     let urls = posts(10_000);
