@@ -359,6 +359,11 @@ impl Store {
         let _ = self.queues.wait(op::Op::Prove { at }).await;
     }
 
+    /// Begins nothing more of what is due: it is on disk and goes on at the next start. Nobody waits for it any longer.
+    pub fn leave_rest(&self) {
+        self.queues.leave_rest();
+    }
+
     /// Takes nothing more; what was taken is still committed, then [`Writer::run`] returns.
     pub fn close(&self) {
         self.queues.close();

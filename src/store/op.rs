@@ -201,6 +201,17 @@ impl Effect {
 }
 
 impl Op {
+    /// Whether who asks for it waits for what its commit leaves to the next ones, and finds all of it done.
+    pub(super) const fn is_done_whole(&self) -> bool {
+        matches!(
+            self,
+            Self::Decide {
+                decision: Decision::Cancel(_) | Decision::CancelJob(_) | Decision::Retry { .. },
+                ..
+            }
+        )
+    }
+
     /// Whether it reads states that an operation before it may have changed: then it begins a batch.
     pub(super) const fn reads_states(&self) -> bool {
         matches!(

@@ -61,3 +61,13 @@ impl Trouble {
         }
     }
 }
+
+/// Whether the whole file is in trouble (busy, out of memory, read-only, I/O, corrupt, full), not one row.
+pub(super) fn is_about_the_file(error: &sqlx::Error) -> bool {
+    match error {
+        // SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH
+        sqlx::Error::Database(_) => !matches!(primary_code(error), Some(1 | 18 | 19 | 20)),
+        sqlx::Error::RowNotFound | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => false,
+        _ => true,
+    }
+}
