@@ -352,6 +352,7 @@ impl App {
             }
         };
         self.stop.cancel();
+        self.store.leave_rest();
         let all = async {
             while self.tasks.join_next().await.transpose()?.is_some() {}
             self.store.close();

@@ -156,7 +156,9 @@ async fn apply_one(
             let pass = retention::prune(connection, *before, *pass).await?;
             Ok(pass.map_or(Effect::Nothing, Effect::Pruned))
         }
-        Op::Sweep { at } => silence::sweep(connection, *at, policy, changes).await.map(Effect::of),
+        Op::Sweep { at, skip, most } => {
+            silence::sweep(connection, *at, (*skip, *most), policy, changes).await.map(Effect::of)
+        }
         Op::ClockSetForward { by, at } => {
             silence::set_forward(connection, *by, *at, changes).await.map(|()| Effect::Done)
         }

@@ -53,11 +53,13 @@ pub(super) async fn carry(
     settle(connection, changes).await
 }
 
+/// A job whose count is due was not counted with what it follows by now: it stays as it is, and is counted again.
 pub(super) const FOLLOW: &str = "UPDATE jobs SET
-       waiting = jobs.waiting + d.waiting, sent = jobs.sent + d.sent, downloaded = jobs.downloaded + d.downloaded,
-       indexed = jobs.indexed + d.indexed, failed = jobs.failed + d.failed, canceled = jobs.canceled + d.canceled
+       waiting = jobs.waiting + d.waiting * is_counted, sent = jobs.sent + d.sent * is_counted,
+       downloaded = jobs.downloaded + d.downloaded * is_counted, indexed = jobs.indexed + d.indexed * is_counted,
+       failed = jobs.failed + d.failed * is_counted, canceled = jobs.canceled + d.canceled * is_counted
      FROM (
-       SELECT job_id,
+       SELECT job_id, NOT EXISTS (SELECT 1 FROM due_counts WHERE due_counts.job_id = job_urls.job_id) AS is_counted,
          sum((c.value->>3 = 'waiting') - (c.value->>2 = 'waiting')) AS waiting,
          sum((c.value->>3 = 'sent') - (c.value->>2 = 'sent')) AS sent,
          sum((c.value->>3 = 'downloaded') - (c.value->>2 = 'downloaded')) AS downloaded,
@@ -166,7 +168,9 @@ pub(super) async fn place_lost(
     policy: Policy,
     changes: &mut Changes,
 ) -> Result<Vec<Placed>, sqlx::Error> {
-    let (options, _) = jobs::options(connection, job).await?.ok_or(sqlx::Error::RowNotFound)?;
+    let id = job.to_string();
+    let missing = || column::unreadable(("jobs", "id", &id), "no such job, and it follows URLs");
+    let (options, _) = jobs::options(connection, job).await?.ok_or_else(missing)?;
     let wanted = Wanted {
         job,
         options: &options,
@@ -204,9 +208,9 @@ pub(super) const MOVE: &str = "UPDATE jobs SET waiting = jobs.waiting + d.waitin
      FROM (SELECT value->>0 AS id, value->>1 AS waiting, value->>2 AS sent, value->>3 AS downloaded,
              value->>4 AS indexed, value->>5 AS failed, value->>6 AS known, value->>7 AS canceled
            FROM json_each(?1)) AS d
-     WHERE jobs.id = d.id";
+     WHERE jobs.id = d.id AND NOT EXISTS (SELECT 1 FROM due_counts WHERE due_counts.job_id = d.id)";
 
-/// Changes how many URLs of jobs stand where.
+/// Changes how many URLs of jobs stand where. A job whose count is due is counted again anyway.
 pub(super) async fn move_urls(
     connection: &mut SqliteConnection,
     moves: &BTreeMap<JobId, Progress>,

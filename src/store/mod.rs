@@ -43,6 +43,7 @@ mod status;
 mod submits;
 mod tasks;
 mod trouble;
+mod turns;
 mod unfinished;
 mod videos;
 mod working_set;
@@ -303,14 +304,6 @@ impl Store {
         Ok(!matches!(self.queues.fact(op::Op::Decide { decision, by, at }).await?, Effect::Nothing))
     }
 
-    /// Marks tasks that were silent for too long; `true` where there may be more of them.
-    ///
-    /// # Errors
-    /// [`WriteError`]
-    pub async fn sweep(&self, at: Timestamp) -> Result<bool, WriteError> {
-        self.did(op::Op::Sweep { at }).await
-    }
-
     /// Removes bodies and events of what settled before this time, one step of a pass; none at its end.
     ///
     /// # Errors
@@ -365,6 +358,11 @@ impl Store {
     /// Returns once the writer has answered, also where it can't write or has stopped.
     pub async fn writer_answers(&self, at: Timestamp) {
         let _ = self.queues.wait(op::Op::Prove { at }).await;
+    }
+
+    /// Begins nothing more of what is due: it is on disk and goes on at the next start. Nobody waits for it any longer.
+    pub fn leave_rest(&self) {
+        self.queues.leave_rest();
     }
 
     /// Takes nothing more; what was taken is still committed, then [`Writer::run`] returns.

@@ -201,6 +201,17 @@ impl Effect {
 }
 
 impl Op {
+    /// Whether who asks for it waits for what its commit leaves to the next ones, and finds all of it done.
+    pub(super) const fn is_done_whole(&self) -> bool {
+        matches!(
+            self,
+            Self::Decide {
+                decision: Decision::Cancel(_) | Decision::CancelJob(_) | Decision::Retry { .. },
+                ..
+            }
+        )
+    }
+
     /// Whether it reads states that an operation before it may have changed: then it begins a batch.
     pub(super) const fn reads_states(&self) -> bool {
         matches!(
@@ -263,8 +274,11 @@ pub(super) enum Op {
         by: Option<String>,
         at: Timestamp,
     },
+    /// Marks at most so many silent tasks, without the first ones, which can't be read.
     Sweep {
         at: Timestamp,
+        skip: i64,
+        most: i64,
     },
     /// Removes what settled before this time, a step of a pass.
     Prune {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewFact};
+use super::op::Op;
 use super::working_set::WorkingSet;
-use super::{Policy, column};
+use super::{Policy, Store, WriteError, column};
 use crate::domain::event::Source;
 use crate::domain::task::FactKind;
 use crate::domain::time::{Timestamp, millis};
@@ -14,13 +15,41 @@ use crate::domain::time::{Timestamp, millis};
 /// Most tasks that one batch marks.
 const SWEEP: i64 = 64;
 
-/// Marks tasks whose deadline has passed since their last news; `true` where there may be more.
+impl Store {
+    /// Marks tasks that were silent for too long.
+    ///
+    /// One that can't be read fails its whole batch: then they are marked one by one, and that one is left for the
+    /// next sweep.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn sweep(&self, at: Timestamp) -> Result<(), WriteError> {
+        let mut skip = 0;
+        loop {
+            match self.did(Op::Sweep { at, skip, most: SWEEP }).await {
+                Ok(true) => continue,
+                Err(error) if error.is_about_a_record() => {}
+                result => return result.map(drop),
+            }
+            for _ in 0..SWEEP {
+                match self.did(Op::Sweep { at, skip, most: 1 }).await {
+                    Ok(true) => {}
+                    Err(error) if error.is_about_a_record() => skip += 1,
+                    result => return result.map(drop),
+                }
+            }
+        }
+    }
+}
+
+/// Marks tasks whose deadline has passed since their last news, at most so many; `true` where there may be more.
 ///
 /// One that can be polled must have been, after its deadline: silence while nobody asked proves nothing. Where
 /// upstream gave no answer, jobs stop waiting all the same; but nobody else sends its URLs by itself.
 pub(super) async fn sweep(
     connection: &mut SqliteConnection,
     at: Timestamp,
+    (skip, most): (i64, i64),
     policy: Policy,
     changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
@@ -28,12 +57,13 @@ pub(super) async fn sweep(
         "UPDATE tasks SET stalled_at = ?1 WHERE id IN (
            SELECT id FROM tasks INDEXED BY tasks_awaited
            WHERE state IN ('unconfirmed', 'accepted', 'downloaded') AND stalled_at IS NULL
-             AND news_at <= ?1 - ?2 AND (upstream_id IS NULL OR polled_at >= news_at + ?2) LIMIT ?3)
+             AND news_at <= ?1 - ?2 AND (upstream_id IS NULL OR polled_at >= news_at + ?2) LIMIT ?3 OFFSET ?4)
          RETURNING id",
     )
     .bind(at.as_millis())
     .bind(millis(policy.deadline).min(at.as_millis()))
-    .bind(SWEEP)
+    .bind(most)
+    .bind(skip)
     .fetch_all(connection)
     .await?;
     for id in &silent {
@@ -41,7 +71,7 @@ pub(super) async fn sweep(
         tracing::warn!(%task, "nothing was heard of this task for too long: its job stops waiting for it");
         changes.touch(task, at, Source::Clock);
     }
-    Ok(i64::try_from(silent.len()).unwrap_or(SWEEP) >= SWEEP)
+    Ok(i64::try_from(silent.len()).unwrap_or(most) >= most)
 }
 
 /// Moves the beginnings of silences along with a clock that was set forward.
@@ -59,9 +89,7 @@ pub(super) async fn set_forward(
     .bind(at.as_millis())
     .fetch_all(connection)
     .await?;
-    for id in moved {
-        changes.stale.insert(column::parsed(("tasks", "id", &id), &id)?);
-    }
+    note_moved(&moved, changes);
     Ok(())
 }
 
@@ -83,10 +111,18 @@ pub(super) async fn set_back(
     .bind(at.as_millis())
     .fetch_all(connection)
     .await?;
-    for id in moved {
-        changes.stale.insert(column::parsed(("tasks", "id", &id), &id)?);
-    }
+    note_moved(&moved, changes);
     Ok(())
+}
+
+/// Has tasks loaded again. One whose id can't be read was never loaded.
+fn note_moved(moved: &[String], changes: &mut Changes) {
+    for id in moved {
+        match column::parsed(("tasks", "id", id), id) {
+            Ok(task) => drop(changes.stale.insert(task)),
+            Err(error) => tracing::error!(%error, "a task was found whose id makes no sense"),
+        }
+    }
 }
 
 /// Looks at the tasks that polls of this batch have listed: after SUCCEEDED, two polls far enough apart that

@@ -203,6 +203,8 @@ pub struct QueuedTask {
 #[derive(FromRow)]
 struct Row {
     id: String,
+    job_id: Option<String>,
+    has_job: bool,
     platform: String,
     next_attempt_at: i64,
     unique_id: Option<String>,
@@ -213,23 +215,28 @@ struct Row {
 }
 
 impl Store {
-    /// The queued task whose turn comes first, due or not, leaving out these platforms.
+    /// The queued task whose turn comes first, due or not, leaving out these platforms and what is put aside.
     ///
     /// One that can't be read is left out and logged: it must not keep all others from being sent.
     ///
     /// # Errors
     /// [`ReadError`]
-    pub async fn next_queued(&self, without: &[String]) -> Result<Option<QueuedTask>, ReadError> {
+    pub async fn next_queued(
+        &self,
+        without: &[String],
+        aside: &[TaskId],
+    ) -> Result<Option<QueuedTask>, ReadError> {
         let mut unread = 0;
         loop {
-            let row: Option<Row> = sqlx::query_as(NEXT_QUEUED)
+            let row: Result<Option<Row>, sqlx::Error> = sqlx::query_as(NEXT_QUEUED)
                 .bind(serde_json::json!(without).to_string())
                 .bind(unread)
+                .bind(serde_json::json!(aside).to_string())
                 .fetch_optional(&self.readers)
-                .await?;
-            match row.map(queued).transpose() {
+                .await;
+            match row.and_then(|row| row.map(queued).transpose()) {
                 Ok(task) => return Ok(task),
-                Err(error) if unread < MOST_UNREAD => {
+                Err(error) if unread < MOST_UNREAD && column::is_unreadable(&error) => {
                     tracing::error!(%error, "a queued task is not sent");
                     unread += 1;
                 }
@@ -243,13 +250,15 @@ impl Store {
 const MOST_UNREAD: i64 = 16;
 
 const NEXT_QUEUED: &str =
-    "SELECT tasks.id, platform, next_attempt_at, unique_id, folder_id, quality, library,
+    "SELECT tasks.id, job_id, jobs.id IS NOT NULL AS has_job, platform, next_attempt_at, unique_id, folder_id,
+       ifnull(quality, '') AS quality, ifnull(library, '') AS library,
        (SELECT json_group_array(url) FROM
           (SELECT url FROM task_urls WHERE task_id = tasks.id ORDER BY position)) AS urls
      FROM (SELECT id AS next FROM tasks INDEXED BY tasks_to_submit
            WHERE state = 'queued' AND platform NOT IN (SELECT value FROM json_each(?1))
+             AND id NOT IN (SELECT value FROM json_each(?3))
            ORDER BY next_attempt_at, id LIMIT 1 OFFSET ?2)
-       JOIN tasks ON tasks.id = next JOIN jobs ON jobs.id = tasks.job_id";
+       JOIN tasks ON tasks.id = next LEFT JOIN jobs ON jobs.id = tasks.job_id";
 
 impl Store {
     /// How many URLs were sent since then, except in submits that were certainly not taken.
@@ -271,11 +280,13 @@ impl Store {
 
 fn queued(row: Row) -> Result<QueuedTask, sqlx::Error> {
     let at = |column| ("tasks", column, row.id.as_str());
+    let job = row.job_id.as_deref().filter(|_| row.has_job);
+    let job = job.ok_or_else(|| column::unreadable(at("job_id"), "no such job"))?;
     Ok(QueuedTask {
         id: column::parsed(at("id"), &row.id)?,
         due: Timestamp::from_millis(row.next_attempt_at),
-        quality: column::parsed(("jobs", "quality", &row.id), &row.quality)?,
-        library: column::parsed(("jobs", "library", &row.id), &row.library)?,
+        quality: column::parsed(("jobs", "quality", job), &row.quality)?,
+        library: column::parsed(("jobs", "library", job), &row.library)?,
         urls: column::json(("task_urls", "url", &row.id), &row.urls)?,
         platform: Platform::from_stored(row.platform),
         unique_id: row.unique_id,

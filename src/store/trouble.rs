@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::column;
 use super::open::primary_code;
+use super::{WriteError, column};
 
 /// What is wrong with the database or its disk.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -34,6 +34,13 @@ pub enum Trouble {
     Other,
 }
 
+impl WriteError {
+    /// Whether one operation needs a stored row that makes no sense. Others can be done.
+    pub const fn is_about_a_record(self) -> bool {
+        matches!(self, Self::Failed(Trouble::Record))
+    }
+}
+
 impl Trouble {
     pub(super) fn of(error: &sqlx::Error) -> Self {
         if column::is_unreadable(error) {
@@ -52,5 +59,15 @@ impl Trouble {
             Some(13) => Self::Full,
             _ => Self::Other,
         }
+    }
+}
+
+/// Whether the whole file is in trouble (busy, out of memory, read-only, I/O, corrupt, full), not one row.
+pub(super) fn is_about_the_file(error: &sqlx::Error) -> bool {
+    match error {
+        // SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH
+        sqlx::Error::Database(_) => !matches!(primary_code(error), Some(1 | 18 | 19 | 20)),
+        sqlx::Error::RowNotFound | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => false,
+        _ => true,
     }
 }

@@ -37,6 +37,12 @@ impl<R> Unfinished<R> {
         self.waiting.push((reply, effect));
     }
 
+    /// Nothing more is begun: the rest stays on disk for the next start. Gives those whose wait is over.
+    pub(super) fn left(&mut self) -> Vec<(R, Effect)> {
+        self.is_due = false;
+        std::mem::take(&mut self.waiting)
+    }
+
     /// A step was done; `is_more` if there may be another. Gives those whose wait is over.
     pub(super) fn stepped(&mut self, is_more: bool) -> Vec<(R, Effect)> {
         self.front.is_single = false;

@@ -13,12 +13,13 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::batch::Applied;
 use super::guard::Guard;
 use super::lock::InstanceLock;
 use super::op::{Effect, Op};
 use super::open::primary_code;
 use super::settlements::Settlements;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, is_about_the_file};
 use super::unfinished::Unfinished;
 use super::working_set::WorkingSet;
 use super::{Policy, batch, due};
@@ -64,6 +65,8 @@ pub(super) struct Queues {
     /// Since when the oldest operation waits; none where the writer has nothing to do.
     waiting_since: Arc<Mutex<Option<Instant>>>,
     stop: CancellationToken,
+    /// Nothing more of what earlier commits have left is begun.
+    rest_left: CancellationToken,
     given_up: CancellationToken,
 }
 
@@ -118,7 +121,13 @@ impl Queues {
         answer.await.unwrap_or(Err(WriteError::Stopped))
     }
 
+    /// From now on nothing more is begun of what earlier commits have left.
+    pub(super) fn leave_rest(&self) {
+        self.rest_left.cancel();
+    }
+
     pub(super) fn close(&self) {
+        self.leave_rest();
         self.stop.cancel();
     }
 
@@ -135,6 +144,7 @@ pub struct Writer {
     facts: mpsc::Receiver<Message>,
     hints: mpsc::Receiver<Message>,
     stop: CancellationToken,
+    rest_left: CancellationToken,
     given_up: CancellationToken,
     seq: watch::Sender<i64>,
     policy: Policy,
@@ -161,13 +171,14 @@ pub(super) fn new(
     let (facts, facts_in) = mpsc::channel(QUEUE);
     let (hints, hints_in) = mpsc::channel(HINT_QUEUE);
     let (seq, committed) = watch::channel(0);
-    let (stop, given_up) = (CancellationToken::new(), CancellationToken::new());
+    let [stop, rest_left, given_up] = [(); 3].map(|()| CancellationToken::new());
     let waiting_since = Arc::default();
     let queues = Queues {
         facts,
         hints,
         waiting_since: Arc::clone(&waiting_since),
         stop: stop.clone(),
+        rest_left: rest_left.clone(),
         given_up: given_up.clone(),
     };
     let writer = Writer {
@@ -175,6 +186,7 @@ pub(super) fn new(
         facts: facts_in,
         hints: hints_in,
         stop,
+        rest_left,
         given_up,
         seq,
         policy,
@@ -200,12 +212,17 @@ impl Writer {
     }
 
     /// Writes until [`Store::close`](super::Store::close), then what is still waiting, then closes the file.
+    /// What is due stays on disk for the next start.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut next: Option<Message> = None;
         // A crash may have left something to do.
         self.unfinished.committed(due::is_any(&mut self.connection).await.unwrap_or(true));
         loop {
+            if self.rest_left.is_cancelled() {
+                let over = self.unfinished.left();
+                release(over);
+            }
             let first = match next.take() {
                 Some(message) => Some(message),
                 None if self.unfinished.next().is_some() => self.take(),
@@ -277,16 +294,14 @@ impl Writer {
             self.unfinished.failed(true)
         } else {
             match self.commit(&[&Op::Continue(front)]).await {
-                Ok(effects) => self.unfinished.stepped(!matches!(effects[..], [Effect::Nothing])),
+                Ok(done) => self.unfinished.stepped(!matches!(done.effects[..], [Effect::Nothing])),
                 Err(error) => {
                     tracing::error!(%error, "what an earlier commit has left could not be done");
                     self.unfinished.failed(is_about_the_file(&error))
                 }
             }
         };
-        for (reply, effect) in over {
-            let _ = reply.send(Ok(effect));
-        }
+        release(over);
     }
 
     /// Writes and answers; says whether another process held the lock for too long.
@@ -297,15 +312,18 @@ impl Writer {
             return false;
         }
         let ops: Vec<&Op> = messages.iter().map(|message| &message.op).collect();
-        let results = match self.commit(&ops).await {
-            Ok(effects) => effects.into_iter().map(Ok).collect(),
+        let results: Vec<Result<_, WriteError>> = match self.commit(&ops).await {
+            Ok(done) => done.effects.into_iter().map(|effect| Ok((effect, done.has_due))).collect(),
             // One bad operation must not fail its neighbours: each gets a transaction of its own.
             Err(error) if ops.len() > 1 && !is_about_the_file(&error) => {
                 tracing::warn!(%error, operations = ops.len(), "a batch failed and is written one by one");
                 let mut results = Vec::with_capacity(ops.len());
                 for op in &ops {
-                    let result = self.commit(&[*op]).await;
-                    results.push(result.map_err(failed).and_then(one));
+                    let result = self.commit(&[*op]).await.map_err(failed).and_then(|done| {
+                        let effect = done.effects.into_iter().next();
+                        Ok((effect.ok_or(WriteError::Failed(Trouble::Other))?, done.has_due))
+                    });
+                    results.push(result);
                 }
                 results
             }
@@ -318,19 +336,19 @@ impl Writer {
         for (message, result) in messages.drain(..).zip(results) {
             match result {
                 // Who decides hears of it once all of it is done, and finds it so.
-                Ok(effect) if self.unfinished.next().is_some() && matches!(message.op, Op::Decide { .. }) => {
+                Ok((effect, true)) if message.op.is_done_whole() => {
                     self.unfinished.hold(message.reply, effect);
                 }
                 // A caller that left is of no concern: its operation is on disk all the same.
                 result => {
-                    let _ = message.reply.send(result);
+                    let _ = message.reply.send(result.map(|(effect, _)| effect));
                 }
             }
         }
         false
     }
 
-    async fn commit(&mut self, ops: &[&Op]) -> Result<Vec<Effect>, sqlx::Error> {
+    async fn commit(&mut self, ops: &[&Op]) -> Result<Applied, sqlx::Error> {
         let began = Instant::now();
         let applied = match batch::commit(&mut self.connection, ops, self.policy, &mut self.loaded).await {
             Ok(applied) => applied,
@@ -353,7 +371,7 @@ impl Writer {
         }
         self.settlements.wake(&applied.settled);
         self.unfinished.committed(applied.has_due);
-        Ok(applied.effects)
+        Ok(applied)
     }
 }
 
@@ -363,21 +381,14 @@ fn answer(messages: &mut Vec<Message>, error: WriteError) {
     }
 }
 
-fn one(effects: Vec<Effect>) -> Result<Effect, WriteError> {
-    effects.into_iter().next().ok_or(WriteError::Failed(Trouble::Other))
+/// Answers those who have waited for the rest of their decision.
+fn release(over: Vec<(oneshot::Sender<Result<Effect, WriteError>>, Effect)>) {
+    for (reply, effect) in over {
+        let _ = reply.send(Ok(effect));
+    }
 }
 
 fn failed(error: sqlx::Error) -> WriteError {
     tracing::error!(%error, "a commit failed");
     WriteError::Failed(Trouble::of(&error))
-}
-
-/// Whether the whole file is in trouble (busy, out of memory, read-only, I/O, corrupt, full), not one row.
-fn is_about_the_file(error: &sqlx::Error) -> bool {
-    match error {
-        // SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH
-        sqlx::Error::Database(_) => !matches!(primary_code(error), Some(1 | 18 | 19 | 20)),
-        sqlx::Error::RowNotFound | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => false,
-        _ => true,
-    }
 }

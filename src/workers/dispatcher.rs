@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::aside::Aside;
 use super::{Step, StepError, Worker};
 use crate::config::Live;
 use crate::domain::event::Source;
@@ -61,6 +62,7 @@ pub struct Dispatcher {
     /// Submits in a row that were certainly not taken.
     deferred: u32,
     hold_until: Option<Instant>,
+    aside: Aside,
     traces: Traces,
 }
 
@@ -84,6 +86,7 @@ impl Dispatcher {
             told_until: None,
             deferred: 0,
             hold_until: None,
+            aside: Aside::default(),
             traces: Traces::default(),
         }
     }
@@ -118,8 +121,14 @@ impl Dispatcher {
             () = self.budget.turn(Kind::Submit) => {}
             () = self.stop.cancelled() => return Ok(Step::Idle),
         }
-        if !self.store.begin_submit(task.id, at()).await? {
-            return Ok(Step::Worked);
+        match self.store.begin_submit(task.id, at()).await {
+            Ok(true) => self.aside.take_back(task.id),
+            Ok(false) => return Ok(Step::Worked),
+            Err(error) if error.is_about_a_record() => {
+                self.aside.put(task.id, Instant::now());
+                return Ok(Step::Worked);
+            }
+            Err(error) => return Err(error.into()),
         }
         FailPoint::SubmitBegun.pass();
         let body = SubmitBody {
@@ -279,7 +288,8 @@ impl Worker for Dispatcher {
         }
         let platforms: Vec<String> = paused.iter().map(|(pause, _)| pause.scope.clone()).collect();
         let first_probe = paused.iter().map(|(_, probe_at)| *probe_at).min();
-        match self.store.next_queued(&platforms).await? {
+        let aside = self.aside.tasks(Instant::now());
+        match self.store.next_queued(&platforms, &aside).await? {
             // One that is due later than any wait lasts was put off before the clock was set back.
             Some(task) if task.due <= now || task.due > now.after(LONGEST_WAIT) => {
                 match self.spent(&task, now).await? {

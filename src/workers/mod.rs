@@ -1,5 +1,6 @@
 //! Workers: each is a public `step`, and all share one loop. They must never know each other.
 
+mod aside;
 mod backups;
 mod dispatcher;
 mod pruner;

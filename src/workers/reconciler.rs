@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::aside::Aside;
 use super::{Step, StepError, Worker};
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
 use crate::domain::video::VideoState;
 use crate::store::{Found, Look, Policy, PollEnd, PolledVideo, Store};
 use crate::telemetry::{Part, Span, Traces};
-use crate::upstream::wire::{ListedStatus, ListedVideo, Listing};
+use crate::upstream::wire::{CreatedAt, ListedStatus, ListedVideo, Listing};
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, PollAnswer, Upstream};
 
 /// Owns polling.
@@ -26,6 +27,7 @@ pub struct Reconciler {
     next_look: Option<Instant>,
     /// When the last step began, by the clock and by what nobody can set.
     last_step: Option<(Timestamp, Instant)>,
+    aside: Aside,
     traces: Traces,
 }
 
@@ -47,6 +49,7 @@ impl Reconciler {
             next_sweep: None,
             next_look: None,
             last_step: None,
+            aside: Aside::default(),
             traces: Traces::default(),
         }
     }
@@ -94,7 +97,7 @@ impl Reconciler {
         if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
             return Ok(now.after(rest));
         }
-        while self.store.sweep(now).await? {}
+        self.store.sweep(now).await?;
         let rest = (self.policy.deadline / 20).clamp(Duration::from_millis(10), SWEEP);
         self.next_sweep = Some(Instant::now() + rest);
         Ok(now.after(rest))
@@ -123,7 +126,14 @@ impl Reconciler {
                 break;
             }
         }
-        self.store.looked(look.upstream_id, found, now.after(started.elapsed())).await?;
+        let at = now.after(started.elapsed());
+        match self.store.looked(look.upstream_id.clone(), found, at).await {
+            // The task that it may be can't be read: then nothing was found, and others have their turn.
+            Err(error) if error.is_about_a_record() => {
+                self.store.looked(look.upstream_id, Found::default(), at).await?;
+            }
+            result => drop(result?),
+        }
         self.next_look = Some(Instant::now() + self.policy.hint_interval);
         Ok(Step::Worked)
     }
@@ -148,12 +158,15 @@ impl Worker for Reconciler {
             Some((_, due)) => next = next.min(due),
             None => {}
         }
-        let Some(mut due) = self.store.next_poll().await? else { return Ok(Step::WaitUntil(next)) };
+        let aside = self.aside.tasks(Instant::now());
+        let Some(mut due) = self.store.next_poll_without(&aside).await? else {
+            return Ok(Step::WaitUntil(next));
+        };
         if due.due > now {
             // A poll that is due later than any wait lasts was put off before the clock was set back. It may
             // stand behind others whose turn comes again and again.
             let longest = LONGEST_WAIT.max(self.policy.longest_poll_wait());
-            match self.store.next_put_off(now, longest).await? {
+            match self.store.next_put_off_without(&aside, now, longest).await? {
                 Some(put_off) => due = put_off,
                 None => return Ok(Step::WaitUntil(due.due.min(next))),
             }
@@ -193,7 +206,14 @@ impl Worker for Reconciler {
                 PollEnd::Unanswered(self.policy.poll_after)
             }
         };
-        self.store.record_poll(due, asked_at, at(), end).await?;
+        let task = due.task;
+        match self.store.record_poll(due, asked_at, at(), end).await {
+            Err(error) if error.is_about_a_record() => self.aside.put(task, Instant::now()),
+            result => {
+                result?;
+                self.aside.take_back(task);
+            }
+        }
         Ok(Step::Worked)
     }
 }
@@ -202,11 +222,18 @@ impl Worker for Reconciler {
 fn found_in(unique_id: Option<String>, listing: Listing) -> Found {
     let mut found = Found { unique_id, is_doubtful: !listing.is_whole, ..Found::default() };
     for video in listing.videos {
-        found.earliest = [found.earliest, video.created_at].into_iter().flatten().min();
+        match video.created_at {
+            CreatedAt::At(time) => {
+                found.earliest = Some(found.earliest.map_or(time, |first| first.min(time)))
+            }
+            // It may have been there before the submit.
+            CreatedAt::Unreadable => found.is_doubtful = true,
+            CreatedAt::Unnamed => {}
+        }
         match video.url.map(|url| PostUrl::parse(&url)) {
             Some(Ok(post)) => found.posts.push(post.canonical),
-            Some(Err(_)) => found.is_doubtful = true,
-            None => {}
+            // One more video, and nobody knows of which post.
+            Some(Err(_)) | None => found.is_doubtful = true,
         }
     }
     found
@@ -219,4 +246,32 @@ fn polled(video: ListedVideo) -> PolledVideo {
         ListedStatus::Indexing => VideoState::Indexing,
     };
     PolledVideo { id: video.id, state, url: video.url }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn found(videos: Value) -> Found {
+        found_in(None, Listing::parse(&json!({ "videos": videos })).unwrap())
+    }
+
+    #[test]
+    fn an_entry_that_can_be_anything_makes_an_answer_doubtful() {
+        let good = json!({ "video_no": "VI1", "video_url": "https://vimeo.com/10001", "create_time": 1_700_000_000 });
+        let sure = found(json!([good]));
+        assert_eq!((sure.posts.len(), sure.is_doubtful), (1, false));
+        assert_eq!(sure.earliest, Some(Timestamp::from_millis(1_700_000_000_000)));
+        for other in [
+            json!({ "video_no": "VI2", "video_url": null }),
+            json!({ "video_no": "VI2", "video_url": "" }),
+            json!({ "video_no": "VI2" }),
+            json!({ "video_no": "VI2", "video_url": "https://vimeo.com/10002", "create_time": "2023-11-14 22:13:20" }),
+            json!({ "video_no": "VI2", "video_url": "https://vimeo.com/10002", "create_time": {} }),
+        ] {
+            assert!(found(json!([good, other])).is_doubtful, "{other}");
+        }
+    }
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use scrapehook::domain::id::{JobId, TaskId};
 use scrapehook::domain::job::{JobOptions, JobState, Library, Quality};
 use scrapehook::domain::url::PostUrl;
-use scrapehook::store::{CreatedJob, Decision, NewJob};
+use scrapehook::store::{CreatedJob, Decision, NewJob, WriteError};
+use tokio::task::JoinHandle;
 
 use crate::aftermath::number;
 use crate::file::{File, at, callback};
@@ -78,6 +79,47 @@ async fn callbacks_are_committed_between_the_commits_of_a_large_cancel() {
             let other = file.store.job(*other).await.unwrap().unwrap();
             assert_eq!((other.state, other.progress.waiting), (JobState::Running, count as i64));
         }
+    }
+    file.close().await;
+}
+
+/// Begins the cancel of a job of so many tasks; returns once its first commit is made, and the rest is due.
+async fn cancel_begun(file: &File) -> (JobId, JoinHandle<Result<bool, WriteError>>) {
+    let hosts: Vec<_> = (0..1_000).map(|n| format!("https://host{n}.example/post")).collect();
+    let (id, _) = job(file, &hosts).await;
+    let store = file.store.clone();
+    let mut committed = store.committed();
+    committed.borrow_and_update();
+    let canceled = tokio::spawn(async move { store.decide(Decision::CancelJob(id), None, at(9)).await });
+    committed.changed().await.unwrap();
+    (id, canceled)
+}
+
+#[tokio::test]
+async fn a_pause_does_not_wait_for_the_rest_of_a_cancel() {
+    let file = File::started().await;
+    let (id, canceled) = cancel_begun(&file).await;
+    for decision in [Decision::Pause, Decision::Resume] {
+        assert_eq!(file.store.decide(decision, None, at(10)).await, Ok(true));
+        assert!(!canceled.is_finished());
+    }
+    assert_eq!(canceled.await.unwrap(), Ok(true));
+    assert_eq!(file.store.job(id).await.unwrap().unwrap().state, JobState::Canceled);
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_stop_leaves_what_is_due_to_the_next_start() {
+    let mut file = File::started().await;
+    let (id, canceled) = cancel_begun(&file).await;
+    file.store.close();
+    file.running.take().unwrap().await.unwrap();
+    assert_eq!(canceled.await.unwrap(), Ok(true), "the decision is on disk");
+    let mut file = File::open(file.folder).await;
+    assert_eq!(file.store.job(id).await.unwrap().unwrap().state, JobState::Running);
+    file.run();
+    while file.store.job(id).await.unwrap().unwrap().state == JobState::Running {
+        tokio::task::yield_now().await;
     }
     file.close().await;
 }

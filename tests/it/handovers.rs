@@ -72,7 +72,7 @@ async fn late_news_of_what_was_given_up_sends_nothing() {
     file.store.receive_callback(callback(task[0], 5, failed(), "u")).await.unwrap();
     let (state, progress) = stands(&file, follower).await;
     assert_eq!((state, progress.failed, progress.canceled), (JobState::Failed, 1, 0));
-    assert!(file.store.next_queued(&[]).await.unwrap().is_none());
+    assert!(file.store.next_queued(&[], &[]).await.unwrap().is_none());
     file.close().await;
 }
 
@@ -241,7 +241,7 @@ async fn who_follows_others_can_cancel_what_was_not_sent() {
     assert_eq!(stands(&file, owner).await.1.waiting, 1);
     assert!(decide(&file, Decision::CancelJob(owner), 5).await);
     assert_eq!(file.state(task[0]).await, TaskState::Canceled);
-    assert!(file.store.next_queued(&[]).await.unwrap().is_none());
+    assert!(file.store.next_queued(&[], &[]).await.unwrap().is_none());
     file.close().await;
 }
 

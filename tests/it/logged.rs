@@ -159,7 +159,7 @@ impl First {
             Self::Listed => record(listed(&[])).await,
             Self::Refused => record(PollEnd::Refused).await,
             Self::Unanswered => record(PollEnd::Unanswered(HOUR)).await,
-            Self::Sweep => drop(store.sweep(at(0).after(2 * DAY)).await.unwrap()),
+            Self::Sweep => store.sweep(at(0).after(2 * DAY)).await.unwrap(),
         }
     }
 }

@@ -167,7 +167,7 @@ async fn assert_jobs(file: &mut SqliteConnection) {
     }
 }
 
-/// The counts that are kept as rows are those that a count of all rows gives, and nothing is left undone.
+/// The counts that are kept as rows are those that a count of all rows gives, and nothing is due.
 async fn assert_counts(file: &mut SqliteConnection) {
     let kept: Vec<(String, String, i64)> =
         sqlx::query_as("SELECT subject, state, count FROM counts WHERE count <> 0 ORDER BY 1, 2")
@@ -190,5 +190,5 @@ async fn assert_counts(file: &mut SqliteConnection) {
     .fetch_one(file)
     .await
     .unwrap();
-    assert_eq!(due, (0, 0, 0), "all that was due is done before a stop");
+    assert_eq!(due, (0, 0, 0), "nothing is due any more");
 }

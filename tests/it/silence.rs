@@ -126,7 +126,7 @@ async fn where_upstream_gives_no_answer_a_silent_task_ends_and_nobody_pays_for_i
     assert_eq!(file.state(task).await, TaskState::Stalled);
     let jobs = file.store.jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.state).collect::<Vec<_>>(), [JobState::Failed; 2]);
-    assert!(file.store.next_queued(&[]).await.unwrap().is_none());
+    assert!(file.store.next_queued(&[], &[]).await.unwrap().is_none());
     // It is asked less and less, for another deadline. Nothing new is no reason to pay; what has been indexed since is.
     let mut waits = Vec::new();
     let mut asked = late.after(MINUTE * 9);
@@ -157,10 +157,10 @@ async fn news_after_a_silence_without_an_answer_plans_anew_as_news_before_it_doe
     poll(&file, at(10).after(DAY + MINUTE), PollEnd::Refused).await;
     file.store.sweep(at(11).after(DAY + MINUTE)).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Stalled);
-    assert!(file.store.next_queued(&[]).await.unwrap().is_none(), "neither says what there is");
+    assert!(file.store.next_queued(&[], &[]).await.unwrap().is_none(), "neither says what there is");
     let failed = Some(Meaning::Failed(scrapehook::domain::task::Failure::new("task_failed", "no")));
     file.store.receive_callback(callback(task, 20, failed, "t")).await.unwrap();
-    assert_eq!(file.store.next_queued(&[]).await.unwrap().expect("it is planned anew").urls, url);
+    assert_eq!(file.store.next_queued(&[], &[]).await.unwrap().expect("it is planned anew").urls, url);
     file.close().await;
 }
 
@@ -175,7 +175,7 @@ async fn a_stalled_task_that_upstream_answered_for_is_asked_about_no_more() {
     file.store.sweep(at(11).after(DAY)).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Stalled);
     assert_eq!(file.due().await, None);
-    let again = file.store.next_queued(&[]).await.unwrap().expect("upstream has nothing of it");
+    let again = file.store.next_queued(&[], &[]).await.unwrap().expect("upstream has nothing of it");
     assert_eq!(again.urls, url);
     file.close().await;
 }

@@ -182,7 +182,7 @@ async fn what_polls_of_a_task_without_urls_prove_says_nothing_of_the_urls_of_its
     }
     assert!(file.store.decide(Decision::Adopt(task, "theirs".to_owned()), None, at(400_000)).await.unwrap());
     assert_eq!(file.state(task).await, TaskState::Downloaded, "no URL is without a video by that");
-    assert!(file.store.next_queued(&[]).await.unwrap().is_none());
+    assert!(file.store.next_queued(&[], &[]).await.unwrap().is_none());
     let poll = file.due().await.unwrap();
     file.store.record_poll(poll, at(400_001), at(400_002), listed(&[("v", Indexed, URL)])).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Indexed);

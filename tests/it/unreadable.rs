@@ -19,7 +19,11 @@ async fn used() -> (Simulator, Service, [String; 2]) {
 }
 
 async fn spoil(service: &Service, statement: &str) {
-    let mut file = crate::disk::open(&service.setup.database()).await;
+    spoil_file(&service.setup, statement).await;
+}
+
+async fn spoil_file(setup: &Setup, statement: &str) {
+    let mut file = crate::disk::open(&setup.database()).await;
     sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut file).await.unwrap();
     let done = sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut file).await.unwrap();
     assert!(done.rows_affected() > 0, "{statement}");
@@ -37,6 +41,9 @@ async fn a_row_that_can_not_be_read_is_an_error_and_never_a_shorter_list() {
     let video = service.items("/v1/videos").await[0]["id"].as_str().unwrap().to_owned();
     let job = format!("/v1/jobs/{ended}");
     let of_task = format!("/v1/tasks/{task}");
+    let urls = format!("{job}/urls");
+    let failed = format!("{urls}?state=failed");
+    let of_video = format!("/v1/videos/{video}");
     const FAR: i64 = i64::MAX / 2;
     for (set, of, paths) in [
         ("jobs SET state = 'odd'", "id", vec!["/v1/jobs", "/v1/jobs?label=k:v", &job]),
@@ -53,7 +60,10 @@ async fn a_row_that_can_not_be_read_is_an_error_and_never_a_shorter_list() {
         ("tasks SET job_id = 'odd'".to_owned(), ("id", &task), vec!["/v1/tasks", &of_task]),
         ("tasks SET retry_of = 'odd'".to_owned(), ("id", &task), vec!["/v1/tasks", &of_task]),
         (format!("tasks SET accepted_at = {FAR}"), ("id", &task), vec!["/v1/tasks", &of_task]),
-        ("task_urls SET state = 'odd'".to_owned(), ("task_id", &task), vec![&of_task]),
+        ("task_urls SET state = 'odd'".to_owned(), ("task_id", &task), vec![&of_task, &urls]),
+        ("job_urls SET task_id = 'task_odd'".to_owned(), ("job_id", &ended), vec![&urls, &failed]),
+        ("job_urls SET fixed = 'odd'".to_owned(), ("job_id", &ended), vec![&urls, &failed]),
+        ("videos SET task_id = 'task_odd'".to_owned(), ("id", &video), vec!["/v1/videos", &of_video]),
         ("videos SET state = 'odd'".to_owned(), ("id", &video), vec!["/v1/videos", &of_task]),
         (format!("videos SET first_seen_at = {FAR}"), ("id", &video), vec!["/v1/videos", &of_task]),
         ("events SET kind = 'odd'".to_owned(), ("task_id", &task), vec!["/v1/events"]),
@@ -132,4 +142,60 @@ async fn a_task_that_can_not_be_read_keeps_no_other_from_its_callbacks_or_from_b
     spoil(&service, &format!("UPDATE task_urls SET state = 'sent' WHERE task_id = '{}'", id(0))).await;
     assert_eq!(service.post_callback(&paths[0], body(0)).await, 200);
     service.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_that_can_not_be_read_keeps_no_other_from_being_polled_or_from_its_deadline() {
+    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let setup = Setup::new(&upstream.url()).await.polling_only().set("RECONCILE__DEADLINE", "2s");
+    let service = setup.start().await;
+    let mut tasks = Vec::new();
+    for n in 10_001..10_004 {
+        let job = service.submit(&[format!("https://vimeo.com/{n}")]).await;
+        let job = service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["sent"] == 1).await;
+        tasks.push(job["tasks"][0]["id"].as_str().unwrap().to_owned());
+    }
+    let setup = service.stop().await;
+    // All are due at once: one whose URLs make no sense, one whose own id makes none, and a good one.
+    spoil_file(&setup, "UPDATE tasks SET next_poll_at = 1").await;
+    spoil_file(&setup, &format!("UPDATE task_urls SET state = 'odd' WHERE task_id = '{}'", tasks[0])).await;
+    spoil_file(&setup, &format!("UPDATE tasks SET id = 'odd' WHERE id = '{}'", tasks[1])).await;
+    let service = setup.start().await;
+    // It is marked only if it was polled after its deadline.
+    service.until(&format!("/v1/tasks/{}", tasks[2]), |task| task["state"] == "stalled").await;
+    spoil(&service, &format!("UPDATE tasks SET id = '{}' WHERE id = 'odd'", tasks[1])).await;
+    spoil(&service, &format!("UPDATE task_urls SET state = 'sent' WHERE task_id = '{}'", tasks[0])).await;
+    service.stop().await;
+}
+
+/// Sends nothing of the first of two jobs, which this change makes unreadable, and all of the second.
+async fn sent_without(change: &str, mended: &str) {
+    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let _ = service.call("/v1/pause", Value::Null).await;
+    let first = service.submit(&["https://vimeo.com/10001".to_owned()]).await;
+    let second = service.submit(&["https://vimeo.com/10002".to_owned()]).await;
+    let task = service.get(&format!("/v1/jobs/{first}")).await["tasks"][0]["id"].as_str().unwrap().to_owned();
+    // Not in memory any more.
+    let setup = service.stop().await;
+    let fill = |statement: &str| statement.replace("TASK", &task).replace("JOB", &first);
+    spoil_file(&setup, &fill(change)).await;
+    let service = setup.start().await;
+    let _ = service.call("/v1/resume", Value::Null).await;
+    service.until(&format!("/v1/jobs/{second}"), |job| job["progress"]["sent"] == 1).await;
+    assert_eq!(upstream.submits().len(), 1, "{change}");
+    spoil(&service, &fill(mended)).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_queued_task_whose_urls_can_not_be_read_keeps_no_other_from_being_sent() {
+    let state = |state: &str| format!("UPDATE task_urls SET state = '{state}' WHERE task_id = 'TASK'");
+    sent_without(&state("odd"), &state("waiting")).await;
+}
+
+#[tokio::test]
+async fn a_queued_task_without_its_job_keeps_no_other_from_being_sent() {
+    let job = |job: &str| format!("UPDATE tasks SET job_id = '{job}' WHERE id = 'TASK'");
+    sent_without(&job("job_x"), &job("JOB")).await;
 }

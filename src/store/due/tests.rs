@@ -240,11 +240,20 @@ async fn a_cancel_that_a_crash_interrupts_comes_to_the_same_end() {
     }
 }
 
+/// Waits until so many entries are due.
+async fn until_due(store: &Store, entries: i64) {
+    const DUE: &str = "SELECT (SELECT count(*) FROM due_urls) + (SELECT count(*) FROM due_counts)
+       + (SELECT count(*) FROM due_cancels)";
+    while sqlx::query_scalar::<_, i64>(DUE).fetch_one(&store.readers).await.unwrap() != entries {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// The counts after the service has run on the file again.
 async fn end_of(path: &Path) -> Vec<[i64; 6]> {
     let (store, writer) = Store::open(path, "http://upstream", false, POLICY, at(10)).await.unwrap();
     let running = tokio::spawn(writer.run());
-    store.prove(at(11)).await.unwrap();
+    until_due(&store, 0).await;
     store.close();
     running.await.unwrap();
     let mut opened = opened(path, at(12)).await;
@@ -310,6 +319,31 @@ async fn a_retry_that_is_still_being_handed_over_sends_nothing_twice() {
 }
 
 #[tokio::test]
+async fn what_becomes_of_a_retry_while_it_is_handed_over_counts_nothing_below_zero() {
+    for end in [SubmitEnd::Accepted("new".to_owned()), rejected()] {
+        let mut file = Driven::new().await;
+        let job = file.job(&posts(1)).await;
+        file.more_like(job, 4_500).await;
+        let task = file.tasks(job).await[0];
+        file.submit(task, SubmitEnd::Unknown(Failure::new("no_answer", "cut"))).await;
+        let new = TaskId::new(at(20));
+        let retry = Decision::Retry { task, new };
+        assert!(file.commit(Op::Decide { decision: retry, by: None, at: at(20) }).await.has_due);
+        // Some follow the new task by now, and none of them is counted.
+        file.commit(Op::Continue(Front::default())).await;
+        file.commit(Op::BeginSubmit { task: new, at: at(21) }).await;
+        file.commit(Op::EndSubmit { task: new, at: at(22), end }).await;
+        const LEAST: &str = "SELECT min(min(waiting, sent, failed, canceled)) FROM jobs";
+        let least: i64 = sqlx::query_scalar(LEAST).fetch_one(&mut file.connection).await.unwrap();
+        assert_eq!(least, 0);
+        while is_any(&mut file.connection).await.unwrap() {
+            file.commit(Op::Continue(Front::default())).await;
+        }
+        file.counts().await;
+    }
+}
+
+#[tokio::test]
 async fn a_failed_task_of_a_large_shared_job_is_a_small_commit() {
     let mut file = Driven::new().await;
     let urls = posts(10_000);
@@ -348,7 +382,7 @@ async fn an_entry_that_can_not_be_read_holds_up_no_other() {
     let path = folder.path().join("a.db");
     let (store, writer) = Store::open(&path, "http://upstream", false, POLICY, at(10)).await.unwrap();
     let running = tokio::spawn(writer.run());
-    store.prove(at(11)).await.unwrap();
+    until_due(&store, 1).await;
     store.close();
     running.await.unwrap();
     let mut opened = opened(&path, at(12)).await;
