@@ -29,6 +29,12 @@ impl Timestamp {
         Some(Self(time.timestamp().as_millisecond()))
     }
 
+    /// From a time of RFC 3339 or ISO 8601 that names its offset.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let time: jiff::Timestamp = text.parse().ok()?;
+        Some(Self(time.as_millisecond()))
+    }
+
     /// Milliseconds since the Unix epoch.
     pub const fn as_millis(self) -> i64 {
         self.0

@@ -5,6 +5,7 @@
 mod answer;
 mod budget;
 mod check;
+mod created;
 mod silence;
 pub mod wire;
 

@@ -7,8 +7,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use super::created::CreatedAt;
 use crate::domain::byte_order_mark;
-use crate::domain::time::Timestamp;
 
 /// Path of the submit call for the account's own library.
 pub const SUBMIT_PRIVATE: &str = "/serve/api/v1/scraper_url";
@@ -109,7 +109,7 @@ pub struct ListedVideo {
     /// Where it stands.
     pub status: ListedStatus,
     /// When upstream made it (`create_time`).
-    pub created_at: Option<Timestamp>,
+    pub created_at: CreatedAt,
 }
 
 /// The videos that a poll's answer lists.
@@ -143,7 +143,12 @@ impl Listing {
 }
 
 fn listed_id(id: &Value) -> Option<ListedVideo> {
-    Some(ListedVideo { id: text(id)?, url: None, status: ListedStatus::Indexing, created_at: None })
+    Some(ListedVideo {
+        id: text(id)?,
+        url: None,
+        status: ListedStatus::Indexing,
+        created_at: CreatedAt::Unnamed,
+    })
 }
 
 fn listed_video(video: &Value) -> Option<ListedVideo> {
@@ -156,17 +161,13 @@ fn listed_video(video: &Value) -> Option<ListedVideo> {
             Some("FAIL" | "FAILED" | "PARSE_ERROR" | "ERROR") => ListedStatus::Failed,
             _ => ListedStatus::Indexing,
         },
-        created_at: field(&["create_time", "createTime"]).and_then(|time| created_at(&time)),
+        created_at: ["create_time", "createTime"]
+            .iter()
+            .filter_map(|name| video.get(*name))
+            .map(CreatedAt::of)
+            .find(|time| *time != CreatedAt::Unnamed)
+            .unwrap_or(CreatedAt::Unnamed),
     })
-}
-
-/// Milliseconds since the Unix epoch, or seconds if they are too few for that; nothing if it is no time at all.
-fn created_at(text: &str) -> Option<Timestamp> {
-    // In milliseconds, 1973; in seconds, the year 5138.
-    const FEW: i64 = 100_000_000_000;
-    let number: i64 = text.parse().ok().filter(|number| *number > 0)?;
-    let time = Timestamp::from_millis(if number < FEW { number.saturating_mul(1_000) } else { number });
-    time.is_in_range().then_some(time)
 }
 
 fn listed_url(value: &Value) -> Option<String> {

@@ -12,7 +12,7 @@ use crate::domain::url::PostUrl;
 use crate::domain::video::VideoState;
 use crate::store::{Found, Look, Policy, PollEnd, PolledVideo, Store};
 use crate::telemetry::{Part, Span, Traces};
-use crate::upstream::wire::{ListedStatus, ListedVideo, Listing};
+use crate::upstream::wire::{CreatedAt, ListedStatus, ListedVideo, Listing};
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, PollAnswer, Upstream};
 
 /// Owns polling.
@@ -222,11 +222,18 @@ impl Worker for Reconciler {
 fn found_in(unique_id: Option<String>, listing: Listing) -> Found {
     let mut found = Found { unique_id, is_doubtful: !listing.is_whole, ..Found::default() };
     for video in listing.videos {
-        found.earliest = [found.earliest, video.created_at].into_iter().flatten().min();
+        match video.created_at {
+            CreatedAt::At(time) => {
+                found.earliest = Some(found.earliest.map_or(time, |first| first.min(time)))
+            }
+            // It may have been there before the submit.
+            CreatedAt::Unreadable => found.is_doubtful = true,
+            CreatedAt::Unnamed => {}
+        }
         match video.url.map(|url| PostUrl::parse(&url)) {
             Some(Ok(post)) => found.posts.push(post.canonical),
-            Some(Err(_)) => found.is_doubtful = true,
-            None => {}
+            // One more video, and nobody knows of which post.
+            Some(Err(_)) | None => found.is_doubtful = true,
         }
     }
     found
@@ -239,4 +246,32 @@ fn polled(video: ListedVideo) -> PolledVideo {
         ListedStatus::Indexing => VideoState::Indexing,
     };
     PolledVideo { id: video.id, state, url: video.url }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn found(videos: Value) -> Found {
+        found_in(None, Listing::parse(&json!({ "videos": videos })).unwrap())
+    }
+
+    #[test]
+    fn an_entry_that_can_be_anything_makes_an_answer_doubtful() {
+        let good = json!({ "video_no": "VI1", "video_url": "https://vimeo.com/10001", "create_time": 1_700_000_000 });
+        let sure = found(json!([good]));
+        assert_eq!((sure.posts.len(), sure.is_doubtful), (1, false));
+        assert_eq!(sure.earliest, Some(Timestamp::from_millis(1_700_000_000_000)));
+        for other in [
+            json!({ "video_no": "VI2", "video_url": null }),
+            json!({ "video_no": "VI2", "video_url": "" }),
+            json!({ "video_no": "VI2" }),
+            json!({ "video_no": "VI2", "video_url": "https://vimeo.com/10002", "create_time": "2023-11-14 22:13:20" }),
+            json!({ "video_no": "VI2", "video_url": "https://vimeo.com/10002", "create_time": {} }),
+        ] {
+            assert!(found(json!([good, other])).is_doubtful, "{other}");
+        }
+    }
 }
