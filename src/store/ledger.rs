@@ -107,6 +107,7 @@ pub(super) async fn place(
 struct Row {
     canonical: String,
     task_id: String,
+    job_id: String,
     position: i64,
     state: String,
     unique_id: Option<String>,
@@ -127,7 +128,8 @@ pub(super) async fn find(
 ) -> Result<HashMap<String, (TaskId, i64, UrlState)>, sqlx::Error> {
     let canonical: Vec<&str> = urls.iter().map(|(_, url)| url.canonical.as_str()).collect();
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT canonical, task_urls.task_id, position, task_urls.state, unique_id, folder_id, quality, library
+        "SELECT canonical, task_urls.task_id, jobs.id AS job_id, position, task_urls.state,
+           unique_id, folder_id, quality, library
          FROM json_each(?1) CROSS JOIN task_urls ON canonical = value
            CROSS JOIN tasks ON tasks.id = task_urls.task_id CROSS JOIN jobs ON jobs.id = tasks.job_id
          WHERE (task_urls.state <> 'failed' OR task_urls.error_code = 'unconfirmed')
@@ -145,11 +147,12 @@ pub(super) async fn find(
     let shelf = options.shelf();
     let mut best = HashMap::new();
     for row in rows {
-        let at = |table, column| (table, column, row.task_id.as_str());
-        let library = column::parsed(at("jobs", "library"), &row.library)?;
-        let quality = column::parsed(at("jobs", "quality"), &row.quality)?;
-        let task = column::parsed(at("task_urls", "task_id"), &row.task_id)?;
-        let state = column::parsed(at("task_urls", "state"), &row.state)?;
+        let at = |column| ("task_urls", column, row.task_id.as_str());
+        let of_job = |column| ("jobs", column, row.job_id.as_str());
+        let library = column::parsed(of_job("library"), &row.library)?;
+        let quality = column::parsed(of_job("quality"), &row.quality)?;
+        let task = column::parsed(at("task_id"), &row.task_id)?;
+        let state = column::parsed(at("state"), &row.state)?;
         let kept = JobOptions {
             unique_id: row.unique_id,
             folder_id: row.folder_id,

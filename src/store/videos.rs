@@ -158,6 +158,7 @@ struct Row {
     number: i64,
     id: String,
     task_id: String,
+    has_task: bool,
     job_id: Option<String>,
     tasks: String,
     url: Option<String>,
@@ -168,14 +169,15 @@ struct Row {
     error_message: Option<String>,
 }
 
-const SELECT: &str = "SELECT number, videos.id, videos.task_id, tasks.job_id, videos.state, first_seen_at,
+const SELECT: &str = "SELECT number, videos.id, videos.task_id, tasks.id IS NOT NULL AS has_task,
+    tasks.job_id, videos.state, first_seen_at,
     indexed_at, videos.error_code, videos.error_message,
     (SELECT task_urls.url FROM listings JOIN task_urls USING (task_id, position)
        WHERE listings.video_id = videos.id ORDER BY task_id, position LIMIT 1) AS url,
     (SELECT json_group_array(task_id) FROM (
        SELECT DISTINCT task_id FROM facts
        WHERE facts.video_id = videos.id AND facts.video_id <> '' ORDER BY task_id)) AS tasks
-    FROM videos JOIN tasks ON tasks.id = videos.task_id WHERE ";
+    FROM videos LEFT JOIN tasks ON tasks.id = videos.task_id WHERE ";
 
 impl Store {
     /// Videos, newest first, each with its place for the cursor.
@@ -237,6 +239,9 @@ pub(super) async fn of_task(readers: &SqlitePool, task: TaskId) -> Result<Vec<Vi
 
 fn video(row: Row) -> Result<(i64, Video), sqlx::Error> {
     let at = |column| ("videos", column, row.id.as_str());
+    if !row.has_task {
+        return Err(column::unreadable(at("task_id"), format!("no such task: {}", row.task_id)));
+    }
     let tasks: Vec<String> = column::json(("facts", "task_id", &row.id), &row.tasks)?;
     let task = |id: &String| column::parsed(("facts", "task_id", id), id);
     let video = Video {

@@ -41,6 +41,9 @@ async fn a_row_that_can_not_be_read_is_an_error_and_never_a_shorter_list() {
     let video = service.items("/v1/videos").await[0]["id"].as_str().unwrap().to_owned();
     let job = format!("/v1/jobs/{ended}");
     let of_task = format!("/v1/tasks/{task}");
+    let urls = format!("{job}/urls");
+    let failed = format!("{urls}?state=failed");
+    let of_video = format!("/v1/videos/{video}");
     const FAR: i64 = i64::MAX / 2;
     for (set, of, paths) in [
         ("jobs SET state = 'odd'", "id", vec!["/v1/jobs", "/v1/jobs?label=k:v", &job]),
@@ -57,7 +60,10 @@ async fn a_row_that_can_not_be_read_is_an_error_and_never_a_shorter_list() {
         ("tasks SET job_id = 'odd'".to_owned(), ("id", &task), vec!["/v1/tasks", &of_task]),
         ("tasks SET retry_of = 'odd'".to_owned(), ("id", &task), vec!["/v1/tasks", &of_task]),
         (format!("tasks SET accepted_at = {FAR}"), ("id", &task), vec!["/v1/tasks", &of_task]),
-        ("task_urls SET state = 'odd'".to_owned(), ("task_id", &task), vec![&of_task]),
+        ("task_urls SET state = 'odd'".to_owned(), ("task_id", &task), vec![&of_task, &urls]),
+        ("job_urls SET task_id = 'task_odd'".to_owned(), ("job_id", &ended), vec![&urls, &failed]),
+        ("job_urls SET fixed = 'odd'".to_owned(), ("job_id", &ended), vec![&urls, &failed]),
+        ("videos SET task_id = 'task_odd'".to_owned(), ("id", &video), vec!["/v1/videos", &of_video]),
         ("videos SET state = 'odd'".to_owned(), ("id", &video), vec!["/v1/videos", &of_task]),
         (format!("videos SET first_seen_at = {FAR}"), ("id", &video), vec!["/v1/videos", &of_task]),
         ("events SET kind = 'odd'".to_owned(), ("task_id", &task), vec!["/v1/events"]),
