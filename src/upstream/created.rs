@@ -45,7 +45,6 @@ fn since_epoch(number: f64) -> Option<Timestamp> {
         _ if number < 1e17 => number / 1e3,
         _ => number / 1e6,
     };
-    #[allow(clippy::cast_possible_truncation)]
     let time = Timestamp::from_millis(millis as i64);
     time.is_in_range().then_some(time)
 }
