@@ -182,7 +182,8 @@ async fn sent_without(change: &str, mended: &str) {
     spoil_file(&setup, &fill(change)).await;
     let service = setup.start().await;
     let _ = service.call("/v1/resume", Value::Null).await;
-    service.until(&format!("/v1/jobs/{second}"), |job| job["progress"]["sent"] == 1).await;
+    // It counts as sent from before the request on.
+    service.until(&format!("/v1/jobs/{second}"), |job| job["tasks"][0]["state"] == "accepted").await;
     assert_eq!(upstream.submits().len(), 1, "{change}");
     spoil(&service, &fill(mended)).await;
     service.stop().await;
