@@ -1,15 +1,12 @@
 //! Polls: which tasks are due for one, and what one brought. Their results are facts like any other.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use serde_json::json;
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use super::changes::{Changes, NewFact};
 use super::op::{PollEnd, PolledVideo};
-use super::{ReadError, Store, column};
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::task::{FactKind, Failure};
@@ -159,84 +156,3 @@ pub struct DuePoll {
     /// When its turn came, or comes.
     pub due: Timestamp,
 }
-
-#[derive(FromRow)]
-struct Row {
-    id: String,
-    upstream_id: String,
-    unique_id: Option<String>,
-    news: i64,
-    next_poll_at: i64,
-}
-
-impl Store {
-    /// The task whose poll is due first, due already or not.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    pub async fn next_poll(&self) -> Result<Option<DuePoll>, ReadError> {
-        let any = Timestamp::from_millis(i64::MIN);
-        self.first_poll(NEXT_POLL, any, any).await
-    }
-
-    /// Whether a task that waits for a poll has heard of something later than this time: the clock was set back since.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    pub async fn has_news_after(&self, time: Timestamp) -> Result<bool, ReadError> {
-        let has_news = sqlx::query_scalar(
-            "SELECT EXISTS (
-               SELECT 1 FROM tasks WHERE next_poll_at > ?1 AND max(news_at, ifnull(polled_at, 0)) > ?1)",
-        )
-        .bind(time.as_millis())
-        .fetch_one(&self.readers)
-        .await?;
-        Ok(has_news)
-    }
-
-    /// A task whose poll is due later than any wait lasts: it was put off before the clock was set back, or before
-    /// `reconcile.after` was made shorter. A settled task may wait for `reconcile.deadline`, any other for `longest`.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    pub async fn next_put_off(
-        &self,
-        now: Timestamp,
-        longest: Duration,
-    ) -> Result<Option<DuePoll>, ReadError> {
-        let settled = longest.max(self.policy.deadline).max(self.policy.settle_after);
-        self.first_poll(NEXT_PUT_OFF, now.after(longest), now.after(settled)).await
-    }
-
-    async fn first_poll(
-        &self,
-        question: &'static str,
-        after: Timestamp,
-        settled_after: Timestamp,
-    ) -> Result<Option<DuePoll>, ReadError> {
-        let row: Option<Row> = sqlx::query_as(question)
-            .bind(after.as_millis())
-            .bind(settled_after.as_millis())
-            .fetch_optional(&self.readers)
-            .await?;
-        let due = |row: Row| {
-            Ok(DuePoll {
-                task: column::parsed(("tasks", "id", &row.id), &row.id)?,
-                upstream_id: row.upstream_id,
-                unique_id: row.unique_id,
-                news: row.news,
-                due: Timestamp::from_millis(row.next_poll_at),
-            })
-        };
-        let due: Result<Option<DuePoll>, sqlx::Error> = row.map(due).transpose();
-        Ok(due?)
-    }
-}
-
-const NEXT_POLL: &str = "SELECT tasks.id, upstream_id, unique_id, news, next_poll_at
-     FROM tasks LEFT JOIN jobs ON jobs.id = tasks.job_id
-     WHERE next_poll_at > max(?1, ?2) ORDER BY next_poll_at LIMIT 1";
-const NEXT_PUT_OFF: &str = "SELECT tasks.id, upstream_id, unique_id, news, next_poll_at
-     FROM tasks LEFT JOIN jobs ON jobs.id = tasks.job_id
-     WHERE next_poll_at > ?1 AND (tasks.settled_at IS NULL OR next_poll_at > ?2)
-     ORDER BY next_poll_at LIMIT 1";

@@ -32,16 +32,18 @@ impl Store {
     ///
     /// # Errors
     /// [`ReadError`]
-    pub async fn next_poll_without(&self, aside: &[TaskId]) -> Result<Option<DuePoll>, ReadError> {
+    pub async fn next_poll(&self, aside: &[TaskId]) -> Result<Option<DuePoll>, ReadError> {
         let any = Timestamp::from_millis(i64::MIN);
         self.first_readable(aside, any, any).await
     }
 
-    /// Like [`next_put_off`](Self::next_put_off), leaving out those that are put aside.
+    /// A task whose poll is due later than any wait lasts: it was put off before the clock was set back, or before
+    /// `reconcile.after` was made shorter. A settled task may wait for `reconcile.deadline`, any other for `longest`.
+    /// Those that are put aside are left out.
     ///
     /// # Errors
     /// [`ReadError`]
-    pub async fn next_put_off_without(
+    pub async fn next_put_off(
         &self,
         aside: &[TaskId],
         now: Timestamp,
@@ -49,6 +51,21 @@ impl Store {
     ) -> Result<Option<DuePoll>, ReadError> {
         let settled = longest.max(self.policy.deadline).max(self.policy.settle_after);
         self.first_readable(aside, now.after(longest), now.after(settled)).await
+    }
+
+    /// Whether a task that waits for a poll has heard of something later than this time: the clock was set back since.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn has_news_after(&self, time: Timestamp) -> Result<bool, ReadError> {
+        let has_news = sqlx::query_scalar(
+            "SELECT EXISTS (
+               SELECT 1 FROM tasks WHERE next_poll_at > ?1 AND max(news_at, ifnull(polled_at, 0)) > ?1)",
+        )
+        .bind(time.as_millis())
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(has_news)
     }
 
     async fn first_readable(

@@ -159,14 +159,14 @@ impl Worker for Reconciler {
             None => {}
         }
         let aside = self.aside.tasks(Instant::now());
-        let Some(mut due) = self.store.next_poll_without(&aside).await? else {
+        let Some(mut due) = self.store.next_poll(&aside).await? else {
             return Ok(Step::WaitUntil(next));
         };
         if due.due > now {
             // A poll that is due later than any wait lasts was put off before the clock was set back. It may
             // stand behind others whose turn comes again and again.
             let longest = LONGEST_WAIT.max(self.policy.longest_poll_wait());
-            match self.store.next_put_off_without(&aside, now, longest).await? {
+            match self.store.next_put_off(&aside, now, longest).await? {
                 Some(put_off) => due = put_off,
                 None => return Ok(Step::WaitUntil(due.due.min(next))),
             }

@@ -120,7 +120,7 @@ impl File {
     }
 
     pub async fn due(&self) -> Option<DuePoll> {
-        self.store.next_poll().await.unwrap()
+        self.store.next_poll(&[]).await.unwrap()
     }
 }
 

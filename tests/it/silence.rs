@@ -132,7 +132,7 @@ async fn where_upstream_gives_no_answer_a_silent_task_ends_and_nobody_pays_for_i
     let mut asked = late.after(MINUTE * 9);
     poll(&file, asked, PollEnd::Unanswered(MINUTE)).await;
     for _ in 0..6 {
-        let due = file.store.next_poll().await.unwrap().expect("it is asked again").due;
+        let due = file.store.next_poll(&[]).await.unwrap().expect("it is asked again").due;
         waits.push(due.since(asked));
         asked = due;
         poll(&file, asked, PollEnd::Unanswered(MINUTE)).await;
