@@ -112,6 +112,8 @@ async fn every_fault_is_told_and_none_is_sent() {
         .unwrap();
     std::fs::write(shop.client.path("bad.csv"), "link\nhttps://youtu.be/a\n").unwrap();
     std::fs::write(shop.client.path("empty.txt"), "").unwrap();
+    let body = "\u{feff} {\"video_urls\": [\"https://youtu.be/a\"]}";
+    std::fs::write(shop.client.path("job.json"), body).unwrap();
     std::fs::write(shop.client.path("large.txt"), "x".repeat(9 << 20)).unwrap();
     for (arguments, wanted) in [
         (
@@ -124,6 +126,7 @@ async fn every_fault_is_told_and_none_is_sent() {
         (&["submit", "-"], &["at least one URL"]),
         (&["submit", "--file", "-"], &["at least one URL"]),
         (&["submit", "--file", "empty.txt"], &["at least one URL"]),
+        (&["submit", "--file", "job.json"], &["--file job.json: this is JSON", "`POST /v1/jobs`"]),
         (&["submit", "-", "https://youtu.be/a"], &["only argument"]),
         (&["submit", "https://youtu.be/a", "--csv"], &["--csv"]),
         (

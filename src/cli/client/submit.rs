@@ -20,8 +20,8 @@ use super::failure::ClientError;
 use super::jobs::{number, progress, urls};
 use super::output::{Output, Row, note, text};
 use super::watch;
-use crate::domain::idempotency;
 use crate::domain::job::{Library, Quality};
+use crate::domain::{byte_order_mark, idempotency};
 use crate::http::JOB_BODY;
 
 /// Before each further attempt.
@@ -218,8 +218,8 @@ fn request(args: &Submit) -> Result<Request, ClientError> {
         return Err(ClientError::Usage("`-` reads standard input and must be the only argument".to_owned()));
     }
     if is_piped || file.is_some() {
-        let body = read_urls(file)?;
         let is_csv = args.csv || file.is_some_and(is_csv);
+        let body = read_urls(file, is_csv)?;
         return Ok(Request {
             kind: if is_csv { "text/csv" } else { "text/plain" },
             body,
@@ -255,8 +255,9 @@ fn is_csv(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
 }
 
-/// Reads what a file has, or standard input.
-fn read_urls(file: Option<&Path>) -> Result<Vec<u8>, ClientError> {
+/// Reads a file or standard input. JSON is refused here: the service would advise another `Content-Type`, which
+/// nobody can set from here.
+fn read_urls(file: Option<&Path>, is_csv: bool) -> Result<Vec<u8>, ClientError> {
     let (name, read) = match file {
         Some(path) => (format!("--file {}", path.display()), File::open(path).and_then(read_input)),
         None => ("standard input".to_owned(), piped()),
@@ -265,6 +266,10 @@ fn read_urls(file: Option<&Path>) -> Result<Vec<u8>, ClientError> {
     // Checked here: a service that stops reading cuts the connection, and its answer is lost with it.
     if body.len() > JOB_BODY {
         return Err(ClientError::Usage(format!("{name}: a job has at most {JOB_BODY} bytes")));
+    }
+    if !is_csv && byte_order_mark::strip(&body).trim_ascii_start().starts_with(b"{") {
+        let detail = "this is JSON; one URL per line is expected. Send JSON to `POST /v1/jobs`";
+        return Err(ClientError::Usage(format!("{name}: {detail}")));
     }
     Ok(body)
 }
