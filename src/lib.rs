@@ -1,6 +1,6 @@
 //! scrapehook stands between people who have videos scraped and a metered API that calls back.
 //!
-//! A callback's way has three stops: `http/callback.rs` (limit, token, tolerant parse), `store/writer.rs`
+//! A callback's way has three stops: `http/callback.rs` (limit, token, tolerant parse), `store/writer/mod.rs`
 //! (raw body, fact and derived state in the next commit), and the answer, which leaves after the commit.
 //!
 //! Imports go down only:

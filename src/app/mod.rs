@@ -148,7 +148,7 @@ impl App {
             Store::open(&config.store.path, base, accept_upstream_change, policy, clock::now()).await?;
         store::warn_of_exposed(store::files_of(&config.store.path));
         let writer = tokio::spawn(writer.measured_by(metrics.clone()).run());
-        let last_event = store.last_seq().await?;
+        let last_event = store.read().last_seq().await?;
         store.close_open_submits(clock::now()).await?;
         store.clock_set_back(clock::now()).await?;
 

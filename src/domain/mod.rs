@@ -11,6 +11,7 @@ pub mod id;
 pub mod idempotency;
 pub mod job;
 pub mod mask;
+pub mod pause;
 pub mod plan;
 pub mod redact;
 pub mod retry;

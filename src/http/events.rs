@@ -53,13 +53,13 @@ pub(super) async fn list_events(
     let limit = query::limit(params.limit.as_deref())?;
     let after = read_cursor("after", params.after.as_deref())?.unwrap_or(0);
     // Read before the page: an event that comes in between is on the next page, never skipped.
-    let last = context.store.last_seq().await?;
+    let last = context.store.read().last_seq().await?;
     check_cursor(&context, after, last).await?;
     let filters = Filters { job: params.job, task: params.task, kind: params.kind };
     let Some(filter) = filters.read(&context, after, limit).await? else {
         return Ok(Json(Page::feed(Vec::new(), after.to_string())));
     };
-    let events = context.store.events(&filter).await?;
+    let events = context.store.read().events(&filter).await?;
     // Filtered out is seen, too: an empty page moves the cursor to the end of what was looked at.
     let is_full = events.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let next = match events.last() {
@@ -86,7 +86,7 @@ pub(super) async fn check_cursor(context: &Context, after: i64, last: i64) -> Re
     if after == 0 || after == last {
         return Ok(());
     }
-    if after < context.store.events_removed_to().await? {
+    if after < context.store.read().events_removed_to().await? {
         return Err(Problem::new(
             Code::CursorGone,
             "Some events after this cursor have been removed. Start again at 0.",
@@ -114,7 +114,7 @@ impl Filters {
         let kind = query::word("kind", self.kind.as_deref())?;
         let task = match &self.task {
             None => None,
-            Some(id) => match context.store.find_task(id).await? {
+            Some(id) => match context.store.read().find_task(id).await? {
                 Some(task) => Some(task),
                 None => return Ok(None),
             },

@@ -109,7 +109,7 @@ pub(super) async fn list_quarantine(
 ) -> Result<Json<Page<Hint>>, Problem> {
     let limit = query::limit(params.limit.as_deref())?;
     let before = query::place("quarantine", params.after.as_deref())?;
-    let mut hints = context.store.quarantine(before, limit + 1).await?;
+    let mut hints = context.store.read().quarantine(before, limit + 1).await?;
     let tokens = context.tokens.get();
     let hints = body::beside(move || {
         for hint in &mut hints {

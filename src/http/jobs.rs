@@ -105,7 +105,7 @@ fn new_job(asked: AskedJob, caller: Caller, key: Option<String>) -> NewJob {
 /// Takes a job, or says what would become of it.
 async fn take(context: &Context, job: NewJob, is_dry: bool) -> Result<Response, Problem> {
     if is_dry {
-        return Ok(Json(context.store.plan_job(&job).await?).into_response());
+        return Ok(Json(context.store.read().plan_job(&job).await?).into_response());
     }
     let (job, is_again) = match context.store.create_job(job).await? {
         CreatedJob::New(job) => (job, false),
@@ -180,7 +180,7 @@ pub(super) async fn list_jobs(
         before: query::place("jobs", params.after.as_deref())?,
         limit: limit + 1,
     };
-    let jobs = context.store.jobs(&filter).await?;
+    let jobs = context.store.read().jobs(&filter).await?;
     Ok(Json(Page::cut(jobs, limit, |job| query::cursor("jobs", job.id))))
 }
 
@@ -202,7 +202,7 @@ pub(super) async fn get_job(
     Params(params): Params<WaitParams>,
 ) -> Result<Json<Job>, Problem> {
     let (id, wait) = (parse_id(&id)?, wait::duration(params.wait.as_deref())?);
-    let read = move |store: Store| async move { store.job(id).await };
+    let read = move |store: Store| async move { store.read().job(id).await };
     let is_settled = |job: &Job| job.state != JobState::Running;
     let job = wait::until_settled(&context, Awaited::Job(id), wait, read, is_settled).await?;
     job.map(Json).ok_or_else(|| Problem::not_found("job"))
@@ -227,13 +227,13 @@ pub(super) async fn cancel_job(
     _: NoBody,
 ) -> Result<Json<Job>, Problem> {
     let id = parse_id(&id)?;
-    if context.store.job(id).await?.is_none() {
+    if context.store.read().job(id).await?.is_none() {
         return Err(Problem::not_found("job"));
     }
     if !context.store.decide(Decision::CancelJob(id), caller.name, clock::now()).await? {
         return Err(Problem::new(Code::WrongState, "Nothing of this job still waits to be sent."));
     }
-    context.store.job(id).await?.map(Json).ok_or_else(|| Problem::not_found("job"))
+    context.store.read().job(id).await?.map(Json).ok_or_else(|| Problem::not_found("job"))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -279,8 +279,8 @@ pub(super) async fn list_job_urls(
     // A place in another job's URLs means nothing here.
     let list = format!("urls {job}");
     let from = query::place::<i64>(&list, params.after.as_deref())?.map_or(0, |last| last.saturating_add(1));
-    let urls = context.store.job_urls(job, state, from, limit + 1).await?;
-    if urls.is_empty() && context.store.job(job).await?.is_none() {
+    let urls = context.store.read().job_urls(job, state, from, limit + 1).await?;
+    if urls.is_empty() && context.store.read().job(job).await?.is_none() {
         return Err(Problem::not_found("job"));
     }
     let page = Page::cut(urls, limit, |(position, _)| query::cursor(&list, position));

@@ -8,7 +8,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use super::Context;
-use crate::store::{Pause, ReadError, Store, free_room};
+use crate::domain::pause::Pause;
+use crate::store::{ReadError, Store, free_room};
 use crate::telemetry::{Copies, Kept, MEDIA_TYPE, Snapshot};
 
 /// Shows all metrics, in Prometheus' text format.
@@ -47,10 +48,10 @@ pub(super) async fn get_metrics(State(context): State<Context>) -> Response {
 
 /// What the database knows.
 async fn kept(store: &Store, has_callbacks: bool) -> Result<Kept, ReadError> {
-    let tally = store.tally().await?;
+    let tally = store.read().tally().await?;
     let mut paused: BTreeMap<String, bool> =
         [Pause::ALL, Pause::OPERATOR, Pause::RESTORED].map(|scope| (scope.to_owned(), false)).into();
-    paused.extend(store.pauses().await?.into_iter().map(|pause| (pause.scope, true)));
+    paused.extend(store.read().pauses().await?.into_iter().map(|pause| (pause.scope, true)));
     Ok(Kept {
         tasks: tally.tasks.into_iter().collect(),
         paused: paused.into_iter().collect(),

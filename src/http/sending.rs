@@ -11,7 +11,8 @@ use super::body::NoBody;
 use super::error::Problem;
 use super::query::{NoParams, Params};
 use crate::clock;
-use crate::store::{Decision, Pause};
+use crate::domain::pause::Pause;
+use crate::store::Decision;
 
 /// Whether tasks are sent, and if not, why.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,7 +34,7 @@ pub(super) async fn pause_sending(
     _: NoBody,
 ) -> Result<Json<Sending>, Problem> {
     context.store.decide(Decision::Pause, caller.name, clock::now()).await?;
-    Ok(Json(Sending { paused: context.store.pauses().await? }))
+    Ok(Json(Sending { paused: context.store.read().pauses().await? }))
 }
 
 /// Lifts every pause, whatever its reason.
@@ -50,5 +51,5 @@ pub(super) async fn resume_sending(
     _: NoBody,
 ) -> Result<Json<Sending>, Problem> {
     context.store.decide(Decision::Resume, caller.name, clock::now()).await?;
-    Ok(Json(Sending { paused: context.store.pauses().await? }))
+    Ok(Json(Sending { paused: context.store.read().pauses().await? }))
 }

@@ -15,11 +15,10 @@ use super::health::Unproven;
 use super::query::{NoParams, Params};
 use crate::clock;
 use crate::config::Live;
+use crate::domain::pause::Pause;
 use crate::domain::time::Timestamp;
 use crate::reach::{CallbackCheck, CheckState, Standing};
-use crate::store::{
-    Counts, LITTLE_ROOM, LastBackup, LastError, Overview, Pause, Trouble, WriteError, free_room,
-};
+use crate::store::{Counts, LITTLE_ROOM, LastBackup, LastError, Overview, Trouble, WriteError, free_room};
 use crate::upstream::{Budget, Silence};
 
 /// Callbacks of the fastest platform come within a minute: that nothing at all came in so long means something.
@@ -89,8 +88,8 @@ pub(super) async fn get_status(
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Json<Status>, Problem> {
     let now = clock::now();
-    let overview = context.store.overview(now).await?;
-    let pauses = context.store.pauses().await?;
+    let overview = context.store.read().overview(now).await?;
+    let pauses = context.store.read().pauses().await?;
     let mut problems: Vec<Wrong> = pauses.iter().map(paused).collect();
     problems.extend(context.proof.make(&context.store).await.err().map(not_writable));
     problems.extend(unanswered(&context.surroundings.silence, now));

@@ -74,7 +74,7 @@ pub(super) async fn stream_events(
 ) -> Result<impl IntoResponse, Problem> {
     let filters = Filters { job: params.job, task: params.task, kind: params.kind };
     let asked = cursor(&headers, params.after.as_deref())?;
-    let last = context.store.last_seq().await?;
+    let last = context.store.read().last_seq().await?;
     let after = asked.unwrap_or(last);
     events::check_cursor(&context, after, last).await?;
     let filter = filters.read(&context, after, PAGE).await?.ok_or_else(|| Problem::not_found("task"))?;
@@ -233,7 +233,7 @@ mod tests {
     #[tokio::test]
     async fn a_stream_goes_on_after_all_readers_were_taken() {
         let (_folder, store, writer, reader) = reader().await;
-        let taken = store.take_readers().await;
+        let taken = store.read().take_all().await;
         let reader = hears(reader, "alive").await;
         drop(taken);
         drop(hears(reader, "job.created").await);

@@ -66,13 +66,13 @@ pub(super) async fn list_tasks(
         before: query::place("tasks", params.after.as_deref())?,
         limit: limit + 1,
     };
-    let tasks = context.store.tasks(&filter).await?;
+    let tasks = context.store.read().tasks(&filter).await?;
     Ok(Json(Page::cut(tasks, limit, |task| query::cursor("tasks", task.id))))
 }
 
 /// The task with this id, ours or upstream's.
 async fn find(context: &Context, id: &str) -> Result<TaskId, Problem> {
-    context.store.find_task(id).await?.ok_or_else(|| Problem::not_found("task"))
+    context.store.read().find_task(id).await?.ok_or_else(|| Problem::not_found("task"))
 }
 
 /// Shows one task with its URLs and videos.
@@ -89,7 +89,7 @@ pub(super) async fn get_task(
     Params(params): Params<WaitParams>,
 ) -> Result<Json<Task>, Problem> {
     let (id, wait) = (find(&context, &id).await?, wait::duration(params.wait.as_deref())?);
-    let read = move |store: Store| async move { store.task(id).await };
+    let read = move |store: Store| async move { store.read().task(id).await };
     let is_settled = |task: &Task| task.state.is_settled();
     let task = wait::until_settled(&context, Awaited::Task(id), wait, read, is_settled).await?;
     task.map(Json).ok_or_else(|| Problem::not_found("task"))
@@ -97,7 +97,7 @@ pub(super) async fn get_task(
 
 /// The task as it is now that something was decided.
 async fn show(context: &Context, id: TaskId) -> Result<Json<Task>, Problem> {
-    context.store.task(id).await?.map(Json).ok_or_else(|| Problem::not_found("task"))
+    context.store.read().task(id).await?.map(Json).ok_or_else(|| Problem::not_found("task"))
 }
 
 /// Cancels a task that was not sent, or gives up an unconfirmed one.
@@ -262,7 +262,7 @@ pub(super) async fn retry_task(
                       that is not indexed.";
         return Err(Problem::new(Code::WrongState, detail));
     }
-    if context.store.task(new).await?.is_none() {
+    if context.store.read().task(new).await?.is_none() {
         // Other tasks had all of it: there is nothing new to send.
         return Ok(show(&context, id).await?.into_response());
     }
@@ -300,7 +300,8 @@ pub(super) async fn list_task_callbacks(
     // A place in another task's callbacks means nothing here.
     let list = format!("callbacks {task}");
     let before = query::place(&list, params.after.as_deref())?;
-    let mut callbacks = context.store.callbacks(CallbackPage { task, before, limit: limit + 1 }).await?;
+    let mut callbacks =
+        context.store.read().callbacks(CallbackPage { task, before, limit: limit + 1 }).await?;
     let tokens = context.tokens.get();
     let callbacks = body::beside(move || {
         for body in callbacks.iter_mut().filter_map(|callback| callback.body.as_mut()) {

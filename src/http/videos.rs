@@ -58,13 +58,13 @@ pub(super) async fn list_videos(
         limit: limit + 1,
     };
     if let Some(id) = &params.task {
-        filter.task = context.store.find_task(id).await?;
+        filter.task = context.store.read().find_task(id).await?;
         // A task that is not known brought no videos.
         if filter.task.is_none() {
             return Ok(Json(Page::cut(Vec::new(), limit, |video: &Video| video.id.clone())));
         }
     }
-    let videos = context.store.videos(&filter).await?;
+    let videos = context.store.read().videos(&filter).await?;
     let page = Page::cut(videos, limit, |(number, _)| query::cursor("videos", number));
     Ok(Json(page.map(|(_, video)| video)))
 }
@@ -82,5 +82,5 @@ pub(super) async fn get_video(
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Json<Video>, Problem> {
-    context.store.video(&id).await?.map(Json).ok_or_else(|| Problem::not_found("video"))
+    context.store.read().video(&id).await?.map(Json).ok_or_else(|| Problem::not_found("video"))
 }

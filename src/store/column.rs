@@ -11,7 +11,7 @@ use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
 
 /// Where a value stands: table, column, and the id of its row.
-pub(super) type Place<'a> = (&'static str, &'static str, &'a str);
+pub(crate) type Place<'a> = (&'static str, &'static str, &'a str);
 
 /// A stored value that can't be read. For the log: clients never see it.
 #[derive(Debug, Error)]
@@ -24,12 +24,12 @@ struct Unreadable {
 }
 
 /// Whether an error is about a stored value that can't be read.
-pub(super) fn is_unreadable(error: &sqlx::Error) -> bool {
+pub(crate) fn is_unreadable(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. })
 }
 
 /// The error for a value that can't be read.
-pub(super) fn unreadable(
+pub(crate) fn unreadable(
     (table, column, id): Place<'_>,
     source: impl Into<Box<dyn Error + Send + Sync>>,
 ) -> sqlx::Error {
@@ -37,7 +37,7 @@ pub(super) fn unreadable(
 }
 
 /// An id or a word.
-pub(super) fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(
+pub(crate) fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(
     place: Place<'_>,
     text: &str,
 ) -> Result<T, sqlx::Error> {
@@ -45,7 +45,7 @@ pub(super) fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(
 }
 
 /// An id or a word, if there is one.
-pub(super) fn parsed_option<T: FromStr<Err: Error + Send + Sync + 'static>>(
+pub(crate) fn parsed_option<T: FromStr<Err: Error + Send + Sync + 'static>>(
     place: Place<'_>,
     text: Option<&str>,
 ) -> Result<Option<T>, sqlx::Error> {
@@ -53,22 +53,22 @@ pub(super) fn parsed_option<T: FromStr<Err: Error + Send + Sync + 'static>>(
 }
 
 /// JSON.
-pub(super) fn json<T: DeserializeOwned>(place: Place<'_>, text: &str) -> Result<T, sqlx::Error> {
+pub(crate) fn json<T: DeserializeOwned>(place: Place<'_>, text: &str) -> Result<T, sqlx::Error> {
     serde_json::from_str(text).map_err(|error| unreadable(place, error))
 }
 
 /// A time that can be shown.
-pub(super) fn time(place: Place<'_>, millis: i64) -> Result<Timestamp, sqlx::Error> {
+pub(crate) fn time(place: Place<'_>, millis: i64) -> Result<Timestamp, sqlx::Error> {
     let time = Timestamp::from_millis(millis);
     if time.is_in_range() { Ok(time) } else { Err(unreadable(place, "a time beyond the year 9999")) }
 }
 
 /// A time that can be shown, if there is one.
-pub(super) fn time_option(place: Place<'_>, millis: Option<i64>) -> Result<Option<Timestamp>, sqlx::Error> {
+pub(crate) fn time_option(place: Place<'_>, millis: Option<i64>) -> Result<Option<Timestamp>, sqlx::Error> {
     millis.map(|millis| time(place, millis)).transpose()
 }
 
 /// Why something failed, if it did.
-pub(super) fn failure(code: Option<String>, message: Option<String>) -> Option<Failure> {
+pub(crate) fn failure(code: Option<String>, message: Option<String>) -> Option<Failure> {
     code.map(|code| Failure { code, message: message.unwrap_or_default() })
 }

@@ -3,137 +3,79 @@
 //! What is written goes through [`Writer`], which commits in groups; a call returns once its operation is
 //! on disk. What is read goes through connections that can't write. Must never know of HTTP or upstream.
 
-mod backup;
 mod batch;
-mod callbacks;
-mod carriers;
-mod changes;
 mod column;
-mod decisions;
-mod disk;
-mod due;
-mod events;
-mod exposure;
-mod facts;
-mod feed;
-mod followers;
-mod forms;
-mod guard;
-mod inspect;
-mod job_urls;
-mod jobs;
-mod ledger;
-mod lock;
-mod migrate;
-mod op;
-mod open;
-mod ownership;
-mod part;
-mod pauses;
+mod derive;
+mod error;
+mod file;
+mod live;
+mod ops;
+mod policy;
+mod read;
 #[cfg(test)]
-mod plans;
-mod polls;
-mod private;
-mod quarantine;
-mod retention;
-mod settle;
-mod settlements;
-mod silence;
-mod status;
-mod submits;
-mod tasks;
-mod trouble;
-mod turns;
-mod unfinished;
-mod videos;
-mod working_set;
+mod tests;
 mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::SqlitePool;
-use thiserror::Error;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-pub use backup::{BackupError, LastBackup, backup, copy, is_copy, restore, with_causes};
-pub use callbacks::CallbackPage;
-pub use disk::{LITTLE_ROOM, folder, free_room, prove_writable};
-pub use events::EventFilter;
-pub use exposure::{Exposed, Listed, exposed, files_of, list, warn_of_exposed};
-pub use feed::Follower;
-pub use inspect::{Inspected, inspect_database};
-pub use jobs::JobFilter;
-pub use op::{
-    AcceptedCallback, CreatedJob, Decision, IdempotencyKey, NewJob, NewPause, PollEnd, PolledVideo,
-    ReceivedCallback, ReceivedHint, SubmitEnd,
-};
-pub use open::OpenError;
-pub use pauses::Pause;
-pub use polls::DuePoll;
-pub use quarantine::{Found, Look};
-pub use retention::Pass;
-pub use settlements::{Awaited, Waiting};
-pub use status::{Count, Counts, LastError, Overview, Tally};
-pub use submits::QueuedTask;
-pub use tasks::TaskFilter;
-pub use trouble::Trouble;
-pub use videos::VideoFilter;
-pub use writer::{Backlog, WriteError, Writer};
+pub use error::{ReadError, Trouble, WriteError};
+pub use file::backup::{LastBackup, backup, copy, is_copy, restore};
+pub use file::disk::{LITTLE_ROOM, folder, free_room, prove_writable};
+pub use file::error::{BackupError, OpenError, with_causes};
+pub use file::exposure::{Exposed, Listed, exposed, files_of, list, warn_of_exposed};
+pub use file::inspect::{Inspected, inspect_database};
+pub use live::feed::Follower;
+pub use live::waiters::{Awaited, Waiting};
+pub use ops::decisions::Decision;
+pub use ops::hints::Found;
+pub use ops::jobs::{CreatedJob, IdempotencyKey, NewJob};
+pub use ops::pauses::NewPause;
+pub use ops::polls::{PollEnd, PolledVideo};
+pub use ops::received::{AcceptedCallback, ReceivedCallback, ReceivedHint};
+pub use ops::retention::Pass;
+pub use ops::submits::SubmitEnd;
+pub use policy::Policy;
+pub use read::Readers;
+pub use read::callbacks::CallbackPage;
+pub use read::due::DuePoll;
+pub use read::events::EventFilter;
+pub use read::hints::Look;
+pub use read::jobs::JobFilter;
+pub use read::queue::QueuedTask;
+pub use read::status::{Count, Counts, LastError, Overview, Tally};
+pub use read::tasks::TaskFilter;
+pub use read::videos::VideoFilter;
+pub use writer::Writer;
+pub use writer::queue::Backlog;
 
-use self::op::Effect;
-use self::open::Opened;
+use self::file::open::Opened;
+use self::live::feed::Feed;
+use self::live::waiters::Settlements;
+use self::writer::op::{Effect, Op};
+use self::writer::queue::Queues;
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::time::Timestamp;
 
-/// What the store has to know of the configuration.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy {
-    /// How long a task may be silent before it is polled.
-    pub poll_after: Duration,
-    /// Most URLs of one task.
-    pub urls_per_task: usize,
-    /// First probe of a paused account.
-    pub probe_after: Duration,
-    /// How far apart two polls must be that prove that there are no more videos.
-    pub settle_after: Duration,
-    /// How long a task may be silent before its job stops waiting for it.
-    pub deadline: Duration,
-    /// A hint has its task polled at most once in this time.
-    pub hint_interval: Duration,
-}
-
-/// A reading failed; the cause is for the log, never for a client.
-#[derive(Debug, Error)]
-#[error("the database can't be read: {0}")]
-pub struct ReadError(#[from] sqlx::Error);
-
-impl ReadError {
-    /// Whether no reader was free within five seconds. Nothing was read, so it can be asked again.
-    pub const fn is_busy(&self) -> bool {
-        matches!(self.0, sqlx::Error::PoolTimedOut)
-    }
-
-    /// Whether the file itself can be read, and a stored row makes no sense. To ask again does not help.
-    pub fn is_about_a_row(&self) -> bool {
-        column::is_unreadable(&self.0)
-    }
-}
+/// Most tasks that one batch marks as silent.
+const SWEEP: i64 = 64;
 
 /// A handle to the open store; clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
-    readers: SqlitePool,
-    worker_readers: SqlitePool,
-    queues: writer::Queues,
+    readers: Readers,
+    worker_readers: Readers,
+    queues: Queues,
     seq: watch::Receiver<i64>,
     callback_secret: Arc<str>,
-    policy: Policy,
-    guard: guard::Guard,
-    settlements: settlements::Settlements,
-    feed: Arc<feed::Feed>,
+    guard: file::watch::Guard,
+    settlements: Settlements,
+    feed: Arc<Feed>,
 }
 
 impl Store {
@@ -149,19 +91,19 @@ impl Store {
         policy: Policy,
         now: Timestamp,
     ) -> Result<(Self, Writer), OpenError> {
-        open::check_path(path)?;
-        let mut lock = lock::InstanceLock::take(path)?;
+        file::path::check_path(path)?;
+        let mut lock = file::lock::InstanceLock::take(path)?;
         let Opened { writer, readers, worker_readers, callback_secret } =
-            open::open(&mut lock, upstream, accept_change, now).await?;
+            file::open::open(&mut lock, upstream, accept_change, now).await?;
         let callback_secret = callback_secret.into();
-        let guard = guard::Guard::new(lock.path());
+        let guard = file::watch::Guard::new(lock.path());
         let pools = [readers.clone(), worker_readers.clone()];
-        let settlements = settlements::Settlements::default();
+        let settlements = Settlements::default();
         let (queues, writer, seq) =
             writer::new(writer, lock, pools, guard.clone(), policy, settlements.clone());
+        let [readers, worker_readers] = [readers, worker_readers].map(|pool| Readers::new(pool, policy));
         let feed = Arc::default();
-        let store =
-            Self { readers, worker_readers, queues, seq, callback_secret, policy, guard, settlements, feed };
+        let store = Self { readers, worker_readers, queues, seq, callback_secret, guard, settlements, feed };
         Ok((store, writer))
     }
 
@@ -169,6 +111,26 @@ impl Store {
     #[must_use]
     pub fn for_workers(&self) -> Self {
         Self { readers: self.worker_readers.clone(), ..self.clone() }
+    }
+
+    /// Asks the file, which this can't change.
+    pub const fn read(&self) -> &Readers {
+        &self.readers
+    }
+
+    /// Takes a place among those who wait for this.
+    pub fn wait_for(&self, awaited: Awaited) -> Waiting {
+        self.settlements.wait_for(awaited)
+    }
+
+    /// Follows the events after `filter.after`, from the file as far as they are not in memory.
+    pub fn follow(&self, filter: EventFilter) -> Follower {
+        self.feed.follow(&self.readers, filter)
+    }
+
+    /// Keeps the newest events in memory as long as somebody follows, until `stop`.
+    pub async fn feed(&self, stop: CancellationToken) {
+        self.feed.run(&self.readers, self.committed(), stop).await;
     }
 
     /// Returns once the file or its log was deleted, replaced or emptied underneath. From then on nothing is
@@ -194,19 +156,8 @@ impl Store {
         self.seq.clone()
     }
 
-    /// Takes every reader that clients have, until they are dropped.
-    #[cfg(test)]
-    pub(crate) async fn take_readers(&self) -> Vec<impl Send + use<>> {
-        let mut taken = Vec::new();
-        while taken.len() < self.readers.options().get_max_connections() as usize {
-            // On a slow machine the wait may be over before a connection is open.
-            taken.extend(self.readers.acquire().await.ok());
-        }
-        taken
-    }
-
     /// Whether the operation took effect.
-    async fn did(&self, op: op::Op) -> Result<bool, WriteError> {
+    async fn did(&self, op: Op) -> Result<bool, WriteError> {
         Ok(!matches!(self.queues.wait(op).await?, Effect::Nothing))
     }
 
@@ -215,7 +166,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
     pub async fn receive_callback(&self, callback: ReceivedCallback) -> Result<(), WriteError> {
-        self.queues.fact(op::Op::Callback(callback)).await.map(|_| ())
+        self.queues.fact(Op::Callback(callback)).await.map(|_| ())
     }
 
     /// Keeps a callback without a good token in the quarantine.
@@ -223,7 +174,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`], soon where strangers send much.
     pub async fn receive_hint(&self, hint: ReceivedHint) -> Result<(), WriteError> {
-        self.queues.hint(op::Op::Hint(hint)).await.map(|_| ())
+        self.queues.hint(Op::Hint(hint)).await.map(|_| ())
     }
 
     /// Keeps a callback without a token that counts all the same.
@@ -231,7 +182,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
     pub async fn accept_callback(&self, callback: AcceptedCallback) -> Result<(), WriteError> {
-        self.queues.fact(op::Op::Accept(callback)).await.map(|_| ())
+        self.queues.fact(Op::Accept(callback)).await.map(|_| ())
     }
 
     /// Writes down what upstream lists for a `taskId` that no task has; whether that found its task.
@@ -239,7 +190,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: then it will be asked again.
     pub async fn looked(&self, upstream_id: String, found: Found, at: Timestamp) -> Result<bool, WriteError> {
-        self.did(op::Op::Looked { upstream_id, found, at }).await
+        self.did(Op::Looked { upstream_id, found, at }).await
     }
 
     /// Takes a job with its plan; once, where it has an idempotency key.
@@ -247,7 +198,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
     pub async fn create_job(&self, job: NewJob) -> Result<CreatedJob, WriteError> {
-        match self.queues.fact(op::Op::CreateJob(job)).await? {
+        match self.queues.fact(Op::CreateJob(job)).await? {
             Effect::Job(job) => Ok(*job),
             Effect::Done | Effect::Nothing | Effect::Pruned(_) => Err(WriteError::Failed(Trouble::Other)),
         }
@@ -258,7 +209,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: then it must not be sent.
     pub async fn begin_submit(&self, task: TaskId, at: Timestamp) -> Result<bool, WriteError> {
-        self.did(op::Op::BeginSubmit { task, at }).await
+        self.did(Op::BeginSubmit { task, at }).await
     }
 
     /// Writes down how a submit ended.
@@ -266,7 +217,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: the submit stays open, and counts as unknown from the next start on.
     pub async fn end_submit(&self, task: TaskId, at: Timestamp, end: SubmitEnd) -> Result<(), WriteError> {
-        self.queues.wait(op::Op::EndSubmit { task, at, end }).await.map(|_| ())
+        self.queues.wait(Op::EndSubmit { task, at, end }).await.map(|_| ())
     }
 
     /// Turns submits that were on their way when the process died into unknown ones.
@@ -274,7 +225,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: then nothing may be sent.
     pub async fn close_open_submits(&self, at: Timestamp) -> Result<(), WriteError> {
-        self.queues.wait(op::Op::CloseOpenSubmits { at }).await.map(|_| ())
+        self.queues.wait(Op::CloseOpenSubmits { at }).await.map(|_| ())
     }
 
     /// Writes down what a poll that was asked at `asked_at` brought; `poll` as [`next_poll`](Self::next_poll) gave it.
@@ -288,7 +239,7 @@ impl Store {
         at: Timestamp,
         end: PollEnd,
     ) -> Result<(), WriteError> {
-        self.queues.wait(op::Op::RecordPoll { poll, asked_at, at, end }).await.map(|_| ())
+        self.queues.wait(Op::RecordPoll { poll, asked_at, at, end }).await.map(|_| ())
     }
 
     /// Does what an operator decided; `false` where that makes no sense as things are.
@@ -301,7 +252,32 @@ impl Store {
         by: Option<String>,
         at: Timestamp,
     ) -> Result<bool, WriteError> {
-        Ok(!matches!(self.queues.fact(op::Op::Decide { decision, by, at }).await?, Effect::Nothing))
+        Ok(!matches!(self.queues.fact(Op::Decide { decision, by, at }).await?, Effect::Nothing))
+    }
+
+    /// Marks tasks that were silent for too long.
+    ///
+    /// One that can't be read fails its whole batch: then they are marked one by one, and that one is left for the
+    /// next sweep.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn sweep(&self, at: Timestamp) -> Result<(), WriteError> {
+        let mut skip = 0;
+        loop {
+            match self.did(Op::Sweep { at, skip, most: SWEEP }).await {
+                Ok(true) => continue,
+                Err(error) if error.is_about_a_record() => {}
+                result => return result.map(drop),
+            }
+            for _ in 0..SWEEP {
+                match self.did(Op::Sweep { at, skip, most: 1 }).await {
+                    Ok(true) => {}
+                    Err(error) if error.is_about_a_record() => skip += 1,
+                    result => return result.map(drop),
+                }
+            }
+        }
     }
 
     /// Removes bodies and events of what settled before this time, one step of a pass; none at its end.
@@ -309,7 +285,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]
     pub async fn prune(&self, before: Timestamp, pass: Pass) -> Result<Option<Pass>, WriteError> {
-        match self.queues.wait(op::Op::Prune { before, pass }).await? {
+        match self.queues.wait(Op::Prune { before, pass }).await? {
             Effect::Pruned(pass) => Ok(Some(pass)),
             Effect::Done | Effect::Nothing | Effect::Job(_) => Ok(None),
         }
@@ -320,7 +296,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]
     pub async fn clock_set_forward(&self, by: Duration, at: Timestamp) -> Result<(), WriteError> {
-        self.did(op::Op::ClockSetForward { by, at }).await.map(|_| ())
+        self.did(Op::ClockSetForward { by, at }).await.map(|_| ())
     }
 
     /// Begins silences anew that began later than now.
@@ -328,7 +304,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]
     pub async fn clock_set_back(&self, at: Timestamp) -> Result<(), WriteError> {
-        self.did(op::Op::ClockSetBack { at }).await.map(|_| ())
+        self.did(Op::ClockSetBack { at }).await.map(|_| ())
     }
 
     /// Stops sending, or moves the next probe of a scope that is stopped already.
@@ -336,7 +312,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]
     pub async fn pause(&self, pause: NewPause, source: Source, at: Timestamp) -> Result<(), WriteError> {
-        self.queues.wait(op::Op::Pause { pause, source, at }).await.map(|_| ())
+        self.queues.wait(Op::Pause { pause, source, at }).await.map(|_| ())
     }
 
     /// Lets a scope be sent to again.
@@ -344,7 +320,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]
     pub async fn resume(&self, scope: String, source: Source, at: Timestamp) -> Result<(), WriteError> {
-        self.queues.wait(op::Op::Resume { scope, source, at }).await.map(|_| ())
+        self.queues.wait(Op::Resume { scope, source, at }).await.map(|_| ())
     }
 
     /// Commits something of no meaning, to prove that commits work.
@@ -352,12 +328,12 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: they don't.
     pub async fn prove(&self, at: Timestamp) -> Result<(), WriteError> {
-        self.queues.fact(op::Op::Prove { at }).await.map(|_| ())
+        self.queues.fact(Op::Prove { at }).await.map(|_| ())
     }
 
     /// Returns once the writer has answered, also where it can't write or has stopped.
     pub async fn writer_answers(&self, at: Timestamp) {
-        let _ = self.queues.wait(op::Op::Prove { at }).await;
+        let _ = self.queues.wait(Op::Prove { at }).await;
     }
 
     /// Begins nothing more of what is due: it is on disk and goes on at the next start. Nobody waits for it any longer.

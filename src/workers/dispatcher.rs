@@ -14,13 +14,14 @@ use crate::config::Live;
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::job::Library;
+use crate::domain::pause::Pause;
 use crate::domain::retry::{PROBE_MOST, SUBMIT_FIRST, SUBMIT_MOST, backoff};
 use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenKeys, callback_url};
 use crate::domain::url::Platform;
 use crate::failpoint::FailPoint;
-use crate::store::{NewPause, Pause, QueuedTask, Store, SubmitEnd, WriteError};
+use crate::store::{NewPause, QueuedTask, Store, SubmitEnd, WriteError};
 use crate::telemetry::{Part, Span, Traces};
 use crate::upstream::wire::SubmitBody;
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, Refusal, SubmitAnswer, Upstream};
@@ -101,7 +102,7 @@ impl Dispatcher {
     /// When the task may be sent, where the day's budget does not last for it.
     async fn spent(&mut self, task: &QueuedTask, now: Timestamp) -> Result<Option<Timestamp>, StepError> {
         let Some(most) = self.urls_per_day else { return Ok(None) };
-        let sent = self.store.urls_sent_since(now.start_of_day()).await?;
+        let sent = self.store.read().urls_sent_since(now.start_of_day()).await?;
         // One that is larger than the whole budget, planned before that was set, has a day of its own.
         if sent == 0 || sent.saturating_add(task.urls.len() as u64) <= most {
             return Ok(None);
@@ -276,7 +277,7 @@ impl Worker for Dispatcher {
         if let Some(hold) = hold.filter(|hold| !hold.is_zero()) {
             return Ok(Step::WaitUntil(now.after(hold)));
         }
-        let pauses = self.store.pauses().await?;
+        let pauses = self.store.read().pauses().await?;
         if pauses.iter().any(|pause| pause.probe_at.is_none()) {
             return Ok(Step::Idle);
         }
@@ -289,7 +290,7 @@ impl Worker for Dispatcher {
         let platforms: Vec<String> = paused.iter().map(|(pause, _)| pause.scope.clone()).collect();
         let first_probe = paused.iter().map(|(_, probe_at)| *probe_at).min();
         let aside = self.aside.tasks(Instant::now());
-        match self.store.next_queued(&platforms, &aside).await? {
+        match self.store.read().next_queued(&platforms, &aside).await? {
             // One that is due later than any wait lasts was put off before the clock was set back.
             Some(task) if task.due <= now || task.due > now.after(LONGEST_WAIT) => {
                 match self.spent(&task, now).await? {

@@ -71,7 +71,7 @@ impl Reconciler {
     /// Keeps time that never went by from counting as silence, and time that was taken back from holding it up.
     async fn notice_jump(&mut self, now: Timestamp) -> Result<(), StepError> {
         let begun = Instant::now();
-        if self.last_step.is_none() && self.store.has_news_after(now.after(JUMP)).await? {
+        if self.last_step.is_none() && self.store.read().has_news_after(now.after(JUMP)).await? {
             tracing::warn!("the clock was set back while the service was down");
             self.store.clock_set_back(now).await?;
         }
@@ -140,7 +140,7 @@ impl Reconciler {
 
     /// The unknown id that is asked about next, and when: one an interval, however many come.
     async fn next_look(&self, now: Timestamp) -> Result<Option<(Look, Timestamp)>, StepError> {
-        let Some(look) = self.store.next_look(now, self.policy).await? else { return Ok(None) };
+        let Some(look) = self.store.read().next_look(now, self.policy).await? else { return Ok(None) };
         let rest = self.next_look.map(|next| next.saturating_duration_since(Instant::now()));
         let due = now.after(rest.unwrap_or_default()).max(look.due);
         Ok(Some((look, due)))
@@ -159,14 +159,14 @@ impl Worker for Reconciler {
             None => {}
         }
         let aside = self.aside.tasks(Instant::now());
-        let Some(mut due) = self.store.next_poll(&aside).await? else {
+        let Some(mut due) = self.store.read().next_poll(&aside).await? else {
             return Ok(Step::WaitUntil(next));
         };
         if due.due > now {
             // A poll that is due later than any wait lasts was put off before the clock was set back. It may
             // stand behind others whose turn comes again and again.
             let longest = LONGEST_WAIT.max(self.policy.longest_poll_wait());
-            match self.store.next_put_off(&aside, now, longest).await? {
+            match self.store.read().next_put_off(&aside, now, longest).await? {
                 Some(put_off) => due = put_off,
                 None => return Ok(Step::WaitUntil(due.due.min(next))),
             }

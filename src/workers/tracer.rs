@@ -33,7 +33,7 @@ impl Worker for Tracer {
     /// Looks at the events of a page.
     async fn step(&mut self, _: Timestamp) -> Result<Step, StepError> {
         let filter = EventFilter { after: self.after, limit: PAGE, ..EventFilter::default() };
-        let events = self.store.events(&filter).await?;
+        let events = self.store.read().events(&filter).await?;
         for event in &events {
             if let Some(span) = span(event) {
                 self.traces.record(span);

@@ -1,5 +1,6 @@
 //! The floors hold: imports go down only.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -70,6 +71,128 @@ fn an_upward_import_is_seen() {
     assert!(!is_allowed("store", "use crate::upstream::Budget;"));
     assert!(!is_allowed("simulator", "use crate::domain::id::TaskId;"));
     assert!(is_allowed("http", "use crate::store::Store;"));
+}
+
+/// The layer of a part of the store; none for one that is missing from the map.
+fn layer(part: &str) -> Option<u8> {
+    Some(match part {
+        "policy" | "column" => 0,
+        "error" => 1,
+        "file" | "batch" => 2,
+        "read" => 3,
+        "derive" => 4,
+        "live" | "ops" => 5,
+        "writer" => 6,
+        "mod" => 7,
+        _ => return None,
+    })
+}
+
+/// The source files of the store that a test build alone compiles.
+fn is_test(inside: &Path) -> bool {
+    inside.file_name().is_some_and(|name| name == "tests.rs")
+}
+
+/// Each `crate::store::…` of a file, without what stands in its unit tests.
+fn store_paths(text: &str) -> Vec<Vec<String>> {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let path = |rest: &str| -> Vec<String> {
+        let end =
+            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':').unwrap_or(rest.len());
+        let mut names: Vec<String> = rest[..end].split("::").map(str::to_owned).collect();
+        names.retain(|name| !name.is_empty());
+        names
+    };
+    let mut paths = Vec::new();
+    for rest in text.split("crate::store::").skip(1) {
+        let stem = path(rest);
+        // `a::{self, b, C}`: one level of braces is all that imports have here.
+        let braces =
+            rest.split_once('{').filter(|(before, _)| before.ends_with("::") && path(before) == stem);
+        match braces.and_then(|(_, inside)| inside.split_once('}')) {
+            Some((names, _)) => {
+                assert!(!names.contains('{'), "nested braces in an import: {names}");
+                for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+                    paths.push(stem.iter().cloned().chain([name.to_owned()]).collect());
+                }
+            }
+            None => paths.push(stem),
+        }
+    }
+    paths
+}
+
+/// The file that a path of the store leads to: that of the longest part which names a module.
+fn file_of(store: &Path, path: &[String]) -> PathBuf {
+    for length in (1..=path.len()).rev() {
+        let module: PathBuf = path[..length].iter().collect();
+        for file in [module.with_extension("rs"), module.join("mod.rs")] {
+            if store.join(&file).is_file() {
+                return file;
+            }
+        }
+    }
+    PathBuf::from("mod.rs")
+}
+
+/// Each file of the store with those that it imports from.
+fn store_imports() -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
+    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let mut files = Vec::new();
+    sources(&store, &mut files);
+    let mut imports = BTreeMap::new();
+    for file in files {
+        let inside = file.strip_prefix(&store).unwrap().to_owned();
+        if is_test(&inside) || inside == Path::new("mod.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.split("mod tests {").next().unwrap().contains("use super::"), "{}", inside.display());
+        let to = store_paths(&text).iter().map(|path| file_of(&store, path)).collect();
+        imports.insert(inside, to);
+    }
+    imports
+}
+
+fn part(inside: &Path) -> String {
+    inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+#[test]
+fn layers_of_the_store_import_downwards_only() {
+    let imports = store_imports();
+    assert!(imports.len() > 40, "the walk found {} files", imports.len());
+    for (from, to) in &imports {
+        let floor = layer(&part(from));
+        assert!(floor.is_some(), "{} is not on the map", from.display());
+        for to in to {
+            let is_allowed = part(from) == part(to) || layer(&part(to)) < floor;
+            assert!(is_allowed, "{} imports from {}", from.display(), to.display());
+        }
+    }
+}
+
+#[test]
+fn files_of_the_store_import_from_each_other_in_one_direction() {
+    let mut imports = store_imports();
+    // Files that import from none of those left are taken away until none is left; a cycle stays.
+    while !imports.is_empty() {
+        let left: BTreeSet<PathBuf> = imports.keys().cloned().collect();
+        imports.retain(|from, to| to.iter().any(|to| to != from && left.contains(to)));
+        assert!(imports.len() < left.len(), "a cycle is among {:?}", imports.keys());
+    }
+}
+
+#[test]
+fn imports_within_the_store_are_understood() {
+    let text = "use crate::store::read::jobs::{self, JobFilter};\nlet x = crate::store::column::json(1);";
+    let paths: Vec<String> = store_paths(text).iter().map(|path| path.join("::")).collect();
+    assert_eq!(paths, ["read::jobs::self", "read::jobs::JobFilter", "column::json"]);
+    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let file = |path: &str| file_of(&store, &path.split("::").map(str::to_owned).collect::<Vec<_>>());
+    assert_eq!(file("read::jobs::JobFilter"), Path::new("read/jobs.rs"));
+    assert_eq!(file("read::Readers"), Path::new("read/mod.rs"));
+    assert_eq!(file("Store"), Path::new("mod.rs"));
 }
 
 #[test]

@@ -73,10 +73,10 @@ async fn callbacks_are_committed_between_the_commits_of_a_large_cancel() {
         print(&format!("{name}: cancel"), measured);
         assert!(measured.1 >= 2, "callbacks come in between");
         // The answer came when all of it was done.
-        let first = file.store.job(jobs[0].0).await.unwrap().unwrap();
+        let first = file.store.read().job(jobs[0].0).await.unwrap().unwrap();
         assert_eq!((first.state, first.progress.failed), (JobState::Canceled, count as i64));
         for (other, _) in &jobs[1..] {
-            let other = file.store.job(*other).await.unwrap().unwrap();
+            let other = file.store.read().job(*other).await.unwrap().unwrap();
             assert_eq!((other.state, other.progress.waiting), (JobState::Running, count as i64));
         }
     }
@@ -104,7 +104,7 @@ async fn a_pause_does_not_wait_for_the_rest_of_a_cancel() {
         assert!(!canceled.is_finished());
     }
     assert_eq!(canceled.await.unwrap(), Ok(true));
-    assert_eq!(file.store.job(id).await.unwrap().unwrap().state, JobState::Canceled);
+    assert_eq!(file.store.read().job(id).await.unwrap().unwrap().state, JobState::Canceled);
     file.close().await;
 }
 
@@ -116,9 +116,9 @@ async fn a_stop_leaves_what_is_due_to_the_next_start() {
     file.running.take().unwrap().await.unwrap();
     assert_eq!(canceled.await.unwrap(), Ok(true), "the decision is on disk");
     let mut file = File::open(file.folder).await;
-    assert_eq!(file.store.job(id).await.unwrap().unwrap().state, JobState::Running);
+    assert_eq!(file.store.read().job(id).await.unwrap().unwrap().state, JobState::Running);
     file.run();
-    while file.store.job(id).await.unwrap().unwrap().state == JobState::Running {
+    while file.store.read().job(id).await.unwrap().unwrap().state == JobState::Running {
         tokio::task::yield_now().await;
     }
     file.close().await;

@@ -50,12 +50,12 @@ async fn a_queued_task_sends_only_what_no_other_task_has_on_its_way_by_then() {
     assert_eq!(file.store.begin_submit(forced, at(1)).await, Ok(true));
     assert_eq!(file.store.begin_submit(slow, at(2)).await, Ok(false));
     assert_eq!(file.state(slow).await, TaskState::Canceled);
-    let rest = file.store.task(slow).await.unwrap().unwrap().replaced_by.unwrap();
-    let task = file.store.task(rest).await.unwrap().unwrap();
+    let rest = file.store.read().task(slow).await.unwrap().unwrap().replaced_by.unwrap();
+    let task = file.store.read().task(rest).await.unwrap().unwrap();
     let left: Vec<_> = task.urls.unwrap().into_iter().map(|url| url.url).collect();
     assert_eq!((left, task.state, task.retry_of), (urls(&["x"]), TaskState::Queued, None));
     assert_eq!(file.store.begin_submit(rest, at(3)).await, Ok(true));
-    let job = file.store.job(task.job_id.unwrap()).await.unwrap().unwrap();
+    let job = file.store.read().job(task.job_id.unwrap()).await.unwrap().unwrap();
     assert_eq!((job.progress.urls, job.progress.sent), (2, 2));
     file.close().await;
 }

@@ -116,11 +116,11 @@ impl File {
     }
 
     pub async fn state(&self, task: TaskId) -> TaskState {
-        self.store.task(task).await.unwrap().unwrap().state
+        self.store.read().task(task).await.unwrap().unwrap().state
     }
 
     pub async fn due(&self) -> Option<DuePoll> {
-        self.store.next_poll(&[]).await.unwrap()
+        self.store.read().next_poll(&[]).await.unwrap()
     }
 }
 

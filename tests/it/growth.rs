@@ -44,7 +44,7 @@ fn hint(number: usize, bytes: usize) -> ReceivedHint {
 
 /// The numbers of the hints that are kept, oldest first, and how many bytes they have.
 async fn quarantined(file: &File) -> (Vec<usize>, usize) {
-    let mut hints = file.store.quarantine(None, i64::MAX).await.unwrap();
+    let mut hints = file.store.read().quarantine(None, i64::MAX).await.unwrap();
     hints.reverse();
     let bytes = hints.iter().map(|hint| hint.body.len()).sum();
     (hints.iter().map(|hint| hint.body.parse().unwrap()).collect(), bytes)
@@ -124,13 +124,13 @@ async fn a_thousand_bodies_that_nobody_understands_are_kept_and_more_are_counted
     file.store.receive_callback(callback(task, 11, Some(Meaning::Succeeded), "t")).await.unwrap();
     let kept = async |task| {
         let page = CallbackPage { task, before: None, limit: 2_000 };
-        file.store.callbacks(page).await.unwrap()
+        file.store.read().callbacks(page).await.unwrap()
     };
     let callbacks = kept(task).await;
     assert_eq!((callbacks.len(), kept(other).await.len()), (UNRECOGNIZED + 1, 1));
     assert_eq!(callbacks.last().unwrap().deliveries, 2);
     let filter = EventFilter { task: Some(task), limit: 5_000, ..EventFilter::default() };
-    let events = file.store.events(&filter).await.unwrap();
+    let events = file.store.read().events(&filter).await.unwrap();
     let unrecognized = events.iter().filter(|event| event.kind.as_str() == "callback.unrecognized").count();
     assert_eq!(unrecognized, UNRECOGNIZED, "nor do events grow");
     let counted: i64 = sqlx::query_scalar("SELECT unrecognized FROM tasks WHERE id = ?1")
@@ -299,7 +299,7 @@ async fn sixty_four_hints_wait_and_callbacks_go_past_them() {
 async fn a_follower_takes_no_more_than_a_page_at_a_time_and_misses_nothing() {
     let file = File::started().await;
     file.job(&["first"]).await;
-    let after = file.store.last_seq().await.unwrap();
+    let after = file.store.read().last_seq().await.unwrap();
     let mut follower = file.store.follow(EventFilter { after, limit: PAGE, ..EventFilter::default() });
     let stop = CancellationToken::new();
     let feed = tokio::spawn({
@@ -311,7 +311,7 @@ async fn a_follower_takes_no_more_than_a_page_at_a_time_and_misses_nothing() {
         let urls: Vec<_> = (0..1_000).map(|n| format!("https://host{n}.example/job{job}")).collect();
         file.job_of(&urls).await;
     }
-    let last = file.store.last_seq().await.unwrap();
+    let last = file.store.read().last_seq().await.unwrap();
     let mut seen = Vec::new();
     while follower.cursor() < last {
         let events = follower.read().await.unwrap();

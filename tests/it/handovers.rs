@@ -40,7 +40,7 @@ async fn retry(file: &File, task: TaskId, millis: i64) -> (bool, TaskId) {
 }
 
 async fn stands(file: &File, job: JobId) -> (JobState, Progress) {
-    let job = file.store.job(job).await.unwrap().unwrap();
+    let job = file.store.read().job(job).await.unwrap().unwrap();
     (job.state, job.progress)
 }
 
@@ -72,7 +72,7 @@ async fn late_news_of_what_was_given_up_sends_nothing() {
     file.store.receive_callback(callback(task[0], 5, failed(), "u")).await.unwrap();
     let (state, progress) = stands(&file, follower).await;
     assert_eq!((state, progress.failed, progress.canceled), (JobState::Failed, 1, 0));
-    assert!(file.store.next_queued(&[], &[]).await.unwrap().is_none());
+    assert!(file.store.read().next_queued(&[], &[]).await.unwrap().is_none());
     file.close().await;
 }
 
@@ -107,14 +107,14 @@ async fn a_url_that_went_back_to_the_old_task_can_be_retried_there() {
         .unwrap();
     assert_eq!(file.store.begin_submit(new, at(7)).await, Ok(false));
     // x goes to what is left of the retry, y back to the old task; there it fails.
-    let rest = file.store.task(new).await.unwrap().unwrap().replaced_by.unwrap();
+    let rest = file.store.read().task(new).await.unwrap().unwrap().replaced_by.unwrap();
     let poll = file.due().await.unwrap();
     file.store.record_poll(poll, at(8), at(8), listed(&[("v", Failed, X), ("w", Failed, Y)])).await.unwrap();
     file.submit(rest, SubmitEnd::Accepted("rest".to_owned())).await;
     assert!(!retry(&file, new, 9).await.0);
     let (is_made, again) = retry(&file, old[0], 10).await;
     assert!(is_made);
-    let urls: Vec<_> = file.store.task(again).await.unwrap().unwrap().urls.unwrap();
+    let urls: Vec<_> = file.store.read().task(again).await.unwrap().unwrap().urls.unwrap();
     assert_eq!(urls.iter().map(|url| url.url.as_str()).collect::<Vec<_>>(), [Y]);
     let (_, progress) = stands(&file, waiting).await;
     assert_eq!((progress.sent, progress.waiting, progress.failed), (1, 1, 0));
@@ -130,7 +130,7 @@ async fn a_retry_of_what_others_have_makes_no_task_and_leaves_nobody_behind() {
     file.accept(forced[0]).await;
     let (is_done, new) = retry(&file, task[0], 5).await;
     assert!(is_done);
-    assert!(file.store.task(new).await.unwrap().is_none());
+    assert!(file.store.read().task(new).await.unwrap().is_none());
     let (state, progress) = stands(&file, waiting).await;
     assert_eq!((state, progress.sent), (JobState::Running, 1));
     file.close().await;
@@ -145,7 +145,7 @@ async fn a_retry_tells_of_no_end_that_is_none() {
     file.accept(forced[0]).await;
     let poll = file.due().await.unwrap();
     file.store.record_poll(poll, at(3), at(3), listed(&[("v", Indexed, X)])).await.unwrap();
-    let after = file.store.last_seq().await.unwrap();
+    let after = file.store.read().last_seq().await.unwrap();
     assert!(retry(&file, task[0], 5).await.0);
     let filter = EventFilter {
         after,
@@ -154,7 +154,7 @@ async fn a_retry_tells_of_no_end_that_is_none() {
         limit: 9,
         ..EventFilter::default()
     };
-    assert!(file.store.events(&filter).await.unwrap().is_empty());
+    assert!(file.store.read().events(&filter).await.unwrap().is_empty());
     assert_eq!(stands(&file, waiting).await.0, JobState::Running);
     file.close().await;
 }
@@ -222,7 +222,7 @@ async fn a_hint_that_fits_two_tasks_is_nobodys() {
     );
     // The token says whose it is.
     file.store.receive_callback(callback(second[0], 5, Some(Meaning::Succeeded), "theirs")).await.unwrap();
-    assert_eq!(file.store.find_task("theirs").await.unwrap(), Some(second[0]));
+    assert_eq!(file.store.read().find_task("theirs").await.unwrap(), Some(second[0]));
     file.close().await;
 }
 
@@ -234,14 +234,14 @@ async fn who_follows_others_can_cancel_what_was_not_sent() {
     assert!(decide(&file, Decision::CancelJob(follower), 3).await);
     assert_eq!(stands(&file, follower).await.0, JobState::Canceled);
     assert!(!decide(&file, Decision::CancelJob(follower), 4).await);
-    let rows = file.store.job_urls(follower, Some(UrlState::Failed), 0, 9).await.unwrap();
+    let rows = file.store.read().job_urls(follower, Some(UrlState::Failed), 0, 9).await.unwrap();
     let codes: Vec<_> = rows.into_iter().map(|(_, url)| url.error.unwrap().code).collect();
     assert_eq!(codes, ["canceled", "canceled"]);
     // The owner still has it, and who canceled gets nothing more of it.
     assert_eq!(stands(&file, owner).await.1.waiting, 1);
     assert!(decide(&file, Decision::CancelJob(owner), 5).await);
     assert_eq!(file.state(task[0]).await, TaskState::Canceled);
-    assert!(file.store.next_queued(&[], &[]).await.unwrap().is_none());
+    assert!(file.store.read().next_queued(&[], &[]).await.unwrap().is_none());
     file.close().await;
 }
 

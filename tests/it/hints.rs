@@ -106,7 +106,7 @@ async fn an_id_that_fits_two_tasks_is_asked_about_again_and_found_once_one_is_co
         upstream_id: Some("second".to_owned()),
     };
     file.store.receive_hint(hint).await.unwrap();
-    let look = async |millis| file.store.next_look(at(millis), POLICY).await.unwrap();
+    let look = async |millis| file.store.read().next_look(at(millis), POLICY).await.unwrap();
     assert_eq!(look(4).await.unwrap().upstream_id, "second");
     let post = PostUrl::parse(&url[0]).unwrap().canonical;
     let looked = async |millis| {
@@ -117,7 +117,7 @@ async fn an_id_that_fits_two_tasks_is_asked_about_again_and_found_once_one_is_co
     file.store.receive_callback(callback(tasks[0], 6, None, "first")).await.unwrap();
     assert_eq!(look(7).await.unwrap().due, at(5).after(MINUTE));
     looked(60_005).await;
-    assert_eq!(file.store.find_task("second").await.unwrap(), Some(tasks[1]));
+    assert_eq!(file.store.read().find_task("second").await.unwrap(), Some(tasks[1]));
     assert_eq!(look(70_000).await, None);
     file.close().await;
 }
@@ -171,7 +171,7 @@ async fn a_poll_after_a_hint_counts_only_if_it_lists_all_posts_of_one_task_and_n
     let mut whole = found(&[POSTS[2], POSTS[0], POSTS[1], POSTS[0]]);
     whole.earliest = Some(at(2).before(MINUTE));
     assert_eq!(file.store.looked("ours".to_owned(), whole, at(6)).await, Ok(true));
-    assert_eq!(file.store.find_task("ours").await.unwrap(), Some(task));
+    assert_eq!(file.store.read().find_task("ours").await.unwrap(), Some(task));
     file.close().await;
 }
 
@@ -183,7 +183,7 @@ async fn a_post_that_a_second_unconfirmed_task_has_too_proves_nothing() {
     // The list of the larger task may not be whole yet.
     assert_eq!(file.store.looked("first".to_owned(), found(&POSTS[..1]), at(5)).await, Ok(false));
     assert_eq!(file.store.looked("all".to_owned(), found(&POSTS), at(6)).await, Ok(true));
-    assert_eq!(file.store.find_task("all").await.unwrap(), Some(task));
+    assert_eq!(file.store.read().find_task("all").await.unwrap(), Some(task));
     file.close().await;
 }
 
@@ -193,14 +193,14 @@ async fn a_callback_with_the_token_replaces_a_guess_and_polling_moves_to_its_id(
     assert_eq!(file.store.looked("guess".to_owned(), found(&POSTS), at(5)).await, Ok(true));
     assert_eq!(file.due().await.unwrap().upstream_id, "guess");
     file.store.receive_callback(callback(task, 7, Some(Meaning::Succeeded), "genuine")).await.unwrap();
-    assert_eq!(file.store.find_task("guess").await.unwrap(), None);
+    assert_eq!(file.store.read().find_task("guess").await.unwrap(), None);
     let due = file.due().await.unwrap();
     assert_eq!((due.task, due.upstream_id.as_str()), (task, "genuine"));
     // The token counts for more than the operator and than any later guess.
     let adopt = |id: &str| Decision::Adopt(task, id.to_owned());
     assert_eq!(file.store.decide(adopt("other"), None, at(8)).await, Ok(false));
     assert_eq!(file.store.looked("again".to_owned(), found(&POSTS), at(9)).await, Ok(false));
-    assert_eq!(file.store.find_task("genuine").await.unwrap(), Some(task));
+    assert_eq!(file.store.read().find_task("genuine").await.unwrap(), Some(task));
     file.close().await;
 }
 
@@ -210,14 +210,14 @@ async fn the_operator_replaces_a_guess_once_and_the_token_replaces_the_operator(
     assert_eq!(file.store.looked("guess".to_owned(), found(&POSTS), at(5)).await, Ok(true));
     let adopt = |id: &str| Decision::Adopt(task, id.to_owned());
     assert_eq!(file.store.decide(adopt("operators"), Some("ann".to_owned()), at(6)).await, Ok(true));
-    assert_eq!(file.store.find_task("operators").await.unwrap(), Some(task));
+    assert_eq!(file.store.read().find_task("operators").await.unwrap(), Some(task));
     let filter = scrapehook::store::EventFilter { task: Some(task), limit: 99, ..Default::default() };
-    let events = file.store.events(&filter).await.unwrap();
+    let events = file.store.read().events(&filter).await.unwrap();
     let last = events.iter().rfind(|event| event.kind.as_str() == "task.accepted").unwrap();
     assert_eq!(last.message.as_deref(), Some("adopted by ann"));
     assert_eq!(file.store.decide(adopt("second"), None, at(7)).await, Ok(false));
     file.store.receive_callback(callback(task, 8, Some(Meaning::Succeeded), "genuine")).await.unwrap();
-    assert_eq!(file.store.find_task("genuine").await.unwrap(), Some(task));
+    assert_eq!(file.store.read().find_task("genuine").await.unwrap(), Some(task));
     file.close().await;
 }
 
@@ -228,11 +228,11 @@ async fn a_task_that_holds_an_id_by_a_guess_gives_it_to_the_one_that_has_evidenc
     assert_eq!(file.store.looked("one".to_owned(), found(&POSTS), at(5)).await, Ok(true));
     file.submit(tasks[0], lost()).await;
     file.store.receive_callback(callback(tasks[0], 7, Some(Meaning::Succeeded), "one")).await.unwrap();
-    assert_eq!(file.store.find_task("one").await.unwrap(), Some(tasks[0]));
+    assert_eq!(file.store.read().find_task("one").await.unwrap(), Some(tasks[0]));
     assert_eq!(file.state(task).await, TaskState::Unconfirmed, "nothing proves it any more");
     assert_eq!(file.store.looked("two".to_owned(), found(&POSTS), at(8)).await, Ok(true));
     file.submit(tasks[1], SubmitEnd::Accepted("two".to_owned())).await;
-    assert_eq!(file.store.find_task("two").await.unwrap(), Some(tasks[1]));
+    assert_eq!(file.store.read().find_task("two").await.unwrap(), Some(tasks[1]));
     assert_eq!(file.state(task).await, TaskState::Unconfirmed);
     file.close().await;
 }

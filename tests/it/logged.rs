@@ -195,7 +195,7 @@ fn failed_video(task: TaskId) -> ReceivedCallback {
 /// The source of the one event that has the callback's words. Without such an event the log would prove nothing.
 async fn source_of_words(store: &Store, kind: EventKind) -> Source {
     let filter = EventFilter { kind: Some(kind), limit: 100, ..EventFilter::default() };
-    let events = store.events(&filter).await.unwrap();
+    let events = store.read().events(&filter).await.unwrap();
     let has_words = |message: &Option<String>| message.as_ref().is_some_and(|text| text.contains(WORDS));
     let told: Vec<_> = events.into_iter().filter(|event| has_words(&event.message)).collect();
     assert_eq!(told.len(), 1, "{told:?}");
@@ -222,7 +222,7 @@ async fn a_callback_that_shares_its_commit_with_anything_else_keeps_its_words() 
                 continue;
             }
             let (mut file, task) = file_with(first.finds()).await;
-            let job = file.store.task(task).await.unwrap().unwrap().job_id.unwrap();
+            let job = file.store.read().task(task).await.unwrap().unwrap().job_id.unwrap();
             let poll = file.due().await;
             let (log, listening) = Log::begin();
             let (one, two) = (file.store.clone(), file.store.clone());
@@ -276,10 +276,10 @@ async fn a_submit_that_takes_in_the_task_of_an_accepted_callback_keeps_its_words
     };
     file.store.accept_callback(accepted).await.unwrap();
     let filter = EventFilter { kind: Some(EventKind::TaskFailed), limit: 9, ..EventFilter::default() };
-    assert_eq!(file.store.events(&filter).await.unwrap()[0].source, Source::Callback);
+    assert_eq!(file.store.read().events(&filter).await.unwrap()[0].source, Source::Callback);
     file.store.end_submit(task, at(10), SubmitEnd::Accepted(UPSTREAM_ID.into())).await.unwrap();
     drop(listening);
-    let ends = file.store.events(&filter).await.unwrap();
+    let ends = file.store.read().events(&filter).await.unwrap();
     assert_eq!((ends[1].task_id, ends[1].source), (Some(task), Source::Submit));
     assert!(ends[1].message.as_ref().unwrap().contains(WORDS));
     assert_words_stay_out(&log, EventKind::TaskFailed, "a task that is taken in");

@@ -50,7 +50,7 @@ async fn what_an_older_version_wrote_is_served_by_this_one() {
 
         let (store, writer) = Store::open(&path, "http://upstream", false, POLICY, at(0)).await.unwrap();
         let running = tokio::spawn(writer.run());
-        let jobs = store.jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap();
+        let jobs = store.read().jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap();
         assert_eq!(jobs.len(), 5, "version {version}");
         store.sweep(at(0)).await.unwrap();
         store.close();

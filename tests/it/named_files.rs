@@ -155,7 +155,7 @@ fn a_file_that_is_gone_is_seen() {
     let tree = Tree::read();
     let missing = |line: &str| tree.missing([line].into_iter(), "docs").len();
     for there in [
-        "`store/batch.rs` and the raw body (`callbacks.rs`)",
+        "`store/writer/apply.rs` and the raw body (`callbacks.rs`)",
         "see [the contract](api.md), or docs/api.md.",
         "`cli/client` is a client: `api.rs` sends",
         "`migrations/0001_initial.sql` is the full description",
@@ -166,7 +166,7 @@ fn a_file_that_is_gone_is_seen() {
     for gone in [
         "`Pulse` in `app.rs`",
         "`store/gone.rs`",
-        "`store/batch.rs` and what it keeps (`peer.rs`)",
+        "`store/writer/apply.rs` and what it keeps (`peer.rs`)",
         "the folder `store/gone`",
         "[a page](gone.md)",
         "see docs/gone.md.",

@@ -105,8 +105,9 @@ async fn ends(sequences: &[Vec<News>]) -> Vec<End> {
             .map(|n| [0, 1].map(|post| format!("https://host{round}-{n}.example/post{post}")))
             .collect();
         let mut tasks = file.job_of(&urls.concat()).await;
-        let platform =
-            async |task: &TaskId| file.store.task(*task).await.unwrap().unwrap().urls.unwrap()[0].url.clone();
+        let platform = async |task: &TaskId| {
+            file.store.read().task(*task).await.unwrap().unwrap().urls.unwrap()[0].url.clone()
+        };
         let mut by_url = BTreeMap::new();
         for task in &tasks {
             by_url.insert(platform(task).await, *task);
@@ -124,7 +125,7 @@ async fn ends(sequences: &[Vec<News>]) -> Vec<End> {
             join_all(arriving).await;
         }
         for task in tasks {
-            let task = file.store.task(task).await.unwrap().unwrap();
+            let task = file.store.read().task(task).await.unwrap().unwrap();
             let mut videos: Vec<_> =
                 task.videos.unwrap().into_iter().map(|video| (video.id, video.state)).collect();
             for (id, _) in &mut videos {

@@ -67,7 +67,7 @@ async fn polled(
         file.store.record_poll(due, now, now, end()).await.unwrap();
         if let Some(next) = file.due().await {
             assert!(next.due.since(now) >= MINUTE, "{:?} after poll {polls}", next.due.since(now));
-            let put_off = file.store.next_put_off(&[], now, POLICY.longest_poll_wait()).await.unwrap();
+            let put_off = file.store.read().next_put_off(&[], now, POLICY.longest_poll_wait()).await.unwrap();
             assert_eq!(put_off, None, "it is no poll that was put off");
         }
     }

@@ -42,17 +42,17 @@ async fn what_settled_long_ago_loses_its_bodies_and_events_and_nothing_else() {
         .unwrap();
     assert_eq!(file.state(old).await, TaskState::Indexed);
     let all = EventFilter { limit: 500, ..EventFilter::default() };
-    let before = file.store.events(&all).await.unwrap();
+    let before = file.store.read().events(&all).await.unwrap();
     assert_eq!(prune(&file, 30).await, 0, "it settled no earlier");
 
     let removed = prune(&file, 1_000).await;
-    let left = file.store.events(&all).await.unwrap();
+    let left = file.store.read().events(&all).await.unwrap();
     assert!(left.iter().all(|event| event.task_id != Some(old)), "{left:?}");
     assert!(left.iter().any(|event| event.task_id == Some(waiting)), "what has not settled keeps all");
     assert_eq!(removed, (before.len() - left.len()) as u64 + 2);
     let bodies = async |task| {
         let page = CallbackPage { task, before: None, limit: 10 };
-        let callbacks = file.store.callbacks(page).await.unwrap();
+        let callbacks = file.store.read().callbacks(page).await.unwrap();
         callbacks
             .into_iter()
             .map(|callback| (callback.body.is_some(), callback.deliveries))
@@ -62,12 +62,12 @@ async fn what_settled_long_ago_loses_its_bodies_and_events_and_nothing_else() {
     assert_eq!(bodies(waiting).await, [(true, 1), (true, 1)]);
     assert_eq!(prune(&file, 1_000).await, 0, "a second pass finds nothing");
     let gone = before.iter().filter(|event| !left.contains(event)).map(|event| event.seq).max().unwrap();
-    assert_eq!(file.store.events_removed_to().await.unwrap(), gone);
+    assert_eq!(file.store.read().events_removed_to().await.unwrap(), gone);
 
     // The same body again is a redelivery, the same post known, and a new body opens the task again.
     file.store.receive_callback(callback(old, 10, Some(Meaning::Succeeded), "t")).await.unwrap();
     assert_eq!(bodies(old).await, [(false, 1), (false, 2)]);
-    assert_eq!(file.store.events(&all).await.unwrap(), left);
+    assert_eq!(file.store.read().events(&all).await.unwrap(), left);
     assert_eq!(file.job_of(&urls[..1]).await, [old], "known: no task is made");
     // What it hears later is kept as long as it is young.
     file.store.receive_callback(callback(old, 2_000, indexed("w"), "t")).await.unwrap();
@@ -83,8 +83,10 @@ async fn a_long_file_is_passed_over_in_small_steps_and_shrinks() {
     let tasks = file.job_of(&urls).await;
     for (n, task) in tasks.iter().enumerate() {
         file.accept(*task).await;
-        let (video, url) =
-            (format!("v{n}"), file.store.task(*task).await.unwrap().unwrap().urls.unwrap()[0].url.clone());
+        let (video, url) = (
+            format!("v{n}"),
+            file.store.read().task(*task).await.unwrap().unwrap().urls.unwrap()[0].url.clone(),
+        );
         for noise in 0..8 {
             let mut body = callback(*task, 10, None, &format!("t{noise}"));
             // A large one leaves more pages than its step gives back.

@@ -14,7 +14,7 @@ use crate::support::{Setup, mixed_urls, simulator};
 
 async fn job_state(file: &File) -> JobState {
     let filter = JobFilter { limit: 1, ..JobFilter::default() };
-    file.store.jobs(&filter).await.unwrap()[0].state
+    file.store.read().jobs(&filter).await.unwrap()[0].state
 }
 
 async fn poll(file: &File, when: Timestamp, end: PollEnd) {
@@ -39,7 +39,7 @@ async fn a_url_without_a_video_fails_after_two_polls_that_list_no_more() {
     file.store.record_poll(due, at(269_000), at(269_000), one()).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Downloaded, "too soon");
     poll(&file, at(270_000), one()).await;
-    let ended = file.store.task(task).await.unwrap().unwrap();
+    let ended = file.store.read().task(task).await.unwrap().unwrap();
     assert_eq!(ended.state, TaskState::Partial);
     let rows = ended.urls.unwrap();
     assert_eq!(rows[1].error.as_ref().unwrap().code, "no_video");
@@ -100,7 +100,7 @@ async fn what_is_silent_for_too_long_ends_and_news_reopens_it() {
     file.store.sweep(late.after(MINUTE * 2)).await.unwrap();
     let states = [file.state(tasks[0]).await, file.state(tasks[1]).await, file.state(tasks[2]).await];
     assert_eq!(states, [TaskState::Stalled, TaskState::Unconfirmed, TaskState::Queued]);
-    let unconfirmed = file.store.task(tasks[1]).await.unwrap().unwrap();
+    let unconfirmed = file.store.read().task(tasks[1]).await.unwrap().unwrap();
     let url = &unconfirmed.urls.unwrap()[0];
     assert_eq!((url.state, url.error.as_ref().unwrap().code.as_str()), (UrlState::Failed, "unconfirmed"));
     file.accept(tasks[2]).await;
@@ -124,15 +124,15 @@ async fn where_upstream_gives_no_answer_a_silent_task_ends_and_nobody_pays_for_i
     poll(&file, late, PollEnd::Unanswered(MINUTE)).await;
     file.store.sweep(late.after(MINUTE)).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Stalled);
-    let jobs = file.store.jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap();
+    let jobs = file.store.read().jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.state).collect::<Vec<_>>(), [JobState::Failed; 2]);
-    assert!(file.store.next_queued(&[], &[]).await.unwrap().is_none());
+    assert!(file.store.read().next_queued(&[], &[]).await.unwrap().is_none());
     // It is asked less and less, for another deadline. Nothing new is no reason to pay; what has been indexed since is.
     let mut waits = Vec::new();
     let mut asked = late.after(MINUTE * 9);
     poll(&file, asked, PollEnd::Unanswered(MINUTE)).await;
     for _ in 0..6 {
-        let due = file.store.next_poll(&[]).await.unwrap().expect("it is asked again").due;
+        let due = file.store.read().next_poll(&[]).await.unwrap().expect("it is asked again").due;
         waits.push(due.since(asked));
         asked = due;
         poll(&file, asked, PollEnd::Unanswered(MINUTE)).await;
@@ -140,7 +140,7 @@ async fn where_upstream_gives_no_answer_a_silent_task_ends_and_nobody_pays_for_i
     assert!(waits.is_sorted() && waits[1] > waits[0], "{waits:?}");
     poll(&file, asked.after(MINUTE), listed(&[("v", VideoState::Indexed, &url[0])])).await;
     file.store.receive_callback(callback(task, 20, Some(Meaning::Succeeded), "t")).await.unwrap();
-    let jobs = file.store.jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap();
+    let jobs = file.store.read().jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.state).collect::<Vec<_>>(), [JobState::Done; 2]);
     file.close().await;
 }
@@ -157,10 +157,10 @@ async fn news_after_a_silence_without_an_answer_plans_anew_as_news_before_it_doe
     poll(&file, at(10).after(DAY + MINUTE), PollEnd::Refused).await;
     file.store.sweep(at(11).after(DAY + MINUTE)).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Stalled);
-    assert!(file.store.next_queued(&[], &[]).await.unwrap().is_none(), "neither says what there is");
+    assert!(file.store.read().next_queued(&[], &[]).await.unwrap().is_none(), "neither says what there is");
     let failed = Some(Meaning::Failed(scrapehook::domain::task::Failure::new("task_failed", "no")));
     file.store.receive_callback(callback(task, 20, failed, "t")).await.unwrap();
-    assert_eq!(file.store.next_queued(&[], &[]).await.unwrap().expect("it is planned anew").urls, url);
+    assert_eq!(file.store.read().next_queued(&[], &[]).await.unwrap().expect("it is planned anew").urls, url);
     file.close().await;
 }
 
@@ -175,7 +175,7 @@ async fn a_stalled_task_that_upstream_answered_for_is_asked_about_no_more() {
     file.store.sweep(at(11).after(DAY)).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Stalled);
     assert_eq!(file.due().await, None);
-    let again = file.store.next_queued(&[], &[]).await.unwrap().expect("upstream has nothing of it");
+    let again = file.store.read().next_queued(&[], &[]).await.unwrap().expect("upstream has nothing of it");
     assert_eq!(again.urls, url);
     file.close().await;
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::event::Source;
+use scrapehook::domain::pause::Pause;
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::video::VideoState;
-use scrapehook::store::{Decision, Pause, PollEnd, ReceivedCallback, SubmitEnd};
+use scrapehook::store::{Decision, PollEnd, ReceivedCallback, SubmitEnd};
 
 use crate::file::{File, HOUR, MINUTE, at, callback, indexed, listed, lost};
 
@@ -42,7 +43,7 @@ async fn one_task_id_in_one_batch_is_adopted_by_the_first_to_name_it() {
         file.store.receive_callback(callback(tasks[0], 6, Some(Meaning::Succeeded), "same")),
         async { file.running = file.writer.take().map(|writer| tokio::spawn(writer.run())) },
     );
-    let id = async |task| file.store.task(task).await.unwrap().unwrap().upstream_id;
+    let id = async |task| file.store.read().task(task).await.unwrap().unwrap().upstream_id;
     assert_eq!(id(tasks[1]).await.as_deref(), Some("same"));
     assert_eq!(id(tasks[0]).await, None);
     file.close().await;
@@ -54,11 +55,11 @@ async fn submits_that_a_crash_interrupts_count_among_the_unknown_ones_in_a_row()
     let tasks = file.job(&["a", "b"]).await;
     file.submit(tasks[0], lost()).await;
     assert!(file.store.begin_submit(tasks[1], at(3)).await.unwrap());
-    assert_eq!(file.store.pauses().await.unwrap(), []);
+    assert_eq!(file.store.read().pauses().await.unwrap(), []);
     let mut file = File::open(file.close().await).await;
     file.run();
     file.store.close_open_submits(at(10)).await.unwrap();
-    let pauses = file.store.pauses().await.unwrap();
+    let pauses = file.store.read().pauses().await.unwrap();
     assert_eq!((pauses[0].scope.as_str(), pauses[0].code.as_str()), (Pause::ALL, Pause::UNCONFIRMED));
     file.close().await;
 }
@@ -70,9 +71,9 @@ async fn unknown_submits_are_counted_in_their_order_wherever_the_clock_is() {
     file.store.begin_submit(tasks[0], at(0).after(HOUR)).await.unwrap();
     file.store.end_submit(tasks[0], at(0).after(HOUR), SubmitEnd::Accepted("t".into())).await.unwrap();
     file.submit(tasks[1], lost()).await;
-    assert_eq!(file.store.pauses().await.unwrap(), []);
+    assert_eq!(file.store.read().pauses().await.unwrap(), []);
     file.submit(tasks[2], lost()).await;
-    assert_eq!(file.store.pauses().await.unwrap().len(), 1);
+    assert_eq!(file.store.read().pauses().await.unwrap().len(), 1);
     file.store.resume(Pause::ALL.to_owned(), Source::Operator, at(9)).await.unwrap();
     file.close().await;
 }
@@ -185,7 +186,7 @@ async fn a_task_that_was_let_go_of_is_loaded_again_as_it_was() {
         }
     }
     for task in [tasks[0], tasks[2_499]] {
-        assert_eq!(file.store.task(task).await.unwrap().unwrap().videos.unwrap().len(), 2);
+        assert_eq!(file.store.read().task(task).await.unwrap().unwrap().videos.unwrap().len(), 2);
     }
     file.close().await;
 }

@@ -43,15 +43,22 @@ async fn accepted_callbacks_that_overtake_the_answer_are_the_tasks_own() {
         } else {
             file.store.end_submit(task, at(2), SubmitEnd::Accepted("theirs".to_owned())).await.unwrap();
         }
-        let found = file.store.find_task("theirs").await.unwrap();
+        let found = file.store.read().find_task("theirs").await.unwrap();
         assert_eq!(found, Some(task));
-        let loaded = file.store.task(task).await.unwrap().unwrap();
+        let loaded = file.store.read().task(task).await.unwrap().unwrap();
         assert_eq!((loaded.state, loaded.videos.unwrap().len()), (TaskState::Downloaded, 1));
         // One that comes now finds the task as well.
         file.store.accept_callback(without_token("theirs", Meaning::Succeeded)).await.unwrap();
         let page = CallbackPage { task, before: None, limit: 10 };
-        let deliveries: Vec<_> =
-            file.store.callbacks(page).await.unwrap().iter().map(|callback| callback.deliveries).collect();
+        let deliveries: Vec<_> = file
+            .store
+            .read()
+            .callbacks(page)
+            .await
+            .unwrap()
+            .iter()
+            .map(|callback| callback.deliveries)
+            .collect();
         assert_eq!(deliveries, [1, 3], "newest first");
         file.close().await;
     }
@@ -70,7 +77,7 @@ async fn an_accepted_callback_in_the_commit_of_the_answer_is_the_tasks_own() {
     end.unwrap();
     assert_eq!(file.state(task).await, TaskState::Downloaded);
     let filter = TaskFilter { limit: 9, ..Default::default() };
-    let others = file.store.tasks(&filter).await.unwrap();
+    let others = file.store.read().tasks(&filter).await.unwrap();
     assert!(others.iter().all(|other| other.id == task || other.state == TaskState::Canceled), "{others:?}");
     file.close().await;
 }
@@ -82,7 +89,7 @@ async fn a_task_made_by_accepted_callbacks_keeps_no_token_out() {
     file.submit(task, lost()).await;
     file.store.accept_callback(without_token("theirs", Meaning::Succeeded)).await.unwrap();
     file.store.receive_callback(callback(task, 5, Some(Meaning::Succeeded), "theirs")).await.unwrap();
-    assert_eq!(file.store.find_task("theirs").await.unwrap(), Some(task));
+    assert_eq!(file.store.read().find_task("theirs").await.unwrap(), Some(task));
     assert!(file.store.decide(Decision::Refresh(task), None, at(6)).await.unwrap());
     file.close().await;
 }
@@ -104,12 +111,12 @@ async fn a_token_and_no_token_in_one_commit_speak_of_one_task() {
         };
         one.unwrap();
         other.unwrap();
-        let found = file.store.task(task).await.unwrap().unwrap();
+        let found = file.store.read().task(task).await.unwrap().unwrap();
         assert_eq!(found.upstream_id.as_deref(), Some("theirs"));
         assert_eq!(found.videos.unwrap().len(), 2);
         let page = CallbackPage { task, before: None, limit: 10 };
-        assert_eq!(file.store.callbacks(page).await.unwrap().len(), 3);
-        let others = file.store.tasks(&TaskFilter { limit: 9, ..Default::default() }).await.unwrap();
+        assert_eq!(file.store.read().callbacks(page).await.unwrap().len(), 3);
+        let others = file.store.read().tasks(&TaskFilter { limit: 9, ..Default::default() }).await.unwrap();
         let is_told = |other: &scrapehook::domain::task::Task| other.replaced_by == Some(task);
         assert!(others.iter().all(|other| other.id == task || is_told(other)), "{others:?}");
         file.close().await;
@@ -133,7 +140,7 @@ async fn a_task_that_has_a_task_id_does_not_keep_it_from_another_one() {
     );
     one.unwrap();
     other.unwrap();
-    assert_eq!(file.store.find_task("theirs").await.unwrap(), Some(tasks[1]));
+    assert_eq!(file.store.read().find_task("theirs").await.unwrap(), Some(tasks[1]));
     file.close().await;
 }
 
@@ -156,7 +163,7 @@ async fn a_poll_on_its_way_for_a_task_that_was_taken_in_revives_nothing() {
             end.await.unwrap();
             polled.await.unwrap();
         }
-        let tombstone = file.store.task(rival).await.unwrap().unwrap();
+        let tombstone = file.store.read().task(rival).await.unwrap().unwrap();
         let shown = (tombstone.state, tombstone.replaced_by, tombstone.videos.unwrap().len());
         assert_eq!(shown, (TaskState::Canceled, Some(task), 0));
         assert_eq!(tombstone.error.unwrap().message, "it is the task that replaces it");
@@ -182,7 +189,7 @@ async fn what_polls_of_a_task_without_urls_prove_says_nothing_of_the_urls_of_its
     }
     assert!(file.store.decide(Decision::Adopt(task, "theirs".to_owned()), None, at(400_000)).await.unwrap());
     assert_eq!(file.state(task).await, TaskState::Downloaded, "no URL is without a video by that");
-    assert!(file.store.next_queued(&[], &[]).await.unwrap().is_none());
+    assert!(file.store.read().next_queued(&[], &[]).await.unwrap().is_none());
     let poll = file.due().await.unwrap();
     file.store.record_poll(poll, at(400_001), at(400_002), listed(&[("v", Indexed, URL)])).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Indexed);

@@ -104,7 +104,7 @@ async fn a_pause_an_hour_ahead_is_probed_when_the_clock_is_back() {
         assert_eq!(test.send(at(0)).await, Step::Worked);
     }
     assert_charged_once(&test.upstream, 2);
-    assert_eq!(test.file.store.pauses().await.unwrap(), []);
+    assert_eq!(test.file.store.read().pauses().await.unwrap(), []);
     test.file.close().await;
 }
 
@@ -144,7 +144,7 @@ async fn a_hint_an_hour_ahead_is_looked_at_when_the_clock_is_back() {
     };
     test.file.store.receive_hint(hint).await.unwrap();
     assert_eq!(test.poll(at(0)).await, Step::Worked);
-    let found = test.file.store.task(task).await.unwrap().unwrap();
+    let found = test.file.store.read().task(task).await.unwrap().unwrap();
     assert_eq!((found.state, found.upstream_id), (TaskState::Accepted, upstream_id));
     test.file.close().await;
 }
@@ -249,7 +249,7 @@ async fn a_clock_that_jumps_at_every_step_ends_every_task_and_sends_none_twice()
     assert!(ids.is_sorted() && jobs.is_sorted(), "ids grow");
     assert_charged_once(&test.upstream, tasks.len());
     let events =
-        test.file.store.events(&EventFilter { limit: 1_000, ..EventFilter::default() }).await.unwrap();
+        test.file.store.read().events(&EventFilter { limit: 1_000, ..EventFilter::default() }).await.unwrap();
     assert!(events.windows(2).all(|pair| pair[0].seq < pair[1].seq));
     assert!(events.windows(2).any(|pair| pair[0].at > pair[1].at), "their order is not that of the clock");
     test.file.close().await;

@@ -1,0 +1,50 @@
+//! Pauses: why nothing is sent, to anybody or to one platform.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::time::Timestamp;
+
+/// A pause in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Pause {
+    /// `all`, or the one platform that is stopped.
+    pub scope: String,
+    /// The upstream's code, or a word of ours.
+    pub code: String,
+    /// Words for people.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When one queued task is tried; none where only an operator ends the pause.
+    #[schema(required)]
+    pub probe_at: Option<Timestamp>,
+    /// How many were tried in vain.
+    pub probes: u32,
+}
+
+impl Pause {
+    /// The scope of a pause that stops everything.
+    pub const ALL: &'static str = "all";
+    /// The scope of a pause that an operator made: it stops everything, and nothing is tried.
+    pub const OPERATOR: &'static str = "operator";
+    /// The scope of a pause that a restored backup begins with: what was queued then may have been sent since.
+    pub const RESTORED: &'static str = "restored";
+    /// The code of a pause after submits of unknown fate.
+    pub const UNCONFIRMED: &'static str = "unconfirmed";
+
+    /// Why, in one line.
+    pub fn reason(&self) -> String {
+        reason(&self.scope, &self.code, &self.message)
+    }
+
+    /// Whether nothing is tried until an operator ends the pause with this scope.
+    pub fn waits_for_operator(scope: &str) -> bool {
+        matches!(scope, Self::OPERATOR | Self::RESTORED)
+    }
+}
+
+/// Where an operator paused sending, code and scope are the same word.
+pub fn reason(scope: &str, code: &str, message: &str) -> String {
+    if scope == code { message.to_owned() } else { format!("{scope}: {code}: {message}") }
+}

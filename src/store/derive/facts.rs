@@ -1,0 +1,91 @@
+//! Facts: set once for a task, a kind and a video; what is set again is no news.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::event::Source;
+use crate::domain::task::FactKind;
+use crate::domain::video::VideoState;
+use crate::store::batch::changes::{Changes, NewFact};
+use crate::store::batch::working_set::WorkingSet;
+use crate::store::derive::videos::{self, VideoNews};
+
+/// A fact that is set already is in the working set: a conflict here would be a fault of ours.
+pub(crate) const INSERT: &str = "INSERT INTO facts (task_id, kind, video_id, at, source, code, message)
+     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM json_each(?)";
+
+/// Sets the gathered facts, and folds what is new into the videos. Their tasks are loaded.
+pub(crate) async fn set(
+    connection: &mut SqliteConnection,
+    loaded: &mut WorkingSet,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let mut news: BTreeMap<String, VideoNews> = BTreeMap::new();
+    for fact in std::mem::take(&mut changes.facts) {
+        let Some(task) = loaded.get_mut(fact.task) else { continue };
+        if !task.note(fact.kind, &fact.video, fact.failure.as_ref()) {
+            continue;
+        }
+        // How polls are answered is no news of the task.
+        if !matches!(fact.kind, FactKind::Named | FactKind::Unnamed | FactKind::Exhausted) {
+            task.quiet_since = None;
+            task.stalled_at = None;
+            task.facts.stalled = false;
+            task.polls_in_vain = 0;
+            task.news_at = fact.at.as_millis();
+        }
+        if fact.source != Source::Poll {
+            task.news += 1;
+        }
+        changes.note(fact.task, fact.at, fact.source);
+        changes.set.push((fact.kind, fact.source));
+        changes.rows.facts.push(json!([
+            fact.task,
+            fact.kind,
+            fact.video,
+            fact.at.as_millis(),
+            fact.source,
+            fact.failure.as_ref().map(|failure| &failure.code),
+            fact.failure.as_ref().map(|failure| &failure.message),
+        ]));
+        fold(&mut news, fact);
+    }
+    if news.is_empty() {
+        return Ok(());
+    }
+    videos::fold(connection, news, loaded, changes).await
+}
+
+/// Keeps the strongest news of each video.
+fn fold(news: &mut BTreeMap<String, VideoNews>, fact: NewFact) {
+    let state = match fact.kind {
+        FactKind::VideoIndexed => VideoState::Indexed,
+        FactKind::VideoFailed => VideoState::Failed,
+        FactKind::VideoSeen => VideoState::Indexing,
+        FactKind::Succeeded
+        | FactKind::Failed
+        | FactKind::Canceled
+        | FactKind::Unnamed
+        | FactKind::Named
+        | FactKind::Exhausted => {
+            return;
+        }
+    };
+    let NewFact { task, video, at, source, failure, .. } = fact;
+    let known = news.entry(video).or_insert_with(|| VideoNews {
+        task,
+        tasks: Vec::new(),
+        first_seen_at: at,
+        at,
+        source,
+        state: VideoState::Indexing,
+        failure: None,
+    });
+    known.tasks.push(task);
+    if state > known.state {
+        (known.at, known.source) = (at, source);
+        (known.state, known.failure) = (state, failure);
+    }
+}

@@ -1,0 +1,259 @@
+//! Copies of the file: made while it is written, verified before they count, and marked as copies.
+//!
+//! Must never leave half a copy under the name that was asked for, and never write over another file.
+
+use std::path::Path;
+use std::time::Duration;
+use std::{fs, io};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::file_path::{PathFault, check_file, check_folder};
+use crate::domain::time::Timestamp;
+use crate::store::error::primary_code;
+use crate::store::file::error::{BackupError, OpenError};
+use crate::store::file::inspect::{inspect, is_foreign};
+use crate::store::file::lock::{Holder, InstanceLock, check_single_name};
+use crate::store::file::partial::Part;
+use crate::store::file::path::{check_path, real_folder, real_path, side_file};
+use crate::store::file::private::{check_beside, is_regular};
+
+/// How long the copy waits for another process that has locked the file.
+const BUSY: Duration = Duration::from_secs(30);
+/// SQLite's steps between two looks whether to stop: a fraction of a millisecond.
+const STOP_STEPS: i32 = 1_000;
+
+/// How the last backup went.
+#[derive(Clone, Debug, Default)]
+pub struct LastBackup {
+    /// When the newest copy was made.
+    pub at: Option<Timestamp>,
+    /// When a later one could not be made, and why.
+    pub failure: Option<(Timestamp, String)>,
+}
+
+/// Copies the database at `from`, which may be in use, to the new file `to`, of mode 0600.
+///
+/// The copy carries a mark: the service that serves it starts paused and sends nothing until somebody resumes it.
+///
+/// # Errors
+/// [`BackupError`]: then there is no copy.
+pub async fn backup(
+    from: &Path,
+    to: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<(), BackupError> {
+    look_at_source(from).await?;
+    copy(from, to, &side_file(to, ".part"), at, stop).await
+}
+
+/// Whether there is a whole database of ours to copy.
+async fn look_at_source(from: &Path) -> Result<(), BackupError> {
+    check(from)?;
+    // Each name has a log of its own, so the copy would lack the commits that are in the instance's log only.
+    match InstanceLock::holder(from) {
+        Holder::InstanceElsewhere => {
+            return Err(OpenError::InUseElsewhere { path: from.to_owned() }.into());
+        }
+        // The instance's log is the one beside this name.
+        Holder::Instance => {}
+        Holder::Nobody => check_single_name(from)?,
+    }
+    Ok(inspect(from, None).await?)
+}
+
+fn check(path: &Path) -> Result<(), BackupError> {
+    check_file(path).map_err(|fault| BackupError::Path { path: path.to_owned(), fault })
+}
+
+/// Puts a copy at `from` in the place of a lost database, and adds the mark of a copy if it is missing.
+///
+/// # Errors
+/// [`BackupError`]: then nothing has changed. A file at `to` or its log is never overwritten.
+pub async fn restore(
+    from: &Path,
+    to: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<(), BackupError> {
+    check_path(to)?;
+    let to = real_path(to);
+    let lock = InstanceLock::take(&to)?;
+    lock.give_to_owner_of_folder();
+    // SQLite would apply either to the restored database.
+    for left in ["-wal", "-journal"].map(|end| side_file(&to, end)) {
+        if fs::symlink_metadata(&left).is_ok() {
+            return Err(BackupError::Exists(left));
+        }
+    }
+    let shared = side_file(&to, "-shm");
+    check_beside(&shared).map_err(|source| BackupError::Unwritable { path: shared, source })?;
+    look_at_source(from).await?;
+    let begun = begin(from, &to, &side_file(&to, ".part"), stop).await?;
+    begun.give_to_owner_of_folder();
+    finish(begun, from, &to, at, stop).await
+}
+
+/// Copies a database that this process has open, or has inspected, to a new file of mode 0600. The unfinished copy is
+/// at `part`.
+///
+/// Must open the file through SQLite only: closing any other descriptor of it gives up all locks of the process on it.
+///
+/// # Errors
+/// [`BackupError`]: then there is no copy.
+pub async fn copy(
+    from: &Path,
+    to: &Path,
+    part: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<(), BackupError> {
+    let begun = begin(from, to, part, stop).await?;
+    finish(begun, from, to, at, stop).await
+}
+
+/// Makes the part, still empty.
+async fn begin(from: &Path, to: &Path, part: &Path, stop: &CancellationToken) -> Result<Part, BackupError> {
+    check(from)?;
+    check(to)?;
+    // Its name is one of those that are reserved.
+    check_folder(part).map_err(|fault| BackupError::Path { path: part.to_owned(), fault })?;
+    if stop.is_cancelled() {
+        return Err(BackupError::Stopped(from.to_owned()));
+    }
+    let (source, target, part) = (from.to_owned(), to.to_owned(), real_folder(part));
+    let begin = move || {
+        if fs::symlink_metadata(&target).is_ok() {
+            return Err(BackupError::Exists(target));
+        }
+        match fs::metadata(&source) {
+            Err(error) => Err(BackupError::Unreadable { path: source, source: error }),
+            Ok(found) if found.len() == 0 => Err(BackupError::Empty(source)),
+            Ok(_) => Part::begin(&part),
+        }
+    };
+    apart(to, begin).await
+}
+
+/// Fills the part, looks whether it is whole, and gives it its name.
+async fn finish(
+    part: Part,
+    from: &Path,
+    to: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<(), BackupError> {
+    let made = fill(from, part.path(), at, stop).await;
+    // It may take seconds until all of it is on the disk, or off it.
+    let target = to.to_owned();
+    apart(to, move || made.and_then(|()| part.finish(&target))).await
+}
+
+/// Runs work that may wait long for a disk apart from the threads that answer requests.
+async fn apart<T: Send + 'static>(
+    to: &Path,
+    work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
+) -> Result<T, BackupError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panic| BackupError::Unwritable { path: to.to_owned(), source: io::Error::other(panic) })?
+}
+
+/// Fills the part, and looks whether it is whole.
+async fn fill(from: &Path, part: &Path, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
+    let failed = |path: &Path, source: sqlx::Error| match primary_code(&source) {
+        // SQLITE_INTERRUPT
+        Some(9) => BackupError::Stopped(from.to_owned()),
+        _ => BackupError::Sqlite { path: path.to_owned(), source },
+    };
+    // By their absolute paths, which SQLite reads as nothing else.
+    let from = &real_path(from);
+    let name = part
+        .to_str()
+        .ok_or_else(|| BackupError::Path { path: part.to_owned(), fault: PathFault::NotUtf8 })?;
+    write(from, name, stop).await.map_err(|error| failed(from, error))?;
+    match mark_and_check(part, at, stop).await.map_err(|error| failed(part, error))? {
+        Some(reason) => Err(BackupError::Damaged { path: from.to_owned(), reason }),
+        None => Ok(()),
+    }
+}
+
+/// Whether the file at `path` is one of our databases with the mark of a copy. One that was served has lost the mark.
+///
+/// # Errors
+/// The file can't be read, so it is not known.
+pub async fn is_copy(path: &Path) -> Result<bool, BackupError> {
+    let unreadable = |source| BackupError::Unreadable { path: path.to_owned(), source };
+    if !is_regular(path).map_err(unreadable)? {
+        return Ok(false);
+    }
+    // Immutable: nothing is made beside a file that may be somebody else's.
+    let options = SqliteConnectOptions::new().filename(real_path(path)).read_only(true).immutable(true);
+    let look = async {
+        let mut file = options.disable_statement_logging().connect().await?;
+        let is_marked = is_marked(&mut file).await;
+        file.close().await?;
+        is_marked
+    };
+    match look.await {
+        Ok(is_marked) => Ok(is_marked),
+        // SQLITE_CORRUPT, SQLITE_NOTADB
+        Err(error) if matches!(primary_code(&error), Some(11 | 26)) => Ok(false),
+        Err(source) => Err(BackupError::Sqlite { path: path.to_owned(), source }),
+    }
+}
+
+async fn is_marked(file: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if is_foreign(file).await? {
+        return Ok(false);
+    }
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = 'meta'")
+        .fetch_one(&mut *file)
+        .await?;
+    Ok(tables == 1
+        && sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'backup')")
+            .fetch_one(file)
+            .await?)
+}
+
+/// A connection that interrupts its statement at `stop`.
+async fn connect(
+    options: SqliteConnectOptions,
+    stop: &CancellationToken,
+) -> Result<SqliteConnection, sqlx::Error> {
+    let mut file = options.disable_statement_logging().connect().await?;
+    let stop = stop.clone();
+    // It is called between steps of SQLite, never within a write.
+    file.lock_handle().await?.set_progress_handler(STOP_STEPS, move || !stop.is_cancelled());
+    Ok(file)
+}
+
+async fn write(from: &Path, to: &str, stop: &CancellationToken) -> Result<(), sqlx::Error> {
+    // A read-only connection would fail to make the index of the log if there is none.
+    let options = SqliteConnectOptions::new().filename(from).busy_timeout(BUSY);
+    let mut file = connect(options, stop).await?;
+    let copied = sqlx::query("VACUUM INTO ?1").bind(to).execute(&mut file).await;
+    file.close().await?;
+    copied.map(|_| ())
+}
+
+/// Marks the copy and checks it; gives the damage that was found.
+async fn mark_and_check(
+    copy: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<Option<String>, sqlx::Error> {
+    let mut file = connect(SqliteConnectOptions::new().filename(copy), stop).await?;
+    sqlx::query(
+        "INSERT INTO meta (key, value) VALUES ('backup', ?1)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    )
+    .bind(at.to_string())
+    .execute(&mut file)
+    .await?;
+    let words: String = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(&mut file).await?;
+    file.close().await?;
+    Ok((words != "ok").then_some(words))
+}

@@ -1,0 +1,209 @@
+//! Why a database or a copy can't be used; each is a line for the operator.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::domain::file_path::PathFault;
+use crate::store::error::primary_code;
+
+/// Why the database can't be opened; each is a line for the operator.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Another instance holds the lock.
+    #[error("store.path: {path} is in use by another instance of scrapehook")]
+    InUse {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// Another instance has the file open under another name.
+    #[error(
+        "store.path: {path} is in use by another instance of scrapehook under another name (a hard link)"
+    )]
+    InUseElsewhere {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The file has several names, each with a log of its own: the log of another name may have the last commits.
+    #[error(
+        "store.path: {path} has {names} names (hard links), and the newest commits may be in the write-ahead log \
+         beside another one; remove all names but the one that was served last"
+    )]
+    Linked {
+        /// The database file.
+        path: PathBuf,
+        /// How many names it has.
+        names: u64,
+    },
+    /// SQLite and the system would not read the path as the same file.
+    #[error("store.path: `{}`: {fault}", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
+    /// The file or its folder can't be written.
+    #[error("store.path: can't write {path}: {reason}")]
+    Unwritable {
+        /// The file in question.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// It is not an SQLite file, or one of another program.
+    #[error("store.path: {path} is not a scrapehook database; it was left as it is")]
+    Foreign {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// It is ours, and not whole.
+    #[error("store.path: {path} is damaged ({reason}); it was left as it is")]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no database, but the log of one.
+    #[error(
+        "store.path: there is no database in {path}, but its log {log} is there and would be lost; put the \
+         database back, or move the log away"
+    )]
+    LoneLog {
+        /// The database file.
+        path: PathBuf,
+        /// Its write-ahead log.
+        log: PathBuf,
+    },
+    /// It was written by a newer version.
+    #[error("store.path: {path} was written by a newer version of scrapehook; it was left as it is")]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// It was used with another upstream before.
+    #[error(
+        "upstream.base_url: {path} belongs to {bound}, not to {asked}; if that is meant, start once with \
+         --accept-upstream-change"
+    )]
+    OtherUpstream {
+        /// The database file.
+        path: PathBuf,
+        /// The upstream it is bound to.
+        bound: String,
+        /// The upstream it was opened for.
+        asked: String,
+    },
+    /// The SQLite in this binary is too old.
+    #[error("this binary was built with an SQLite that can lose data (3.51.3 is needed)")]
+    OldSqlite,
+    /// It could not be copied before it is migrated.
+    #[error("store.path: the database is not migrated before there is a copy of it: {}", with_causes(.0))]
+    Backup(Box<BackupError>),
+    /// Anything else.
+    #[error("store.path: {path}: {reason}")]
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        reason: sqlx::Error,
+    },
+    /// No randomness for the callback secret.
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// Why there is no copy.
+#[derive(Debug, Error)]
+pub enum BackupError {
+    /// The source is not one of our databases, or the database to be restored is in use.
+    #[error(transparent)]
+    Refused(#[from] OpenError),
+    /// There is a file of that name.
+    #[error("{0} is there already; it was left as it is")]
+    Exists(PathBuf),
+    /// A file has the name of the unfinished copy.
+    #[error("{0} is in the way of the unfinished copy, and may be somebody else's; it was left as it is")]
+    InTheWay(PathBuf),
+    /// Another copy of that name is being made.
+    #[error("{0} is being written by somebody else")]
+    InProgress(PathBuf),
+    /// SQLite and the system would not read the path as the same file.
+    #[error("`{}`: {fault}", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
+    /// It was given up because it was to stop.
+    #[error("stopped before {0} was copied")]
+    Stopped(PathBuf),
+    /// The source can't be read.
+    #[error("can't read {path}")]
+    Unreadable {
+        /// The file in question.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is nothing to copy.
+    #[error("{0} is empty")]
+    Empty(PathBuf),
+    /// The copy can't be written.
+    #[error("can't write {path}")]
+    Unwritable {
+        /// The file in question.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database can't be read, or the copy not be written.
+    #[error("{path}")]
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// The copy is not whole.
+    #[error("the copy of {path} is damaged ({reason}), and was thrown away: so may the database be")]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// An error and its causes, on one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    words
+}
+
+pub(crate) fn unopenable(path: &Path, error: sqlx::Error) -> OpenError {
+    match primary_code(&error) {
+        // SQLITE_CORRUPT
+        Some(11) => OpenError::Damaged { path: path.to_owned(), reason: words(&error) },
+        // SQLITE_NOTADB
+        Some(26) => OpenError::Foreign { path: path.to_owned() },
+        // SQLITE_READONLY, SQLITE_CANTOPEN
+        Some(8 | 14) => OpenError::Unwritable {
+            path: path.to_owned(),
+            reason: io::Error::new(io::ErrorKind::PermissionDenied, words(&error)),
+        },
+        _ => OpenError::Sqlite { path: path.to_owned(), reason: error },
+    }
+}
+
+fn words(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+}

@@ -1,0 +1,259 @@
+//! The instance lock: one process per database file, whatever names the file has.
+//!
+//! It consists of two locks. One is on a side file, so that it can be taken before there is a database. The other is
+//! on the database's inode, which a hard link shares and its side file does not. Must never close a descriptor of the
+//! database while SQLite has it open: that would give up SQLite's own locks.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::{io, thread};
+
+use rustix::fs::{FlockOperation, fcntl_lock};
+
+use crate::store::file::error::OpenError;
+use crate::store::file::path::{real_path, side_file};
+use crate::store::file::private;
+
+/// How often a process that only looks may be in the way.
+const TRIES: u32 = 10_000;
+
+/// Held as long as the store is open; the system releases it when the process dies.
+#[derive(Debug)]
+pub(crate) struct InstanceLock {
+    /// The database, at the end of all links.
+    path: PathBuf,
+    side: File,
+    /// Whether this call has made the side file.
+    is_side_new: bool,
+    /// The locked database; none if there is none yet, or if SQLite needs its only lock.
+    _database: Option<File>,
+}
+
+/// Who holds the lock of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Nobody,
+    /// An instance that uses this path.
+    Instance,
+    /// An instance that uses another name of the same file.
+    InstanceElsewhere,
+}
+
+impl InstanceLock {
+    /// Takes the lock of the database at `path`.
+    ///
+    /// # Errors
+    /// [`OpenError`] says why it cannot be taken, and by whom it is held.
+    pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
+        // By any name: a symbolic link to the file must not lead past its lock.
+        let path = real_path(path);
+        if path.is_dir() {
+            let source = io::ErrorKind::IsADirectory.into();
+            return Err(OpenError::Unwritable { path, reason: source });
+        }
+        let side_path = side_file(&path, ".lock");
+        let unwritable = |source| OpenError::Unwritable { path: side_path.clone(), reason: source };
+        let (side, is_side_new) = private::open_or_create(&side_path).map_err(unwritable)?;
+        if !lock_alone(&side).map_err(unwritable)? {
+            return Err(OpenError::InUse { path });
+        }
+        let mut lock = Self { path, side, is_side_new, _database: None };
+        // For writing, too: SQLite would open a file that it can't write, and leave a log of the same mode beside it.
+        match private::open(&lock.path, OpenOptions::new().read(true).write(true)) {
+            Ok(database) => lock.hold(database)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(OpenError::Unwritable { path: lock.path, reason: source }),
+        }
+        Ok(lock)
+    }
+
+    /// Where the database is, at the end of all links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the database, empty and for its owner alone, if there is none.
+    ///
+    /// SQLite would make it as the umask says, and gives its log the mode of the database.
+    pub(crate) fn make_database(&mut self) -> Result<(), OpenError> {
+        match private::create_new(&self.path) {
+            Ok(database) => self.hold(database),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(source) => Err(OpenError::Unwritable { path: self.path.clone(), reason: source }),
+        }
+    }
+
+    /// Gives the side file to the owner of its folder if this call has made it.
+    pub(crate) fn give_to_owner_of_folder(&self) {
+        if self.is_side_new {
+            private::give_to_owner_of_folder(&self.side, &side_file(&self.path, ".lock"));
+        }
+    }
+
+    /// Locks the database's inode, which another instance may have open under another name.
+    fn hold(&mut self, database: File) -> Result<(), OpenError> {
+        let has_two_kinds = has_two_kinds_of_locks(&side_file(&self.path, ".lock"));
+        self.hold_where(has_two_kinds, database)
+    }
+
+    /// The same, on a file system that has two kinds of locks or that has not.
+    fn hold_where(&mut self, has_two_kinds: bool, database: File) -> Result<(), OpenError> {
+        let unwritable = |source| OpenError::Unwritable { path: self.path.clone(), reason: source };
+        // Without a second kind, our lock would be one against SQLite.
+        if has_two_kinds && !lock_alone(&database).map_err(unwritable)? {
+            return Err(OpenError::InUseElsewhere { path: self.path.clone() });
+        }
+        // A crash may have left commits in the log beside the other name.
+        let names = database.metadata().map_err(unwritable)?.nlink();
+        if names > 1 {
+            return Err(OpenError::Linked { path: self.path.clone(), names });
+        }
+        self._database = has_two_kinds.then_some(database);
+        Ok(())
+    }
+
+    /// Who holds the lock of the database at `path`, as far as can be told.
+    ///
+    /// Must not be called while this process has the database open.
+    pub(crate) fn holder(path: &Path) -> Holder {
+        let path = real_path(path);
+        let is_locked = |path: &Path| {
+            let file = private::open(path, OpenOptions::new().read(true)).ok()?;
+            Some((
+                matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+                file.metadata().ok()?.nlink(),
+            ))
+        };
+        if let Some((true, _)) = is_locked(&side_file(&path, ".lock")) {
+            return Holder::Instance;
+        }
+        match is_locked(&path) {
+            // A file with one name has no instance elsewhere. The lock is then one of SQLite's, on a file system that
+            // has one kind of locks only.
+            Some((true, 2..)) => Holder::InstanceElsewhere,
+            _ => Holder::Nobody,
+        }
+    }
+}
+
+/// Locks a file unless another instance has; processes that only look are waited for.
+fn lock_alone(file: &File) -> io::Result<bool> {
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            // In the way is a process that only looks, for a moment.
+            Err(TryLockError::WouldBlock) if file.try_lock_shared().is_ok() => {
+                file.unlock()?;
+                thread::yield_now();
+            }
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Whether `flock`, which our locks are made with, and `fcntl`, which SQLite's are made with, ignore each other on
+/// this file system. On NFS and some other network file systems they are one and the same.
+///
+/// Tried on a side file that is locked already.
+fn has_two_kinds_of_locks(locked: &Path) -> bool {
+    let Ok(again) = private::open(locked, OpenOptions::new().read(true).write(true)) else { return false };
+    fcntl_lock(&again, FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+/// Refuses a database with several names (hard links). A missing one is fine.
+///
+/// # Errors
+/// [`OpenError::Linked`], or [`OpenError::Unwritable`] if it can't be looked at.
+pub(crate) fn check_single_name(path: &Path) -> Result<(), OpenError> {
+    let path = real_path(path);
+    match path.symlink_metadata() {
+        Ok(found) if found.is_file() && found.nlink() > 1 => {
+            Err(OpenError::Linked { path, names: found.nlink() })
+        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(OpenError::Unwritable { path, reason: source })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn an_instance_keeps_others_out_and_who_only_looks_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scrapehook.db");
+        assert_eq!(InstanceLock::holder(&path), Holder::Nobody);
+        assert!(!side_file(&path, ".lock").exists(), "to look makes nothing");
+        let mut lock = InstanceLock::take(&path).unwrap();
+        lock.make_database().unwrap();
+        assert_eq!(InstanceLock::holder(&path), Holder::Instance);
+        assert!(matches!(InstanceLock::take(&path), Err(OpenError::InUse { .. })));
+        drop(lock);
+        assert_eq!(InstanceLock::holder(&path), Holder::Nobody);
+        let looks = thread::spawn({
+            let path = path.clone();
+            move || (0..1_000).filter(|_| InstanceLock::holder(&path) != Holder::Nobody).count()
+        });
+        while !looks.is_finished() {
+            drop(InstanceLock::take(&path).unwrap());
+        }
+        looks.join().unwrap();
+    }
+
+    #[test]
+    fn a_hard_link_leads_to_the_same_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, link] = ["scrapehook.db", "link.db"].map(|name| folder.path().join(name));
+        let mut lock = InstanceLock::take(&path).unwrap();
+        lock.make_database().unwrap();
+        fs::hard_link(&path, &link).unwrap();
+        assert_eq!(InstanceLock::holder(&link), Holder::InstanceElsewhere);
+        assert!(matches!(InstanceLock::take(&link), Err(OpenError::InUseElsewhere { .. })));
+        check_single_name(&folder.path().join("missing.db")).unwrap();
+        drop(lock);
+        for path in [&path, &link] {
+            assert!(matches!(InstanceLock::take(path), Err(OpenError::Linked { names: 2, .. })));
+            assert!(matches!(check_single_name(path), Err(OpenError::Linked { names: 2, .. })));
+        }
+        // A file that was renamed while it is served has one name, and is still locked.
+        fs::remove_file(&link).unwrap();
+        let lock = InstanceLock::take(&path).unwrap();
+        fs::rename(&path, &link).unwrap();
+        assert!(matches!(InstanceLock::take(&link), Err(OpenError::InUseElsewhere { .. })));
+        drop(lock);
+        InstanceLock::take(&link).unwrap();
+    }
+
+    #[test]
+    fn where_sqlite_has_the_only_lock_it_is_left_to_sqlite_and_a_second_name_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scrapehook.db");
+        let mut lock = InstanceLock::take(&path).unwrap();
+        let database = private::create_new(&path).unwrap();
+        lock.hold_where(false, database).unwrap();
+        assert!(lock._database.is_none());
+        File::open(&path).unwrap().try_lock().unwrap();
+        fs::hard_link(&path, folder.path().join("link.db")).unwrap();
+        let refused = lock.hold_where(false, File::open(&path).unwrap()).unwrap_err();
+        assert!(matches!(refused, OpenError::Linked { names: 2, .. }), "{refused}");
+    }
+
+    #[test]
+    fn both_kinds_of_locks_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let (file, _) = private::open_or_create(&path).unwrap();
+        assert!(lock_alone(&file).unwrap());
+        assert!(has_two_kinds_of_locks(&path), "this file system is no network's");
+        // As SQLite does it, which must get its locks beside ours.
+        fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+    }
+}

@@ -1,0 +1,129 @@
+//! Bringing a file up to the schema of this version; a file with data is copied first.
+
+use std::path::Path;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::SqliteConnection;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::time::Timestamp;
+use crate::store::file::backup;
+use crate::store::file::error::{OpenError, unopenable};
+use crate::store::file::path::{real_path, side_file};
+
+/// Applies the migrations that this file lacks. A file with data is copied beside itself before, because an older
+/// version can't read a newer schema.
+pub(crate) async fn migrate(
+    writer: &mut SqliteConnection,
+    path: &Path,
+    migrations: &Migrator,
+    now: Timestamp,
+) -> Result<(), OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
+    let is_new: bool =
+        sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations')")
+            .fetch_one(&mut *writer)
+            .await
+            .map_err(sqlite)?;
+    if !is_new {
+        let applied: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+            .fetch_one(&mut *writer)
+            .await
+            .map_err(sqlite)?;
+        let newest = migrations.iter().map(|migration| migration.version).max();
+        if let (Some(applied), Some(newest)) = (applied, newest)
+            && applied < newest
+        {
+            let path = real_path(path);
+            let copy = side_file(&path, &format!(".before-{newest}-{}", now.as_millis()));
+            // One name for all that are not whole: starts that are killed again and again leave one at most.
+            let part = side_file(&path, ".before.part");
+            // Whoever stops the start ends the process.
+            backup::copy(&path, &copy, &part, now, &CancellationToken::new())
+                .await
+                .map_err(|error| OpenError::Backup(Box::new(error)))?;
+            let copy = copy.display();
+            let words = "the database is migrated; the copy shows its old state";
+            tracing::info!(from = applied, to = newest, %copy, "{words}");
+        }
+    }
+    match migrations.run(writer).await {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
+            Err(OpenError::Newer { path: path.to_owned() })
+        }
+        Err(MigrateError::Execute(source)) => Err(unopenable(path, source)),
+        Err(error) => Err(sqlite(sqlx::Error::Migrate(Box::new(error)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{ConnectOptions, Connection};
+
+    use super::*;
+    use crate::store::file::schema::MIGRATIONS;
+
+    const NOW: Timestamp = Timestamp::from_millis(7);
+
+    async fn more(folder: &Path, sql: &str) -> Migrator {
+        let migrations = folder.join("migrations");
+        fs::create_dir_all(&migrations).unwrap();
+        for migration in MIGRATIONS.iter() {
+            let name = format!("{:04}_{}.sql", migration.version, migration.description.replace(' ', "_"));
+            fs::write(migrations.join(name), migration.sql.as_str()).unwrap();
+        }
+        fs::write(migrations.join("9000_more.sql"), sql).unwrap();
+        Migrator::new(migrations).await.unwrap()
+    }
+
+    fn copies(folder: &Path) -> Vec<std::path::PathBuf> {
+        let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.display().to_string().contains(".before-")).collect()
+    }
+
+    async fn values(path: &Path) -> Vec<(String, String)> {
+        let mut file = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+        let values =
+            sqlx::query_as("SELECT key, value FROM meta ORDER BY key").fetch_all(&mut file).await.unwrap();
+        file.close().await.unwrap();
+        values
+    }
+
+    #[tokio::test]
+    async fn what_has_data_is_copied_before_it_is_migrated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut writer = options.connect().await.unwrap();
+        migrate(&mut writer, &path, &MIGRATIONS, NOW).await.unwrap();
+        sqlx::query("INSERT INTO meta (key, value) VALUES ('k', 'old')").execute(&mut writer).await.unwrap();
+        migrate(&mut writer, &path, &MIGRATIONS, NOW).await.unwrap();
+        assert!(copies(folder.path()).is_empty(), "neither a new file nor one that lacks nothing");
+
+        // A migration that fails changes nothing, and leaves the copy.
+        let broken =
+            more(folder.path(), "UPDATE meta SET value = 'new'; SELECT nonsense FROM nothing;").await;
+        assert!(migrate(&mut writer, &path, &broken, NOW).await.is_err());
+        let good = more(folder.path(), "UPDATE meta SET value = 'new';").await;
+        migrate(&mut writer, &path, &good, NOW.after(std::time::Duration::from_secs(1))).await.unwrap();
+        writer.close().await.unwrap();
+        assert_eq!(values(&path).await, [("k".to_owned(), "new".to_owned())]);
+        let copies = copies(folder.path());
+        assert_eq!(copies.len(), 2, "{copies:?}");
+        for copy in copies {
+            let mode = fs::metadata(&copy).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o600, "it holds the callback secret");
+            let expected = [("backup", "1970-01-01T"), ("k", "old")];
+            let found = values(&copy).await;
+            assert!(
+                found.iter().zip(expected).all(|((key, value), (k, v))| key == k && value.starts_with(v)),
+                "{found:?}"
+            );
+        }
+    }
+}

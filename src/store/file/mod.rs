@@ -1,0 +1,18 @@
+//! The file's life: who holds it, what it is, how it is opened, watched and copied.
+//!
+//! Must never know what its rows mean.
+
+pub(crate) mod backup;
+pub(crate) mod disk;
+pub(crate) mod error;
+pub(crate) mod exposure;
+pub(crate) mod forms;
+pub(crate) mod inspect;
+pub(crate) mod lock;
+pub(crate) mod migrate;
+pub(crate) mod open;
+pub(crate) mod partial;
+pub(crate) mod path;
+pub(crate) mod private;
+pub(crate) mod schema;
+pub(crate) mod watch;

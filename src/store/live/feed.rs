@@ -1,0 +1,188 @@
+//! The newest events in memory, for those who follow: a thousand of them cost the database one read a commit.
+//!
+//! What is older comes from the file. An event gets here after its commit, never before.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::event::Event;
+use crate::store::error::ReadError;
+use crate::store::read::Readers;
+use crate::store::read::events::EventFilter;
+
+/// Most events that are kept in memory.
+const RECENT: usize = 4_096;
+/// Most events that one read brings.
+const PAGE: i64 = 1_000;
+
+/// Between two tries to read what was committed.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// The newest events.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    /// None where nobody follows.
+    recent: Mutex<Option<Recent>>,
+    /// The `seq` up to which everything is here, or in the file.
+    seen: watch::Sender<i64>,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self { recent: Mutex::default(), seen: watch::Sender::new(0) }
+    }
+}
+
+#[derive(Debug)]
+struct Recent {
+    events: VecDeque<Arc<Event>>,
+    /// Every event after this one and up to `last` is here.
+    after: i64,
+    last: i64,
+}
+
+impl Recent {
+    fn take(&mut self, events: Vec<Event>, last: i64) {
+        self.events.extend(events.into_iter().map(Arc::new));
+        self.last = last;
+        while self.events.len() > RECENT {
+            if let Some(oldest) = self.events.pop_front() {
+                self.after = oldest.seq;
+            }
+        }
+    }
+}
+
+impl Feed {
+    // What is done under it can't fail halfway.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Recent>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who follows.
+#[derive(Debug)]
+pub struct Follower {
+    readers: Readers,
+    feed: Arc<Feed>,
+    seen: watch::Receiver<i64>,
+    filter: EventFilter,
+}
+
+impl Follower {
+    /// The `seq` up to which everything was looked at.
+    pub fn cursor(&self) -> i64 {
+        self.filter.after
+    }
+
+    /// The events that the filter lets pass since the last call, as far as one look brings them; none where
+    /// everything that was committed meanwhile is looked at.
+    ///
+    /// # Errors
+    /// [`ReadError`]: nothing was skipped, it can be asked again.
+    pub async fn read(&mut self) -> Result<Vec<Arc<Event>>, ReadError> {
+        self.seen.borrow_and_update();
+        if let Some((events, last)) = self.recent() {
+            self.filter.after = last;
+            return Ok(events);
+        }
+        let last = self.readers.last_seq().await?;
+        let events = self.readers.events(&self.filter).await?;
+        let is_full = events.len() >= usize::try_from(self.filter.limit).unwrap_or(usize::MAX);
+        self.filter.after = match events.last() {
+            Some(event) if is_full => event.seq,
+            newest => newest.map_or(last, |event| event.seq.max(last)),
+        };
+        Ok(events.into_iter().map(Arc::new).collect())
+    }
+
+    /// Waits until something was committed since the last look.
+    pub async fn news(&mut self) {
+        if self.seen.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// What is in memory after the cursor; none where that goes back further.
+    fn recent(&self) -> Option<(Vec<Arc<Event>>, i64)> {
+        let recent = self.feed.lock();
+        let recent = recent.as_ref()?;
+        if self.filter.after < recent.after {
+            return None;
+        }
+        let start = recent.events.partition_point(|event| event.seq <= self.filter.after);
+        // No more than a look into the file brings: whoever is slow to send them on keeps them in memory.
+        let limit = usize::try_from(self.filter.limit).unwrap_or(usize::MAX);
+        let wanted = recent.events.range(start..).filter(|event| self.filter.admits(event));
+        let wanted: Vec<_> = wanted.take(limit).cloned().collect();
+        let last = match wanted.last() {
+            Some(event) if wanted.len() >= limit => event.seq,
+            _ => recent.last.max(self.filter.after),
+        };
+        Some((wanted, last))
+    }
+}
+
+impl Feed {
+    /// Follows the events after `filter.after`, from the file as far as they are not in memory.
+    pub(crate) fn follow(self: &Arc<Self>, readers: &Readers, filter: EventFilter) -> Follower {
+        Follower { readers: readers.clone(), feed: Arc::clone(self), seen: self.seen.subscribe(), filter }
+    }
+
+    /// Keeps the newest events as long as somebody follows, until `stop`.
+    pub(crate) async fn run(
+        &self,
+        readers: &Readers,
+        mut committed: watch::Receiver<i64>,
+        stop: CancellationToken,
+    ) {
+        loop {
+            committed.borrow_and_update();
+            let is_behind = self.catch_up(readers).await.inspect_err(|error| {
+                tracing::warn!(%error, "followers of the events have to wait");
+            });
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(AFTER_ERROR), if is_behind.is_err() => {}
+                changed = committed.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    async fn catch_up(&self, readers: &Readers) -> Result<(), ReadError> {
+        if self.seen.receiver_count() == 0 {
+            *self.lock() = None;
+            return Ok(());
+        }
+        let known = self.lock().as_ref().map(|recent| recent.last);
+        let mut after = match known {
+            Some(last) => last,
+            None => {
+                // What was long before comes from the file. What was just committed must not: all who follow wait for
+                // it, and each would read it there.
+                let last = readers.last_seq().await?.saturating_sub(PAGE).max(0);
+                *self.lock() = Some(Recent { events: VecDeque::new(), after: last, last });
+                last
+            }
+        };
+        loop {
+            let filter = EventFilter { after, limit: PAGE, ..EventFilter::default() };
+            let events = readers.events(&filter).await?;
+            let Some(last) = events.last().map(|event| event.seq) else { break };
+            let is_full = events.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
+            if let Some(recent) = self.lock().as_mut() {
+                recent.take(events, last);
+            }
+            after = last;
+            if !is_full {
+                break;
+            }
+        }
+        self.seen.send_if_modified(|seen| std::mem::replace(seen, after) != after);
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! Who hears of a commit.
+
+pub(crate) mod feed;
+pub(crate) mod waiters;

@@ -1,0 +1,116 @@
+//! Callbacks with a good token: kept raw, once each, with a count of their deliveries.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::event::{EventKind, Source};
+use crate::store::batch::changes::{Changes, NewEvent, NewFact};
+use crate::store::batch::working_set::WorkingSet;
+use crate::store::ops::ownership;
+use crate::store::ops::received::ReceivedCallback;
+
+/// Most bodies of a task that nobody understands; more are only counted.
+const UNRECOGNIZED: i64 = 1_000;
+
+/// Keeps a batch of callbacks, and notes what they state.
+pub(crate) async fn keep(
+    connection: &mut SqliteConnection,
+    mut received: Vec<Cow<'_, ReceivedCallback>>,
+    loaded: &WorkingSet,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    if received.is_empty() {
+        return Ok(());
+    }
+    ownership::assign(connection, &mut received, loaded, changes).await?;
+    for callback in received.iter().map(Cow::as_ref) {
+        let Some(meaning) = &callback.meaning else {
+            keep_unrecognized(connection, callback, changes).await?;
+            continue;
+        };
+        changes.rows.callbacks.push(row(callback));
+        changes.facts.push(NewFact {
+            task: callback.task,
+            kind: meaning.kind(),
+            video: meaning.video_id().unwrap_or_default().to_owned(),
+            at: callback.at,
+            source: Source::Callback,
+            failure: meaning.failure().cloned(),
+        });
+    }
+    Ok(())
+}
+
+/// Inserts bodies, or counts one more delivery of those that are there. Bodies travel as hex: any byte can
+/// be in them, and JSON holds text alone.
+pub(crate) const INSERT: &str = "INSERT INTO callbacks
+       (task_id, body_hash, body, first_received_at, last_received_at, deliveries, understood)
+     SELECT value->>0, unhex(value->>1), unhex(value->>2), value->>3, value->>3, 1, value->>4
+     FROM json_each(?) WHERE true
+     ON CONFLICT (task_id, body_hash) DO UPDATE SET
+       deliveries = deliveries + 1,
+       last_received_at = max(last_received_at, excluded.last_received_at)";
+
+fn row(callback: &ReceivedCallback) -> Value {
+    json!([
+        callback.task,
+        hex(&callback.body_hash),
+        hex(&callback.body),
+        callback.at.as_millis(),
+        callback.meaning.as_ref().map(|meaning| meaning.kind()),
+    ])
+}
+
+async fn keep_unrecognized(
+    connection: &mut SqliteConnection,
+    callback: &ReceivedCallback,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let (is_known, has_room): (bool, bool) = sqlx::query_as(
+        "SELECT EXISTS (SELECT 1 FROM callbacks WHERE task_id = tasks.id AND body_hash = ?2),
+           unrecognized < ?3
+         FROM tasks WHERE id = ?1",
+    )
+    .bind(callback.task.to_string())
+    .bind(&callback.body_hash[..])
+    .bind(UNRECOGNIZED)
+    .fetch_one(&mut *connection)
+    .await?;
+    if is_known || has_room {
+        // At once: the next one in this batch may be the same.
+        let rows = json!([row(callback)]).to_string();
+        sqlx::query(INSERT).bind(rows).execute(&mut *connection).await?;
+    }
+    if is_known {
+        return Ok(());
+    }
+    // A poll is wanted: what upstream meant may show there.
+    sqlx::query(
+        "UPDATE tasks SET unrecognized = unrecognized + 1, news = news + 1, poll_wanted = news + 1,
+           polls_in_vain = 0
+         WHERE id = ?1",
+    )
+    .bind(callback.task.to_string())
+    .execute(connection)
+    .await?;
+    changes.touch(callback.task, callback.at, Source::Callback);
+    if has_room {
+        changes.events.push(NewEvent {
+            task: Some(callback.task),
+            ..NewEvent::new(EventKind::CallbackUnrecognized, Source::Callback, callback.at)
+        });
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}

@@ -1,0 +1,98 @@
+//! Pauses: why nothing is sent, to anybody or to one platform. They outlive a restart.
+
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::event::{EventKind, Source};
+use crate::domain::pause::reason;
+use crate::domain::retry::{PROBE_MOST, backoff};
+use crate::domain::task::Failure;
+use crate::domain::time::Timestamp;
+use crate::store::batch::changes::{Changes, NewEvent};
+use crate::store::policy::Policy;
+
+/// Whom a pause stops, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPause {
+    /// `all`, or the one platform that is stopped.
+    pub scope: String,
+    /// The upstream's code, or a word of ours.
+    pub failure: Failure,
+}
+
+/// Sets a pause; where its scope is paused already, a probe failed, and only the next one is moved.
+pub(crate) async fn set(
+    connection: &mut SqliteConnection,
+    pause: &NewPause,
+    source: Source,
+    at: Timestamp,
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let probes: u32 = sqlx::query_scalar(
+        "INSERT INTO pauses (scope, code, message, since, probe_at, probes) VALUES (?1, ?2, ?3, ?4, ?4, 0)
+         ON CONFLICT (scope) DO UPDATE SET
+           code = excluded.code, message = excluded.message, probes = probes + 1
+         RETURNING probes",
+    )
+    .bind(&pause.scope)
+    .bind(&pause.failure.code)
+    .bind(&pause.failure.message)
+    .bind(at.as_millis())
+    .fetch_one(&mut *connection)
+    .await?;
+    let probe_at = at.after(backoff(probes + 1, policy.probe_after, PROBE_MOST));
+    sqlx::query("UPDATE pauses SET probe_at = ?2 WHERE scope = ?1")
+        .bind(&pause.scope)
+        .bind(probe_at.as_millis())
+        .execute(connection)
+        .await?;
+    tracing::warn!(
+        scope = pause.scope, code = pause.failure.code, reason = pause.failure.message, probes, %probe_at,
+        "sending is paused; unless an operator did it, one task is tried at the time of the next probe"
+    );
+    if probes == 0 {
+        changes.events.push(NewEvent {
+            message: Some(reason(&pause.scope, &pause.failure.code, &pause.failure.message)),
+            ..NewEvent::new(EventKind::SendingPaused, source, at)
+        });
+    }
+    Ok(())
+}
+
+/// Lifts a pause; `false` where there was none.
+pub(crate) async fn lift(
+    connection: &mut SqliteConnection,
+    scope: &str,
+    source: Source,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    let lifted = sqlx::query("DELETE FROM pauses WHERE scope = ?1").bind(scope).execute(connection).await?;
+    if lifted.rows_affected() == 0 {
+        return Ok(false);
+    }
+    changes.events.push(NewEvent {
+        message: Some(scope.to_owned()),
+        ..NewEvent::new(EventKind::SendingResumed, source, at)
+    });
+    Ok(true)
+}
+
+/// Lifts every pause, whatever its reason.
+pub(crate) async fn lift_all(
+    connection: &mut SqliteConnection,
+    by: Option<&str>,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let lifted: Vec<String> =
+        sqlx::query_scalar("DELETE FROM pauses RETURNING scope").fetch_all(connection).await?;
+    for scope in lifted {
+        let by = by.map(|name| format!(", by {name}")).unwrap_or_default();
+        changes.events.push(NewEvent {
+            message: Some(format!("{scope}{by}")),
+            ..NewEvent::new(EventKind::SendingResumed, Source::Operator, at)
+        });
+    }
+    Ok(())
+}

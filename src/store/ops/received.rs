@@ -1,0 +1,54 @@
+//! Bodies that arrived, as they are handed to the writer.
+
+use bytes::Bytes;
+
+use crate::domain::callback::Meaning;
+use crate::domain::id::TaskId;
+use crate::domain::time::Timestamp;
+
+/// A callback with a good token.
+#[derive(Clone, Debug)]
+pub struct ReceivedCallback {
+    /// The task that the token names.
+    pub task: TaskId,
+    /// When its last byte arrived.
+    pub at: Timestamp,
+    /// The body as it came.
+    pub body: Bytes,
+    /// SHA-256 of the body.
+    pub body_hash: [u8; 32],
+    /// What it means, where that is known.
+    pub meaning: Option<Meaning>,
+    /// The `taskId` it names.
+    pub upstream_id: Option<String>,
+}
+
+/// A callback without a token that counts all the same, because the operator said so.
+#[derive(Clone, Debug)]
+pub struct AcceptedCallback {
+    /// The `taskId` it names, which says what task it is for.
+    pub upstream_id: String,
+    /// The task that is made where none has this `taskId`.
+    pub new: TaskId,
+    /// When its last byte arrived.
+    pub at: Timestamp,
+    /// The body as it came.
+    pub body: Bytes,
+    /// SHA-256 of the body.
+    pub body_hash: [u8; 32],
+    /// What it means, where that is known.
+    pub meaning: Option<Meaning>,
+}
+
+/// A callback without a good token.
+#[derive(Clone, Debug)]
+pub struct ReceivedHint {
+    /// When its last byte arrived.
+    pub at: Timestamp,
+    /// The body as it came.
+    pub body: Bytes,
+    /// SHA-256 of the body.
+    pub body_hash: [u8; 32],
+    /// The `taskId` it claims.
+    pub upstream_id: Option<String>,
+}

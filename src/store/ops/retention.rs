@@ -1,0 +1,155 @@
+//! Retention: raw bodies and events of what settled long ago are removed, in small steps.
+//!
+//! Must never touch what has not settled, nor what keeps the old from coming back as new: hashes of bodies, facts, the
+//! ledger, idempotency keys.
+
+use std::time::{Duration, Instant};
+
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::time::Timestamp;
+use crate::store::read::callbacks::BELOW;
+
+/// What a step is to take, without its commit: callbacks wait for so long.
+const STEP: Duration = Duration::from_millis(5);
+/// Rows that a step looks at, of bodies and of events each, and pages that it gives back to the disk: least, first,
+/// most.
+const ROWS: (u32, u32, u32) = (20, 100, 500);
+
+/// How far a pass over the file has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// The last callback that was looked at.
+    callback: i64,
+    /// The last event that was looked at.
+    seq: i64,
+    /// Rows of the next step: how fast they go depends on the machine.
+    rows: u32,
+    /// Bodies and events that were removed so far.
+    pub removed: u64,
+}
+
+impl Default for Pass {
+    fn default() -> Self {
+        Self { callback: 0, seq: 0, rows: ROWS.1, removed: 0 }
+    }
+}
+
+/// So many rows took so long: how many take as long as a step is to take, and never many more than before.
+fn next_rows(rows: u32, took: Duration) -> u32 {
+    let share = STEP.as_secs_f64() / took.as_secs_f64().max(f64::EPSILON);
+    ((f64::from(rows) * share.min(2.0)) as u32).clamp(ROWS.0, ROWS.2)
+}
+
+/// One step of a pass: removes what settled before `before`; none once it has come to the end.
+pub(crate) async fn prune(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    pass: Pass,
+) -> Result<Option<Pass>, sqlx::Error> {
+    let began = Instant::now();
+    // Where all of a step are too young, so are all that come after them: a pass ends however many arrive meanwhile.
+    let callback: Option<i64> = sqlx::query_scalar(
+        "SELECT max(id) FROM (SELECT id, first_received_at FROM callbacks WHERE id > ?1 ORDER BY id LIMIT ?2)
+         HAVING min(first_received_at) < ?3",
+    )
+    .bind(pass.callback)
+    .bind(pass.rows)
+    .bind(before.as_millis())
+    .fetch_optional(&mut *connection)
+    .await?
+    .flatten();
+    let seq: Option<i64> = sqlx::query_scalar(
+        "SELECT max(seq) FROM (SELECT seq, at FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2) HAVING min(at) < ?3",
+    )
+    .bind(pass.seq)
+    .bind(pass.rows)
+    .bind(before.as_millis())
+    .fetch_optional(&mut *connection)
+    .await?
+    .flatten();
+    if callback.is_none() && seq.is_none() {
+        // Large bodies leave more pages than their steps gave back.
+        let has_shrunk = free_pages(connection).await? > ROWS.2 && shrink(connection, pass.rows).await?;
+        return Ok(has_shrunk.then(|| Pass { rows: next_rows(pass.rows, began.elapsed()), ..pass }));
+    }
+    let mut removed = 0;
+    if let Some(last) = callback {
+        removed += bodies(connection, before, (pass.callback, last)).await?;
+    }
+    if let Some(last) = seq {
+        removed += events(connection, before, (pass.seq, last)).await?;
+    }
+    // What was removed leaves pages free inside the file: some go back to the disk each time.
+    shrink(connection, pass.rows).await?;
+    Ok(Some(Pass {
+        callback: callback.unwrap_or(pass.callback),
+        seq: seq.unwrap_or(pass.seq),
+        rows: next_rows(pass.rows, began.elapsed()),
+        removed: pass.removed + removed,
+    }))
+}
+
+async fn free_pages(connection: &mut SqliteConnection) -> Result<u32, sqlx::Error> {
+    sqlx::query_scalar("PRAGMA freelist_count").fetch_one(connection).await
+}
+
+/// Gives free pages back to the disk, at most so many; says whether there were any that could be.
+async fn shrink(connection: &mut SqliteConnection, pages: u32) -> Result<bool, sqlx::Error> {
+    let before = free_pages(connection).await?;
+    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({pages})")))
+        .execute(&mut *connection)
+        .await?;
+    Ok(free_pages(connection).await? < before)
+}
+
+/// Removes bodies; their rows and hashes stay, so the same body again is still a redelivery. The newest row stays where
+/// it is: the next number follows from it.
+async fn bodies(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    (after, last): (i64, i64),
+) -> Result<u64, sqlx::Error> {
+    let removed = sqlx::query(
+        "UPDATE callbacks SET id = id - ?4, body = NULL
+         WHERE id > ?1 AND id <= ?2 AND id < (SELECT max(id) FROM callbacks) AND last_received_at < ?3
+           AND (SELECT settled_at FROM tasks WHERE tasks.id = task_id) < ?3",
+    )
+    .bind(after)
+    .bind(last)
+    .bind(before.as_millis())
+    .bind(BELOW)
+    .execute(connection)
+    .await?;
+    Ok(removed.rows_affected())
+}
+
+/// Removes events, and remembers up to where there are gaps now.
+async fn events(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    (after, last): (i64, i64),
+) -> Result<u64, sqlx::Error> {
+    let removed: Vec<i64> = sqlx::query_scalar(
+        "DELETE FROM events
+         WHERE seq > ?1 AND seq <= ?2 AND at < ?3
+           AND (task_id IS NULL OR (SELECT settled_at FROM tasks WHERE tasks.id = task_id) < ?3)
+           AND (job_id IS NULL OR (SELECT settled_at FROM jobs WHERE jobs.id = job_id) < ?3)
+         RETURNING seq",
+    )
+    .bind(after)
+    .bind(last)
+    .bind(before.as_millis())
+    .fetch_all(&mut *connection)
+    .await?;
+    if let Some(newest) = removed.iter().max() {
+        sqlx::query(
+            "INSERT INTO meta (key, value) VALUES ('events_removed_to', ?1)
+             ON CONFLICT (key) DO UPDATE SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
+        )
+        .bind(newest.to_string())
+        .execute(connection)
+        .await?;
+    }
+    Ok(removed.len() as u64)
+}

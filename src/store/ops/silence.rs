@@ -1,0 +1,94 @@
+//! Silence: which tasks nothing was learned of for too long, and which of them upstream lists no more for.
+
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::event::Source;
+use crate::domain::time::{Timestamp, millis};
+use crate::store::batch::changes::Changes;
+use crate::store::column;
+use crate::store::policy::Policy;
+
+/// Marks tasks whose deadline has passed since their last news, at most so many; `true` where there may be more.
+///
+/// One that can be polled must have been, after its deadline: silence while nobody asked proves nothing. Where
+/// upstream gave no answer, jobs stop waiting all the same; but nobody else sends its URLs by itself.
+pub(crate) async fn sweep(
+    connection: &mut SqliteConnection,
+    at: Timestamp,
+    (skip, most): (i64, i64),
+    policy: Policy,
+    changes: &mut Changes,
+) -> Result<bool, sqlx::Error> {
+    let silent: Vec<String> = sqlx::query_scalar(
+        "UPDATE tasks SET stalled_at = ?1 WHERE id IN (
+           SELECT id FROM tasks INDEXED BY tasks_awaited
+           WHERE state IN ('unconfirmed', 'accepted', 'downloaded') AND stalled_at IS NULL
+             AND news_at <= ?1 - ?2 AND (upstream_id IS NULL OR polled_at >= news_at + ?2) LIMIT ?3 OFFSET ?4)
+         RETURNING id",
+    )
+    .bind(at.as_millis())
+    .bind(millis(policy.deadline).min(at.as_millis()))
+    .bind(most)
+    .bind(skip)
+    .fetch_all(connection)
+    .await?;
+    for id in &silent {
+        let task = column::parsed(("tasks", "id", id), id)?;
+        tracing::warn!(%task, "nothing was heard of this task for too long: its job stops waiting for it");
+        changes.touch(task, at, Source::Clock);
+    }
+    Ok(i64::try_from(silent.len()).unwrap_or(most) >= most)
+}
+
+/// Moves the beginnings of silences along with a clock that was set forward.
+pub(crate) async fn set_forward(
+    connection: &mut SqliteConnection,
+    by: Duration,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let moved: Vec<String> = sqlx::query_scalar(
+        "UPDATE tasks SET news_at = min(news_at + ?1, ?2), quiet_since = min(quiet_since + ?1, ?2)
+         WHERE state IN ('unconfirmed', 'accepted', 'downloaded') AND stalled_at IS NULL RETURNING id",
+    )
+    .bind(millis(by))
+    .bind(at.as_millis())
+    .fetch_all(connection)
+    .await?;
+    note_moved(&moved, changes);
+    Ok(())
+}
+
+/// Nothing happened later than now: after the clock was set back, deadlines begin anew, and no poll waits for the
+/// time that was.
+pub(crate) async fn set_back(
+    connection: &mut SqliteConnection,
+    at: Timestamp,
+    changes: &mut Changes,
+) -> Result<(), sqlx::Error> {
+    let moved: Vec<String> = sqlx::query_scalar(
+        "UPDATE tasks SET news_at = min(news_at, ?1), polled_at = min(polled_at, ?1),
+           answered_at = min(answered_at, ?1), quiet_since = iif(quiet_since > ?1, NULL, quiet_since),
+           poll_not_before = iif(polled_at > ?1, 0, poll_not_before), next_poll_at = min(next_poll_at, ?1)
+         WHERE state IN ('unconfirmed', 'accepted', 'downloaded', 'stalled')
+           AND max(news_at, ifnull(polled_at, 0), ifnull(answered_at, 0), ifnull(quiet_since, 0)) > ?1
+         RETURNING id",
+    )
+    .bind(at.as_millis())
+    .fetch_all(connection)
+    .await?;
+    note_moved(&moved, changes);
+    Ok(())
+}
+
+/// Has tasks loaded again. One whose id can't be read was never loaded.
+fn note_moved(moved: &[String], changes: &mut Changes) {
+    for id in moved {
+        match column::parsed(("tasks", "id", id), id) {
+            Ok(task) => drop(changes.stale.insert(task)),
+            Err(error) => tracing::error!(%error, "a task was found whose id makes no sense"),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Turns: which task is polled next, if some are put aside.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sqlx::FromRow;
+
+use crate::domain::id::TaskId;
+use crate::domain::time::Timestamp;
+use crate::store::column;
+use crate::store::error::ReadError;
+use crate::store::read::Readers;
+
+/// A task whose turn for a poll has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuePoll {
+    /// Our id.
+    pub task: TaskId,
+    /// Their `taskId`.
+    pub upstream_id: String,
+    /// Folder name as submitted.
+    pub unique_id: Option<String>,
+    /// How much had been learned otherwise when it was asked.
+    pub news: i64,
+    /// When its turn came, or comes.
+    pub due: Timestamp,
+}
+
+/// So many tasks whose own row can't be read are left out.
+const MOST_UNREAD: i64 = 16;
+
+#[derive(FromRow)]
+struct Row {
+    id: String,
+    upstream_id: Option<String>,
+    unique_id: Option<String>,
+    news: i64,
+    next_poll_at: i64,
+}
+
+const NEXT: &str = "SELECT tasks.id, upstream_id, unique_id, news, next_poll_at
+     FROM tasks LEFT JOIN jobs ON jobs.id = tasks.job_id
+     WHERE next_poll_at > ?1 AND (tasks.settled_at IS NULL OR next_poll_at > ?2)
+       AND tasks.id NOT IN (SELECT value FROM json_each(?3))
+     ORDER BY next_poll_at LIMIT 1 OFFSET ?4";
+
+impl Readers {
+    /// The task whose poll is due first, due already or not, leaving out those that are put aside.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn next_poll(&self, aside: &[TaskId]) -> Result<Option<DuePoll>, ReadError> {
+        let any = Timestamp::from_millis(i64::MIN);
+        self.first_readable(aside, any, any).await
+    }
+
+    /// A task whose poll is due later than any wait lasts: it was put off before the clock was set back, or before
+    /// `reconcile.after` was made shorter. A settled task may wait for `reconcile.deadline`, any other for `longest`.
+    /// Those that are put aside are left out.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn next_put_off(
+        &self,
+        aside: &[TaskId],
+        now: Timestamp,
+        longest: Duration,
+    ) -> Result<Option<DuePoll>, ReadError> {
+        let settled = longest.max(self.policy.deadline).max(self.policy.settle_after);
+        self.first_readable(aside, now.after(longest), now.after(settled)).await
+    }
+
+    /// Whether a task that waits for a poll has heard of something later than this time: the clock was set back since.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn has_news_after(&self, time: Timestamp) -> Result<bool, ReadError> {
+        let has_news = sqlx::query_scalar(
+            "SELECT EXISTS (
+               SELECT 1 FROM tasks WHERE next_poll_at > ?1 AND max(news_at, ifnull(polled_at, 0)) > ?1)",
+        )
+        .bind(time.as_millis())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(has_news)
+    }
+
+    async fn first_readable(
+        &self,
+        aside: &[TaskId],
+        after: Timestamp,
+        settled_after: Timestamp,
+    ) -> Result<Option<DuePoll>, ReadError> {
+        let aside = json!(aside).to_string();
+        let mut unread = 0;
+        loop {
+            let row: Result<Option<Row>, sqlx::Error> = sqlx::query_as(NEXT)
+                .bind(after.as_millis())
+                .bind(settled_after.as_millis())
+                .bind(&aside)
+                .bind(unread)
+                .fetch_optional(&self.pool)
+                .await;
+            match row.and_then(|row| row.map(due).transpose()) {
+                Ok(due) => return Ok(due),
+                Err(error) if unread < MOST_UNREAD && column::is_unreadable(&error) => {
+                    tracing::error!(%error, "a task is not polled");
+                    unread += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn due(row: Row) -> Result<DuePoll, sqlx::Error> {
+    let at = |column| ("tasks", column, row.id.as_str());
+    let missing = || column::unreadable(at("upstream_id"), "none, and a poll is due");
+    Ok(DuePoll {
+        task: column::parsed(at("id"), &row.id)?,
+        upstream_id: row.upstream_id.clone().ok_or_else(missing)?,
+        unique_id: row.unique_id,
+        news: row.news,
+        due: Timestamp::from_millis(row.next_poll_at),
+    })
+}

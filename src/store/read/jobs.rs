@@ -1,0 +1,199 @@
+//! Jobs, as they are read.
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{FromRow, QueryBuilder, Sqlite};
+
+use crate::domain::id::JobId;
+use crate::domain::job::{Job, JobOptions, JobState, JobTask, Progress};
+use crate::domain::url::Platform;
+use crate::store::column;
+use crate::store::error::ReadError;
+use crate::store::read::Readers;
+
+/// The settings that a job's tasks are submitted with, and whether it sends also what others carry.
+pub(crate) async fn options(
+    connection: &mut SqliteConnection,
+    id: JobId,
+) -> Result<Option<(JobOptions, bool)>, sqlx::Error> {
+    let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ?1")
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let force = row.force;
+    let options = |job: Job| JobOptions {
+        unique_id: job.unique_id,
+        folder_id: job.folder_id,
+        quality: job.quality,
+        library: job.library,
+        labels: job.labels,
+    };
+    row.job().map(|job| Some((options(job), force)))
+}
+
+/// One job with its tasks: its own, and those of other jobs that carry URLs of it.
+pub(crate) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result<Option<Job>, sqlx::Error> {
+    let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ?1")
+        .bind(id.to_string())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(mut job) = row.map(JobRow::job).transpose()? else { return Ok(None) };
+    let tasks: Vec<(String, String, Option<String>, i64)> = sqlx::query_as(
+        "SELECT id, state, platform, (SELECT count(*) FROM task_urls WHERE task_id = tasks.id)
+         FROM tasks WHERE job_id = ?1 OR id IN (
+           SELECT task_id FROM job_urls WHERE job_id = ?1 AND fixed IS NOT 'unattributed') ORDER BY id",
+    )
+    .bind(id.to_string())
+    .fetch_all(connection)
+    .await?;
+    let task = |(id, state, platform, urls): (String, String, Option<String>, i64)| {
+        Ok(JobTask {
+            id: column::parsed(("tasks", "id", &id), &id)?,
+            state: column::parsed(("tasks", "state", &id), &state)?,
+            platform: Platform::from_stored(platform.unwrap_or_default()),
+            urls,
+        })
+    };
+    job.tasks = Some(tasks.into_iter().map(task).collect::<Result<_, sqlx::Error>>()?);
+    Ok(Some(job))
+}
+
+/// Which jobs are asked for, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct JobFilter {
+    /// Only those in this state.
+    pub state: Option<JobState>,
+    /// Only those with this label.
+    pub label: Option<(String, String)>,
+    /// Only those before this one.
+    pub before: Option<JobId>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// So many jobs are looked through for a label in no time.
+const FEW_JOBS: i64 = 1_000;
+
+/// The question for a page of jobs. It follows an index from the newest job on: nothing is sorted, and no table is read
+/// from one end to the other.
+pub(crate) fn list(filter: &JobFilter, by_state: bool) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT jobs.* FROM ");
+    match &filter.label {
+        Some((key, value)) if !by_state => {
+            query.push("job_labels CROSS JOIN jobs ON jobs.id = job_labels.job_id WHERE key = ");
+            query.push_bind(key.clone()).push(" AND value = ").push_bind(value.clone());
+            if let Some(before) = filter.before {
+                query.push(" AND job_id < ").push_bind(before.to_string());
+            }
+            if let Some(state) = filter.state {
+                query.push(" AND state = ").push_bind(state.as_str());
+            }
+            query.push(" ORDER BY job_id DESC");
+        }
+        label => {
+            query.push("jobs WHERE true");
+            if let Some(before) = filter.before {
+                query.push(" AND id < ").push_bind(before.to_string());
+            }
+            if let Some(state) = filter.state {
+                query.push(" AND state = ").push_bind(state.as_str());
+            }
+            if let Some((key, value)) = label {
+                query.push(" AND EXISTS (SELECT 1 FROM job_labels WHERE job_id = jobs.id AND key = ");
+                query.push_bind(key.clone()).push(" AND value = ").push_bind(value.clone()).push(")");
+            }
+            query.push(" ORDER BY id DESC");
+        }
+    }
+    query.push(" LIMIT ").push_bind(filter.limit);
+    query
+}
+
+#[derive(FromRow)]
+struct JobRow {
+    id: String,
+    created_at: i64,
+    settled_at: Option<i64>,
+    state: String,
+    labels: String,
+    unique_id: Option<String>,
+    folder_id: Option<i64>,
+    quality: String,
+    library: String,
+    force: bool,
+    urls: i64,
+    waiting: i64,
+    sent: i64,
+    downloaded: i64,
+    indexed: i64,
+    failed: i64,
+    known: i64,
+    canceled: i64,
+}
+
+impl JobRow {
+    const fn progress(&self) -> Progress {
+        Progress {
+            urls: self.urls,
+            waiting: self.waiting,
+            sent: self.sent,
+            downloaded: self.downloaded,
+            indexed: self.indexed,
+            failed: self.failed,
+            known: self.known,
+            canceled: self.canceled,
+        }
+    }
+
+    fn job(self) -> Result<Job, sqlx::Error> {
+        let at = |column| ("jobs", column, self.id.as_str());
+        Ok(Job {
+            id: column::parsed(at("id"), &self.id)?,
+            state: column::parsed(at("state"), &self.state)?,
+            created_at: column::time(at("created_at"), self.created_at)?,
+            settled_at: column::time_option(at("settled_at"), self.settled_at)?,
+            labels: column::json(at("labels"), &self.labels)?,
+            progress: self.progress(),
+            quality: column::parsed(at("quality"), &self.quality)?,
+            library: column::parsed(at("library"), &self.library)?,
+            unique_id: self.unique_id,
+            folder_id: self.folder_id,
+            tasks: None,
+        })
+    }
+}
+
+impl Readers {
+    /// Jobs, newest first.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>, ReadError> {
+        // Many jobs may have the label, or be in the state. The smaller of the two leads.
+        let by_state = match (filter.state, &filter.label) {
+            (Some(state), Some(_)) => self.jobs_in(state).await? <= FEW_JOBS,
+            (state, None) => state.is_some(),
+            (None, Some(_)) => false,
+        };
+        let rows: Vec<JobRow> = list(filter, by_state).build_query_as().fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(JobRow::job).collect::<Result<_, _>>()?)
+    }
+
+    async fn jobs_in(&self, state: JobState) -> Result<i64, ReadError> {
+        let count: Option<i64> =
+            sqlx::query_scalar("SELECT count FROM counts WHERE subject = 'jobs' AND state = ?1")
+                .bind(state.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(count.unwrap_or_default())
+    }
+
+    /// One job with its tasks.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn job(&self, id: JobId) -> Result<Option<Job>, ReadError> {
+        let mut reader = self.pool.acquire().await?;
+        Ok(read(&mut reader, id).await?)
+    }
+}

@@ -1,0 +1,52 @@
+//! Questions to the file. Must never write.
+
+pub(crate) mod callbacks;
+pub(crate) mod due;
+pub(crate) mod events;
+pub(crate) mod hints;
+pub(crate) mod job_urls;
+pub(crate) mod jobs;
+pub(crate) mod pauses;
+pub(crate) mod queue;
+pub(crate) mod status;
+pub(crate) mod tasks;
+pub(crate) mod videos;
+
+use sqlx::Sqlite;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::SqlitePool;
+
+use crate::store::policy::Policy;
+
+/// Connections that can't write; clones share them.
+#[derive(Clone, Debug)]
+pub struct Readers {
+    pool: SqlitePool,
+    policy: Policy,
+}
+
+impl Readers {
+    pub(crate) const fn new(pool: SqlitePool, policy: Policy) -> Self {
+        Self { pool, policy }
+    }
+
+    pub(crate) const fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// A connection, as soon as one is free.
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+        self.pool.acquire().await
+    }
+
+    /// Takes every connection, until they are dropped.
+    #[cfg(test)]
+    pub(crate) async fn take_all(&self) -> Vec<impl Send + use<>> {
+        let mut taken = Vec::new();
+        while taken.len() < self.pool.options().get_max_connections() as usize {
+            // On a slow machine the wait may be over before a connection is open.
+            taken.extend(self.acquire().await.ok());
+        }
+        taken
+    }
+}

@@ -1,0 +1,167 @@
+//! What an operator wants to know at a glance. Must never become slower with the number of jobs, tasks or videos.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sqlx::FromRow;
+use utoipa::ToSchema;
+
+use crate::domain::time::{Timestamp, millis};
+use crate::store::error::ReadError;
+use crate::store::read::Readers;
+
+/// How long a stall or a stranger's hint is worth a word.
+const RECENT: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
+
+/// How many there are, and since when.
+#[derive(Clone, Copy, Debug)]
+pub struct Count {
+    /// How many.
+    pub count: i64,
+    /// Since when there is one.
+    pub since: Timestamp,
+}
+
+/// The upstream's last error.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LastError {
+    /// Its code, or a word of ours.
+    pub code: String,
+    /// Its words.
+    pub message: String,
+    /// When it was heard.
+    pub at: Timestamp,
+}
+
+/// How many there are of everything, by state.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Counts {
+    /// Jobs.
+    pub jobs: BTreeMap<String, i64>,
+    /// Tasks.
+    pub tasks: BTreeMap<String, i64>,
+    /// Videos.
+    pub videos: BTreeMap<String, i64>,
+    /// Hints that are kept.
+    pub quarantine: i64,
+}
+
+/// What the file says of how things are.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// See [`Counts`].
+    pub counts: Counts,
+    /// Tasks that may have been charged, and that somebody has to decide about.
+    pub unconfirmed: Option<Count>,
+    /// Tasks that nothing was heard of for too long in the last week, and that were not sent again.
+    pub stalled: Option<Count>,
+    /// Callbacks without a good token in the last week.
+    pub hints: Option<Count>,
+    /// Tasks that were accepted, and of which nothing at all was heard.
+    pub silent: Option<Count>,
+    /// When the last callback came.
+    pub last_callback_at: Option<Timestamp>,
+    /// The last submit that went wrong.
+    pub last_error: Option<LastError>,
+}
+
+/// The little of an [`Overview`] that is watched all the time.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// Tasks by state.
+    pub tasks: BTreeMap<String, i64>,
+    /// Hints that are kept.
+    pub hints: i64,
+    /// When the last callback came.
+    pub last_callback_at: Option<Timestamp>,
+}
+
+#[derive(FromRow)]
+struct CountRow {
+    count: i64,
+    since: Option<i64>,
+}
+
+impl CountRow {
+    fn count(self) -> Option<Count> {
+        let since = Timestamp::from_millis(self.since?);
+        (self.count > 0).then_some(Count { count: self.count, since })
+    }
+}
+
+impl Readers {
+    /// How things are.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn overview(&self, now: Timestamp) -> Result<Overview, ReadError> {
+        let recent = now.as_millis().saturating_sub(millis(RECENT));
+        let Tally { tasks, hints: quarantine, last_callback_at } = self.tally().await?;
+        let last_error: Option<(String, Option<String>, i64)> =
+            sqlx::query_as(LAST_ERROR).fetch_optional(&self.pool).await?;
+        let last_error = last_error.map(|(code, message, at)| LastError {
+            code,
+            message: message.unwrap_or_default(),
+            at: Timestamp::from_millis(at),
+        });
+        Ok(Overview {
+            counts: Counts {
+                jobs: self.by_state("jobs").await?,
+                tasks,
+                videos: self.by_state("videos").await?,
+                quarantine,
+            },
+            unconfirmed: self.count(UNCONFIRMED, 0).await?,
+            stalled: self.count(STALLED, recent).await?,
+            hints: self
+                .count(
+                    "SELECT count(*) AS count, min(first_received_at) AS since FROM quarantine
+                     WHERE last_received_at >= ?1",
+                    recent,
+                )
+                .await?,
+            silent: self.count(SILENT, last_callback_at.map_or(0, Timestamp::as_millis)).await?,
+            last_callback_at,
+            last_error,
+        })
+    }
+
+    /// What is watched all the time.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn tally(&self) -> Result<Tally, ReadError> {
+        let last_callback_at: Option<i64> = sqlx::query_scalar(LAST_CALLBACK).fetch_one(&self.pool).await?;
+        Ok(Tally {
+            tasks: self.by_state("tasks").await?,
+            hints: sqlx::query_scalar("SELECT count(*) FROM quarantine").fetch_one(&self.pool).await?,
+            last_callback_at: last_callback_at.map(Timestamp::from_millis),
+        })
+    }
+
+    /// How many there are in each state. Triggers keep the counts: see the migration.
+    async fn by_state(&self, subject: &str) -> Result<BTreeMap<String, i64>, ReadError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(BY_STATE).bind(subject).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().collect())
+    }
+
+    async fn count(&self, sql: &'static str, bound: i64) -> Result<Option<Count>, ReadError> {
+        let row: CountRow = sqlx::query_as(sql).bind(bound).fetch_one(&self.pool).await?;
+        Ok(row.count())
+    }
+}
+
+pub(crate) const BY_STATE: &str = "SELECT state, count FROM counts WHERE subject = ?1 AND count > 0";
+pub(crate) const UNCONFIRMED: &str =
+    "SELECT count(*) AS count, min(news_at) AS since FROM tasks INDEXED BY tasks_unconfirmed
+     WHERE state = 'unconfirmed' AND news_at >= ?1";
+pub(crate) const STALLED: &str =
+    "SELECT count(*) AS count, min(settled_at) AS since FROM tasks INDEXED BY tasks_stalled
+     WHERE state = 'stalled' AND replaced_by IS NULL AND settled_at >= ?1";
+pub(crate) const SILENT: &str =
+    "SELECT count(*) AS count, min(accepted_at) AS since FROM tasks INDEXED BY tasks_silent
+     WHERE state = 'accepted' AND accepted_at > ?1";
+const LAST_ERROR: &str = "SELECT code, message, ended_at FROM submits
+     WHERE code IS NOT NULL AND ended_at IS NOT NULL ORDER BY number DESC LIMIT 1";
+const LAST_CALLBACK: &str = "SELECT max(last_received_at) FROM (
+       SELECT last_received_at FROM callbacks ORDER BY id DESC LIMIT 1000)";

@@ -1,0 +1,133 @@
+//! Videos, as they are read.
+
+use sqlx::sqlite::SqlitePool;
+use sqlx::{FromRow, QueryBuilder};
+
+use crate::domain::id::{JobId, TaskId};
+use crate::domain::task::Failure;
+use crate::domain::video::{Video, VideoState};
+use crate::store::column;
+use crate::store::error::ReadError;
+use crate::store::read::Readers;
+
+/// Which videos are asked for, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct VideoFilter {
+    /// Only those in this state.
+    pub state: Option<VideoState>,
+    /// Only those that this task brought.
+    pub task: Option<TaskId>,
+    /// Only those that a task of this job brought.
+    pub job: Option<JobId>,
+    /// Only those of the post with this canonical URL.
+    pub canonical: Option<String>,
+    /// Only those before this place.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+#[derive(FromRow)]
+struct Row {
+    number: i64,
+    id: String,
+    task_id: String,
+    has_task: bool,
+    job_id: Option<String>,
+    tasks: String,
+    url: Option<String>,
+    state: String,
+    first_seen_at: i64,
+    indexed_at: Option<i64>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+
+const SELECT: &str = "SELECT number, videos.id, videos.task_id, tasks.id IS NOT NULL AS has_task,
+    tasks.job_id, videos.state, first_seen_at,
+    indexed_at, videos.error_code, videos.error_message,
+    (SELECT task_urls.url FROM listings JOIN task_urls USING (task_id, position)
+       WHERE listings.video_id = videos.id ORDER BY task_id, position LIMIT 1) AS url,
+    (SELECT json_group_array(task_id) FROM (
+       SELECT DISTINCT task_id FROM facts
+       WHERE facts.video_id = videos.id AND facts.video_id <> '' ORDER BY task_id)) AS tasks
+    FROM videos LEFT JOIN tasks ON tasks.id = videos.task_id WHERE ";
+
+impl Readers {
+    /// Videos, newest first, each with its place for the cursor.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn videos(&self, filter: &VideoFilter) -> Result<Vec<(i64, Video)>, ReadError> {
+        let mut query = QueryBuilder::new(SELECT);
+        query.push("number < ").push_bind(filter.before.unwrap_or(i64::MAX));
+        if let Some(state) = filter.state {
+            // Most videos are in one state: `+` keeps SQLite from its index where another one is narrow.
+            let is_narrow = filter.task.is_some() || filter.job.is_some() || filter.canonical.is_some();
+            query.push(if is_narrow { " AND +videos.state = " } else { " AND videos.state = " });
+            query.push_bind(state.as_str());
+        }
+        if let Some(task) = filter.task {
+            query.push(" AND videos.id IN (SELECT video_id FROM facts WHERE video_id <> '' AND task_id = ");
+            query.push_bind(task.to_string()).push(")");
+        }
+        if let Some(job) = filter.job {
+            query.push(
+                " AND videos.id IN (SELECT video_id FROM facts WHERE video_id <> '' AND task_id IN
+                   (SELECT task_id FROM job_urls WHERE job_id = ",
+            );
+            query.push_bind(job.to_string()).push(" AND fixed IS NOT 'unattributed'))");
+        }
+        if let Some(canonical) = &filter.canonical {
+            query.push(
+                " AND videos.id IN (SELECT video_id FROM task_urls JOIN listings USING (task_id, position)
+                   WHERE canonical = ",
+            );
+            query.push_bind(canonical.as_str()).push(")");
+        }
+        query.push(" ORDER BY number DESC LIMIT ").push_bind(filter.limit);
+        let rows: Vec<Row> = query.build_query_as().fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(video).collect::<Result<_, _>>()?)
+    }
+
+    /// One video.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn video(&self, id: &str) -> Result<Option<Video>, ReadError> {
+        let mut query = QueryBuilder::new(SELECT);
+        query.push("videos.id = ").push_bind(id);
+        let row: Option<Row> = query.build_query_as().fetch_optional(&self.pool).await?;
+        Ok(row.map(video).transpose()?.map(|(_, video)| video))
+    }
+}
+
+/// The videos of one task, oldest first.
+pub(crate) async fn of_task(readers: &SqlitePool, task: TaskId) -> Result<Vec<Video>, sqlx::Error> {
+    let mut query = QueryBuilder::new(SELECT);
+    query.push("videos.id IN (SELECT video_id FROM facts WHERE video_id <> '' AND task_id = ");
+    query.push_bind(task.to_string()).push(") ORDER BY number");
+    let rows: Vec<Row> = query.build_query_as().fetch_all(readers).await?;
+    rows.into_iter().map(|row| video(row).map(|(_, video)| video)).collect()
+}
+
+fn video(row: Row) -> Result<(i64, Video), sqlx::Error> {
+    let at = |column| ("videos", column, row.id.as_str());
+    if !row.has_task {
+        return Err(column::unreadable(at("task_id"), format!("no such task: {}", row.task_id)));
+    }
+    let tasks: Vec<String> = column::json(("facts", "task_id", &row.id), &row.tasks)?;
+    let task = |id: &String| column::parsed(("facts", "task_id", id), id);
+    let video = Video {
+        task_id: column::parsed(at("task_id"), &row.task_id)?,
+        job_id: column::parsed_option(("tasks", "job_id", &row.task_id), row.job_id.as_deref())?,
+        tasks: tasks.iter().map(task).collect::<Result<_, _>>()?,
+        state: column::parsed(at("state"), &row.state)?,
+        first_seen_at: column::time(at("first_seen_at"), row.first_seen_at)?,
+        indexed_at: column::time_option(at("indexed_at"), row.indexed_at)?,
+        url: row.url,
+        error: row.error_code.zip(row.error_message).map(|(code, message)| Failure { code, message }),
+        id: row.id,
+    };
+    Ok((row.number, video))
+}

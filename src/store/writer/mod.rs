@@ -1,0 +1,297 @@
+//! The group-commit writer: one task owns the one write connection.
+//!
+//! It takes the first operation, begins at once, drains what else is waiting, applies it in one
+//! transaction, commits, and only then answers. It never waits to fill a batch. Hints have a small queue
+//! of their own that is served after everything else, so a stranger can't starve a sender.
+
+pub(crate) mod apply;
+pub(crate) mod op;
+pub(crate) mod queue;
+mod unfinished;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::failpoint::FailPoint;
+use crate::store::batch::working_set::WorkingSet;
+use crate::store::derive::due;
+use crate::store::error::{Trouble, WriteError, is_about_the_file, primary_code};
+use crate::store::file::lock::InstanceLock;
+use crate::store::file::watch::Guard;
+use crate::store::live::waiters::Settlements;
+use crate::store::policy::Policy;
+use crate::store::writer::apply::Applied;
+use crate::store::writer::op::{Effect, Op};
+use crate::store::writer::queue::{Message, Queues};
+use crate::store::writer::unfinished::Unfinished;
+use crate::telemetry::Metrics;
+
+/// Most operations that one commit carries.
+const BATCH: usize = 256;
+/// Most operations that wait for their commit; one more callback hears "busy".
+const QUEUE: usize = 8_192;
+/// Most hints that wait for their commit.
+const HINT_QUEUE: usize = 64;
+/// SQLite's code where another process kept its lock for longer than we wait.
+const SQLITE_BUSY: i32 = 5;
+
+/// Owns the write connection; does nothing until it is [`run`](Self::run).
+#[derive(Debug)]
+pub struct Writer {
+    connection: SqliteConnection,
+    facts: mpsc::Receiver<Message>,
+    hints: mpsc::Receiver<Message>,
+    stop: CancellationToken,
+    rest_left: CancellationToken,
+    given_up: CancellationToken,
+    seq: watch::Sender<i64>,
+    policy: Policy,
+    settlements: Settlements,
+    loaded: WorkingSet,
+    readers: [SqlitePool; 2],
+    guard: Guard,
+    waiting_since: Arc<Mutex<Option<Instant>>>,
+    metrics: Arc<Metrics>,
+    unfinished: Unfinished<oneshot::Sender<Result<Effect, WriteError>>>,
+    /// The connection's thread is gone.
+    is_lost: bool,
+    _lock: InstanceLock,
+}
+
+pub(crate) fn new(
+    connection: SqliteConnection,
+    lock: InstanceLock,
+    readers: [SqlitePool; 2],
+    guard: Guard,
+    policy: Policy,
+    settlements: Settlements,
+) -> (Queues, Writer, watch::Receiver<i64>) {
+    let (facts, facts_in) = mpsc::channel(QUEUE);
+    let (hints, hints_in) = mpsc::channel(HINT_QUEUE);
+    let (seq, committed) = watch::channel(0);
+    let [stop, rest_left, given_up] = [(); 3].map(|()| CancellationToken::new());
+    let waiting_since = Arc::default();
+    let queues = Queues {
+        facts,
+        hints,
+        waiting_since: Arc::clone(&waiting_since),
+        stop: stop.clone(),
+        rest_left: rest_left.clone(),
+        given_up: given_up.clone(),
+    };
+    let writer = Writer {
+        connection,
+        facts: facts_in,
+        hints: hints_in,
+        stop,
+        rest_left,
+        given_up,
+        seq,
+        policy,
+        settlements,
+        loaded: WorkingSet::default(),
+        readers,
+        guard,
+        waiting_since,
+        metrics: Arc::default(),
+        unfinished: Unfinished::default(),
+        is_lost: false,
+        _lock: lock,
+    };
+    (queues, writer, committed)
+}
+
+impl Writer {
+    /// Has its commits measured here.
+    #[must_use]
+    pub fn measured_by(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Writes until `Store::close`, then what is still waiting, then closes the file.
+    /// What is due stays on disk for the next start.
+    pub async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut next: Option<Message> = None;
+        // A crash may have left something to do.
+        self.unfinished.committed(due::is_any(&mut self.connection).await.unwrap_or(true));
+        loop {
+            if self.rest_left.is_cancelled() {
+                let over = self.unfinished.left();
+                release(over);
+            }
+            let first = match next.take() {
+                Some(message) => Some(message),
+                None if self.unfinished.next().is_some() => self.take(),
+                None => tokio::select! {
+                    biased;
+                    message = self.facts.recv() => message,
+                    message = self.hints.recv() => message,
+                    () = self.stop.cancelled(), if !self.facts.is_closed() => {
+                        // What was sent before is still received; what comes after hears "stopped".
+                        self.facts.close();
+                        self.hints.close();
+                        continue;
+                    }
+                },
+            };
+            batch.extend(first);
+            while batch.len() < BATCH && next.is_none() {
+                match self.take() {
+                    Some(message) if message.op.reads_states() && !batch.is_empty() => next = Some(message),
+                    Some(message) => batch.push(message),
+                    None => break,
+                }
+            }
+            if batch.is_empty() && self.unfinished.next().is_none() {
+                break;
+            }
+            let oldest = batch.iter().map(|message| message.asked).min();
+            *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
+            let was_locked = !batch.is_empty() && self.write(&mut batch).await;
+            *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            if was_locked {
+                // Each batch waits for the lock anew: who came meanwhile would wait for all before it.
+                batch.extend(next.take());
+                while let Some(message) = self.take() {
+                    batch.push(message);
+                }
+                answer(&mut batch, WriteError::Failed(Trouble::Locked));
+            }
+            self.go_on().await;
+            if self.is_lost {
+                // Without its connection nothing can be written any more: the service ends.
+                return;
+            }
+        }
+        for readers in &self.readers {
+            readers.close().await;
+        }
+        if !self.guard.has_database() {
+            // To close is to copy the log into whatever lies there now, and to delete it.
+            std::mem::forget(self.connection);
+            return;
+        }
+        // The last connection to close copies the log into the database, and deletes it.
+        if let Err(error) = self.connection.close().await {
+            tracing::warn!(%error, "the database was not closed cleanly");
+        }
+    }
+
+    /// An operation that waits, if there is one; hints come last.
+    fn take(&mut self) -> Option<Message> {
+        self.facts.try_recv().or_else(|_| self.hints.try_recv()).ok()
+    }
+
+    /// Does a part of what earlier commits have left: what waits for the writer comes in between.
+    async fn go_on(&mut self) {
+        let Some(front) = self.unfinished.next() else { return };
+        let over = if self.given_up.is_cancelled() {
+            // Nothing is written any more.
+            self.unfinished.failed(true)
+        } else {
+            match self.commit(&[&Op::Continue(front)]).await {
+                Ok(done) => self.unfinished.stepped(!matches!(done.effects[..], [Effect::Nothing])),
+                Err(error) => {
+                    tracing::error!(%error, "what an earlier commit has left could not be done");
+                    self.unfinished.failed(is_about_the_file(&error))
+                }
+            }
+        };
+        release(over);
+    }
+
+    /// Writes and answers; says whether another process held the lock for too long.
+    async fn write(&mut self, messages: &mut Vec<Message>) -> bool {
+        FailPoint::BatchTaken.pass();
+        if self.given_up.is_cancelled() {
+            answer(messages, WriteError::Failed(Trouble::Gone));
+            return false;
+        }
+        let ops: Vec<&Op> = messages.iter().map(|message| &message.op).collect();
+        let results: Vec<Result<_, WriteError>> = match self.commit(&ops).await {
+            Ok(done) => done.effects.into_iter().map(|effect| Ok((effect, done.has_due))).collect(),
+            // One bad operation must not fail its neighbours: each gets a transaction of its own.
+            Err(error) if ops.len() > 1 && !is_about_the_file(&error) => {
+                tracing::warn!(%error, operations = ops.len(), "a batch failed and is written one by one");
+                let mut results = Vec::with_capacity(ops.len());
+                for op in &ops {
+                    let result = self.commit(&[*op]).await.map_err(failed).and_then(|done| {
+                        let effect = done.effects.into_iter().next();
+                        Ok((effect.ok_or(WriteError::Failed(Trouble::Other))?, done.has_due))
+                    });
+                    results.push(result);
+                }
+                results
+            }
+            Err(error) => {
+                let was_locked = primary_code(&error) == Some(SQLITE_BUSY);
+                answer(messages, failed(error));
+                return was_locked;
+            }
+        };
+        for (message, result) in messages.drain(..).zip(results) {
+            match result {
+                // Who decides hears of it once all of it is done, and finds it so.
+                Ok((effect, true)) if message.op.is_done_whole() => {
+                    self.unfinished.hold(message.reply, effect);
+                }
+                // A caller that left is of no concern: its operation is on disk all the same.
+                result => {
+                    let _ = message.reply.send(result.map(|(effect, _)| effect));
+                }
+            }
+        }
+        false
+    }
+
+    async fn commit(&mut self, ops: &[&Op]) -> Result<Applied, sqlx::Error> {
+        let began = Instant::now();
+        let applied = match apply::commit(&mut self.connection, ops, self.policy, &mut self.loaded).await {
+            Ok(applied) => applied,
+            Err(error) => {
+                self.metrics.commit_failed();
+                self.loaded.clear();
+                // SQLite may have rolled back by itself, then there is nothing to roll back.
+                let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+                self.is_lost = matches!(error, sqlx::Error::WorkerCrashed);
+                return Err(error);
+            }
+        };
+        self.metrics.committed(ops.len(), began.elapsed());
+        for (kind, source) in &applied.facts {
+            self.metrics.fact(kind.as_str(), source.as_str());
+        }
+        // A commit without an event can still give a worker something to do, such as a poll.
+        if applied.wakes_workers || applied.last_seq.is_some() {
+            self.seq.send_modify(|seq| *seq = applied.last_seq.unwrap_or(*seq));
+        }
+        self.settlements.wake(&applied.settled);
+        self.unfinished.committed(applied.has_due);
+        Ok(applied)
+    }
+}
+
+fn answer(messages: &mut Vec<Message>, error: WriteError) {
+    for message in messages.drain(..) {
+        let _ = message.reply.send(Err(error));
+    }
+}
+
+/// Answers those who have waited for the rest of their decision.
+fn release(over: Vec<(oneshot::Sender<Result<Effect, WriteError>>, Effect)>) {
+    for (reply, effect) in over {
+        let _ = reply.send(Ok(effect));
+    }
+}
+
+fn failed(error: sqlx::Error) -> WriteError {
+    tracing::error!(%error, "a commit failed");
+    WriteError::Failed(Trouble::of(&error))
+}

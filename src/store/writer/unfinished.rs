@@ -1,0 +1,98 @@
+//! What the writer still has to do for commits that it has made, and who waits for the end of it.
+
+use crate::store::ops::due::Front;
+use crate::store::writer::op::Effect;
+
+/// The work that is due, as far as the writer knows.
+#[derive(Debug)]
+pub(crate) struct Unfinished<R> {
+    is_due: bool,
+    /// The file is in trouble: wait until something else could be committed.
+    rests: bool,
+    front: Front,
+    /// Whose decision is on disk, and not yet done to the end.
+    waiting: Vec<(R, Effect)>,
+}
+
+impl<R> Default for Unfinished<R> {
+    fn default() -> Self {
+        Self { is_due: false, rests: false, front: Front::default(), waiting: Vec::new() }
+    }
+}
+
+impl<R> Unfinished<R> {
+    /// Where the next step begins; none if there is nothing to do now.
+    pub(crate) fn next(&self) -> Option<Front> {
+        (self.is_due && !self.rests).then_some(self.front)
+    }
+
+    /// A commit was made; it may have left something.
+    pub(crate) const fn committed(&mut self, has_due: bool) {
+        self.is_due |= has_due;
+        self.rests = false;
+    }
+
+    /// Keeps the answer to a decision until all of it is done.
+    pub(crate) fn hold(&mut self, reply: R, effect: Effect) {
+        self.waiting.push((reply, effect));
+    }
+
+    /// Nothing more is begun: the rest stays on disk for the next start. Gives those whose wait is over.
+    pub(crate) fn left(&mut self) -> Vec<(R, Effect)> {
+        self.is_due = false;
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// A step was done; `is_more` if there may be another. Gives those whose wait is over.
+    pub(crate) fn stepped(&mut self, is_more: bool) -> Vec<(R, Effect)> {
+        self.front.is_single = false;
+        self.is_due = is_more;
+        if is_more { Vec::new() } else { std::mem::take(&mut self.waiting) }
+    }
+
+    /// A step failed. The decision stands, and the rest of it stays on disk: nobody waits for it any longer.
+    ///
+    /// An entry that can't be read must not stand in the way of others: each is tried alone, and that one is left for
+    /// the next start.
+    pub(crate) fn failed(&mut self, is_about_the_file: bool) -> Vec<(R, Effect)> {
+        if is_about_the_file {
+            self.rests = true;
+        } else if self.front.is_single {
+            self.front = Front { skip: self.front.skip + 1, is_single: false };
+        } else {
+            self.front.is_single = true;
+            return Vec::new();
+        }
+        std::mem::take(&mut self.waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_fails_alone_is_left_out_and_the_others_go_on() {
+        let mut unfinished: Unfinished<()> = Unfinished::default();
+        assert_eq!(unfinished.next(), None);
+        unfinished.committed(true);
+        assert_eq!(unfinished.next(), Some(Front::default()));
+        unfinished.failed(false);
+        assert_eq!(unfinished.next(), Some(Front { skip: 0, is_single: true }));
+        unfinished.failed(false);
+        assert_eq!(unfinished.next(), Some(Front { skip: 1, is_single: false }));
+        unfinished.stepped(false);
+        assert_eq!(unfinished.next(), None);
+    }
+
+    #[test]
+    fn trouble_with_the_file_is_no_busy_loop() {
+        let mut unfinished = Unfinished::default();
+        unfinished.committed(true);
+        unfinished.hold((), Effect::Done);
+        assert_eq!(unfinished.failed(true).len(), 1, "the decision is on disk");
+        assert_eq!(unfinished.next(), None);
+        unfinished.committed(false);
+        assert_eq!(unfinished.next(), Some(Front::default()));
+    }
+}
