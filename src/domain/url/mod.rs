@@ -29,7 +29,7 @@ pub const MAX_URL_CHARS: usize = 2_048;
 
 /// The version of the canonical form. Another one has stored forms computed again at the next start, so it must grow
 /// whenever any URL gets another canonical form.
-pub const CANONICAL_FORM: i64 = 2;
+pub const CANONICAL_FORM: i64 = 3;
 
 /// How a URL that can be scraped begins.
 const SCHEMES: [&str; 2] = ["http://", "https://"];
