@@ -69,8 +69,14 @@ impl Form {
         let Some((end, found)) = text.char_indices().find(|(_, c)| !is_of_a_word(*c)) else {
             return Ok(self.fits(text));
         };
-        if self.fits(&text[..end]) { Err(InvalidUrl::AfterId(found)) } else { Ok(false) }
+        let is_after_id = self.fits(&text[..end]) && !is_ending(&text[end..]);
+        if is_after_id { Err(InvalidUrl::AfterId(found)) } else { Ok(false) }
     }
+}
+
+/// Whether a text goes on like the ending of a name, such as `.json`.
+fn is_ending(text: &str) -> bool {
+    text.strip_prefix('.').is_some_and(|rest| rest.starts_with(char::is_alphabetic))
 }
 
 fn is_of_a_word(c: char) -> bool {
@@ -95,9 +101,17 @@ impl Shape {
             return Ok(None);
         }
         let Some(segments) = decoded_segments(url.slashless_path()) else { return Ok(None) };
+        let shorter = without_punctuation(&segments);
         let mut refused = None;
         for pattern in patterns {
-            let Some((id, key)) = self.found(pattern, &segments, url.query) else { continue };
+            let Some((id, key)) = self.found(pattern, &segments, url.query) else {
+                // Of a pattern with a query, the path holds no id that something could follow.
+                for (segments, after) in shorter.iter().filter(|_| !pattern.contains('?')) {
+                    let id = self.found(pattern, segments, None).filter(|(id, _)| self.id.fits(id));
+                    refused = id.map(|_| InvalidUrl::AfterId(*after)).or(refused);
+                }
+                continue;
+            };
             match self.id.read(&id) {
                 Ok(true) => return Ok(self.told_apart(&id, key, url.query)),
                 Ok(false) => {}
@@ -177,6 +191,22 @@ fn decoded_segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
         (!decoded.contains('/') && !matches!(&*decoded, "." | "..")).then_some(decoded)
     };
     path.split('/').skip(1).map(decode).collect()
+}
+
+/// The segments without the punctuation in the last one and what follows it, each time with its first character: once
+/// from where it begins, once from where it ends the segment.
+fn without_punctuation<'s>(segments: &'s [Cow<'_, str>]) -> Vec<(Vec<Cow<'s, str>>, char)> {
+    let Some((last, before)) = segments.split_last() else { return Vec::new() };
+    let is_punctuation = |c: char| !is_of_a_word(c) && !c.is_alphanumeric();
+    let mut places = last.char_indices().filter(|(_, c)| is_punctuation(*c)).map(|(place, _)| place);
+    let first = places.find(|place| !is_ending(&last[*place..])).filter(|place| *place > 0);
+    let shorter = [first, Some(last.trim_end_matches(is_punctuation).len())].into_iter().flatten();
+    let cut = shorter.filter_map(|end| Some((&last[..end], last[end..].chars().next()?)));
+    cut.map(|(word, after)| {
+        let kept = before.iter().map(|segment| &**segment).chain((!word.is_empty()).then_some(word));
+        (kept.map(Cow::Borrowed).collect(), after)
+    })
+    .collect()
 }
 
 /// Characters of the code that LinkedIn puts behind an id.

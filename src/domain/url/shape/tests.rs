@@ -87,6 +87,8 @@ fn what_does_not_fit_exactly_is_no_known_shape() {
         "e.com/posts/a-post-12-other-13",
         "e.com/t/12_",
         "e.com/at/@a/12",
+        "e.com/12.studio",
+        "e.com/12.json?a",
         "e.com/12/a1.json",
         "e.com/12/m\u{fc}ller",
         "e.com/p/12/embed.json",
@@ -163,6 +165,15 @@ fn what_follows_an_id_is_refused() {
         ("e.com/watch?v=12?a", '?'),
         ("e.com/12.", '.'),
         ("e.com/12.5", '.'),
+        ("e.com/p/12/embed!", '!'),
+        ("e.com/p/12/embed%2C", ','),
+        ("e.com/p/12/embed%22/?a", '"'),
+        ("e.com/p/12/embed,Title", ','),
+        ("e.com/12/a1!", '!'),
+        ("e.com/12/a1%22", '"'),
+        ("e.com/12/!", '!'),
+        ("e.com/v/12.html!", '!'),
+        ("e.com/posts/\u{e9}.e-post-12-abCD!", '!'),
     ] {
         assert_eq!(read("e.com", rest), Err(InvalidUrl::AfterId(found)), "{rest}");
     }
