@@ -1,3 +1,5 @@
+//! Tests of the mask: what finds a token, and what is left as it is.
+
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD as STANDARD, BASE64_STANDARD_NO_PAD as STANDARD_NO_PAD};
 use base64::prelude::{BASE64_URL_SAFE as URL_SAFE, BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
