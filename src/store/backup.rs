@@ -15,10 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::OpenError;
 use super::inspect::{inspect, is_foreign};
-use super::lock::{Holder, InstanceLock, check_single_name, real_folder, real_path, side_file};
-use super::open::{check_path, primary_code};
+use super::lock::{
+    Holder, InstanceLock, check_not_mounted, check_single_name, real_folder, real_path, side_file,
+};
+use super::open::{check_path, primary_code, words};
 use super::part::Part;
 use super::private::{check_beside, is_regular};
+use super::trouble::{is_about_writing, is_full};
 use crate::domain::file_path::{PathFault, check_file, check_folder};
 use crate::domain::time::Timestamp;
 
@@ -26,6 +29,8 @@ use crate::domain::time::Timestamp;
 const BUSY: Duration = Duration::from_secs(30);
 /// SQLite's steps between two looks whether to stop: a fraction of a millisecond.
 const STOP_STEPS: i32 = 1_000;
+/// Why a copy is not written, in words for everybody.
+const FULL: &str = "the disk is full";
 
 /// Why there is no copy.
 #[derive(Debug, Error)]
@@ -73,12 +78,12 @@ pub enum BackupError {
         source: io::Error,
     },
     /// The database can't be read, or the copy not be written.
-    #[error("{path}")]
+    #[error("{path}: {reason}")]
     Sqlite {
         /// The database file.
         path: PathBuf,
         /// What SQLite said.
-        source: sqlx::Error,
+        reason: sqlx::Error,
     },
     /// The copy is not whole.
     #[error("the copy of {path} is damaged ({reason}), and was thrown away: so may the database be")]
@@ -129,6 +134,7 @@ pub async fn backup(
 /// Whether there is a whole database of ours to copy.
 async fn look_at_source(from: &Path) -> Result<(), BackupError> {
     check(from)?;
+    check_not_mounted(from)?;
     // Each name has a log of its own, so the copy would lack the commits that are in the instance's log only.
     match InstanceLock::holder(from) {
         Holder::InstanceElsewhere => {
@@ -222,7 +228,7 @@ async fn finish(
     at: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
-    let made = fill(from, part.path(), at, stop).await;
+    let made = fill(from, part.path(), to, at, stop).await;
     // It may take seconds until all of it is on the disk, or off it.
     let target = to.to_owned();
     apart(to, move || made.and_then(|()| part.finish(&target))).await
@@ -238,11 +244,27 @@ async fn apart<T: Send + 'static>(
 }
 
 /// Fills the part, and looks whether it is whole.
-async fn fill(from: &Path, part: &Path, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
-    let failed = |path: &Path, source: sqlx::Error| match primary_code(&source) {
-        // SQLITE_INTERRUPT
-        Some(9) => BackupError::Stopped(from.to_owned()),
-        _ => BackupError::Sqlite { path: path.to_owned(), source },
+async fn fill(
+    from: &Path,
+    part: &Path,
+    to: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<(), BackupError> {
+    let failed = |path: &Path, error: sqlx::Error| {
+        let unwritable = |path: &Path, words: &str| BackupError::Unwritable {
+            path: path.to_owned(),
+            source: io::Error::other(words),
+        };
+        match primary_code(&error) {
+            // SQLITE_INTERRUPT
+            Some(9) => BackupError::Stopped(from.to_owned()),
+            // Only the copy is written. Beside the database is at most the index of its log.
+            _ if is_full(to, &error) => unwritable(to, FULL),
+            _ if is_full(from, &error) => unwritable(from, FULL),
+            _ if is_about_writing(&error) => unwritable(to, &words(&error)),
+            _ => BackupError::Sqlite { path: path.to_owned(), reason: error },
+        }
     };
     // By their absolute paths, which SQLite reads as nothing else.
     let from = &real_path(from);
@@ -277,7 +299,7 @@ pub async fn is_copy(path: &Path) -> Result<bool, BackupError> {
         Ok(is_marked) => Ok(is_marked),
         // SQLITE_CORRUPT, SQLITE_NOTADB
         Err(error) if matches!(primary_code(&error), Some(11 | 26)) => Ok(false),
-        Err(source) => Err(BackupError::Sqlite { path: path.to_owned(), source }),
+        Err(reason) => Err(BackupError::Sqlite { path: path.to_owned(), reason }),
     }
 }
 

@@ -15,6 +15,7 @@ use super::lock::{Holder, InstanceLock, check_single_name, real_path, side_file}
 use super::migrate::MIGRATIONS;
 use super::open::{APPLICATION_ID, OpenError, check_path, primary_code, unopenable};
 use super::private::{check_beside, check_writable};
+use super::trouble::failed;
 
 /// How every SQLite file begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -105,7 +106,7 @@ async fn look_at(
     let result = found.look(&mut file, upstream).await;
     let closed = file.close().await;
     let inspected = result?;
-    closed.map_err(|source| OpenError::Sqlite { path: path.to_owned(), reason: source })?;
+    closed.map_err(|source| failed(path, source))?;
     Ok(Some(inspected))
 }
 

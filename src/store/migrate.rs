@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::backup;
 use super::lock::{real_path, side_file};
 use super::open::{OpenError, unopenable};
+use super::trouble::failed;
 use crate::domain::time::Timestamp;
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -21,7 +22,7 @@ pub(super) async fn migrate(
     migrations: &Migrator,
     now: Timestamp,
 ) -> Result<(), OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
+    let sqlite = |source| failed(path, source);
     let is_new: bool =
         sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations')")
             .fetch_one(&mut *writer)

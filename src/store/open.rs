@@ -21,6 +21,7 @@ use super::inspect::inspect;
 use super::lock::InstanceLock;
 use super::migrate::{MIGRATIONS, migrate};
 use super::pauses::Pause;
+use super::trouble::failed;
 use crate::domain::file_path::{PathFault, check_file};
 use crate::domain::time::Timestamp;
 
@@ -49,9 +50,9 @@ pub enum OpenError {
         /// The database file.
         path: PathBuf,
     },
-    /// Another instance has the file open under another name.
+    /// Another process has locked the file: an instance that uses another name, or one whose `.lock` was removed.
     #[error(
-        "store.path: {path} is in use by another instance of scrapehook under another name (a hard link)"
+        "store.path: {path} is in use: another process has it open, perhaps under another name (a hard link)"
     )]
     InUseElsewhere {
         /// The database file.
@@ -67,6 +68,15 @@ pub enum OpenError {
         path: PathBuf,
         /// How many names it has.
         names: u64,
+    },
+    /// The file itself is mounted, so it has another name elsewhere, and each name has a log of its own.
+    #[error(
+        "store.path: {path} is a mount point, and the newest commits may be in the write-ahead log beside the file \
+         that is mounted there; mount the folder of the database instead"
+    )]
+    Mounted {
+        /// The database file.
+        path: PathBuf,
     },
     /// SQLite and the system would not read the path as the same file.
     #[error("store.path: `{}`: {fault}", path.display())]
@@ -134,6 +144,12 @@ pub enum OpenError {
     /// It could not be copied before it is migrated.
     #[error("store.path: the database is not migrated before there is a copy of it: {}", with_causes(.0))]
     Backup(Box<BackupError>),
+    /// There is no room to write it.
+    #[error("store.path: {path} can't be written: the disk is full")]
+    Full {
+        /// The database file.
+        path: PathBuf,
+    },
     /// Anything else.
     #[error("store.path: {path}: {reason}")]
     Sqlite {
@@ -206,7 +222,7 @@ async fn prepare(
     upstream: &str,
     now: Timestamp,
 ) -> Result<String, OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
+    let sqlite = |source| failed(path, source);
     let version: i64 = sqlx::query_scalar(
         "SELECT (v->>0) * 1000000 + (v->>1) * 1000 + (v->>2)
          FROM (SELECT '[' || replace(sqlite_version(), '.', ',') || ']' AS v)",
@@ -234,7 +250,7 @@ async fn prepare(
 
 /// The readers of clients, and those of the workers.
 async fn readers(path: &Path, options: SqliteConnectOptions) -> Result<[SqlitePool; 2], OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
+    let sqlite = |source| failed(path, source);
     // Read-only down to the file: at their end such connections copy nothing out of the log. One that was opened
     // after the log was taken away would copy from a log of its own into the database.
     let options = options.read_only(true);
@@ -265,11 +281,11 @@ pub(super) fn unopenable(path: &Path, error: sqlx::Error) -> OpenError {
             path: path.to_owned(),
             reason: io::Error::new(io::ErrorKind::PermissionDenied, words(&error)),
         },
-        _ => OpenError::Sqlite { path: path.to_owned(), reason: error },
+        _ => failed(path, error),
     }
 }
 
-fn words(error: &sqlx::Error) -> String {
+pub(super) fn words(error: &sqlx::Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
@@ -324,7 +340,7 @@ async fn restore(writer: &mut SqliteConnection, now: Timestamp) -> Result<(), sq
 }
 
 async fn remembered_secret(writer: &mut SqliteConnection, path: &Path) -> Result<String, OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
+    let sqlite = |source| failed(path, source);
     let mut fresh = [0_u8; 32];
     getrandom::fill(&mut fresh).map_err(OpenError::Random)?;
     sqlx::query("INSERT INTO meta (key, value) VALUES ('callback_secret', ?1) ON CONFLICT (key) DO NOTHING")

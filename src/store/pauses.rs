@@ -39,8 +39,13 @@ pub(super) async fn set(
         .bind(probe_at.as_millis())
         .execute(connection)
         .await?;
+    let next_probe = (!Pause::waits_for_operator(&pause.scope)).then(|| tracing::field::display(probe_at));
     tracing::warn!(
-        scope = pause.scope, code = pause.failure.code, reason = pause.failure.message, probes, %probe_at,
+        scope = pause.scope,
+        code = pause.failure.code,
+        reason = pause.failure.message,
+        probes,
+        probe_at = next_probe,
         "sending is paused; unless an operator did it, one task is tried at the time of the next probe"
     );
     if probes == 0 {
