@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::domain::file_path::check_file;
-use crate::store;
+use crate::store::{self, BackupError, OpenError};
 
 /// Arguments of `backup`.
 #[derive(Args, Debug)]
@@ -64,6 +64,16 @@ fn check_argument(file: &Path) -> Result<(), ConfigError> {
     check_file(file).map_err(|fault| ConfigError::new(format!("FILE: `{}`: {fault}", file.display())))
 }
 
+/// A database file that is mounted is wrong usage, as it is for `serve`.
+fn named(error: BackupError) -> anyhow::Error {
+    match error {
+        BackupError::Refused(mounted @ OpenError::Mounted { .. }) => {
+            ConfigError::new(mounted.to_string()).into()
+        }
+        error => error.into(),
+    }
+}
+
 /// Copies the database, even while it is served.
 ///
 /// # Errors
@@ -71,7 +81,7 @@ fn check_argument(file: &Path) -> Result<(), ConfigError> {
 pub async fn back_up(args: Backup) -> anyhow::Result<()> {
     check_argument(&args.file)?;
     let path = Config::load(args.config.as_deref())?.store.path;
-    store::backup(&path, &args.file, clock::now(), &on_signal()?).await?;
+    store::backup(&path, &args.file, clock::now(), &on_signal()?).await.map_err(named)?;
     let bytes = std::fs::metadata(&args.file).context("the copy is gone")?.len();
     writeln!(anstream::stdout(), "{}: {bytes} bytes, whole", args.file.display())?;
     Ok(())
@@ -84,7 +94,7 @@ pub async fn back_up(args: Backup) -> anyhow::Result<()> {
 pub async fn restore(args: Restore) -> anyhow::Result<()> {
     check_argument(&args.file)?;
     let path = Config::load(args.config.as_deref())?.store.path;
-    store::restore(&args.file, &path, clock::now(), &on_signal()?).await?;
+    store::restore(&args.file, &path, clock::now(), &on_signal()?).await.map_err(named)?;
     writeln!(
         anstream::stdout(),
         "{} is restored. `serve` will send nothing until `scrapehook resume`.",

@@ -2,8 +2,9 @@
 //!
 //! It must never quote what it reads: a file can hold a secret.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 /// No configuration is this large, but a device such as `/dev/zero` never ends.
@@ -16,10 +17,20 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// # Errors
 /// Says why the file can't be read, without its name.
 pub(super) fn read(path: &Path) -> Result<String, String> {
+    if is_named_pipe(path) {
+        return Err("it is a named pipe, which would be waited for; a regular file is needed".to_owned());
+    }
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     decode(bytes)
+}
+
+/// Whether a path leads to a named pipe: to open one waits until somebody writes, perhaps forever. A shell's `<(…)` is
+/// none, because `/dev/fd/N` leads to a pipe without a path.
+fn is_named_pipe(path: &Path) -> bool {
+    let found = path.canonicalize().and_then(fs::metadata);
+    found.is_ok_and(|found| found.file_type().is_fifo())
 }
 
 fn decode(bytes: Vec<u8>) -> Result<String, String> {
@@ -81,6 +92,22 @@ mod tests {
         assert_eq!(read(&path).unwrap().len(), 1_048_576);
         assert!(read(&folder.path().join("missing")).unwrap_err().contains("No such file"));
         assert!(read(folder.path()).unwrap_err().contains("directory"));
+    }
+
+    #[test]
+    fn a_named_pipe_is_not_waited_for_and_a_pipe_of_a_shell_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, link] = ["fifo", "link"].map(|name| folder.path().join(name));
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        for path in [&path, &link] {
+            assert!(read(path).unwrap_err().contains("a named pipe"), "{}", path.display());
+        }
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut writer, b"key").unwrap();
+        drop(writer);
+        let number = std::os::fd::AsRawFd::as_raw_fd(&reader);
+        assert_eq!(read(Path::new(&format!("/dev/fd/{number}"))).unwrap(), "key");
     }
 
     #[test]

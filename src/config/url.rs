@@ -2,6 +2,7 @@
 //!
 //! It must never quote a URL: one can hold a password.
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::ConfigError;
@@ -51,8 +52,9 @@ pub(super) fn public(setting: Setting<'_>) -> Result<Option<String>, ConfigError
 
 /// Whether the path of a URL without a slash at its end ends in `/callback`, perhaps with a token after it.
 fn has_callback_path(url: &str) -> bool {
+    let decoded = percent_decode_str(url).decode_utf8_lossy();
     // Scheme, an empty part and the host come first.
-    let path: Vec<&str> = url.split('/').skip(3).collect();
+    let path: Vec<&str> = decoded.trim_end_matches('/').split('/').skip(3).collect();
     path.iter().rev().take(2).any(|segment| segment.eq_ignore_ascii_case("callback"))
 }
 
@@ -191,13 +193,15 @@ mod tests {
 
     #[test]
     fn a_public_url_with_the_path_of_callbacks_is_refused() {
-        for path in
-            ["/callback", "/callback/", "/callback//", "/in/callback", "/callback/x-1", "/Callback/x/"]
-        {
+        let plain_paths =
+            ["/callback", "/callback/", "/callback//", "/in/callback", "/callback/x-1", "/Callback/x/"];
+        let escaped = ["/%63allback", "/%43ALLBAC%4b/x", "/in%2Fcallback", "/callback%2f", "/%63allback/%78"];
+        for path in plain_paths.into_iter().chain(escaped) {
             let said = of(&format!("https://hooks.example.com{path}"), public).unwrap_err();
             assert!(said.contains("leave out /callback"), "{path}: {said}");
         }
-        for path in ["/callbacks", "/callback/in/x", "/in/callback/x/y", "/my-callback", ""] {
+        for path in ["/callbacks", "/callback/in/x", "/in/callback/x/y", "/my-callback", "/%2563allback", ""]
+        {
             let url = format!("https://hooks.example.com{path}");
             assert_eq!(handed_out(&url), Some(url));
         }

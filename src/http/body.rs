@@ -167,12 +167,18 @@ fn words(separator: char) -> impl Fn(&HeaderValue) -> Vec<String> {
     }
 }
 
-/// How a body begins that gzip has compressed.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// Whether gzip has compressed a body.
+pub(super) fn is_gzip(body: &[u8]) -> bool {
+    body.starts_with(&[0x1f, 0x8b])
+}
 
-/// Every other byte of plain JSON in UTF-16 is zero, which JSON in UTF-8 never has.
-fn is_utf16(body: &[u8]) -> bool {
-    matches!(body, [0, second, 0, ..] if *second != 0) || matches!(body, [first, 0, _, 0, ..] if *first != 0)
+/// Whether a text is UTF-16: it begins with a byte order mark, or with an ASCII character, one byte of which is zero.
+pub(super) fn is_utf16(text: &[u8]) -> bool {
+    match *text {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+        [first, second, ..] => (first == 0) != (second == 0),
+        _ => false,
+    }
 }
 
 /// Reads the JSON of a body that [`read_whole`] has read.
@@ -181,7 +187,7 @@ pub(super) fn parse_json(body: &[u8]) -> Result<Value, Problem> {
         return Err(Problem::new(Code::BadJson, "The request body is empty."));
     }
     serde_json::from_slice(body).map_err(|error| {
-        let why = if body.starts_with(&GZIP) {
+        let why = if is_gzip(body) {
             "it is compressed with gzip, which is not supported".to_owned()
         } else if is_utf16(body) {
             "it looks like UTF-16, not UTF-8".to_owned()

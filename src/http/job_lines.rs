@@ -4,6 +4,7 @@
 
 use std::fmt::Display;
 
+use super::body::{is_gzip, is_utf16};
 use super::error::{Code, Faults, Problem};
 use crate::domain::url::{InvalidUrl, PostUrl, seen};
 
@@ -52,7 +53,7 @@ impl Urls {
 /// Reads one URL a line. Blank lines, and those that begin with `#`, are skipped.
 pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
     let mut urls = Urls::new(most);
-    check_utf8(body)?;
+    check_encoding(body)?;
     if body.trim_ascii_start().starts_with(b"{") {
         let detail = "This looks like JSON: send it with `Content-Type: application/json`.";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
@@ -94,20 +95,20 @@ const NOT_UTF8: &str = "the text is not UTF-8";
 const MORE_CELLS: &str = "the row has more cells than the header; put a cell with a comma in quotation marks";
 
 /// What joins the lines of a file most often.
-const KEEP_LINES: &str = "curl keeps line ends with --data-binary, and removes them with -d";
+const KEEP_LINES: &str =
+    "The line ends are missing. If you use curl, send the text with --data-binary: -d removes them";
 
-/// Refuses UTF-16, as some programs save text: every line of it would be reported as faulty.
-fn check_utf8(body: &[u8]) -> Result<(), Problem> {
-    let is_utf16 = match body {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
-        [first, second, ..] => (*first == 0) != (*second == 0),
-        _ => false,
-    };
-    if !is_utf16 {
+/// Refuses what is compressed, and UTF-16, as some programs save text: every line would be reported as faulty.
+fn check_encoding(body: &[u8]) -> Result<(), Problem> {
+    let detail = if is_gzip(body) {
+        "the text is compressed with gzip, which is not supported"
+    } else if is_utf16(body) {
+        "the text is UTF-16; save it as UTF-8 and send it again"
+    } else {
         return Ok(());
-    }
+    };
     let mut faults = Faults::default();
-    faults.push("", "the text is UTF-16; save it as UTF-8 and send it again");
+    faults.push("", detail);
     Err(Problem::faults(faults))
 }
 
@@ -126,33 +127,34 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Reads the column `url` of a CSV file with a header. Rows without any text are skipped, other columns are ignored.
+/// Reads the column `url` of a CSV file with a header. Rows without any text are skipped, before the header as well;
+/// other columns are ignored.
 pub(super) fn read_csv(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
     let mut urls = Urls::new(most);
-    check_utf8(body)?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(body);
-    let header: Vec<String> = reader
-        .byte_headers()
-        .map(|header| header.iter().map(|name| seen(&String::from_utf8_lossy(name)).to_owned()).collect())
-        .unwrap_or_default();
-    let mut columns = header.iter().enumerate().filter(|(_, name)| name.eq_ignore_ascii_case(COLUMN));
+    check_encoding(body)?;
+    let is_blank = |cell: &[u8]| std::str::from_utf8(cell).is_ok_and(|text| seen(text).is_empty());
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(body);
+    // Reading bytes from memory with rows of any length can't fail.
+    let mut rows = reader.byte_records().flatten().filter(|row| !row.iter().all(is_blank));
+    let mut lines = Lines { body, at: 0, line: 1 };
+    let mut line_of = |row: &csv::ByteRecord| lines.reach(row.position().map_or(0, csv::Position::byte));
+    let header = rows.next().unwrap_or_default();
+    let header_line = if header.is_empty() { 1 } else { line_of(&header) };
+    let is_column =
+        |name: &[u8]| std::str::from_utf8(name).is_ok_and(|name| seen(name).eq_ignore_ascii_case(COLUMN));
+    let mut columns = header.iter().enumerate().filter(|(_, name)| is_column(name));
     let Some((column, _)) = columns.next() else {
-        urls.fault(1, format_args!("a header with a column `{COLUMN}`, separated by commas, is expected"));
+        let detail = format_args!("a header with a column `{COLUMN}`, separated by commas, is expected");
+        urls.fault(header_line, detail);
         return urls.done();
     };
     if columns.next().is_some() {
-        urls.fault(1, format_args!("more than one column is named `{COLUMN}`"));
+        urls.fault(header_line, format_args!("more than one column is named `{COLUMN}`"));
         return urls.done();
     }
-    let mut lines = Lines { body, at: 0, line: 1 };
-    for row in reader.byte_records() {
-        // Reading bytes from memory with rows of any length can't fail.
-        let Ok(row) = row else { continue };
-        let is_blank = |cell: &[u8]| seen(&String::from_utf8_lossy(cell)).is_empty();
-        if row.iter().all(is_blank) {
-            continue;
-        }
-        let line = lines.reach(row.position().map_or(0, csv::Position::byte));
+    for row in rows {
+        let line = line_of(&row);
         let has_more = row.iter().skip(header.len()).any(|cell| !is_blank(cell));
         let url = match std::str::from_utf8(row.get(column).unwrap_or_default()) {
             _ if has_more => Err(MORE_CELLS.to_owned()),
@@ -225,6 +227,7 @@ mod tests {
         }
         let said = words(read_lines(b"\nhttps://youtu.be/ahttps://youtu.be/b", 9));
         assert!(said.contains("line 2: more than one URL") && said.contains("--data-binary"), "{said}");
+        assert!(said.contains("The line ends are missing. If you use curl,"), "{said}");
         assert!(!words(read_lines(b"https://youtu.be/a https://youtu.be/b", 9)).contains("--data-binary"));
         let parameter = "https://l.example/?u=https://youtu.be/a";
         assert_eq!(given(read_lines(parameter.as_bytes(), 9)), [parameter]);
@@ -252,6 +255,37 @@ mod tests {
     }
 
     #[test]
+    fn rows_without_text_are_skipped_before_the_header_too() {
+        for before in [",\n", "\n\n , \u{200b},\n", "\r\n,\r\n"] {
+            let body = format!("{before}n,url\n1,https://youtu.be/a\n");
+            assert_eq!(given(read_csv(body.as_bytes(), 9)), ["https://youtu.be/a"], "{before:?}");
+        }
+        for (body, line) in [
+            ("\n\n,\n\nurl\n\nnope\n", 7),
+            (",\nurl\nnope", 3),
+            (",\n\nname\n", 3),
+            ("\n,\nurl,url\n", 3),
+            (",\n\n", 1),
+        ] {
+            let said = words(read_csv(body.as_bytes(), 9));
+            assert!(said.contains(&format!("\"line {line}: ")), "{body:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_not_utf_8_is_not_blank() {
+        for row in [&b"\xe9"[..], b"\xff\xfe", b" \xe9 "] {
+            let body = [b"url\nhttps://e.example/a\n", row, b"\n"].concat();
+            let said = words(read_csv(&body, 9));
+            assert!(said.contains("line 3: the text is not UTF-8"), "{said}");
+            assert!(words(read_lines(&body[4..], 9)).contains("line 2: the text is not UTF-8"));
+        }
+        assert!(words(read_csv("url\n\u{fffd}\n".as_bytes(), 9)).contains("line 2: not a URL"));
+        let body = b"url,caf\xe9\nhttps://e.example/a,\xe9\n";
+        assert_eq!(given(read_csv(body, 9)), ["https://e.example/a"], "another column is ignored");
+    }
+
+    #[test]
     fn no_cell_of_a_row_is_lost() {
         let said = words(read_csv(b"url\nhttps://youtu.be/a,https://youtu.be/b\nhttps://youtu.be/c, ,\n", 9));
         assert!(said.contains("line 2: the row has more cells") && !said.contains("line 3"), "{said}");
@@ -273,7 +307,10 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_is_named() {
+    fn utf_16_and_gzip_are_named() {
+        let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\xae\x05\0";
+        assert!(words(read_lines(gzip, 9)).contains("the text is compressed with gzip"));
+        assert!(words(read_csv(gzip, 9)).contains("the text is compressed with gzip"));
         let little: Vec<u8> = "https://youtu.be/a".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = "url\nhttps://youtu.be/a".encode_utf16().flat_map(u16::to_be_bytes).collect();
         let marked = [b"\xff\xfe".as_slice(), &little].concat();

@@ -35,7 +35,8 @@ const LONG: usize = 64 * 1024;
 /// `Idempotency-Key` with the same request gives the same job again.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs",
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
-        description = "A word of your choice for this request, kept forever. `abc` and `\"abc\"` are the same key.")),
+        description = "A text of your choice for this request, kept forever: visible ASCII characters, \
+                       and blanks between them. `abc` and `\"abc\"` are the same key.")),
     request_body(description = "The job.",
         content((JobRequest = "application/json"), (String = "text/plain"), (String = "text/csv"))),
     responses(

@@ -94,6 +94,26 @@ fn a_file_that_is_missing_or_blank_names_the_key() {
 }
 
 #[test]
+fn a_named_pipe_is_refused_at_once_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let path = path.to_str().unwrap();
+    for key in ["UPSTREAM__API_KEY", "AUTH__API_KEYS", "CALLBACK__SECRET"] {
+        let setting = key.to_lowercase().replace("__", ".");
+        for command in ["check-config", "serve"] {
+            let line = Binary::bare().set(&format!("{key}_FILE"), path).refused(&[command]);
+            assert!(
+                line.contains(&setting) && line.contains(&format!("{path}: it is a named pipe")),
+                "{line}"
+            );
+        }
+    }
+    let line = Binary::bare().refused(&["check-config", "--config", path]);
+    assert!(line.contains(&format!("--config {path}: it is a named pipe")), "{line}");
+}
+
+#[test]
 fn every_layer_has_the_same_rules() {
     for (key, value, toml, wanted) in [
         ("BACKUP__KEEP", "true", "true", "an integer is expected"),

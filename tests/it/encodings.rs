@@ -126,10 +126,24 @@ async fn text_that_is_not_utf_8_is_refused_as_such() {
         assert_eq!(answer.status(), 200, "{kind}");
     }
     let utf_16: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let problem = refused(post(&service, "/v1/jobs", "application/json", utf_16), 400, "bad_json").await;
+    let problem =
+        refused(post(&service, "/v1/jobs", "application/json", utf_16.clone()), 400, "bad_json").await;
     assert!(problem["detail"].as_str().unwrap().contains("UTF-16"), "{problem}");
     let big_endian: Vec<u8> = body.encode_utf16().flat_map(u16::to_be_bytes).collect();
     let (gzip, nul) = (b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\xae\x05\0".to_vec(), b"{\"a\0\":1}".to_vec());
+    let marked = |mark: &[u8; 2], text: &[u8]| [mark, text].concat();
+    let with_mark = [marked(b"\xff\xfe", &utf_16), marked(b"\xfe\xff", &big_endian)];
+    for body in with_mark {
+        let problem = refused(post(&service, "/v1/jobs", "application/json", body), 400, "bad_json").await;
+        assert!(problem["detail"].as_str().unwrap().contains("UTF-16"), "{problem}");
+    }
+    for kind in ["text/plain", "text/csv"] {
+        let problem = refused(post(&service, "/v1/jobs", kind, gzip.clone()), 422, "invalid").await;
+        assert!(
+            problem["errors"][0]["detail"].as_str().unwrap().contains("compressed with gzip"),
+            "{problem}"
+        );
+    }
     for (body, why) in [(big_endian, "UTF-16"), (gzip, "compressed with gzip"), (nul, "control character")] {
         let problem = refused(post(&service, "/v1/jobs", "application/json", body), 400, "bad_json").await;
         assert!(problem["detail"].as_str().unwrap().contains(why), "{problem}");

@@ -188,7 +188,7 @@ async fn a_hard_link_to_the_database_starts_no_second_instance() {
     let other = Binary::new().set("STORE__PATH", link.to_str().unwrap());
     let other = other.set("UPSTREAM__BASE_URL", service.binary.value("UPSTREAM__BASE_URL"));
     let line = other.refused(&["serve"]);
-    assert!(line.contains("store.path") && line.contains("in use by another instance"), "{line}");
+    assert!(line.contains("store.path") && line.contains("another process has it open"), "{line}");
     assert!(line.contains("hard link") && line.contains(link.to_str().unwrap()), "{line}");
     // A copy of that name would lack what only the other name's log has.
     let copy = service.binary.path("copy.db").display().to_string();

@@ -50,6 +50,7 @@ mod logged;
 mod metrics;
 mod migrations;
 #[cfg(target_os = "linux")]
+mod mounts;
 mod multiplied;
 mod named_files;
 mod notify;

@@ -199,7 +199,7 @@ async fn the_log_says_more_or_less_from_now_on() {
 }
 
 #[tokio::test]
-async fn a_pipe_that_nobody_writes_to_does_not_keep_the_service_from_stopping() {
+async fn a_named_pipe_is_refused_and_the_next_reload_is_heard() {
     let binary = Binary::new();
     let keys = binary.path("keys");
     fs::write(&keys, "one:write:the-first-key\n").unwrap();
@@ -208,16 +208,11 @@ async fn a_pipe_that_nobody_writes_to_does_not_keep_the_service_from_stopping() 
     let client = Client::builder().no_proxy().build().unwrap();
     fs::remove_file(&keys).unwrap();
     assert!(Command::new("mkfifo").arg(&keys).status().unwrap().success());
-    signal(serving.id(), "-HUP");
-    // The pipe opens once the service reads it.
-    let write = |text: &'static str| {
-        let keys = keys.clone();
-        tokio::task::spawn_blocking(move || fs::write(keys, text).unwrap())
-    };
-    write("two:write:the-second-key\n").await.unwrap();
-    assert!(serving.hear(TAKEN_OVER).is_some());
-    assert_eq!(asked(&client, &serving, "the-second-key").await, 200);
-    signal(serving.id(), "-HUP");
+    reload(&serving, REFUSED);
+    assert_eq!(asked(&client, &serving, "the-first-key").await, 200);
+    fs::remove_file(&keys).unwrap();
+    fs::write(&keys, "two:write:the-second-key\n").unwrap();
+    reload(&serving, TAKEN_OVER);
     assert_eq!(asked(&client, &serving, "the-second-key").await, 200);
     assert_eq!(serving.terminate().0, 0);
 }

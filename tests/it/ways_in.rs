@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::client::Shop;
 
 /// What is no URL of one post. Each stands in one line, and begins with something else than `#`.
-const REFUSED: [&str; 22] = [
+const REFUSED: [&str; 27] = [
     "https://youtu.be/A https://youtu.be/B",
     "https://youtu.be/A,https://youtu.be/B",
     "https://youtu.be/A; youtu.be/B",
@@ -29,6 +29,11 @@ const REFUSED: [&str; 22] = [
     "https://youtu.be/AAAAAAAAAAA.",
     "https://youtu.be/AAAAAAAAAAA)",
     "https://youtu.be/AAAAAAAAAAA\"",
+    "https://www.instagram.com/p/AAAAAAAAAAA/embed!",
+    "https://youtu.be/AAAAAAAAAAA%E2%80%8B",
+    "https://example.com/@caf\u{fffd}",
+    "https://example.com/a\u{e000}",
+    "https://example.com/a\u{fe0f}",
     "https://0x7f.1/A",
     "https://me:secret@youtu.be/A",
     "youtu.be/A",
@@ -36,12 +41,13 @@ const REFUSED: [&str; 22] = [
 ];
 
 /// What is one, however odd it looks.
-const TAKEN: [&str; 5] = [
+const TAKEN: [&str; 6] = [
     "\u{feff}https://youtu.be/AAAAAAAAAAA\u{200b}",
     "https://web.archive.org/web/2020/https://www.youtube.com/watch?v=A",
     "https://l.example/?u=https://youtu.be/A",
     "https://example.com/a,b;c",
     "HTTPS://example.com/a_(b)",
+    "https://vimeo.com/2024.studio",
 ];
 
 /// One request or command, and what it says.

@@ -55,9 +55,13 @@ pub(super) async fn database(config: &Config) -> (Check, Option<Inspected>) {
 
 fn action(error: &OpenError) -> &'static str {
     match error {
-        OpenError::InUse { .. } | OpenError::InUseElsewhere { .. } => "Stop the other instance.",
+        OpenError::InUse { .. } => "Stop the other instance.",
+        OpenError::InUseElsewhere { .. } => "Stop the other process.",
         OpenError::Linked { .. } => {
             "Remove all names of the file but the one that the service was last started by."
+        }
+        OpenError::Mounted { .. } => {
+            "Mount the folder of the database, with its log, and not the file alone."
         }
         OpenError::Path { .. } => "Set store.path to the plain path of a file.",
         OpenError::Unwritable { .. } => "Give the service's user read and write access to it.",
@@ -68,6 +72,7 @@ fn action(error: &OpenError) -> &'static str {
         OpenError::OtherUpstream { .. } => {
             "Correct upstream.base_url or store.path, or start once with --accept-upstream-change."
         }
+        OpenError::Full { .. } => "Free some space on the database's disk.",
         OpenError::Backup(_) => {
             "Free some space beside the database, or give the service's user write access there."
         }

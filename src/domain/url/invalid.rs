@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::text::is_unseen;
+
 /// Why a text is not a post URL. Places count characters from 1.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidUrl {
@@ -38,8 +40,8 @@ pub enum InvalidUrl {
     /// It holds white space.
     #[error("white space at character {0}: a URL holds none, and nothing may follow it")]
     WhiteSpace(usize),
-    /// It holds a character that nobody sees.
-    #[error("the invisible character U+{code:04X} at character {place}", code = u32::from(*.found))]
+    /// It holds a character that nobody sees, or knows what it shows.
+    #[error("the {kind} U+{code:04X} at character {place}", kind = kind(*.found), code = u32::from(*.found))]
     Invisible {
         /// The character.
         found: char,
@@ -82,7 +84,20 @@ fn escape(c: char) -> String {
     c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
+/// What a character is that must not be shown.
+fn kind(c: char) -> &'static str {
+    match c {
+        char::REPLACEMENT_CHARACTER => "URL was not decoded correctly: it holds the replacement character",
+        '\u{E000}'..='\u{F8FF}' | '\u{F0000}'..='\u{10FFFF}' => "private-use character",
+        _ => "invisible character",
+    }
+}
+
 /// A character as a person can see it.
 fn shown(c: char) -> String {
-    if c.is_control() || c.is_whitespace() { escape(c) } else { format!("`{c}`") }
+    match c {
+        c if c.is_control() || c.is_whitespace() => escape(c),
+        c if is_unseen(c) => format!("U+{:04X}", u32::from(c)),
+        c => format!("`{c}`"),
+    }
 }

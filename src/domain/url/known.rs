@@ -17,6 +17,9 @@ const CODE: Form = Form { of: Characters::Base64, length: (4, 32), except: "" };
 /// Of Instagram and Threads.
 const SHORTCODE: Form = Form { of: Characters::Base64, length: (5, 64), except: "audio embed" };
 
+/// Of the three kinds on LinkedIn: 19 digits today. A shorter number in a title is no id.
+const LINKEDIN_ID: Form = Form { of: Characters::Digits, length: (16, 20), except: "" };
+
 /// Of a clip on Twitch.
 const SLUG: Form = Form { of: Characters::Base64, length: (5, 120), except: "create embed" };
 
@@ -42,6 +45,7 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
                 "www.tiktok.com/@*/video/{id} www.tiktok.com/@/video/{id} www.tiktok.com/@*/photo/{id}
                  www.tiktok.com/video/{id}
                  www.tiktok.com/v/{id} www.tiktok.com/v/{id}.html www.tiktok.com/share/video/{id}
+                 www.tiktok.com/share/photo/{id}
                  www.tiktok.com/embed/{id} www.tiktok.com/embed/v2/{id} www.tiktok.com/embed/v3/{id}
                  www.tiktok.com/player/v1/{id}",
             ),
@@ -62,7 +66,7 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
         shapes: &[shape(
             "https://www.youtube.com/watch?v={id}",
             YOUTUBE_ID,
-            "www.youtube.com/watch?v={id} www.youtube.com/shorts/{id} www.youtube.com/embed/{id}
+            "www.youtube.com/watch?v={id} www.youtube.com/?v={id} www.youtube.com/shorts/{id} www.youtube.com/embed/{id}
              www.youtube.com/live/{id} www.youtube.com/v/{id} www.youtube.com/e/{id}
              music.youtube.com/watch?v={id} www.youtube-nocookie.com/embed/{id} www.youtube-nocookie.com/v/{id}
              www.youtube-nocookie.com/e/{id}
@@ -80,12 +84,18 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
             // A post can be reached below the name of its author as well.
             spellings: "www.instagram.com/p/{id} www.instagram.com/p/{id}/embed
                         www.instagram.com/p/{id}/embed/captioned www.instagram.com/*/p/{id}
+                        www.instagram.com/*/p/{id}/embed www.instagram.com/*/reel/{id}/embed
                         www.instagram.com/reel/{id} www.instagram.com/reel/{id}/embed
                         www.instagram.com/reel/{id}/embed/captioned www.instagram.com/*/reel/{id}
                         www.instagram.com/tv/{id} www.instagram.com/tv/{id}/embed
                         www.instagram.com/tv/{id}/embed/captioned www.instagram.com/*/tv/{id}
                         www.instagram.com/reels/{id} www.instagram.com/reels/{id}/embed
-                        instagr.am/p/{id} instagr.am/p/{id}/embed instagr.am/reel/{id} instagr.am/tv/{id}",
+                        www.instagram.com/reels/{id}/embed/captioned
+                        instagr.am/p/{id} instagr.am/p/{id}/embed instagr.am/p/{id}/embed/captioned
+                        instagr.am/*/p/{id}
+                        instagr.am/reel/{id} instagr.am/reel/{id}/embed instagr.am/reel/{id}/embed/captioned
+                        instagr.am/tv/{id} instagr.am/tv/{id}/embed instagr.am/tv/{id}/embed/captioned
+                        instagr.am/reels/{id} instagr.am/reels/{id}/embed instagr.am/reels/{id}/embed/captioned",
             keeps: "",
             // `share` is followed by a token of the sharing, which is no shortcode.
             reserved: "accounts direct explore p reel reels s share stories tv",
@@ -104,9 +114,12 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
             DIGITS,
             "x.com/*/status/{id} x.com/*/statuses/{id} x.com/statuses/{id} x.com/i/web/status/{id}
              x.com/*/status/{id}/photo/* x.com/*/status/{id}/video/* x.com/i/videos/tweet/{id}
+             x.com/*/status/{id}/analytics x.com/*/status/{id}/likes x.com/*/status/{id}/retweets
+             x.com/*/status/{id}/quotes
              twitter.com/*/status/{id} twitter.com/*/statuses/{id} twitter.com/statuses/{id}
              twitter.com/i/web/status/{id} twitter.com/*/status/{id}/photo/* twitter.com/*/status/{id}/video/*
-             twitter.com/i/videos/tweet/{id}",
+             twitter.com/i/videos/tweet/{id} twitter.com/*/status/{id}/analytics twitter.com/*/status/{id}/likes
+             twitter.com/*/status/{id}/retweets twitter.com/*/status/{id}/quotes",
         )],
     },
     KnownPlatform {
@@ -254,22 +267,57 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
         shapes: &[
             shape(
                 "https://www.linkedin.com/feed/update/urn:li:activity:{id}",
-                DIGITS,
-                "www.linkedin.com/feed/update/urn:li:activity:{id} www.linkedin.com/posts/*-activity-{id}-*
+                LINKEDIN_ID,
+                "www.linkedin.com/feed/update/urn:li:activity:{id} www.linkedin.com/posts/*-activity-{id}
+                 www.linkedin.com/posts/*-activity-{id}-{code}
                  www.linkedin.com/embed/feed/update/urn:li:activity:{id}",
             ),
             shape(
                 "https://www.linkedin.com/feed/update/urn:li:ugcPost:{id}",
-                DIGITS,
-                "www.linkedin.com/feed/update/urn:li:ugcPost:{id} www.linkedin.com/posts/*-ugcPost-{id}-*
+                LINKEDIN_ID,
+                "www.linkedin.com/feed/update/urn:li:ugcPost:{id} www.linkedin.com/posts/*-ugcPost-{id}
+                 www.linkedin.com/posts/*-ugcPost-{id}-{code}
                  www.linkedin.com/embed/feed/update/urn:li:ugcPost:{id}",
             ),
             shape(
                 "https://www.linkedin.com/feed/update/urn:li:share:{id}",
-                DIGITS,
-                "www.linkedin.com/feed/update/urn:li:share:{id} www.linkedin.com/posts/*-share-{id}-*
+                LINKEDIN_ID,
+                "www.linkedin.com/feed/update/urn:li:share:{id} www.linkedin.com/posts/*-share-{id}
+                 www.linkedin.com/posts/*-share-{id}-{code}
                  www.linkedin.com/embed/feed/update/urn:li:share:{id}",
             ),
         ],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::url::parts::Parts;
+
+    /// Not included in the source, because the image is built without it.
+    const ONE_POST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/urls/one_post.txt");
+
+    #[test]
+    fn every_spelling_is_one_of_a_line_in_the_tests() {
+        let text = std::fs::read_to_string(ONE_POST).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("http")).collect();
+        let mut missing = Vec::new();
+        for (platform, shape) in
+            KNOWN.iter().flat_map(|known| known.shapes.iter().map(move |shape| (known, shape)))
+        {
+            for spelling in shape.spellings.split_whitespace() {
+                let alone = Shape { spellings: spelling, ..*shape };
+                let is_spelled = |line: &&str| {
+                    let (_, rest) = line.split_once("://").unwrap();
+                    let url = Parts::split(true, rest).unwrap();
+                    matches!(alone.canonical(platform.first_host(url.dotless_host()), &url), Ok(Some(_)))
+                };
+                if !lines.iter().any(|line| is_spelled(line)) {
+                    missing.push(spelling);
+                }
+            }
+        }
+        assert!(missing.is_empty(), "no line has these spellings: {missing:#?}");
+    }
+}

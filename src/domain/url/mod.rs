@@ -29,7 +29,7 @@ pub const MAX_URL_CHARS: usize = 2_048;
 
 /// The version of the canonical form. Another one has stored forms computed again at the next start, so it must grow
 /// whenever any URL gets another canonical form.
-pub const CANONICAL_FORM: i64 = 2;
+pub const CANONICAL_FORM: i64 = 3;
 
 /// How a URL that can be scraped begins.
 const SCHEMES: [&str; 2] = ["http://", "https://"];
@@ -63,7 +63,7 @@ impl fmt::Display for Platform {
 /// A URL as it was given, with what is derived from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostUrl {
-    /// As the user gave it, without surrounding white space and invisible characters.
+    /// As the user gave it, without surrounding white space and invisible characters that mean nothing.
     pub given: String,
     /// The same for every spelling of the same post.
     pub canonical: String,
@@ -243,6 +243,15 @@ mod tests {
         for (text, words) in [
             ("", "the URL is empty"),
             ("https://e.com/a\u{200b}b", "the invisible character U+200B at character 16"),
+            (
+                "https://e.com/@caf\u{fffd}",
+                "the URL was not decoded correctly: it holds the replacement character U+FFFD at character 19",
+            ),
+            ("https://e.com/a\u{f8ff}", "the private-use character U+F8FF at character 16"),
+            (
+                "https://youtu.be/o9vgXOH4ET0%E2%80%8B",
+                "U+200B follows the id, and no id holds that: remove it and what comes after it",
+            ),
             ("https://e.com/a|b", "`|` at character 16 is not allowed in a URL; write it as %7C"),
             ("https://e.com/a https://e.com/b", "more than one URL: another one begins at character 17"),
             ("youtu.be/a", "the scheme is missing: write https:// in front of it"),

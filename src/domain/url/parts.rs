@@ -2,9 +2,11 @@
 //!
 //! Must never decode or reorder: two spellings that differ in one escape may be two posts.
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::invalid::InvalidUrl;
+use super::starts_with_ignoring_case;
 use crate::domain::host::is_name;
 
 /// A URL of `http` or `https`, split. Only the host is brought into one form.
@@ -123,16 +125,19 @@ fn is_read_alike(name: &str, host: &str) -> bool {
     name.split('.').count() == host.split('.').count() && name.split('.').zip(host.split('.')).all(is_same)
 }
 
-/// Whether a fragment can name a post, as it does on pages that route by it.
+/// Whether a fragment can name a post, as it does on pages that route by it. A plain anchor is a word.
 fn names_a_post(fragment: &str) -> bool {
     let is_of_a_time = |c: char| c.is_ascii_digit() || matches!(c, 'h' | 'm' | 's' | ':' | '.' | ',');
     let is_time = fragment.strip_prefix("t=").is_some_and(|time| time.chars().all(is_of_a_time));
-    !is_time && (fragment.starts_with('!') || fragment.contains(['/', '=']))
+    // What is escaped twice is still escaped.
+    let decoded = percent_decode_str(fragment).decode_utf8_lossy();
+    let is_number = !decoded.is_empty() && decoded.chars().all(|c| c.is_ascii_digit() || c == '-');
+    !is_time && (is_number || decoded.starts_with(['!', '@']) || decoded.contains(['/', '=', '%']))
 }
 
 /// Parameters that name a campaign, on any site.
 fn is_campaign(name: &str) -> bool {
-    name.starts_with("utm_") || name == "fbclid"
+    starts_with_ignoring_case(name, "utm_") || name.eq_ignore_ascii_case("fbclid")
 }
 
 /// Parameters that say how somebody came to a post, on any site.
@@ -229,7 +234,15 @@ mod tests {
             let expected = Some(fragment).filter(|fragment| *fragment != "t=");
             assert_eq!(split(&format!("e.com/#{fragment}")).fragment, expected, "{fragment}");
         }
-        for fragment in ["", "top", "t=30", "t=1h2m3s", "t=1:02.5,7", "a!"] {
+        for fragment in [
+            "%2Fa", "%2fa", "id%3D1", "id%3d1", "%21v", "%252Fa", "@ann", "%40ann", "76979871", "%37",
+            "-1001", "t%3D30",
+        ] {
+            assert_eq!(split(&format!("e.com/#{fragment}")).fragment, Some(fragment));
+        }
+        for fragment in
+            ["", "%C3%A9t%C3%A9", "a@b", "part-1", "1a", "top", "t=30", "t=1h2m3s", "t=1:02.5,7", "a!"]
+        {
             assert_eq!(split(&format!("e.com/#{fragment}")).fragment, None, "{fragment}");
         }
     }
@@ -258,6 +271,7 @@ mod tests {
             (true, "e.com/a?b=%ff&a=1#c", "https://e.com/a?b=%ff&a=1"),
             (true, "e.com/a?#/x", "https://e.com/a?#/x"),
             (true, "e.com/a?utm_source=x&fbclid=y", "https://e.com/a"),
+            (true, "e.com/a?UTM_Source=x&Fbclid=y&SI=1&ut", "https://e.com/a?SI=1&ut"),
             (true, "e.com/a?x=1&utm_source=x&y", "https://e.com/a?x=1&y"),
             (true, "e.com/a?si=1&igsh=1&mibextid=1&share&spm_id_from=1&vd_source=1&mine", "https://e.com/a"),
             (true, "e.com/?share=1", "https://e.com/?share=1"),

@@ -81,8 +81,20 @@ const SEGMENTS: [&str; 24] = [
 
 const NAMES: [&str; 10] = ["%70", "v", "list", "utm_source", "si", "share", "fbclid", "p", "h", "feature"];
 const VALUES: [&str; 7] = ["AAAAAAAAAAA", "BBBBBBBBBBB", "1", "", "%FF", "%FE", "%41AAAAAAAAAA"];
-const FRAGMENTS: [&str; 9] =
-    ["", "#", "#top", "#t=30", "#!v=AAAAAAAAAAA", "#/watch", "#v=BBBBBBBBBBB", "#t=30&v=A", "#end"];
+const FRAGMENTS: [&str; 12] = [
+    "",
+    "#",
+    "#top",
+    "#t=30",
+    "#%2Fwatch",
+    "#@ann",
+    "#76979871",
+    "#!v=AAAAAAAAAAA",
+    "#/watch",
+    "#v=BBBBBBBBBBB",
+    "#t=30&v=A",
+    "#end",
+];
 
 fn written() -> impl Strategy<Value = Written> {
     let path = prop::collection::vec(select(SEGMENTS.to_vec()), 0..4);

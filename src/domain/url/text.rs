@@ -1,7 +1,7 @@
 //! One URL out of a text: the only reader of post URLs, whichever way they come in.
 //!
-//! Must never change what it hands on, except for white space and invisible characters around it: what is compared
-//! must be what upstream receives.
+//! Must never change what it hands on, except for white space around it and characters there that mean nothing: what is
+//! compared must be what upstream receives.
 
 use super::invalid::InvalidUrl;
 use super::platforms::is_known_host;
@@ -23,7 +23,7 @@ pub(super) fn only_url(text: &str) -> Result<&str, InvalidUrl> {
     for (place, c) in (1..).zip(url.chars()) {
         match c {
             c if c.is_whitespace() => return Err(InvalidUrl::WhiteSpace(place)),
-            c if c.is_control() || is_invisible(c) => return Err(InvalidUrl::Invisible { found: c, place }),
+            c if c.is_control() || is_unseen(c) => return Err(InvalidUrl::Invisible { found: c, place }),
             '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}' => {
                 return Err(InvalidUrl::Forbidden { found: c, place });
             }
@@ -36,9 +36,16 @@ pub(super) fn only_url(text: &str) -> Result<&str, InvalidUrl> {
     }
 }
 
-/// A text without the white space and the invisible characters around it.
+/// A text without the white space around it, and without invisible characters there that mean nothing.
 pub fn seen(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+    text.trim_matches(|c: char| c.is_whitespace() || is_meaningless(c))
+}
+
+/// Characters that people copy along with a text and never see: soft hyphens, spaces and joiners without width, marks
+/// of direction, and the byte order mark. At the end of a name, none of them makes it another one.
+fn is_meaningless(c: char) -> bool {
+    matches!(c,
+        '\u{AD}' | '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
 /// Whether a text that begins with a scheme holds another URL.
@@ -46,15 +53,15 @@ pub(super) fn holds_second_url(url: &str) -> bool {
     begin(url).is_ok_and(|start| second_url(url, start).is_some())
 }
 
-/// Characters without width, marks of direction, and those that stand for what could not be copied: people copy them
-/// along with a URL and never see them.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{AD}' | '\u{34F}' | '\u{600}'..='\u{605}' | '\u{61C}' | '\u{70F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}'
-        | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
-        | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{E000}'..='\u{F8FF}' | '\u{FE00}'..='\u{FE0F}'
-        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFF}' | '\u{1BCA0}'..='\u{1BCA3}'
-        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{10FFFF}')
+/// Characters that a person can't see or tell apart: those without width, marks of direction, selectors of a variant,
+/// private ones, and the one that stands for what could not be read. Some may be part of a name.
+pub(super) fn is_unseen(c: char) -> bool {
+    let may_mean_something = matches!(c,
+        '\u{34F}' | '\u{600}'..='\u{605}' | '\u{70F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{2800}' | '\u{3164}' | '\u{E000}'..='\u{F8FF}' | '\u{FE00}'..='\u{FE0F}'
+        | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFF}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+        | '\u{E0000}'..='\u{10FFFF}');
+    may_mean_something || is_meaningless(c)
 }
 
 /// Where the scheme of a URL ends, in bytes.
@@ -161,6 +168,21 @@ mod tests {
         }
         for text in ["", " \u{200b}\n", "\u{feff}"] {
             assert_eq!(fault(text), InvalidUrl::Empty, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_part_of_a_name_is_not_cut() {
+        let part_of_emoji = ['\u{fe0f}', '\u{fe00}', '\u{e0020}', '\u{e007f}', '\u{e0100}'];
+        let private = ['\u{e000}', '\u{f8ff}', '\u{f0000}', '\u{10ffff}'];
+        let other = ['\u{fffd}', '\u{fffc}', '\u{34f}', '\u{180b}', '\u{2800}', '\u{3164}'];
+        for found in [&part_of_emoji[..], &private, &other].concat() {
+            let text = format!("https://e.com/a{found}");
+            let fault = fault(&text);
+            assert_eq!(fault, InvalidUrl::Invisible { found, place: 16 });
+            assert!(fault.to_string().contains(&format!("U+{:04X}", u32::from(found))), "{fault}");
+            assert!(only_url(&format!("{found}https://e.com/a")).is_err(), "{found:?}");
+            assert_eq!(seen(&format!(" {found}\u{200b}")), found.to_string());
         }
     }
 

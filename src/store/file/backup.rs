@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::file_path::{PathFault, check_file, check_folder};
 use crate::domain::time::Timestamp;
 use crate::store::error::primary_code;
-use crate::store::file::error::{BackupError, OpenError};
+use crate::store::file::error::{BackupError, OpenError, is_about_writing, is_full, words};
 use crate::store::file::inspect::{inspect, is_foreign};
-use crate::store::file::lock::{Holder, InstanceLock, check_single_name};
+use crate::store::file::lock::{Holder, InstanceLock, check_not_mounted, check_single_name};
 use crate::store::file::partial::Part;
 use crate::store::file::path::{check_path, real_folder, real_path, side_file};
 use crate::store::file::private::{check_beside, is_regular};
@@ -24,6 +24,8 @@ use crate::store::file::private::{check_beside, is_regular};
 const BUSY: Duration = Duration::from_secs(30);
 /// SQLite's steps between two looks whether to stop: a fraction of a millisecond.
 const STOP_STEPS: i32 = 1_000;
+/// Why a copy is not written, in words for everybody.
+const FULL: &str = "the disk is full";
 
 /// How the last backup went.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +55,7 @@ pub async fn backup(
 /// Whether there is a whole database of ours to copy.
 async fn look_at_source(from: &Path) -> Result<(), BackupError> {
     check(from)?;
+    check_not_mounted(from)?;
     // Each name has a log of its own, so the copy would lack the commits that are in the instance's log only.
     match InstanceLock::holder(from) {
         Holder::InstanceElsewhere => {
@@ -146,7 +149,7 @@ async fn finish(
     at: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
-    let made = fill(from, part.path(), at, stop).await;
+    let made = fill(from, part.path(), to, at, stop).await;
     // It may take seconds until all of it is on the disk, or off it.
     let target = to.to_owned();
     apart(to, move || made.and_then(|()| part.finish(&target))).await
@@ -162,11 +165,27 @@ async fn apart<T: Send + 'static>(
 }
 
 /// Fills the part, and looks whether it is whole.
-async fn fill(from: &Path, part: &Path, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
-    let failed = |path: &Path, source: sqlx::Error| match primary_code(&source) {
-        // SQLITE_INTERRUPT
-        Some(9) => BackupError::Stopped(from.to_owned()),
-        _ => BackupError::Sqlite { path: path.to_owned(), source },
+async fn fill(
+    from: &Path,
+    part: &Path,
+    to: &Path,
+    at: Timestamp,
+    stop: &CancellationToken,
+) -> Result<(), BackupError> {
+    let failed = |path: &Path, error: sqlx::Error| {
+        let unwritable = |path: &Path, words: &str| BackupError::Unwritable {
+            path: path.to_owned(),
+            source: io::Error::other(words),
+        };
+        match primary_code(&error) {
+            // SQLITE_INTERRUPT
+            Some(9) => BackupError::Stopped(from.to_owned()),
+            // Only the copy is written. Beside the database is at most the index of its log.
+            _ if is_full(to, &error) => unwritable(to, FULL),
+            _ if is_full(from, &error) => unwritable(from, FULL),
+            _ if is_about_writing(&error) => unwritable(to, &words(&error)),
+            _ => BackupError::Sqlite { path: path.to_owned(), reason: error },
+        }
     };
     // By their absolute paths, which SQLite reads as nothing else.
     let from = &real_path(from);
@@ -201,7 +220,7 @@ pub async fn is_copy(path: &Path) -> Result<bool, BackupError> {
         Ok(is_marked) => Ok(is_marked),
         // SQLITE_CORRUPT, SQLITE_NOTADB
         Err(error) if matches!(primary_code(&error), Some(11 | 26)) => Ok(false),
-        Err(source) => Err(BackupError::Sqlite { path: path.to_owned(), source }),
+        Err(reason) => Err(BackupError::Sqlite { path: path.to_owned(), reason }),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a database or a copy can't be used; each is a line for the operator.
 
+use crate::store::file::disk::free_room;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,9 @@ use thiserror::Error;
 
 use crate::domain::file_path::PathFault;
 use crate::store::error::primary_code;
+
+/// On a disk with less than this, in bytes, an I/O error is for want of room: the index of the log takes 32 KiB.
+const NO_ROOM: u64 = 64 * 1024;
 
 /// Why the database can't be opened; each is a line for the operator.
 #[derive(Debug, Error)]
@@ -17,9 +21,9 @@ pub enum OpenError {
         /// The database file.
         path: PathBuf,
     },
-    /// Another instance has the file open under another name.
+    /// Another process has locked the file: an instance that uses another name, or one whose `.lock` was removed.
     #[error(
-        "store.path: {path} is in use by another instance of scrapehook under another name (a hard link)"
+        "store.path: {path} is in use: another process has it open, perhaps under another name (a hard link)"
     )]
     InUseElsewhere {
         /// The database file.
@@ -35,6 +39,15 @@ pub enum OpenError {
         path: PathBuf,
         /// How many names it has.
         names: u64,
+    },
+    /// The file itself is mounted, so it has another name elsewhere, and each name has a log of its own.
+    #[error(
+        "store.path: {path} is a mount point, and the newest commits may be in the write-ahead log beside the file \
+         that is mounted there; mount the folder of the database instead"
+    )]
+    Mounted {
+        /// The database file.
+        path: PathBuf,
     },
     /// SQLite and the system would not read the path as the same file.
     #[error("store.path: `{}`: {fault}", path.display())]
@@ -102,6 +115,12 @@ pub enum OpenError {
     /// It could not be copied before it is migrated.
     #[error("store.path: the database is not migrated before there is a copy of it: {}", with_causes(.0))]
     Backup(Box<BackupError>),
+    /// There is no room to write it.
+    #[error("store.path: {path} can't be written: the disk is full")]
+    Full {
+        /// The database file.
+        path: PathBuf,
+    },
     /// Anything else.
     #[error("store.path: {path}: {reason}")]
     Sqlite {
@@ -161,12 +180,12 @@ pub enum BackupError {
         source: io::Error,
     },
     /// The database can't be read, or the copy not be written.
-    #[error("{path}")]
+    #[error("{path}: {reason}")]
     Sqlite {
         /// The database file.
         path: PathBuf,
         /// What SQLite said.
-        source: sqlx::Error,
+        reason: sqlx::Error,
     },
     /// The copy is not whole.
     #[error("the copy of {path} is damaged ({reason}), and was thrown away: so may the database be")]
@@ -200,10 +219,61 @@ pub(crate) fn unopenable(path: &Path, error: sqlx::Error) -> OpenError {
             path: path.to_owned(),
             reason: io::Error::new(io::ErrorKind::PermissionDenied, words(&error)),
         },
-        _ => OpenError::Sqlite { path: path.to_owned(), reason: error },
+        _ => failed(path, error),
     }
 }
 
-fn words(error: &sqlx::Error) -> String {
+pub(crate) fn words(error: &sqlx::Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+}
+
+/// An error that is not the file's own fault, as far as SQLite tells.
+pub(crate) fn failed(path: &Path, error: sqlx::Error) -> OpenError {
+    if is_full(path, &error) {
+        OpenError::Full { path: path.to_owned() }
+    } else {
+        OpenError::Sqlite { path: path.to_owned(), reason: error }
+    }
+}
+
+/// Whether the disk under `path` has no room. SQLite calls it an I/O error if the index of the log finds none.
+pub(crate) fn is_full(path: &Path, error: &sqlx::Error) -> bool {
+    match primary_code(error) {
+        // SQLITE_FULL
+        Some(13) => true,
+        // SQLITE_IOERR
+        Some(10) => free_room(path).is_some_and(|free| free < NO_ROOM),
+        _ => false,
+    }
+}
+
+/// Whether a file could not be written: what was read is in order.
+pub(crate) fn is_about_writing(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse().ok());
+    // SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE
+    matches!(code, Some(778 | 1034 | 1546))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{ConnectOptions, Connection};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_error_without_room_is_a_full_disk_and_another_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let mut file = SqliteConnectOptions::new().in_memory(true).connect().await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 1").execute(&mut file).await.unwrap();
+        let full = sqlx::query("CREATE TABLE a (b)").execute(&mut file).await.unwrap_err();
+        let other = sqlx::query("nonsense").execute(&mut file).await.unwrap_err();
+        file.close().await.unwrap();
+        assert!(!is_about_writing(&full) && !is_about_writing(&other));
+        assert!(!is_full(&path, &other));
+        assert!(matches!(failed(&path, other), OpenError::Sqlite { .. }));
+        let said = failed(&path, full).to_string();
+        assert_eq!(said, format!("store.path: {} can't be written: the disk is full", path.display()));
+    }
 }

@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::store::error::primary_code;
-use crate::store::file::error::{OpenError, unopenable};
+use crate::store::file::error::{OpenError, failed, unopenable};
 use crate::store::file::lock::{Holder, InstanceLock, check_single_name};
 use crate::store::file::path::{check_path, real_path, side_file};
 use crate::store::file::private::{check_beside, check_writable};
@@ -107,7 +107,7 @@ async fn look_at(
     let result = found.look(&mut file, upstream).await;
     let closed = file.close().await;
     let inspected = result?;
-    closed.map_err(|source| OpenError::Sqlite { path: path.to_owned(), reason: source })?;
+    closed.map_err(|source| failed(path, source))?;
     Ok(Some(inspected))
 }
 

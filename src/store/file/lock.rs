@@ -9,6 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{io, thread};
 
+#[cfg(target_os = "linux")]
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use rustix::fs::{FlockOperation, fcntl_lock};
 
 use crate::store::file::error::OpenError;
@@ -52,6 +54,7 @@ impl InstanceLock {
             let source = io::ErrorKind::IsADirectory.into();
             return Err(OpenError::Unwritable { path, reason: source });
         }
+        check_not_mounted(&path)?;
         let side_path = side_file(&path, ".lock");
         let unwritable = |source| OpenError::Unwritable { path: side_path.clone(), reason: source };
         let (side, is_side_new) = private::open_or_create(&side_path).map_err(unwritable)?;
@@ -163,11 +166,12 @@ fn has_two_kinds_of_locks(locked: &Path) -> bool {
     fcntl_lock(&again, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
-/// Refuses a database with several names (hard links). A missing one is fine.
+/// Refuses a database with several names (hard links or mounts of the file). A missing one is fine.
 ///
 /// # Errors
-/// [`OpenError::Linked`], or [`OpenError::Unwritable`] if it can't be looked at.
+/// [`OpenError::Linked`] or [`OpenError::Mounted`], or [`OpenError::Unwritable`] if it can't be looked at.
 pub(crate) fn check_single_name(path: &Path) -> Result<(), OpenError> {
+    check_not_mounted(path)?;
     let path = real_path(path);
     match path.symlink_metadata() {
         Ok(found) if found.is_file() && found.nlink() > 1 => {
@@ -178,6 +182,34 @@ pub(crate) fn check_single_name(path: &Path) -> Result<(), OpenError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a database file that is itself mounted, as `docker -v ./x.db:/data/x.db` does it. Its log would be beside
+/// the mount point, and not beside the file that is mounted.
+///
+/// # Errors
+/// [`OpenError::Mounted`].
+pub(crate) fn check_not_mounted(path: &Path) -> Result<(), OpenError> {
+    let path = real_path(path);
+    if path.is_file() && is_mount_point(&path) { Err(OpenError::Mounted { path }) } else { Ok(()) }
+}
+
+/// Whether something is mounted at this path, which is no link. False if the system does not say.
+#[cfg(target_os = "linux")]
+fn is_mount_point(path: &Path) -> bool {
+    let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
+    found.is_ok_and(|found| says_mounted(found.stx_attributes_mask, found.stx_attributes))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_mount_point(_: &Path) -> bool {
+    false
+}
+
+/// Older kernels do not report this attribute. They leave it out of the mask.
+#[cfg(target_os = "linux")]
+fn says_mounted(reported: StatxAttributes, attributes: StatxAttributes) -> bool {
+    reported.intersection(attributes).contains(StatxAttributes::MOUNT_ROOT)
 }
 
 #[cfg(test)]
@@ -230,6 +262,21 @@ mod tests {
         assert!(matches!(InstanceLock::take(&link), Err(OpenError::InUseElsewhere { .. })));
         drop(lock);
         InstanceLock::take(&link).unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_mount_point_is_told_where_the_system_reports_it() {
+        let mount_root = StatxAttributes::MOUNT_ROOT;
+        assert!(says_mounted(mount_root, mount_root));
+        assert!(!says_mounted(StatxAttributes::empty(), mount_root), "an older kernel reports nothing");
+        assert!(!says_mounted(mount_root, StatxAttributes::empty()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scrapehook.db");
+        fs::write(&path, "").unwrap();
+        assert!(!is_mount_point(&path) && !is_mount_point(&folder.path().join("missing")));
+        assert!(is_mount_point(Path::new("/proc")), "/proc is always mounted");
+        check_not_mounted(Path::new("/proc")).unwrap();
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::time::Timestamp;
 use crate::store::file::backup;
-use crate::store::file::error::{OpenError, unopenable};
+use crate::store::file::error::{OpenError, failed, unopenable};
 use crate::store::file::path::{real_path, side_file};
 
 /// Applies the migrations that this file lacks. A file with data is copied beside itself before, because an older
@@ -19,7 +19,7 @@ pub(crate) async fn migrate(
     migrations: &Migrator,
     now: Timestamp,
 ) -> Result<(), OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
+    let sqlite = |source| failed(path, source);
     let is_new: bool =
         sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations')")
             .fetch_one(&mut *writer)

@@ -15,7 +15,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::domain::pause::Pause;
 use crate::domain::time::Timestamp;
-use crate::store::file::error::{OpenError, unopenable};
+use crate::store::file::error::{OpenError, failed, unopenable};
 use crate::store::file::forms;
 use crate::store::file::inspect::inspect;
 use crate::store::file::lock::InstanceLock;
@@ -89,7 +89,7 @@ async fn prepare(
     upstream: &str,
     now: Timestamp,
 ) -> Result<String, OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
+    let sqlite = |source| failed(path, source);
     let version: i64 = sqlx::query_scalar(
         "SELECT (v->>0) * 1000000 + (v->>1) * 1000 + (v->>2)
          FROM (SELECT '[' || replace(sqlite_version(), '.', ',') || ']' AS v)",
@@ -117,7 +117,7 @@ async fn prepare(
 
 /// The readers of clients, and those of the workers.
 async fn readers(path: &Path, options: SqliteConnectOptions) -> Result<[SqlitePool; 2], OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
+    let sqlite = |source| failed(path, source);
     // Read-only down to the file: at their end such connections copy nothing out of the log. One that was opened
     // after the log was taken away would copy from a log of its own into the database.
     let options = options.read_only(true);
@@ -182,7 +182,7 @@ async fn restore(writer: &mut SqliteConnection, now: Timestamp) -> Result<(), sq
 }
 
 async fn remembered_secret(writer: &mut SqliteConnection, path: &Path) -> Result<String, OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), reason: source };
+    let sqlite = |source| failed(path, source);
     let mut fresh = [0_u8; 32];
     getrandom::fill(&mut fresh).map_err(OpenError::Random)?;
     sqlx::query("INSERT INTO meta (key, value) VALUES ('callback_secret', ?1) ON CONFLICT (key) DO NOTHING")

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::{EventKind, Source};
-use crate::domain::pause::reason;
+use crate::domain::pause::{Pause, reason};
 use crate::domain::retry::{PROBE_MOST, backoff};
 use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
@@ -46,8 +46,13 @@ pub(crate) async fn set(
         .bind(probe_at.as_millis())
         .execute(connection)
         .await?;
+    let next_probe = (!Pause::waits_for_operator(&pause.scope)).then(|| tracing::field::display(probe_at));
     tracing::warn!(
-        scope = pause.scope, code = pause.failure.code, reason = pause.failure.message, probes, %probe_at,
+        scope = pause.scope,
+        code = pause.failure.code,
+        reason = pause.failure.message,
+        probes,
+        probe_at = next_probe,
         "sending is paused; unless an operator did it, one task is tried at the time of the next probe"
     );
     if probes == 0 {

@@ -120,6 +120,28 @@ async fn a_job_that_loses_its_last_known_url_fails_and_an_event_says_so() {
 }
 
 #[tokio::test]
+async fn a_post_on_linkedin_that_the_second_form_took_for_another_one_is_parted_from_it() {
+    let mut file = file(std::path::Path::new(":memory:")).await;
+    MIGRATIONS.run(&mut file).await.unwrap();
+    remember(&mut file, FORM, "2").await.unwrap();
+    let post = "https://www.linkedin.com/posts/acme_summer-activity-2024-recap-share-712345678901234567";
+    let sql = format!(
+        "INSERT INTO jobs (id, created_at, settled_at, state, labels, quality, library, force, urls, waiting, known)
+           VALUES ('a', 1, 5, 'done', '{{}}', '360', 'private', 0, 1, 0, 1);
+         INSERT INTO tasks (id, created_at, state, next_attempt_at, news_at) VALUES ('t', 1, 'indexed', 1, 1);
+         INSERT INTO task_urls (task_id, position, url, canonical, state) VALUES ('t', 0, '{post}8-aBcD',
+           'https://www.linkedin.com/feed/update/urn:li:activity:2024', 'indexed');
+         INSERT INTO job_urls (job_id, position, url, task_id, task_position, fixed)
+           VALUES ('a', 0, '{post}9-eFgH', 't', 0, 'known');"
+    );
+    run(&mut file, &sql).await;
+    renew(&mut file, NOW).await.unwrap();
+    let forms = all(&mut file, "SELECT canonical FROM task_urls").await;
+    assert_eq!(forms, ["https://www.linkedin.com/feed/update/urn:li:share:7123456789012345678"]);
+    assert_eq!(all(&mut file, "SELECT state || known || failed FROM jobs").await, ["failed01"]);
+}
+
+#[tokio::test]
 async fn work_for_another_form_counts_for_nothing() {
     let mut file = file(std::path::Path::new(":memory:")).await;
     MIGRATIONS.run(&mut file).await.unwrap();
