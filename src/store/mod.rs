@@ -56,6 +56,7 @@ pub use writer::queue::Backlog;
 use self::file::open::Opened;
 use self::live::feed::Feed;
 use self::live::waiters::Settlements;
+use self::ops::polls::EndedPoll;
 use self::writer::op::{Effect, Op};
 use self::writer::queue::Queues;
 use crate::domain::event::Source;
@@ -239,7 +240,7 @@ impl Store {
         at: Timestamp,
         end: PollEnd,
     ) -> Result<(), WriteError> {
-        self.queues.wait(Op::RecordPoll { poll, asked_at, at, end }).await.map(|_| ())
+        self.queues.wait(Op::RecordPoll(EndedPoll { poll, asked_at, at, end })).await.map(|_| ())
     }
 
     /// Does what an operator decided; `false` where that makes no sense as things are.

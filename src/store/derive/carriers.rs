@@ -14,7 +14,8 @@ use crate::domain::job::{Progress, UrlState};
 use crate::domain::task::FactKind;
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
-use crate::store::batch::changes::{Changes, NewEvent, NewFact, Touch};
+use crate::store::batch::Batch;
+use crate::store::batch::changes::{NewEvent, NewFact, Touch};
 use crate::store::column;
 use crate::store::derive::due::{self, HandOver};
 use crate::store::derive::{followers, ledger};
@@ -44,16 +45,20 @@ struct Move {
 /// Who has a post by now: the task, the place in it, and where that stands.
 pub(crate) type Carried = HashMap<String, (TaskId, i64, UrlState)>;
 
-/// Makes the task `new` for the posts that nobody carries, if there are any, and lets every job follow; `words`
-/// are for its event.
+/// The task that is made for what nobody carries.
+pub(crate) struct Successor {
+    pub(crate) id: TaskId,
+    /// For its event.
+    pub(crate) words: String,
+    pub(crate) touch: Touch,
+}
+
+/// Makes the task `new` for the posts that nobody carries, if there are any, and lets every job follow.
 pub(crate) async fn hand_over(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     leaving: &Leaving,
     carried: &Carried,
-    new: TaskId,
-    words: String,
-    touch: Touch,
-    changes: &mut Changes,
+    new: Successor,
 ) -> Result<(), sqlx::Error> {
     let mut moves = Vec::new();
     let mut rows = Vec::new();
@@ -67,37 +72,39 @@ pub(crate) async fn hand_over(
                 let place = i64::try_from(rows.len()).unwrap_or(i64::MAX);
                 rows.push(json!([place, post.given, post.canonical]));
                 let now = UrlState::Waiting;
-                moves.push(Move { position: *position, old: *old, to: (new, place), now });
+                moves.push(Move { position: *position, old: *old, to: (new.id, place), now });
             }
         }
     }
     if !rows.is_empty() {
-        insert(connection, leaving, new, json!(rows).to_string(), touch.at).await?;
-        changes.events.push(NewEvent {
-            task: Some(new),
-            message: Some(words),
-            ..NewEvent::new(EventKind::TaskQueued, touch.source, touch.at)
+        insert(batch.connection, leaving, &new, json!(rows).to_string()).await?;
+        batch.changes.events.push(NewEvent {
+            task: Some(new.id),
+            message: Some(new.words),
+            ..NewEvent::new(EventKind::TaskQueued, new.touch.source, new.touch.at)
         });
     }
-    follow(connection, leaving, moves, touch, changes).await
+    follow(batch, leaving, moves, new.touch).await
 }
 
 /// Lets everybody who follows the URLs of a task follow others, if they are too many in later commits.
 async fn follow(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     leaving: &Leaving,
     moves: Vec<Move>,
     touch: Touch,
-    changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
-    let handed: Vec<_> =
-        moves.iter().map(|url| HandOver { position: url.position, old: url.old, to: url.to }).collect();
-    if due::hand_over(connection, leaving.task, leaving.is_canceled, &handed, touch, changes).await? {
+    let handed = HandOver {
+        task: leaving.task,
+        is_canceled: leaving.is_canceled,
+        urls: moves.iter().map(|url| (url.position, url.old, url.to)).collect(),
+    };
+    if due::hand_over(batch, &handed, touch).await? {
         return Ok(());
     }
     let keys: Vec<_> = moves.iter().map(|url| json!([leaving.task, url.position])).collect();
     let followers: Vec<(String, i64, i64)> =
-        sqlx::query_as(FOLLOWERS).bind(json!(keys).to_string()).fetch_all(&mut *connection).await?;
+        sqlx::query_as(FOLLOWERS).bind(json!(keys).to_string()).fetch_all(&mut *batch.connection).await?;
     let by_position: HashMap<i64, &Move> = moves.iter().map(|url| (url.position, url)).collect();
     let mut rows = Vec::new();
     // Each job in one go: halfway it could seem to have settled.
@@ -112,9 +119,9 @@ async fn follow(
         change.add(url.now, 1);
         change.canceled -= i64::from(leaving.is_canceled);
     }
-    followers::follow_others(connection, rows).await?;
-    followers::move_urls(connection, &by_job).await?;
-    changes.jobs.extend(by_job.into_keys().map(|job| (job, touch)));
+    followers::follow_others(batch.connection, rows).await?;
+    followers::move_urls(batch.connection, &by_job).await?;
+    batch.changes.jobs.extend(by_job.into_keys().map(|job| (job, touch)));
     Ok(())
 }
 
@@ -126,18 +133,17 @@ pub(crate) const FOLLOWERS: &str = "SELECT job_id, job_urls.position, task_posit
 async fn insert(
     connection: &mut SqliteConnection,
     leaving: &Leaving,
-    new: TaskId,
+    new: &Successor,
     urls: String,
-    at: Timestamp,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO tasks (id, job_id, platform, created_at, state, next_attempt_at, news_at, retry_of)
          SELECT ?1, ?2, ?3, ?4, 'queued', ?4, ?4, iif(?5, id, retry_of) FROM tasks WHERE id = ?6",
     )
-    .bind(new.to_string())
+    .bind(new.id.to_string())
     .bind(leaving.job.to_string())
     .bind(&leaving.platform)
-    .bind(at.as_millis())
+    .bind(new.touch.at.as_millis())
     .bind(leaving.is_retry)
     .bind(leaving.task.to_string())
     .execute(&mut *connection)
@@ -147,12 +153,12 @@ async fn insert(
          SELECT ?2, value->>0, value->>1, value->>2, 'waiting' FROM json_each(?1)",
     )
     .bind(urls)
-    .bind(new.to_string())
+    .bind(new.id.to_string())
     .execute(&mut *connection)
     .await?;
     sqlx::query("UPDATE tasks SET replaced_by = ?2 WHERE id = ?1")
         .bind(leaving.task.to_string())
-        .bind(new.to_string())
+        .bind(new.id.to_string())
         .execute(connection)
         .await?;
     Ok(())
@@ -209,42 +215,44 @@ struct Row {
 /// Cancels a queued task whose URLs were proven to be on their way elsewhere since it was made: an old task that
 /// was given up has shown itself, or a forced one was faster. What nobody else has goes to a new task.
 pub(crate) async fn make_way(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     task: TaskId,
     at: Timestamp,
-    changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
     let row: Option<Row> = sqlx::query_as(
         "SELECT job_id, platform, (SELECT id FROM tasks AS old WHERE old.replaced_by = tasks.id) AS replaces
          FROM tasks WHERE id = ?1 AND state = 'queued' AND job_id IS NOT NULL AND platform IS NOT NULL",
     )
     .bind(task.to_string())
-    .fetch_optional(&mut *connection)
+    .fetch_optional(&mut *batch.connection)
     .await?;
     let Some(Row { job_id, platform, replaces }) = row else { return Ok(false) };
     let job = column::parsed(("tasks", "job_id", &task.to_string()), &job_id)?;
-    let posts = posts(connection, task).await?;
+    let posts = posts(batch.connection, task).await?;
     let leaving = Leaving { task, job, platform, is_retry: false, is_canceled: false, posts };
-    let mut carried = carried(connection, &leaving).await?;
+    let mut carried = carried(batch.connection, &leaving).await?;
     // Two that both wait would make way for each other.
     carried.retain(|_, (.., state)| *state != UrlState::Waiting);
     if carried.is_empty() {
         return Ok(false);
     }
-    let touch = Touch { at, source: Source::Submit };
-    let words = format!("what is left of {task}");
-    hand_over(connection, &leaving, &carried, TaskId::new(at), words, touch, changes).await?;
+    let new = Successor {
+        id: TaskId::new(at),
+        words: format!("what is left of {task}"),
+        touch: Touch { at, source: Source::Submit },
+    };
+    hand_over(batch, &leaving, &carried, new).await?;
     if let Some(old) = replaces
         && carried.len() == leaving.posts.len()
     {
         sqlx::query("UPDATE tasks SET replaced_by = NULL WHERE id = ?1")
             .bind(old)
-            .execute(&mut *connection)
+            .execute(&mut *batch.connection)
             .await?;
     }
     tracing::info!(%task, urls = carried.len(), "another task has these URLs by now: they are not sent again");
-    changes.words.insert(task, "another task has its URLs by now".to_owned());
-    changes.facts.push(NewFact {
+    batch.changes.words.insert(task, "another task has its URLs by now".to_owned());
+    batch.changes.facts.push(NewFact {
         task,
         kind: FactKind::Canceled,
         video: String::new(),
@@ -252,6 +260,6 @@ pub(crate) async fn make_way(
         source: Source::Submit,
         failure: None,
     });
-    changes.touch(task, at, Source::Submit);
+    batch.changes.touch(task, at, Source::Submit);
     Ok(true)
 }

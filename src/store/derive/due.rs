@@ -10,7 +10,8 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::id::TaskId;
 use crate::domain::job::UrlState;
-use crate::store::batch::changes::{Changes, Touch, UrlChange};
+use crate::store::batch::Batch;
+use crate::store::batch::changes::{Touch, UrlChange};
 use crate::store::column;
 
 /// Most rows of `job_urls` that one commit carries changes to.
@@ -39,10 +40,9 @@ const DEFER: &str = "INSERT INTO due_urls
 
 /// Gives those of the changes that this commit brings to the jobs that follow; the others are due.
 pub(crate) async fn within_reach(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     urls: Vec<UrlChange>,
     unheard: &BTreeSet<TaskId>,
-    changes: &mut Changes,
 ) -> Result<Vec<UrlChange>, sqlx::Error> {
     if urls.is_empty() {
         return Ok(urls);
@@ -51,7 +51,7 @@ pub(crate) async fn within_reach(
     let rows: Vec<(String, i64, i64, bool)> = sqlx::query_as(REACHED)
         .bind(json!(tasks).to_string())
         .bind(REACH + 1)
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *batch.connection)
         .await?;
     let is_lost = |url: &UrlChange| url.is_lost() && !unheard.contains(&url.task);
     let losing: BTreeSet<TaskId> = urls.iter().filter(|url| is_lost(url)).map(|url| url.task).collect();
@@ -68,7 +68,7 @@ pub(crate) async fn within_reach(
     }
     let (late, here): (Vec<_>, Vec<_>) = urls.into_iter().partition(|url| late.contains(&url.task));
     let entries = late.iter().filter_map(|url| {
-        let touch = changes.touched.get(&url.task)?;
+        let touch = batch.changes.touched.get(&url.task)?;
         Some(json!([
             url.task,
             url.position,
@@ -83,44 +83,44 @@ pub(crate) async fn within_reach(
     });
     let entries: Vec<_> = entries.collect();
     if !entries.is_empty() {
-        changes.has_due = true;
-        sqlx::query(DEFER).bind(json!(entries).to_string()).execute(connection).await?;
+        batch.changes.has_due = true;
+        sqlx::query(DEFER).bind(json!(entries).to_string()).execute(&mut *batch.connection).await?;
     }
     Ok(here)
 }
 
-/// A task URL whose followers are handed to another one.
+/// A task whose URLs, or some of them, are handed to other tasks.
 pub(crate) struct HandOver {
-    pub(crate) position: i64,
-    pub(crate) old: UrlState,
-    pub(crate) to: (TaskId, i64),
+    pub(crate) task: TaskId,
+    /// It is canceled, and its URLs count as such.
+    pub(crate) is_canceled: bool,
+    /// Position, state so far, and the task URL that is followed from now on.
+    pub(crate) urls: Vec<(i64, UrlState, (TaskId, i64))>,
 }
 
 /// Hands the followers of a task's URLs over in later commits, if there are too many for this one; `false` if there
 /// are not.
 pub(crate) async fn hand_over(
-    connection: &mut SqliteConnection,
-    task: TaskId,
-    is_canceled: bool,
-    moves: &[HandOver],
+    batch: &mut Batch<'_>,
+    handed: &HandOver,
     touch: Touch,
-    changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
     let rows: Option<(String, i64, i64, bool)> = sqlx::query_as(REACHED)
-        .bind(json!([task]).to_string())
+        .bind(json!([handed.task]).to_string())
         .bind(REACH)
-        .fetch_optional(&mut *connection)
+        .fetch_optional(&mut *batch.connection)
         .await?;
     if !rows.is_some_and(|(_, followers, _, is_due)| is_due || followers >= REACH) {
         return Ok(false);
     }
-    let entry = |url: &HandOver| {
-        let at = touch.at.as_millis();
-        json!([task, url.position, url.old, is_canceled, false, url.to.0, url.to.1, at, touch.source])
+    let HandOver { task, is_canceled, urls } = handed;
+    let at = touch.at.as_millis();
+    let entry = |(position, old, to): &(i64, UrlState, (TaskId, i64))| {
+        json!([task, position, old, is_canceled, false, to.0, to.1, at, touch.source])
     };
-    let entries: Vec<_> = moves.iter().map(entry).collect();
-    changes.has_due = true;
-    sqlx::query(DEFER).bind(json!(entries).to_string()).execute(connection).await?;
+    let entries: Vec<_> = urls.iter().map(entry).collect();
+    batch.changes.has_due = true;
+    sqlx::query(DEFER).bind(json!(entries).to_string()).execute(&mut *batch.connection).await?;
     Ok(true)
 }
 

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::Source;
 use crate::domain::task::FactKind;
 use crate::domain::video::VideoState;
-use crate::store::batch::changes::{Changes, NewFact};
-use crate::store::batch::working_set::WorkingSet;
+use crate::store::batch::Batch;
+use crate::store::batch::changes::NewFact;
 use crate::store::derive::videos::{self, VideoNews};
 
 /// A fact that is set already is in the working set: a conflict here would be a fault of ours.
@@ -17,14 +16,10 @@ pub(crate) const INSERT: &str = "INSERT INTO facts (task_id, kind, video_id, at,
      SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM json_each(?)";
 
 /// Sets the gathered facts, and folds what is new into the videos. Their tasks are loaded.
-pub(crate) async fn set(
-    connection: &mut SqliteConnection,
-    loaded: &mut WorkingSet,
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn set(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let mut news: BTreeMap<String, VideoNews> = BTreeMap::new();
-    for fact in std::mem::take(&mut changes.facts) {
-        let Some(task) = loaded.get_mut(fact.task) else { continue };
+    for fact in std::mem::take(&mut batch.changes.facts) {
+        let Some(task) = batch.tasks.get_mut(fact.task) else { continue };
         if !task.note(fact.kind, &fact.video, fact.failure.as_ref()) {
             continue;
         }
@@ -39,9 +34,9 @@ pub(crate) async fn set(
         if fact.source != Source::Poll {
             task.news += 1;
         }
-        changes.note(fact.task, fact.at, fact.source);
-        changes.set.push((fact.kind, fact.source));
-        changes.rows.facts.push(json!([
+        batch.changes.note(fact.task, fact.at, fact.source);
+        batch.changes.set.push((fact.kind, fact.source));
+        batch.changes.rows.facts.push(json!([
             fact.task,
             fact.kind,
             fact.video,
@@ -55,7 +50,7 @@ pub(crate) async fn set(
     if news.is_empty() {
         return Ok(());
     }
-    videos::fold(connection, news, loaded, changes).await
+    videos::fold(batch, news).await
 }
 
 /// Keeps the strongest news of each video.

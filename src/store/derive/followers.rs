@@ -13,11 +13,11 @@ use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::{JobState, Progress, UrlState};
 use crate::domain::state::job_state;
 use crate::domain::url::{Platform, PostUrl};
-use crate::store::batch::changes::{Changes, NewEvent, Touch, UrlChange};
+use crate::store::batch::Batch;
+use crate::store::batch::changes::{NewEvent, Touch, UrlChange};
 use crate::store::column;
 use crate::store::derive::due;
 use crate::store::derive::ledger::{self, Placed, Wanted};
-use crate::store::policy::Policy;
 use crate::store::read::jobs;
 
 /// A row of `job_urls`: job, position, the task URL it follows, and whether it is known for good.
@@ -33,16 +33,14 @@ fn row(job: JobId, placed: &Placed) -> Value {
 /// automatically. Nor if it is `stalled` and upstream could not be asked since its deadline (`unheard`): it may be
 /// indexed by now.
 pub(crate) async fn carry(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     urls: Vec<UrlChange>,
     unheard: &BTreeSet<TaskId>,
-    policy: Policy,
-    changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
-    let urls = due::within_reach(connection, urls, unheard, changes).await?;
-    follow(connection, &urls, changes).await?;
-    replace_lost(connection, &urls, unheard, policy, changes).await?;
-    settle(connection, changes).await
+    let urls = due::within_reach(batch, urls, unheard).await?;
+    follow(batch, &urls).await?;
+    replace_lost(batch, &urls, unheard).await?;
+    settle(batch).await
 }
 
 /// A job whose count is due was not counted with what it follows by now: it stays as it is, and is counted again.
@@ -66,18 +64,15 @@ pub(crate) const FOLLOW: &str = "UPDATE jobs SET
      RETURNING id";
 
 /// Changes the counts of the jobs that follow these URLs.
-async fn follow(
-    connection: &mut SqliteConnection,
-    urls: &[UrlChange],
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
-    let latest = urls.iter().filter_map(|url| changes.touched.get(&url.task)).max_by_key(|touch| touch.at);
+async fn follow(batch: &mut Batch<'_>, urls: &[UrlChange]) -> Result<(), sqlx::Error> {
+    let latest =
+        urls.iter().filter_map(|url| batch.changes.touched.get(&url.task)).max_by_key(|touch| touch.at);
     let Some(touch) = latest.copied() else { return Ok(()) };
     let rows: Vec<Value> = urls.iter().map(UrlChange::row).collect();
     let jobs: Vec<String> =
-        sqlx::query_scalar(FOLLOW).bind(json!(rows).to_string()).fetch_all(connection).await?;
+        sqlx::query_scalar(FOLLOW).bind(json!(rows).to_string()).fetch_all(&mut *batch.connection).await?;
     for job in jobs {
-        changes.jobs.insert(column::parsed(("jobs", "id", &job), &job)?, touch);
+        batch.changes.jobs.insert(column::parsed(("jobs", "id", &job), &job)?, touch);
     }
     Ok(())
 }
@@ -113,11 +108,9 @@ pub(crate) const LOST: &str = "SELECT job_urls.job_id, job_urls.position, job_ur
 
 /// Finds other tasks for URLs that a job followed in vain. Its counts have them as failed already.
 async fn replace_lost(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     urls: &[UrlChange],
     unheard: &BTreeSet<TaskId>,
-    policy: Policy,
-    changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     let lost = urls.iter().filter(|url| url.is_lost() && !unheard.contains(&url.task));
     let key = |url: &UrlChange| {
@@ -128,7 +121,7 @@ async fn replace_lost(
         return Ok(());
     }
     let rows: Vec<LostRow> =
-        sqlx::query_as(LOST).bind(json!(keys).to_string()).fetch_all(&mut *connection).await?;
+        sqlx::query_as(LOST).bind(json!(keys).to_string()).fetch_all(&mut *batch.connection).await?;
     let mut by_job: BTreeMap<JobId, (Vec<Lost>, i64)> = BTreeMap::new();
     for row in rows {
         let job = column::parsed(("job_urls", "job_id", &row.job_id), &row.job_id)?;
@@ -139,41 +132,39 @@ async fn replace_lost(
     }
     let mut moves = BTreeMap::new();
     for (job, (mut lost, canceled)) in by_job {
-        let Some(touch) = changes.jobs.get(&job).copied() else { continue };
+        let Some(touch) = batch.changes.jobs.get(&job).copied() else { continue };
         lost.sort_by_key(|url| url.position);
         let count = i64::try_from(lost.len()).unwrap_or(i64::MAX);
         let mut change = Progress { failed: -count, canceled: -canceled, ..Progress::default() };
-        for url in place_lost(connection, job, lost, touch, policy, changes).await? {
+        for url in place_lost(batch, job, lost, touch).await? {
             change.add(url.state, 1);
         }
         moves.insert(job, change);
     }
-    move_urls(connection, &moves).await
+    move_urls(batch.connection, &moves).await
 }
 
 /// Finds other tasks for these URLs of a job, and lets it follow them.
 pub(crate) async fn place_lost(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     job: JobId,
     lost: Vec<Lost>,
     touch: Touch,
-    policy: Policy,
-    changes: &mut Changes,
 ) -> Result<Vec<Placed>, sqlx::Error> {
     let id = job.to_string();
     let missing = || column::unreadable(("jobs", "id", &id), "no such job, and it follows URLs");
-    let (options, _) = jobs::options(connection, job).await?.ok_or_else(missing)?;
+    let (options, _) = jobs::options(batch.connection, job).await?.ok_or_else(missing)?;
     let wanted = Wanted {
         job,
         options: &options,
-        cap: policy.urls_per_task,
+        cap: batch.policy.urls_per_task,
         force: false,
         at: touch.at,
         source: touch.source,
     };
     let urls = lost.into_iter().map(|url| (url.position, url.url)).collect();
-    let placed = ledger::place(connection, &wanted, urls, changes).await?;
-    follow_others(connection, placed.iter().map(|url| row(job, url)).collect()).await?;
+    let placed = ledger::place(batch, &wanted, urls).await?;
+    follow_others(batch.connection, placed.iter().map(|url| row(job, url)).collect()).await?;
     Ok(placed)
 }
 
@@ -284,11 +275,8 @@ pub(crate) const SETTLE: &str = "UPDATE jobs SET state = new.state, settled_at =
      WHERE jobs.id = new.id";
 
 /// Stores the states that follow from the counts of the jobs that changed in this batch.
-pub(crate) async fn settle(
-    connection: &mut SqliteConnection,
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
-    let touched: HashMap<String, (JobId, Touch)> = std::mem::take(&mut changes.jobs)
+pub(crate) async fn settle(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
+    let touched: HashMap<String, (JobId, Touch)> = std::mem::take(&mut batch.changes.jobs)
         .into_iter()
         .map(|(job, touch)| (job.to_string(), (job, touch)))
         .collect();
@@ -297,7 +285,7 @@ pub(crate) async fn settle(
     }
     let ids: BTreeSet<&String> = touched.keys().collect();
     let rows: Vec<Counts> =
-        sqlx::query_as(COUNTS).bind(json!(ids).to_string()).fetch_all(&mut *connection).await?;
+        sqlx::query_as(COUNTS).bind(json!(ids).to_string()).fetch_all(&mut *batch.connection).await?;
     let mut settled = Vec::new();
     for row in rows {
         let new = job_state(&row.progress());
@@ -305,7 +293,7 @@ pub(crate) async fn settle(
         let settled_at = (new != JobState::Running).then_some(touch.at.as_millis());
         settled.push(json!([job, new, settled_at]));
         if settled_at.is_some() {
-            changes.events.push(NewEvent {
+            batch.changes.events.push(NewEvent {
                 job: Some(*job),
                 message: Some(new.to_string()),
                 ..NewEvent::new(EventKind::JobSettled, touch.source, touch.at)
@@ -313,7 +301,7 @@ pub(crate) async fn settle(
         }
     }
     if !settled.is_empty() {
-        sqlx::query(SETTLE).bind(json!(settled).to_string()).execute(connection).await?;
+        sqlx::query(SETTLE).bind(json!(settled).to_string()).execute(&mut *batch.connection).await?;
     }
     Ok(())
 }

@@ -14,7 +14,8 @@ use crate::domain::job::{JobOptions, UrlState};
 use crate::domain::plan::plan;
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
-use crate::store::batch::changes::{Changes, NewEvent};
+use crate::store::batch::Batch;
+use crate::store::batch::changes::NewEvent;
 use crate::store::column;
 
 /// A URL of a job, and the task URL that carries it.
@@ -43,14 +44,13 @@ pub(crate) struct Wanted<'a> {
 
 /// Finds who carries each URL, and makes tasks for the rest.
 pub(crate) async fn place(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     wanted: &Wanted<'_>,
     urls: Vec<(i64, PostUrl)>,
-    changes: &mut Changes,
 ) -> Result<Vec<Placed>, sqlx::Error> {
     let mut carried = match wanted.force {
         true => HashMap::new(),
-        false => find(connection, wanted.options, &urls, None).await?,
+        false => find(batch.connection, wanted.options, &urls, None).await?,
     };
     let mut placed = Vec::with_capacity(urls.len());
     let mut rest = Vec::new();
@@ -71,7 +71,7 @@ pub(crate) async fn place(
     for planned in plan(rest, wanted.cap) {
         let task = TaskId::new(wanted.at);
         tasks.push(json!([task, planned.platform]));
-        changes.events.push(NewEvent {
+        batch.changes.events.push(NewEvent {
             task: Some(task),
             ..NewEvent::new(EventKind::TaskQueued, wanted.source, wanted.at)
         });
@@ -91,14 +91,14 @@ pub(crate) async fn place(
     .bind(json!(tasks).to_string())
     .bind(wanted.job.to_string())
     .bind(wanted.at.as_millis())
-    .execute(&mut *connection)
+    .execute(&mut *batch.connection)
     .await?;
     sqlx::query(
         "INSERT INTO task_urls (task_id, position, url, canonical, state)
          SELECT value->>0, value->>1, value->>2, value->>3, 'waiting' FROM json_each(?1)",
     )
     .bind(json!(rows).to_string())
-    .execute(connection)
+    .execute(&mut *batch.connection)
     .await?;
     Ok(placed)
 }

@@ -3,15 +3,14 @@
 use crate::domain::event::Source;
 use crate::domain::task::FactKind;
 use crate::domain::time::millis;
-use crate::store::batch::changes::{Changes, NewFact};
-use crate::store::batch::working_set::WorkingSet;
-use crate::store::policy::Policy;
+use crate::store::batch::Batch;
+use crate::store::batch::changes::NewFact;
 
 /// Looks at the tasks that polls of this batch have listed: after SUCCEEDED, two polls far enough apart that
 /// list the same ended videos prove that there are no more.
-pub(crate) fn judge(loaded: &mut WorkingSet, policy: Policy, changes: &mut Changes) {
-    for (id, asked_at, is_whole) in std::mem::take(&mut changes.listed) {
-        let Some(task) = loaded.get_mut(id) else { continue };
+pub(crate) fn judge(batch: &mut Batch<'_>) {
+    for (id, asked_at, is_whole) in std::mem::take(&mut batch.changes.listed) {
+        let Some(task) = batch.tasks.get_mut(id) else { continue };
         let have_ended = task.facts.videos.iter().all(|video| video.state.is_ended());
         if !is_whole || !task.facts.succeeded || !have_ended || task.facts.exhausted {
             task.quiet_since = None;
@@ -22,8 +21,8 @@ pub(crate) fn judge(loaded: &mut WorkingSet, policy: Policy, changes: &mut Chang
             Some(since) if since <= asked_at.as_millis() => since,
             _ => asked_at.as_millis(),
         });
-        if asked_at.as_millis().saturating_sub(since) >= millis(policy.settle_after) {
-            changes.facts.push(NewFact {
+        if asked_at.as_millis().saturating_sub(since) >= millis(batch.policy.settle_after) {
+            batch.changes.facts.push(NewFact {
                 task: id,
                 kind: FactKind::Exhausted,
                 video: String::new(),

@@ -13,8 +13,9 @@ use crate::domain::retry::backoff;
 use crate::domain::state::{Derived, derive};
 use crate::domain::task::TaskState;
 use crate::domain::time::millis;
-use crate::store::batch::changes::{Changes, NewEvent, Touch, UrlChange};
-use crate::store::batch::working_set::{LoadedTask, WorkingSet};
+use crate::store::batch::Batch;
+use crate::store::batch::changes::{NewEvent, Touch, UrlChange};
+use crate::store::batch::working_set::LoadedTask;
 use crate::store::derive::followers;
 use crate::store::policy::Policy;
 
@@ -30,28 +31,24 @@ impl Policy {
 }
 
 /// Derives every touched task anew.
-pub(crate) async fn touched(
-    connection: &mut SqliteConnection,
-    policy: Policy,
-    loaded: &mut WorkingSet,
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let mut urls = Vec::new();
     let mut unheard = BTreeSet::new();
     let mut events = Vec::new();
-    for (&task, &touch) in &changes.touched {
-        let Some(stored) = loaded.get_mut(task) else { continue };
+    for (&task, &touch) in &batch.changes.touched {
+        let Some(stored) = batch.tasks.get_mut(task) else { continue };
         let derived = derive(&stored.facts);
         url_changes(task, stored, &derived, &mut urls);
-        if is_unheard(stored, derived.state, policy) {
+        if is_unheard(stored, derived.state, batch.policy) {
             unheard.insert(task);
         }
-        let words = changes.words.get(&task);
-        changes.rows.tasks.push(task_change(stored, task, &derived, (touch, words), policy, &mut events));
+        let words = batch.changes.words.get(&task);
+        let change = TaskChange { task, derived: &derived, touch, words };
+        batch.changes.rows.tasks.push(change.row(stored, batch.policy, &mut events));
     }
-    changes.events.append(&mut events);
-    store_urls(connection, &urls).await?;
-    followers::carry(connection, urls, &unheard, policy, changes).await
+    batch.changes.events.append(&mut events);
+    store_urls(batch.connection, &urls).await?;
+    followers::carry(batch, urls, &unheard).await
 }
 
 fn url_changes(task: TaskId, stored: &mut LoadedTask, derived: &Derived, out: &mut Vec<UrlChange>) {
@@ -74,75 +71,85 @@ fn url_changes(task: TaskId, stored: &mut LoadedTask, derived: &Derived, out: &m
     }
 }
 
-fn task_change(
-    stored: &mut LoadedTask,
+/// What became of a task in a batch.
+struct TaskChange<'a> {
     task: TaskId,
-    derived: &Derived,
-    (touch, words): (Touch, Option<&String>),
-    policy: Policy,
-    events: &mut Vec<NewEvent>,
-) -> Value {
-    let mut event = |kind, message: Option<String>| {
-        events.push(NewEvent { task: Some(task), message, ..NewEvent::new(kind, touch.source, touch.at) });
-    };
-    let at = touch.at.as_millis();
-    let state = derived.state;
-    let is_new_state = stored.state != state.as_str();
-    let is_downloaded = stored.facts.succeeded || !stored.facts.videos.is_empty();
-    if stored.accepted_at.is_none() && stored.facts.has_upstream_id {
-        stored.accepted_at = Some(at);
-        event(EventKind::TaskAccepted, words.cloned());
+    derived: &'a Derived,
+    touch: Touch,
+    /// What an operator's decision adds to the event.
+    words: Option<&'a String>,
+}
+
+impl TaskChange<'_> {
+    /// Changes the loaded task, and gives its row and events.
+    fn row(&self, stored: &mut LoadedTask, policy: Policy, events: &mut Vec<NewEvent>) -> Value {
+        let Self { task, derived, touch, words } = *self;
+        let mut event = |kind, message: Option<String>| {
+            events.push(NewEvent {
+                task: Some(task),
+                message,
+                ..NewEvent::new(kind, touch.source, touch.at)
+            });
+        };
+        let at = touch.at.as_millis();
+        let state = derived.state;
+        let is_new_state = stored.state != state.as_str();
+        let is_downloaded = stored.facts.succeeded || !stored.facts.videos.is_empty();
+        if stored.accepted_at.is_none() && stored.facts.has_upstream_id {
+            stored.accepted_at = Some(at);
+            event(EventKind::TaskAccepted, words.cloned());
+        }
+        if stored.downloaded_at.is_none() && is_downloaded {
+            stored.downloaded_at = Some(at);
+            event(EventKind::TaskDownloaded, None);
+        }
+        let reason = || derived.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
+        let kind = match state {
+            TaskState::Queued => Some(EventKind::TaskQueued),
+            TaskState::Submitting => Some(EventKind::TaskSubmitting),
+            TaskState::Unconfirmed => Some(EventKind::TaskUnconfirmed),
+            TaskState::Failed => Some(EventKind::TaskFailed),
+            TaskState::Rejected => Some(EventKind::TaskRejected),
+            TaskState::Stalled => Some(EventKind::TaskStalled),
+            TaskState::Canceled => Some(EventKind::TaskCanceled),
+            // Told by their facts above, or by "settled" below.
+            TaskState::Accepted | TaskState::Downloaded | TaskState::Indexed | TaskState::Partial => None,
+        };
+        if let (Some(kind), true) = (kind, is_new_state) {
+            let words = words.cloned().filter(|_| state == TaskState::Canceled);
+            event(kind, words.or_else(reason));
+        }
+        if state == TaskState::Unconfirmed && stored.stalled_at == Some(at) {
+            event(EventKind::TaskStalled, Some("unconfirmed: its job no longer waits for it".to_owned()));
+        }
+        if state.is_settled() && is_new_state {
+            event(EventKind::TaskSettled, Some(state.to_string()));
+        }
+        if !state.is_settled() {
+            stored.settled_at = None;
+        } else if is_new_state || stored.settled_at.is_none() {
+            stored.settled_at = Some(at);
+        }
+        stored.next_poll_at = next_poll_at(stored, state, at, policy);
+        if is_new_state {
+            stored.state = state.to_string();
+        }
+        json!([
+            task,
+            state,
+            stored.accepted_at,
+            stored.downloaded_at,
+            stored.settled_at,
+            derived.error.as_ref().map(|error| &error.code),
+            derived.error.as_ref().map(|error| &error.message),
+            stored.next_poll_at,
+            stored.news,
+            stored.news_at,
+            stored.polls_in_vain,
+            stored.quiet_since,
+            stored.stalled_at,
+        ])
     }
-    if stored.downloaded_at.is_none() && is_downloaded {
-        stored.downloaded_at = Some(at);
-        event(EventKind::TaskDownloaded, None);
-    }
-    let reason = || derived.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
-    let kind = match state {
-        TaskState::Queued => Some(EventKind::TaskQueued),
-        TaskState::Submitting => Some(EventKind::TaskSubmitting),
-        TaskState::Unconfirmed => Some(EventKind::TaskUnconfirmed),
-        TaskState::Failed => Some(EventKind::TaskFailed),
-        TaskState::Rejected => Some(EventKind::TaskRejected),
-        TaskState::Stalled => Some(EventKind::TaskStalled),
-        TaskState::Canceled => Some(EventKind::TaskCanceled),
-        // Told by their facts above, or by "settled" below.
-        TaskState::Accepted | TaskState::Downloaded | TaskState::Indexed | TaskState::Partial => None,
-    };
-    if let (Some(kind), true) = (kind, is_new_state) {
-        let words = words.cloned().filter(|_| state == TaskState::Canceled);
-        event(kind, words.or_else(reason));
-    }
-    if state == TaskState::Unconfirmed && stored.stalled_at == Some(at) {
-        event(EventKind::TaskStalled, Some("unconfirmed: its job no longer waits for it".to_owned()));
-    }
-    if state.is_settled() && is_new_state {
-        event(EventKind::TaskSettled, Some(state.to_string()));
-    }
-    if !state.is_settled() {
-        stored.settled_at = None;
-    } else if is_new_state || stored.settled_at.is_none() {
-        stored.settled_at = Some(at);
-    }
-    stored.next_poll_at = next_poll_at(stored, state, at, policy);
-    if is_new_state {
-        stored.state = state.to_string();
-    }
-    json!([
-        task,
-        state,
-        stored.accepted_at,
-        stored.downloaded_at,
-        stored.settled_at,
-        derived.error.as_ref().map(|error| &error.code),
-        derived.error.as_ref().map(|error| &error.message),
-        stored.next_poll_at,
-        stored.news,
-        stored.news_at,
-        stored.polls_in_vain,
-        stored.quiet_since,
-        stored.stalled_at,
-    ])
 }
 
 /// Whether it is stalled, and upstream has not said since its deadline what there is.
@@ -161,7 +168,7 @@ fn is_unheard(stored: &LoadedTask, state: TaskState, policy: Policy) -> bool {
 fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) -> Option<i64> {
     let facts = &stored.facts;
     let is_polled = stored.polled_news >= stored.news;
-    let is_wanted = stored.poll_wanted > stored.polled_news;
+    let is_wanted = is_wanted(stored);
     let is_unheard = is_unheard(stored, state, policy);
     if !facts.has_upstream_id || (state.is_settled() && is_polled && !is_wanted && !is_unheard) {
         return None;
@@ -173,12 +180,13 @@ fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) 
     let ended = facts.videos.iter().filter(|video| video.state.is_ended()).count();
     let could_settle = ended > 0 && ended == facts.videos.len() && ended >= facts.urls;
     let is_due = is_wanted || (!is_polled && !is_unheard && (could_settle || state.is_settled()));
-    let next = if is_fresh && is_due {
-        at
-    } else {
-        next_in_vain(stored, state.is_settled(), is_wanted, at, policy)?
-    };
+    let next = if is_fresh && is_due { at } else { next_in_vain(stored, state.is_settled(), at, policy)? };
     Some(next.max(stored.poll_not_before))
+}
+
+/// Whether somebody asked for a poll that has not been answered.
+fn is_wanted(stored: &LoadedTask) -> bool {
+    stored.poll_wanted > stored.polled_news
 }
 
 /// When to ask again although nothing happened since the last poll; `None` if that is over.
@@ -186,13 +194,7 @@ fn next_poll_at(stored: &LoadedTask, state: TaskState, at: i64, policy: Policy) 
 /// A settled task is polled for `reconcile.deadline` more, and once more `reconcile.settle_after` later: a callback may
 /// still come, but upstream may be gone for good. A poll that somebody asked for is tried until the wait has grown to
 /// the deadline.
-fn next_in_vain(
-    stored: &LoadedTask,
-    is_settled: bool,
-    is_wanted: bool,
-    at: i64,
-    policy: Policy,
-) -> Option<i64> {
+fn next_in_vain(stored: &LoadedTask, is_settled: bool, at: i64, policy: Policy) -> Option<i64> {
     let growth = policy.poll_after * POLL_GROWTH;
     let most = if is_settled { growth.max(policy.deadline) } else { growth };
     let wait = backoff(stored.polls_in_vain + 1, policy.poll_after, most);
@@ -210,7 +212,7 @@ fn next_in_vain(
     if stored.polled_at.is_none_or(|polled| polled < end) {
         return Some(next.min(end));
     }
-    (is_wanted && wait < most).then_some(next)
+    (is_wanted(stored) && wait < most).then_some(next)
 }
 
 /// Stores what was derived.

@@ -10,8 +10,8 @@ use crate::domain::id::TaskId;
 use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
 use crate::domain::video::VideoState;
-use crate::store::batch::changes::{Changes, NewEvent};
-use crate::store::batch::working_set::WorkingSet;
+use crate::store::batch::Batch;
+use crate::store::batch::changes::NewEvent;
 use crate::store::column;
 
 /// Stores states that were compared before, in the one place that knows their order.
@@ -39,19 +39,17 @@ pub(crate) struct VideoNews {
 
 /// Folds news into the videos, and carries what changed on to every task that shares them.
 pub(crate) async fn fold(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     news: BTreeMap<String, VideoNews>,
-    loaded: &mut WorkingSet,
-    changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
-    let stored = stored(connection, news.keys()).await?;
+    let stored = stored(batch.connection, news.keys()).await?;
     let mut shared = Vec::new();
     for (id, news) in &news {
         let before = stored.get(id);
         let kept = before.filter(|(state, _)| *state >= news.state);
         let (state, failure) = kept.map_or((news.state, &news.failure), |(state, failure)| (*state, failure));
         for task in &news.tasks {
-            if let Some(task) = loaded.get_mut(*task) {
+            if let Some(task) = batch.tasks.get_mut(*task) {
                 task.set_video(id, state, failure.as_ref());
             }
         }
@@ -61,7 +59,7 @@ pub(crate) async fn fold(
         if before.is_some() {
             shared.push(id);
         }
-        changes.rows.videos.push(json!([
+        batch.changes.rows.videos.push(json!([
             id,
             news.task,
             state,
@@ -75,20 +73,20 @@ pub(crate) async fn fold(
             VideoState::Failed => EventKind::VideoFailed,
             VideoState::Indexed => EventKind::VideoIndexed,
         };
-        changes.events.push(NewEvent {
+        batch.changes.events.push(NewEvent {
             task: Some(news.task),
             video: Some(id.clone()),
             message: failure.as_ref().map(|failure| failure.message.clone()),
             ..NewEvent::new(kind, news.source, news.at)
         });
     }
-    for (video, task) in sharers(connection, &shared).await? {
+    for (video, task) in sharers(batch.connection, &shared).await? {
         let Some(news) = news.get(&video) else { continue };
-        loaded.load(connection, [task]).await?;
-        if let Some(task) = loaded.get_mut(task) {
+        batch.tasks.load(batch.connection, [task]).await?;
+        if let Some(task) = batch.tasks.get_mut(task) {
             task.set_video(&video, news.state, news.failure.as_ref());
         }
-        changes.note(task, news.at, news.source);
+        batch.changes.note(task, news.at, news.source);
     }
     Ok(())
 }

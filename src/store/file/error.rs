@@ -1,6 +1,5 @@
 //! Why a database or a copy can't be used; each is a line for the operator.
 
-use crate::store::file::disk::free_room;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use thiserror::Error;
 
 use crate::domain::file_path::PathFault;
 use crate::store::error::primary_code;
+use crate::store::file::disk::free_room;
 
 /// On a disk with less than this, in bytes, an I/O error is for want of room: the index of the log takes 32 KiB.
 const NO_ROOM: u64 = 64 * 1024;

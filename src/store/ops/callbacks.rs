@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
-use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::{EventKind, Source};
-use crate::store::batch::changes::{Changes, NewEvent, NewFact};
-use crate::store::batch::working_set::WorkingSet;
+use crate::store::batch::Batch;
+use crate::store::batch::changes::{NewEvent, NewFact};
 use crate::store::ops::ownership;
 use crate::store::ops::received::ReceivedCallback;
 
@@ -16,22 +15,20 @@ const UNRECOGNIZED: i64 = 1_000;
 
 /// Keeps a batch of callbacks, and notes what they state.
 pub(crate) async fn keep(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     mut received: Vec<Cow<'_, ReceivedCallback>>,
-    loaded: &WorkingSet,
-    changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     if received.is_empty() {
         return Ok(());
     }
-    ownership::assign(connection, &mut received, loaded, changes).await?;
+    ownership::assign(batch, &mut received).await?;
     for callback in received.iter().map(Cow::as_ref) {
         let Some(meaning) = &callback.meaning else {
-            keep_unrecognized(connection, callback, changes).await?;
+            keep_unrecognized(batch, callback).await?;
             continue;
         };
-        changes.rows.callbacks.push(row(callback));
-        changes.facts.push(NewFact {
+        batch.changes.rows.callbacks.push(row(callback));
+        batch.changes.facts.push(NewFact {
             task: callback.task,
             kind: meaning.kind(),
             video: meaning.video_id().unwrap_or_default().to_owned(),
@@ -63,11 +60,7 @@ fn row(callback: &ReceivedCallback) -> Value {
     ])
 }
 
-async fn keep_unrecognized(
-    connection: &mut SqliteConnection,
-    callback: &ReceivedCallback,
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
+async fn keep_unrecognized(batch: &mut Batch<'_>, callback: &ReceivedCallback) -> Result<(), sqlx::Error> {
     let (is_known, has_room): (bool, bool) = sqlx::query_as(
         "SELECT EXISTS (SELECT 1 FROM callbacks WHERE task_id = tasks.id AND body_hash = ?2),
            unrecognized < ?3
@@ -76,12 +69,12 @@ async fn keep_unrecognized(
     .bind(callback.task.to_string())
     .bind(&callback.body_hash[..])
     .bind(UNRECOGNIZED)
-    .fetch_one(&mut *connection)
+    .fetch_one(&mut *batch.connection)
     .await?;
     if is_known || has_room {
         // At once: the next one in this batch may be the same.
         let rows = json!([row(callback)]).to_string();
-        sqlx::query(INSERT).bind(rows).execute(&mut *connection).await?;
+        sqlx::query(INSERT).bind(rows).execute(&mut *batch.connection).await?;
     }
     if is_known {
         return Ok(());
@@ -93,11 +86,11 @@ async fn keep_unrecognized(
          WHERE id = ?1",
     )
     .bind(callback.task.to_string())
-    .execute(connection)
+    .execute(&mut *batch.connection)
     .await?;
-    changes.touch(callback.task, callback.at, Source::Callback);
+    batch.changes.touch(callback.task, callback.at, Source::Callback);
     if has_room {
-        changes.events.push(NewEvent {
+        batch.changes.events.push(NewEvent {
             task: Some(callback.task),
             ..NewEvent::new(EventKind::CallbackUnrecognized, Source::Callback, callback.at)
         });

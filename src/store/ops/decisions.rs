@@ -1,20 +1,19 @@
 //! What an operator decides about tasks, jobs and sending; each decision is an event with the operator's name.
 
 use sqlx::FromRow;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::pause::Pause;
 use crate::domain::task::{FactKind, Failure, TaskState, UpstreamIdSource};
 use crate::domain::time::Timestamp;
-use crate::store::batch::changes::{Changes, NewEvent, NewFact, Touch};
+use crate::store::batch::changes::{Changes, NewEvent, NewFact};
+use crate::store::batch::{Batch, Cause};
 use crate::store::column;
-use crate::store::derive::carriers::{self, Leaving};
+use crate::store::derive::carriers::{self, Leaving, Successor};
 use crate::store::derive::followers;
 use crate::store::ops::ownership::{self, Claim};
 use crate::store::ops::pauses::{self, NewPause};
-use crate::store::policy::Policy;
 
 /// What an operator decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,89 +39,67 @@ pub enum Decision {
     Resume,
 }
 
-/// Who decides, and when.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct By<'a> {
-    /// The API key's name; none in keyless mode.
-    pub(crate) name: Option<&'a str>,
-    pub(crate) at: Timestamp,
-}
-
-impl By<'_> {
-    fn words(self, what: &str) -> String {
-        format!("{what} by {}", self.name.unwrap_or("an operator"))
-    }
-}
-
 /// Does what was decided; `false` where that makes no sense as things are.
 pub(crate) async fn decide(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     decision: &Decision,
-    by: By<'_>,
-    policy: Policy,
-    changes: &mut Changes,
+    cause: Cause<'_>,
 ) -> Result<bool, sqlx::Error> {
     match decision {
-        Decision::Refresh(task) => refresh(connection, *task, by, changes).await,
+        Decision::Refresh(task) => refresh(batch, *task, cause).await,
         Decision::Adopt(task, upstream_id) => {
-            changes.words.insert(*task, by.words("adopted"));
-            let claim = Claim { task: *task, upstream_id, by: UpstreamIdSource::Operator, at: by.at };
-            adopt(connection, &claim, Source::Operator, changes).await
+            batch.changes.words.insert(*task, cause.words("adopted"));
+            let claim = Claim { task: *task, upstream_id, by: UpstreamIdSource::Operator, at: cause.at };
+            adopt(batch, &claim, Source::Operator).await
         }
-        Decision::Retry { task, new } => retry(connection, *task, *new, by, changes).await,
-        Decision::Cancel(task) => cancel(connection, *task, by, changes).await,
-        Decision::CancelJob(job) => cancel_job(connection, *job, by, changes).await,
+        Decision::Retry { task, new } => retry(batch, *task, *new, cause).await,
+        Decision::Cancel(task) => cancel(batch, *task, cause).await,
+        Decision::CancelJob(job) => cancel_job(batch, *job, cause).await,
         Decision::Pause => {
-            let failure = Failure::new(Pause::OPERATOR, by.words("paused"));
+            let failure = Failure::new(Pause::OPERATOR, cause.words("paused"));
             let pause = NewPause { scope: Pause::OPERATOR.to_owned(), failure };
-            let events = changes.events.len();
-            pauses::set(connection, &pause, Source::Operator, by.at, policy, changes).await?;
-            if changes.events.len() == events {
+            let events = batch.changes.events.len();
+            pauses::set(batch, &pause, cause).await?;
+            if batch.changes.events.len() == events {
                 // Paused already: who wants it now is worth a word, too.
-                changes.events.push(NewEvent {
-                    message: Some(by.words("paused again")),
-                    ..NewEvent::new(EventKind::SendingPaused, Source::Operator, by.at)
+                batch.changes.events.push(NewEvent {
+                    message: Some(cause.words("paused again")),
+                    ..NewEvent::new(EventKind::SendingPaused, Source::Operator, cause.at)
                 });
             }
             Ok(true)
         }
-        Decision::Resume => pauses::lift_all(connection, by.name, by.at, changes).await.map(|()| true),
+        Decision::Resume => pauses::lift_all(batch, cause).await.map(|()| true),
     }
 }
 
 /// Has the task polled before all others; `false` where its `taskId` is not known.
-async fn refresh(
-    connection: &mut SqliteConnection,
-    task: TaskId,
-    by: By<'_>,
-    changes: &mut Changes,
-) -> Result<bool, sqlx::Error> {
+async fn refresh(batch: &mut Batch<'_>, task: TaskId, cause: Cause<'_>) -> Result<bool, sqlx::Error> {
     let asked = sqlx::query(
         "UPDATE tasks SET news = news + 1, poll_wanted = news + 1, poll_not_before = -1, polls_in_vain = 0
          WHERE id = ?1 AND upstream_id IS NOT NULL",
     )
     .bind(task.to_string())
-    .execute(connection)
+    .execute(&mut *batch.connection)
     .await?;
     if asked.rows_affected() == 0 {
         return Ok(false);
     }
-    changes.events.push(NewEvent {
+    batch.changes.events.push(NewEvent {
         task: Some(task),
-        message: Some(by.words("asked for")),
-        ..NewEvent::new(EventKind::TaskRefreshed, Source::Operator, by.at)
+        message: Some(cause.words("asked for")),
+        ..NewEvent::new(EventKind::TaskRefreshed, Source::Operator, cause.at)
     });
-    changes.touch(task, by.at, Source::Operator);
+    batch.changes.touch(task, cause.at, Source::Operator);
     Ok(true)
 }
 
 /// Takes this `taskId` for that of a task whose submit was not answered, on the word of the operator or of a poll.
 /// `false` if the task has one on evidence as good, or if another task has this one.
 pub(crate) async fn adopt(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     claim: &Claim<'_>,
     source: Source,
-    changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
     let before: Option<Option<String>> = sqlx::query_scalar(
         "SELECT upstream_id FROM tasks
@@ -138,27 +115,27 @@ pub(crate) async fn adopt(
     .bind(claim.task.to_string())
     .bind(claim.upstream_id)
     .bind(ownership::weaker_than(claim.by))
-    .fetch_optional(&mut *connection)
+    .fetch_optional(&mut *batch.connection)
     .await?;
     let Some(before) = before else { return Ok(false) };
-    ownership::release(connection, claim, source, changes).await?;
+    ownership::release(batch, claim, source).await?;
     sqlx::query("UPDATE tasks SET upstream_id = ?2, upstream_id_source = ?3 WHERE id = ?1")
         .bind(claim.task.to_string())
         .bind(claim.upstream_id)
         .bind(claim.by.as_str())
-        .execute(&mut *connection)
+        .execute(&mut *batch.connection)
         .await?;
-    ownership::begin_polling_again(connection, claim.task, claim.at).await?;
-    ownership::take_in(connection, claim.task, claim.upstream_id, claim.at, changes).await?;
+    ownership::begin_polling_again(batch.connection, claim.task, claim.at).await?;
+    ownership::take_in(batch, claim.task, claim.upstream_id, claim.at).await?;
     if before.is_some() {
         // It was accepted before: this is another word for it.
-        changes.events.push(NewEvent {
+        batch.changes.events.push(NewEvent {
             task: Some(claim.task),
-            message: changes.words.get(&claim.task).cloned(),
+            message: batch.changes.words.get(&claim.task).cloned(),
             ..NewEvent::new(EventKind::TaskAccepted, source, claim.at)
         });
     }
-    changes.touch(claim.task, claim.at, source);
+    batch.changes.touch(claim.task, claim.at, source);
     Ok(true)
 }
 
@@ -173,15 +150,14 @@ struct Row {
 /// that followed them follows the new one, or another task that has the URL by now; where that is so for all,
 /// there is no new one. `false` where no job waits for anything of it.
 async fn retry(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     task: TaskId,
     new: TaskId,
-    by: By<'_>,
-    changes: &mut Changes,
+    cause: Cause<'_>,
 ) -> Result<bool, sqlx::Error> {
     let row: Option<Row> = sqlx::query_as("SELECT state, job_id, platform FROM tasks WHERE id = ?1")
         .bind(task.to_string())
-        .fetch_optional(&mut *connection)
+        .fetch_optional(&mut *batch.connection)
         .await?;
     let Some(Row { state, job_id: Some(job), platform: Some(platform) }) = row else {
         return Ok(false);
@@ -197,63 +173,54 @@ async fn retry(
         platform,
         is_retry: true,
         is_canceled: state == TaskState::Canceled,
-        posts: carriers::posts(connection, task).await?,
+        posts: carriers::posts(batch.connection, task).await?,
     };
     if leaving.posts.is_empty() {
         return Ok(false);
     }
     // What another task carries by now is not sent again: who waits for it follows that one.
-    let carried = carriers::carried(connection, &leaving).await?;
-    let words = by.words(&format!("retry of {task}, asked for"));
-    let touch = Touch { at: by.at, source: Source::Operator };
-    carriers::hand_over(connection, &leaving, &carried, new, words, touch, changes).await?;
+    let carried = carriers::carried(batch.connection, &leaving).await?;
+    let words = cause.words(&format!("retry of {task}, asked for"));
+    carriers::hand_over(batch, &leaving, &carried, Successor { id: new, words, touch: cause.touch() })
+        .await?;
     if state == TaskState::Unconfirmed {
         // Whoever retries has decided that it was not taken, or that it may be paid again.
-        give_up(task, by.words("given up"), by.at, changes);
+        give_up(task, cause.words("given up"), cause.at, &mut batch.changes);
     }
-    changes.touch(task, by.at, Source::Operator);
+    batch.changes.touch(task, cause.at, Source::Operator);
     Ok(true)
 }
 
 /// Cancels a task that was not sent, or gives up one of unknown fate; `false` for any other.
-async fn cancel(
-    connection: &mut SqliteConnection,
-    task: TaskId,
-    by: By<'_>,
-    changes: &mut Changes,
-) -> Result<bool, sqlx::Error> {
+async fn cancel(batch: &mut Batch<'_>, task: TaskId, cause: Cause<'_>) -> Result<bool, sqlx::Error> {
     let can_be: bool = sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM tasks WHERE id = ?1 AND state IN ('queued', 'unconfirmed'))",
     )
     .bind(task.to_string())
-    .fetch_one(connection)
+    .fetch_one(&mut *batch.connection)
     .await?;
     if can_be {
-        give_up(task, by.words("canceled"), by.at, changes);
+        give_up(task, cause.words("canceled"), cause.at, &mut batch.changes);
     }
     Ok(can_be)
 }
 
 /// Cancels what was not sent of a job, even while it waits in another job's task; `false` if nothing is left.
-async fn cancel_job(
-    connection: &mut SqliteConnection,
-    job: JobId,
-    by: By<'_>,
-    changes: &mut Changes,
-) -> Result<bool, sqlx::Error> {
-    let elsewhere = sqlx::query(CANCEL_ELSEWHERE).bind(job.to_string()).execute(&mut *connection).await?;
+async fn cancel_job(batch: &mut Batch<'_>, job: JobId, cause: Cause<'_>) -> Result<bool, sqlx::Error> {
+    let elsewhere =
+        sqlx::query(CANCEL_ELSEWHERE).bind(job.to_string()).execute(&mut *batch.connection).await?;
     let has_elsewhere = elsewhere.rows_affected() > 0;
     if has_elsewhere {
-        followers::count(connection, &[job]).await?;
-        changes.jobs.insert(job, Touch { at: by.at, source: Source::Operator });
+        followers::count(batch.connection, &[job]).await?;
+        batch.changes.jobs.insert(job, cause.touch());
     }
     let last: Option<String> = sqlx::query_scalar("SELECT max(id) FROM tasks WHERE job_id = ?1")
         .bind(job.to_string())
-        .fetch_one(&mut *connection)
+        .fetch_one(&mut *batch.connection)
         .await?;
     let Some(last) = last else { return Ok(has_elsewhere) };
-    let cancel = Cancel { job, words: by.words("canceled"), after: String::new(), last, at: by.at };
-    let has_queued = cancel_queued(connection, &cancel, changes).await?;
+    let cancel = Cancel { job, words: cause.words("canceled"), after: String::new(), last, at: cause.at };
+    let has_queued = cancel_queued(batch, &cancel).await?;
     Ok(has_queued || has_elsewhere)
 }
 
@@ -280,31 +247,32 @@ pub(crate) const CANCELABLE: &str = "SELECT id FROM tasks INDEXED BY tasks_by_jo
      WHERE job_id = ?1 AND id > ?2 AND id <= ?3 AND state = 'queued' ORDER BY id LIMIT ?4";
 
 /// Cancels the first of these tasks, and writes down that the rest is due; `false` if there are none.
-pub(crate) async fn cancel_queued(
-    connection: &mut SqliteConnection,
-    cancel: &Cancel,
-    changes: &mut Changes,
-) -> Result<bool, sqlx::Error> {
+pub(crate) async fn cancel_queued(batch: &mut Batch<'_>, cancel: &Cancel) -> Result<bool, sqlx::Error> {
     let mut queued: Vec<String> = sqlx::query_scalar(CANCELABLE)
         .bind(cancel.job.to_string())
         .bind(&cancel.after)
         .bind(&cancel.last)
         .bind(i64::try_from(CANCELED + 1).unwrap_or(i64::MAX))
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *batch.connection)
         .await?;
     let is_all = queued.len() <= CANCELED;
     queued.truncate(CANCELED);
     for id in &queued {
-        give_up(column::parsed(("tasks", "id", id), id)?, cancel.words.clone(), cancel.at, changes);
+        give_up(
+            column::parsed(("tasks", "id", id), id)?,
+            cancel.words.clone(),
+            cancel.at,
+            &mut batch.changes,
+        );
     }
     if is_all {
         sqlx::query("DELETE FROM due_cancels WHERE job_id = ?1")
             .bind(cancel.job.to_string())
-            .execute(connection)
+            .execute(&mut *batch.connection)
             .await?;
         return Ok(!queued.is_empty());
     }
-    changes.has_due = true;
+    batch.changes.has_due = true;
     sqlx::query(
         "INSERT INTO due_cancels (job_id, words, after_task, last_task, at) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (job_id) DO UPDATE SET
@@ -315,28 +283,27 @@ pub(crate) async fn cancel_queued(
     .bind(queued.last())
     .bind(&cancel.last)
     .bind(cancel.at.as_millis())
-    .execute(connection)
+    .execute(&mut *batch.connection)
     .await?;
     Ok(true)
 }
 
 /// Cancels a task that is about to be sent, if the cancel of its job has not come to it yet.
 pub(crate) async fn cancel_due(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     task: TaskId,
     at: Timestamp,
-    changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
     let words: Option<String> = sqlx::query_scalar(
         "SELECT words FROM tasks JOIN due_cancels ON due_cancels.job_id = tasks.job_id
          WHERE tasks.id = ?1 AND state = 'queued' AND tasks.id > after_task AND tasks.id <= last_task",
     )
     .bind(task.to_string())
-    .fetch_optional(connection)
+    .fetch_optional(&mut *batch.connection)
     .await?;
     let is_due = words.is_some();
     if let Some(words) = words {
-        give_up(task, words, at, changes);
+        give_up(task, words, at, &mut batch.changes);
     }
     Ok(is_due)
 }

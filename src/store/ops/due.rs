@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sqlx::FromRow;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::id::JobId;
 use crate::domain::job::UrlState;
 use crate::domain::time::Timestamp;
-use crate::store::batch::changes::{Changes, Touch};
+use crate::store::batch::Batch;
+use crate::store::batch::changes::Touch;
 use crate::store::column;
 use crate::store::derive::due::NOTHING;
 use crate::store::derive::followers::{self, Lost};
 use crate::store::ops::decisions::{self, Cancel};
-use crate::store::policy::Policy;
 
 /// Where a step begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,36 +125,28 @@ impl Gathered {
 /// Does a part of what is due; `false` if nothing is, or nothing that can be read.
 ///
 /// First the URLs, then the counts of their jobs, each job once, then the cancels, which bring more of both.
-pub(crate) async fn step(
-    connection: &mut SqliteConnection,
-    front: Front,
-    policy: Policy,
-    changes: &mut Changes,
-) -> Result<bool, sqlx::Error> {
-    if tell(connection, front, policy, changes).await? {
+pub(crate) async fn step(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
+    if tell(batch, front).await? {
         return Ok(true);
     }
-    let urls: i64 = sqlx::query_scalar("SELECT count(*) FROM due_urls").fetch_one(&mut *connection).await?;
+    let urls: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM due_urls").fetch_one(&mut *batch.connection).await?;
     let front = Front { skip: (front.skip - urls).max(0), ..front };
-    if count(connection, front, changes).await? {
+    if count(batch, front).await? {
         return Ok(true);
     }
-    let jobs: i64 = sqlx::query_scalar("SELECT count(*) FROM due_counts").fetch_one(&mut *connection).await?;
+    let jobs: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM due_counts").fetch_one(&mut *batch.connection).await?;
     let front = Front { skip: (front.skip - jobs).max(0), ..front };
-    cancel(connection, front, changes).await
+    cancel(batch, front).await
 }
 
 /// Tells jobs what became of URLs that they follow.
-async fn tell(
-    connection: &mut SqliteConnection,
-    front: Front,
-    policy: Policy,
-    changes: &mut Changes,
-) -> Result<bool, sqlx::Error> {
+async fn tell(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
     let entries: Vec<Entry> = sqlx::query_as(ENTRIES)
         .bind(if front.is_single { 1 } else { STEP.task_urls })
         .bind(front.skip)
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *batch.connection)
         .await?;
     if entries.is_empty() {
         return Ok(false);
@@ -168,7 +159,7 @@ async fn tell(
             .bind(entry.position)
             .bind(&entry.after_job)
             .bind(i64::try_from(STEP.rows).unwrap_or(i64::MAX))
-            .fetch_all(&mut *connection)
+            .fetch_all(&mut *batch.connection)
             .await?;
         let is_whole = followers.len() < STEP.rows;
         let source = column::parsed(("due_urls", "source", &entry.task_id), &entry.source)?;
@@ -187,14 +178,14 @@ async fn tell(
         sqlx::query("UPDATE due_urls SET after_job = ?2 WHERE number = ?1")
             .bind(number)
             .bind(last)
-            .execute(&mut *connection)
+            .execute(&mut *batch.connection)
             .await?;
     }
     sqlx::query("DELETE FROM due_urls WHERE number IN (SELECT value FROM json_each(?1))")
         .bind(json!(done).to_string())
-        .execute(&mut *connection)
+        .execute(&mut *batch.connection)
         .await?;
-    follow(connection, gathered, policy, changes).await?;
+    follow(batch, gathered).await?;
     Ok(true)
 }
 
@@ -203,20 +194,15 @@ const DEFER_COUNTS: &str = "INSERT INTO due_counts (job_id, at, source)
      ON CONFLICT (job_id) DO UPDATE SET at = excluded.at, source = excluded.source";
 
 /// Lets the gathered jobs follow other task URLs where they have to; their counts are due.
-async fn follow(
-    connection: &mut SqliteConnection,
-    gathered: Gathered,
-    policy: Policy,
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
-    followers::follow_others(connection, gathered.moved).await?;
+async fn follow(batch: &mut Batch<'_>, gathered: Gathered) -> Result<(), sqlx::Error> {
+    followers::follow_others(batch.connection, gathered.moved).await?;
     for (job, lost) in gathered.lost {
         let Some(touch) = gathered.jobs.get(&job) else { continue };
-        followers::place_lost(connection, job, lost, *touch, policy, changes).await?;
+        followers::place_lost(batch, job, lost, *touch).await?;
     }
     let row = |(job, touch): (&JobId, &Touch)| json!([job, touch.at.as_millis(), touch.source]);
     let rows: Vec<Value> = gathered.jobs.iter().map(row).collect();
-    sqlx::query(DEFER_COUNTS).bind(json!(rows).to_string()).execute(connection).await?;
+    sqlx::query(DEFER_COUNTS).bind(json!(rows).to_string()).execute(&mut *batch.connection).await?;
     Ok(())
 }
 
@@ -229,24 +215,20 @@ struct CountRow {
 }
 
 /// Counts where the URLs of jobs stand.
-async fn count(
-    connection: &mut SqliteConnection,
-    front: Front,
-    changes: &mut Changes,
-) -> Result<bool, sqlx::Error> {
+async fn count(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
     let rows: Vec<CountRow> = sqlx::query_as(
         "SELECT job_id, at, source, (SELECT urls FROM jobs WHERE jobs.id = job_id) AS urls
          FROM due_counts ORDER BY job_id LIMIT ?1 OFFSET ?2",
     )
     .bind(if front.is_single { 1 } else { i64::try_from(STEP.jobs).unwrap_or(i64::MAX) })
     .bind(front.skip)
-    .fetch_all(&mut *connection)
+    .fetch_all(&mut *batch.connection)
     .await?;
     let (mut jobs, mut urls) = (Vec::new(), 0);
     for row in rows {
         let job: JobId = column::parsed(("due_counts", "job_id", &row.job_id), &row.job_id)?;
         let source = column::parsed(("due_counts", "source", &row.job_id), &row.source)?;
-        changes.jobs.insert(job, Touch { at: Timestamp::from_millis(row.at), source });
+        batch.changes.jobs.insert(job, Touch { at: Timestamp::from_millis(row.at), source });
         jobs.push(job);
         urls += row.urls;
         if urls >= STEP.urls {
@@ -256,10 +238,10 @@ async fn count(
     if jobs.is_empty() {
         return Ok(false);
     }
-    followers::count(connection, &jobs).await?;
+    followers::count(batch.connection, &jobs).await?;
     sqlx::query("DELETE FROM due_counts WHERE job_id IN (SELECT value FROM json_each(?1))")
         .bind(json!(jobs).to_string())
-        .execute(connection)
+        .execute(&mut *batch.connection)
         .await?;
     Ok(true)
 }
@@ -274,22 +256,18 @@ struct CancelRow {
 }
 
 /// Goes on with the cancel of a job.
-async fn cancel(
-    connection: &mut SqliteConnection,
-    front: Front,
-    changes: &mut Changes,
-) -> Result<bool, sqlx::Error> {
+async fn cancel(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
     let row: Option<CancelRow> = sqlx::query_as(
         "SELECT job_id, words, after_task, last_task, at FROM due_cancels ORDER BY job_id LIMIT 1 OFFSET ?1",
     )
     .bind(front.skip)
-    .fetch_optional(&mut *connection)
+    .fetch_optional(&mut *batch.connection)
     .await?;
     let Some(row) = row else { return Ok(false) };
     let job = column::parsed(("due_cancels", "job_id", &row.job_id), &row.job_id)?;
     let at = Timestamp::from_millis(row.at);
     let cancel = Cancel { job, words: row.words, after: row.after_task, last: row.last_task, at };
-    decisions::cancel_queued(connection, &cancel, changes).await?;
+    decisions::cancel_queued(batch, &cancel).await?;
     Ok(true)
 }
 

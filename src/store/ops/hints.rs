@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use serde_json::json;
 use sqlx::FromRow;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::retry::backoff;
 use crate::domain::task::UpstreamIdSource;
 use crate::domain::time::Timestamp;
-use crate::store::batch::changes::{Changes, NewEvent};
+use crate::store::batch::Batch;
+use crate::store::batch::changes::NewEvent;
 use crate::store::column;
 use crate::store::ops::decisions;
 use crate::store::ops::ownership::Claim;
 use crate::store::ops::received::ReceivedHint;
-use crate::store::policy::Policy;
 
 /// Most hints that are kept.
 const ROWS: i64 = 1_000;
@@ -43,17 +42,12 @@ pub struct Found {
 const LOOKS: u32 = 8;
 
 /// Keeps a hint, or counts one more delivery of one that is kept; has the task polled that it names.
-pub(crate) async fn keep(
-    connection: &mut SqliteConnection,
-    hint: &ReceivedHint,
-    policy: Policy,
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn keep(batch: &mut Batch<'_>, hint: &ReceivedHint) -> Result<(), sqlx::Error> {
     let is_of_a_task = match &hint.upstream_id {
-        Some(id) => heed(connection, id, hint.at, policy, changes).await?,
+        Some(id) => heed(batch, id, hint.at).await?,
         None => true,
     };
-    changes.wakes_workers |= !is_of_a_task;
+    batch.changes.wakes_workers |= !is_of_a_task;
     sqlx::query(
         "INSERT INTO quarantine
            (upstream_id, body_hash, body, first_received_at, last_received_at, deliveries, look_at)
@@ -66,7 +60,7 @@ pub(crate) async fn keep(
     .bind(&hint.body[..])
     .bind(hint.at.as_millis())
     .bind((!is_of_a_task).then_some(hint.at.as_millis()))
-    .execute(&mut *connection)
+    .execute(&mut *batch.connection)
     .await?;
     sqlx::query(
         "DELETE FROM quarantine WHERE id <= (
@@ -77,29 +71,23 @@ pub(crate) async fn keep(
     )
     .bind(ROWS)
     .bind(BYTES)
-    .execute(connection)
+    .execute(&mut *batch.connection)
     .await?;
     Ok(())
 }
 
 /// Has the task with this `taskId` polled, at most once an interval; `false` where no task has it.
-async fn heed(
-    connection: &mut SqliteConnection,
-    upstream_id: &str,
-    at: Timestamp,
-    policy: Policy,
-    changes: &mut Changes,
-) -> Result<bool, sqlx::Error> {
+async fn heed(batch: &mut Batch<'_>, upstream_id: &str, at: Timestamp) -> Result<bool, sqlx::Error> {
     let known: Option<(String, Option<i64>)> = sqlx::query_as(
         "SELECT id, hinted_at FROM tasks WHERE upstream_id = ?1 ORDER BY job_id IS NULL, id DESC LIMIT 1",
     )
     .bind(upstream_id)
-    .fetch_optional(&mut *connection)
+    .fetch_optional(&mut *batch.connection)
     .await?;
     let Some((id, hinted_at)) = known else { return Ok(false) };
     let is_soon = |last: i64| {
         let last = Timestamp::from_millis(last);
-        last <= at && at.since(last) < policy.hint_interval
+        last <= at && at.since(last) < batch.policy.hint_interval
     };
     let task = column::parsed(("tasks", "id", &id), &id)?;
     if hinted_at.is_some_and(is_soon) {
@@ -111,10 +99,11 @@ async fn heed(
     )
     .bind(&id)
     .bind(at.as_millis())
-    .execute(connection)
+    .execute(&mut *batch.connection)
     .await?;
-    changes.touch(task, at, Source::Callback);
-    changes
+    batch.changes.touch(task, at, Source::Callback);
+    batch
+        .changes
         .events
         .push(NewEvent { task: Some(task), ..NewEvent::new(EventKind::CallbackHint, Source::Callback, at) });
     Ok(true)
@@ -144,23 +133,21 @@ pub(crate) const CANDIDATES: &str =
 /// An unconfirmed task takes it if the answer lists all of its posts and nothing else, if none of the videos was there
 /// before the submit, and if no other unconfirmed task has these posts. Otherwise an operator has to say.
 pub(crate) async fn looked(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     upstream_id: &str,
     found: &Found,
     at: Timestamp,
-    policy: Policy,
-    changes: &mut Changes,
 ) -> Result<bool, sqlx::Error> {
     let looks: u32 =
         sqlx::query_scalar("SELECT coalesce(max(looks), 0) FROM quarantine WHERE upstream_id = ?1")
             .bind(upstream_id)
-            .fetch_one(&mut *connection)
+            .fetch_one(&mut *batch.connection)
             .await?;
     let posts: BTreeSet<&String> = found.posts.iter().collect();
     let candidates: Vec<Candidate> = sqlx::query_as(CANDIDATES)
         .bind(json!(posts).to_string())
         .bind(found.unique_id.as_deref())
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *batch.connection)
         .await?;
     let owner = match candidates.as_slice() {
         [one] if one.is_here && !found.is_doubtful && usize::try_from(one.urls) == Ok(posts.len()) => {
@@ -171,18 +158,18 @@ pub(crate) async fn looked(
         _ => None,
     };
     // Upstream may list more of it later, and one of two tasks that have these posts may be confirmed otherwise.
-    let wait = backoff(looks + 1, policy.poll_after, policy.deadline);
+    let wait = backoff(looks + 1, batch.policy.poll_after, batch.policy.deadline);
     let next = (owner.is_none() && looks + 1 < LOOKS).then(|| at.after(wait).as_millis());
     sqlx::query("UPDATE quarantine SET looks = ?2, look_at = ?3 WHERE upstream_id = ?1")
         .bind(upstream_id)
         .bind(looks + 1)
         .bind(next)
-        .execute(&mut *connection)
+        .execute(&mut *batch.connection)
         .await?;
     let Some(owner) = owner else { return Ok(false) };
     let task = column::parsed(("tasks", "id", owner), owner)?;
     let claim = Claim { task, upstream_id, by: UpstreamIdSource::Poll, at };
-    let is_adopted = decisions::adopt(connection, &claim, Source::Poll, changes).await?;
+    let is_adopted = decisions::adopt(batch, &claim, Source::Poll).await?;
     if is_adopted {
         tracing::info!(%task, upstream_id, "a hint and a poll show that this submit was taken");
     }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
-use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::JobId;
@@ -12,12 +11,12 @@ use crate::domain::job::{Job, JobOptions, JobPlan, PlannedUrls, Progress, UrlSta
 use crate::domain::plan::plan;
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
-use crate::store::batch::changes::{Changes, NewEvent, Touch};
+use crate::store::batch::Batch;
+use crate::store::batch::changes::{NewEvent, Touch};
 use crate::store::column;
 use crate::store::derive::followers;
 use crate::store::derive::ledger::{self, Placed, Wanted};
 use crate::store::error::ReadError;
-use crate::store::policy::Policy;
 use crate::store::read::Readers;
 use crate::store::read::jobs::read;
 
@@ -63,14 +62,9 @@ pub enum CreatedJob {
 }
 
 /// Takes a job, unless the same request made it before.
-pub(crate) async fn create_once(
-    connection: &mut SqliteConnection,
-    job: &NewJob,
-    policy: Policy,
-    changes: &mut Changes,
-) -> Result<CreatedJob, sqlx::Error> {
+pub(crate) async fn create_once(batch: &mut Batch<'_>, job: &NewJob) -> Result<CreatedJob, sqlx::Error> {
     let Some(IdempotencyKey { caller, key, request }) = &job.idempotency else {
-        return create(connection, job, policy, changes).await.map(CreatedJob::New);
+        return create(batch, job).await.map(CreatedJob::New);
     };
     // A key in quotes was once kept with its quotes, so an old file can hold both spellings, for two requests.
     let before: Option<(Vec<u8>, String)> = sqlx::query_as(
@@ -81,34 +75,29 @@ pub(crate) async fn create_once(
     .bind(key)
     .bind(quoted(key))
     .bind(&request[..])
-    .fetch_optional(&mut *connection)
+    .fetch_optional(&mut *batch.connection)
     .await?;
     if let Some((known, id)) = before {
         if known != request {
             return Ok(CreatedJob::OtherRequest);
         }
         let id = column::parsed(("idempotency_keys", "job_id", key), &id)?;
-        return read(connection, id).await?.map(CreatedJob::Again).ok_or(sqlx::Error::RowNotFound);
+        return read(batch.connection, id).await?.map(CreatedJob::Again).ok_or(sqlx::Error::RowNotFound);
     }
-    let created = create(connection, job, policy, changes).await?;
+    let created = create(batch, job).await?;
     sqlx::query("INSERT INTO idempotency_keys (caller, key, request, job_id) VALUES (?1, ?2, ?3, ?4)")
         .bind(caller)
         .bind(key)
         .bind(&request[..])
         .bind(job.id.to_string())
-        .execute(connection)
+        .execute(&mut *batch.connection)
         .await?;
     Ok(CreatedJob::New(created))
 }
 
 /// Takes a job: which task URL each of its own URLs follows, and tasks for those that nobody carries.
-async fn create(
-    connection: &mut SqliteConnection,
-    job: &NewJob,
-    policy: Policy,
-    changes: &mut Changes,
-) -> Result<Job, sqlx::Error> {
-    changes.events.push(NewEvent {
+async fn create(batch: &mut Batch<'_>, job: &NewJob) -> Result<Job, sqlx::Error> {
+    batch.changes.events.push(NewEvent {
         job: Some(job.id),
         ..NewEvent::new(EventKind::JobCreated, Source::Operator, job.at)
     });
@@ -127,7 +116,7 @@ async fn create(
     .bind(job.options.library.as_str())
     .bind(job.force)
     .bind(i64::try_from(job.urls.len()).unwrap_or(i64::MAX))
-    .execute(&mut *connection)
+    .execute(&mut *batch.connection)
     .await?;
     let labels: Vec<_> = job.options.labels.iter().collect();
     sqlx::query(
@@ -135,18 +124,18 @@ async fn create(
     )
     .bind(json!(labels).to_string())
     .bind(job.id.to_string())
-    .execute(&mut *connection)
+    .execute(&mut *batch.connection)
     .await?;
     let wanted = Wanted {
         job: job.id,
         options: &job.options,
-        cap: policy.urls_per_task,
+        cap: batch.policy.urls_per_task,
         force: job.force,
         at: job.at,
         source: Source::Operator,
     };
     let urls = (0..).zip(job.urls.iter().cloned()).collect();
-    let placed = ledger::place(connection, &wanted, urls, changes).await?;
+    let placed = ledger::place(batch, &wanted, urls).await?;
     let rows: Vec<_> = placed.iter().map(row).collect();
     sqlx::query(
         "INSERT INTO job_urls (job_id, position, url, task_id, task_position, fixed)
@@ -154,17 +143,17 @@ async fn create(
     )
     .bind(json!(rows).to_string())
     .bind(job.id.to_string())
-    .execute(&mut *connection)
+    .execute(&mut *batch.connection)
     .await?;
     let mut change = Progress::default();
     for url in &placed {
         change.add(url.state, 1);
     }
     let touch = Touch { at: job.at, source: Source::Operator };
-    followers::move_urls(connection, &[(job.id, change)].into()).await?;
-    changes.jobs.insert(job.id, touch);
-    followers::settle(connection, changes).await?;
-    read(connection, job.id).await?.ok_or(sqlx::Error::RowNotFound)
+    followers::move_urls(batch.connection, &[(job.id, change)].into()).await?;
+    batch.changes.jobs.insert(job.id, touch);
+    followers::settle(batch).await?;
+    read(batch.connection, job.id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 /// A row of `job_urls`: position, URL, the task URL it follows, and whether it is known for good.

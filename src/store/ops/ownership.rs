@@ -12,26 +12,25 @@ use crate::domain::event::{EventKind, Source};
 use crate::domain::id::TaskId;
 use crate::domain::task::{FactKind, UpstreamIdSource};
 use crate::domain::time::Timestamp;
+use crate::store::batch::Batch;
 use crate::store::batch::changes::{Changes, NewEvent, NewFact};
-use crate::store::batch::working_set::WorkingSet;
 use crate::store::column;
 use crate::store::ops::received::{AcceptedCallback, ReceivedCallback};
 
 /// Gives a batch of callbacks to their tasks, and these what the bodies say of their `taskId`.
 pub(crate) async fn assign(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     received: &mut [Cow<'_, ReceivedCallback>],
-    loaded: &WorkingSet,
-    changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
-    give_to_owners(received, changes);
-    let is_known = |task| loaded.get(task).is_some_and(|task| task.facts.has_upstream_id && !task.is_guess);
+    give_to_owners(received, &mut batch.changes);
+    let is_known =
+        |task| batch.tasks.get(task).is_some_and(|task| task.facts.has_upstream_id && !task.is_guess);
     let unknown: Vec<_> =
         received.iter().map(Cow::as_ref).filter(|callback| !is_known(callback.task)).collect();
     if !unknown.is_empty() {
-        recover_tasks(connection, &unknown, changes).await?;
-        adopt(connection, &unknown, changes).await?;
-        give_to_owners(received, changes);
+        recover_tasks(batch, &unknown).await?;
+        adopt(batch, &unknown).await?;
+        give_to_owners(received, &mut batch.changes);
     }
     Ok(())
 }
@@ -47,15 +46,14 @@ fn give_to_owners(received: &mut [Cow<'_, ReceivedCallback>], changes: &Changes)
 
 /// Finds the task that an accepted callback names, or makes one: without URLs, for nobody submitted it here.
 pub(crate) async fn accept(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     callback: &AcceptedCallback,
-    changes: &mut Changes,
 ) -> Result<ReceivedCallback, sqlx::Error> {
     let known: Option<String> = sqlx::query_scalar(
         "SELECT id FROM tasks WHERE upstream_id = ?1 ORDER BY job_id IS NULL, id DESC LIMIT 1",
     )
     .bind(&callback.upstream_id)
-    .fetch_optional(&mut *connection)
+    .fetch_optional(&mut *batch.connection)
     .await?;
     let task = match known {
         Some(id) => column::parsed(("tasks", "id", &id), &id)?,
@@ -68,9 +66,9 @@ pub(crate) async fn accept(
             .bind(callback.new.to_string())
             .bind(callback.at.as_millis())
             .bind(&callback.upstream_id)
-            .execute(connection)
+            .execute(&mut *batch.connection)
             .await?;
-            changes.touch(callback.new, callback.at, Source::Callback);
+            batch.changes.touch(callback.new, callback.at, Source::Callback);
             callback.new
         }
     };
@@ -87,11 +85,10 @@ pub(crate) async fn accept(
 /// Takes in the task that accepted callbacks made before the answer to the submit named its `taskId`: it is the
 /// same one, and what it has learned is this task's. An empty one is left in its place.
 pub(crate) async fn take_in(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     task: TaskId,
     upstream_id: &str,
     at: Timestamp,
-    changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     let rivals: Vec<String> = sqlx::query_scalar(
         "SELECT id FROM tasks WHERE upstream_id = ?1 AND id <> ?2 AND job_id IS NULL AND NOT EXISTS (
@@ -99,7 +96,7 @@ pub(crate) async fn take_in(
     )
     .bind(upstream_id)
     .bind(task.to_string())
-    .fetch_all(&mut *connection)
+    .fetch_all(&mut *batch.connection)
     .await?;
     for rival in rivals {
         for moved in [
@@ -108,28 +105,28 @@ pub(crate) async fn take_in(
             "UPDATE OR IGNORE callbacks SET task_id = ?2 WHERE task_id = ?1",
             "UPDATE tasks SET upstream_id = NULL, replaced_by = ?2 WHERE id = ?1",
         ] {
-            sqlx::query(moved).bind(&rival).bind(task.to_string()).execute(&mut *connection).await?;
+            sqlx::query(moved).bind(&rival).bind(task.to_string()).execute(&mut *batch.connection).await?;
         }
         let facts: Vec<FactRow> = sqlx::query_as(
             "DELETE FROM facts WHERE task_id = ?1 RETURNING kind, video_id, at, source, code, message",
         )
         .bind(&rival)
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *batch.connection)
         .await?;
         // How its polls were answered says nothing of this task's URLs, which they could not be joined to.
         let is_news =
             |fact: &NewFact| !matches!(fact.kind, FactKind::Named | FactKind::Unnamed | FactKind::Exhausted);
         for row in facts {
-            changes.facts.extend(Some(row.fact(task)?).filter(is_news));
+            batch.changes.facts.extend(Some(row.fact(task)?).filter(is_news));
         }
         let rival = column::parsed(("tasks", "id", &rival), &rival)?;
         // What a poll of this batch brought for it has not been written yet.
-        changes.facts.retain(|fact| fact.task != rival || is_news(fact));
-        changes.facts.iter_mut().filter(|fact| fact.task == rival).for_each(|fact| fact.task = task);
-        changes.listed.retain(|(listed, ..)| *listed != rival);
-        changes.taken_in.insert(rival, task);
-        changes.words.insert(rival, format!("it is {task}"));
-        changes.facts.push(NewFact {
+        batch.changes.facts.retain(|fact| fact.task != rival || is_news(fact));
+        batch.changes.facts.iter_mut().filter(|fact| fact.task == rival).for_each(|fact| fact.task = task);
+        batch.changes.listed.retain(|(listed, ..)| *listed != rival);
+        batch.changes.taken_in.insert(rival, task);
+        batch.changes.words.insert(rival, format!("it is {task}"));
+        batch.changes.facts.push(NewFact {
             task: rival,
             kind: FactKind::Canceled,
             video: String::new(),
@@ -137,7 +134,7 @@ pub(crate) async fn take_in(
             source: Source::Callback,
             failure: None,
         });
-        changes.touch(rival, at, Source::Callback);
+        batch.changes.touch(rival, at, Source::Callback);
     }
     Ok(())
 }
@@ -167,11 +164,7 @@ impl FactRow {
 }
 
 /// A good token whose task is not in the store was issued before this file was restored from a backup.
-async fn recover_tasks(
-    connection: &mut SqliteConnection,
-    received: &[&ReceivedCallback],
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
+async fn recover_tasks(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) -> Result<(), sqlx::Error> {
     let tasks: Vec<_> =
         received.iter().map(|callback| json!([callback.task, callback.at.as_millis()])).collect();
     let recovered: Vec<(String, i64)> = sqlx::query_as(
@@ -182,7 +175,7 @@ async fn recover_tasks(
          RETURNING id, created_at",
     )
     .bind(json!(tasks).to_string())
-    .fetch_all(&mut *connection)
+    .fetch_all(&mut *batch.connection)
     .await?;
     for (id, at) in recovered {
         let task = column::parsed(("tasks", "id", &id), &id)?;
@@ -193,20 +186,16 @@ async fn recover_tasks(
         )
         .bind(&id)
         .bind(at)
-        .execute(&mut *connection)
+        .execute(&mut *batch.connection)
         .await?;
-        changes.touch(task, Timestamp::from_millis(at), Source::Callback);
+        batch.changes.touch(task, Timestamp::from_millis(at), Source::Callback);
     }
     Ok(())
 }
 
 /// A body's `taskId` is adopted if the task has none, or one on weaker evidence, and no other task holds it on evidence
 /// as good; the first to arrive counts.
-async fn adopt(
-    connection: &mut SqliteConnection,
-    received: &[&ReceivedCallback],
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
+async fn adopt(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) -> Result<(), sqlx::Error> {
     let weaker = weaker_than(UpstreamIdSource::Callback);
     // The working set knows some tasks only. One that has a `taskId` must not stand before one that has none.
     let tasks: BTreeSet<TaskId> = received.iter().map(|callback| callback.task).collect();
@@ -216,7 +205,7 @@ async fn adopt(
     )
     .bind(json!(tasks).to_string())
     .bind(&weaker)
-    .fetch_all(&mut *connection)
+    .fetch_all(&mut *batch.connection)
     .await?;
     let mut before: BTreeMap<TaskId, Option<String>> = BTreeMap::new();
     for (id, upstream_id) in open {
@@ -235,7 +224,7 @@ async fn adopt(
     for (upstream_id, callback) in &named {
         let claim =
             Claim { task: callback.task, upstream_id, by: UpstreamIdSource::Callback, at: callback.at };
-        release(connection, &claim, Source::Callback, changes).await?;
+        release(batch, &claim, Source::Callback).await?;
     }
     let rows: Vec<_> =
         named.iter().map(|(upstream_id, callback)| json!([callback.task, upstream_id])).collect();
@@ -252,13 +241,13 @@ async fn adopt(
     )
     .bind(json!(rows).to_string())
     .bind(&weaker)
-    .fetch_all(&mut *connection)
+    .fetch_all(&mut *batch.connection)
     .await?;
     for (id, callback) in adopted.iter().filter_map(|id| named.get_key_value(id.as_str())) {
-        take_in(connection, callback.task, id, callback.at, changes).await?;
+        take_in(batch, callback.task, id, callback.at).await?;
         if before.get(&callback.task).cloned().flatten().is_some_and(|before| before != **id) {
-            begin_polling_again(connection, callback.task, callback.at).await?;
-            changes.events.push(NewEvent {
+            begin_polling_again(batch.connection, callback.task, callback.at).await?;
+            batch.changes.events.push(NewEvent {
                 task: Some(callback.task),
                 message: Some(
                     "its own callback names another taskId than the one that was guessed".to_owned(),
@@ -266,7 +255,7 @@ async fn adopt(
                 ..NewEvent::new(EventKind::TaskAccepted, Source::Callback, callback.at)
             });
         }
-        changes.touch(callback.task, callback.at, Source::Callback);
+        batch.changes.touch(callback.task, callback.at, Source::Callback);
     }
     Ok(())
 }
@@ -286,10 +275,9 @@ pub(crate) fn weaker_than(by: UpstreamIdSource) -> String {
 
 /// Takes a `taskId` away from other tasks that hold it on weaker evidence. Their facts stay.
 pub(crate) async fn release(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     claim: &Claim<'_>,
     source: Source,
-    changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     let released: Vec<String> = sqlx::query_scalar(
         "UPDATE tasks SET upstream_id = NULL, upstream_id_source = NULL
@@ -299,12 +287,12 @@ pub(crate) async fn release(
     .bind(claim.upstream_id)
     .bind(claim.task.to_string())
     .bind(weaker_than(claim.by))
-    .fetch_all(connection)
+    .fetch_all(&mut *batch.connection)
     .await?;
     for id in released {
         let task = column::parsed(("tasks", "id", &id), &id)?;
         tracing::info!(%task, upstream_id = claim.upstream_id, "this taskId was guessed, and belongs to another task");
-        changes.touch(task, claim.at, source);
+        batch.changes.touch(task, claim.at, source);
     }
     Ok(())
 }

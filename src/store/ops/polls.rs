@@ -12,7 +12,8 @@ use crate::domain::task::{FactKind, Failure};
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
 use crate::domain::video::VideoState;
-use crate::store::batch::changes::{Changes, NewFact};
+use crate::store::batch::Batch;
+use crate::store::batch::changes::NewFact;
 use crate::store::read::due::DuePoll;
 
 /// One video in a poll's answer.
@@ -48,14 +49,23 @@ pub enum PollEnd {
 /// that passes.
 const REFUSALS: i64 = 3;
 
+/// A poll that has ended.
+#[derive(Clone, Debug)]
+pub struct EndedPoll {
+    /// As [`Readers::next_poll`](crate::store::read::Readers::next_poll) gave it.
+    pub poll: DuePoll,
+    /// When upstream was asked.
+    pub asked_at: Timestamp,
+    /// When the answer, or the lack of one, was clear.
+    pub at: Timestamp,
+    /// How it ended.
+    pub end: PollEnd,
+}
+
 /// Keeps what a poll brought.
-pub(crate) async fn record(
-    connection: &mut SqliteConnection,
-    poll: &DuePoll,
-    (asked_at, at): (Timestamp, Timestamp),
-    end: &PollEnd,
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn record(batch: &mut Batch<'_>, poll: &EndedPoll) -> Result<(), sqlx::Error> {
+    let EndedPoll { poll, asked_at, at, end } = poll;
+    let asked_at = *asked_at;
     let task = poll.task;
     let (word, not_before) = match end {
         PollEnd::Unanswered(wait) => ("unanswered", at.after(*wait).as_millis()),
@@ -83,14 +93,14 @@ pub(crate) async fn record(
     .bind(&poll.upstream_id)
     .bind(matches!(end, PollEnd::Listed { is_whole: true, .. }))
     .bind(REFUSALS)
-    .fetch_optional(&mut *connection)
+    .fetch_optional(&mut *batch.connection)
     .await?;
     let Some(refused) = refused else { return Ok(()) };
-    changes.touch(task, asked_at, Source::Poll);
+    batch.changes.touch(task, asked_at, Source::Poll);
 
-    let listed = &mut changes.listed;
+    let listed = &mut batch.changes.listed;
     let mut fact = |kind, video: &str, failure| {
-        changes.facts.push(NewFact {
+        batch.changes.facts.push(NewFact {
             task,
             kind,
             video: video.to_owned(),
@@ -124,7 +134,7 @@ pub(crate) async fn record(
                     }
                 }
             }
-            join(connection, task, videos).await?;
+            join(batch.connection, task, videos).await?;
         }
     }
     Ok(())

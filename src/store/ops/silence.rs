@@ -2,24 +2,21 @@
 
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnection;
-
 use crate::domain::event::Source;
 use crate::domain::time::{Timestamp, millis};
+use crate::store::batch::Batch;
 use crate::store::batch::changes::Changes;
 use crate::store::column;
-use crate::store::policy::Policy;
 
 /// Marks tasks whose deadline has passed since their last news, at most so many; `true` where there may be more.
 ///
 /// One that can be polled must have been, after its deadline: silence while nobody asked proves nothing. Where
 /// upstream gave no answer, jobs stop waiting all the same; but nobody else sends its URLs by itself.
 pub(crate) async fn sweep(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     at: Timestamp,
-    (skip, most): (i64, i64),
-    policy: Policy,
-    changes: &mut Changes,
+    skip: i64,
+    most: i64,
 ) -> Result<bool, sqlx::Error> {
     let silent: Vec<String> = sqlx::query_scalar(
         "UPDATE tasks SET stalled_at = ?1 WHERE id IN (
@@ -29,25 +26,24 @@ pub(crate) async fn sweep(
          RETURNING id",
     )
     .bind(at.as_millis())
-    .bind(millis(policy.deadline).min(at.as_millis()))
+    .bind(millis(batch.policy.deadline).min(at.as_millis()))
     .bind(most)
     .bind(skip)
-    .fetch_all(connection)
+    .fetch_all(&mut *batch.connection)
     .await?;
     for id in &silent {
         let task = column::parsed(("tasks", "id", id), id)?;
         tracing::warn!(%task, "nothing was heard of this task for too long: its job stops waiting for it");
-        changes.touch(task, at, Source::Clock);
+        batch.changes.touch(task, at, Source::Clock);
     }
     Ok(i64::try_from(silent.len()).unwrap_or(most) >= most)
 }
 
 /// Moves the beginnings of silences along with a clock that was set forward.
 pub(crate) async fn set_forward(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     by: Duration,
     at: Timestamp,
-    changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
     let moved: Vec<String> = sqlx::query_scalar(
         "UPDATE tasks SET news_at = min(news_at + ?1, ?2), quiet_since = min(quiet_since + ?1, ?2)
@@ -55,19 +51,15 @@ pub(crate) async fn set_forward(
     )
     .bind(millis(by))
     .bind(at.as_millis())
-    .fetch_all(connection)
+    .fetch_all(&mut *batch.connection)
     .await?;
-    note_moved(&moved, changes);
+    note_moved(&moved, &mut batch.changes);
     Ok(())
 }
 
 /// Nothing happened later than now: after the clock was set back, deadlines begin anew, and no poll waits for the
 /// time that was.
-pub(crate) async fn set_back(
-    connection: &mut SqliteConnection,
-    at: Timestamp,
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn set_back(batch: &mut Batch<'_>, at: Timestamp) -> Result<(), sqlx::Error> {
     let moved: Vec<String> = sqlx::query_scalar(
         "UPDATE tasks SET news_at = min(news_at, ?1), polled_at = min(polled_at, ?1),
            answered_at = min(answered_at, ?1), quiet_since = iif(quiet_since > ?1, NULL, quiet_since),
@@ -77,9 +69,9 @@ pub(crate) async fn set_back(
          RETURNING id",
     )
     .bind(at.as_millis())
-    .fetch_all(connection)
+    .fetch_all(&mut *batch.connection)
     .await?;
-    note_moved(&moved, changes);
+    note_moved(&moved, &mut batch.changes);
     Ok(())
 }
 

@@ -9,13 +9,12 @@ use crate::domain::id::TaskId;
 use crate::domain::pause::Pause;
 use crate::domain::task::{Failure, SubmitOutcome, UpstreamIdSource};
 use crate::domain::time::Timestamp;
-use crate::store::batch::changes::Changes;
+use crate::store::batch::{Batch, Cause};
 use crate::store::column;
 use crate::store::derive::carriers;
 use crate::store::ops::decisions;
 use crate::store::ops::ownership::{self, Claim};
 use crate::store::ops::pauses::{self, NewPause};
-use crate::store::policy::Policy;
 
 /// How a submit ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,15 +34,8 @@ const UNKNOWN_IN_A_ROW: u8 = 2;
 
 /// Writes the row of a submit that is about to be sent; `false` if the task is no longer queued, its job was canceled,
 /// it has made way for another task, or an operator has paused sending meanwhile.
-pub(crate) async fn begin(
-    connection: &mut SqliteConnection,
-    task: TaskId,
-    at: Timestamp,
-    changes: &mut Changes,
-) -> Result<bool, sqlx::Error> {
-    if decisions::cancel_due(connection, task, at, changes).await?
-        || carriers::make_way(connection, task, at, changes).await?
-    {
+pub(crate) async fn begin(batch: &mut Batch<'_>, task: TaskId, at: Timestamp) -> Result<bool, sqlx::Error> {
+    if decisions::cancel_due(batch, task, at).await? || carriers::make_way(batch, task, at).await? {
         return Ok(false);
     }
     let begun = sqlx::query(
@@ -54,83 +46,69 @@ pub(crate) async fn begin(
     )
     .bind(task.to_string())
     .bind(at.as_millis())
-    .execute(connection)
+    .execute(&mut *batch.connection)
     .await?;
     let took_effect = begun.rows_affected() == 1;
     if took_effect {
-        changes.touch(task, at, Source::Submit);
+        batch.changes.touch(task, at, Source::Submit);
     }
     Ok(took_effect)
 }
 
 /// Closes the open submit of a task.
 pub(crate) async fn end(
-    connection: &mut SqliteConnection,
+    batch: &mut Batch<'_>,
     task: TaskId,
     at: Timestamp,
     end: &SubmitEnd,
-    policy: Policy,
-    changes: &mut Changes,
 ) -> Result<(), sqlx::Error> {
-    let (outcome, failure) = match end {
-        SubmitEnd::Accepted(_) => (SubmitOutcome::Accepted, None),
-        SubmitEnd::Deferred(failure, _) => (SubmitOutcome::Deferred, Some(failure)),
-        SubmitEnd::Rejected(failure) => (SubmitOutcome::Rejected, Some(failure)),
-        SubmitEnd::Unknown(failure) => (SubmitOutcome::Unknown, Some(failure)),
-    };
-    close(&mut *connection, task, at, outcome, failure).await?;
+    close(batch.connection, task, at, end).await?;
     match end {
         SubmitEnd::Accepted(upstream_id) => {
             let by = UpstreamIdSource::Submit;
-            ownership::release(connection, &Claim { task, upstream_id, by, at }, Source::Submit, changes)
-                .await?;
+            ownership::release(batch, &Claim { task, upstream_id, by, at }, Source::Submit).await?;
             let before: Option<String> = sqlx::query_scalar("SELECT upstream_id FROM tasks WHERE id = ?1")
                 .bind(task.to_string())
-                .fetch_optional(&mut *connection)
+                .fetch_optional(&mut *batch.connection)
                 .await?
                 .flatten();
             if before.is_some_and(|before| before != *upstream_id) {
-                ownership::begin_polling_again(connection, task, at).await?;
+                ownership::begin_polling_again(batch.connection, task, at).await?;
             }
             sqlx::query("UPDATE tasks SET upstream_id = ?2, upstream_id_source = ?3 WHERE id = ?1")
                 .bind(task.to_string())
                 .bind(upstream_id)
                 .bind(UpstreamIdSource::Submit.as_str())
-                .execute(&mut *connection)
+                .execute(&mut *batch.connection)
                 .await?;
-            ownership::take_in(connection, task, upstream_id, at, changes).await?;
+            ownership::take_in(batch, task, upstream_id, at).await?;
         }
         SubmitEnd::Deferred(_, wait) => {
             sqlx::query("UPDATE tasks SET next_attempt_at = ?2 WHERE id = ?1")
                 .bind(task.to_string())
                 .bind(at.after(*wait).as_millis())
-                .execute(&mut *connection)
+                .execute(&mut *batch.connection)
                 .await?;
         }
         SubmitEnd::Rejected(_) => {}
-        SubmitEnd::Unknown(_) => pause_after_unknown(connection, at, policy, changes).await?,
+        SubmitEnd::Unknown(_) => pause_after_unknown(batch, at).await?,
     }
-    changes.touch(task, at, Source::Submit);
+    batch.changes.touch(task, at, Source::Submit);
     Ok(())
 }
 
 /// Too many submits of unknown fate in a row stop sending, and so does a probe that becomes one. In the same
 /// commit: a crash in between would forget it.
-async fn pause_after_unknown(
-    connection: &mut SqliteConnection,
-    at: Timestamp,
-    policy: Policy,
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
+async fn pause_after_unknown(batch: &mut Batch<'_>, at: Timestamp) -> Result<(), sqlx::Error> {
     let is_paused: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pauses WHERE scope = ?1)")
         .bind(Pause::ALL)
-        .fetch_one(&mut *connection)
+        .fetch_one(&mut *batch.connection)
         .await?;
     let last: Vec<Option<String>> = sqlx::query_scalar(
         "SELECT outcome FROM submits WHERE code IS NOT 'recovered' ORDER BY number DESC LIMIT ?1",
     )
     .bind(UNKNOWN_IN_A_ROW)
-    .fetch_all(&mut *connection)
+    .fetch_all(&mut *batch.connection)
     .await?;
     let unknown = SubmitOutcome::Unknown.as_str();
     let in_a_row = last.iter().filter(|outcome| outcome.as_deref() == Some(unknown)).count();
@@ -142,28 +120,24 @@ async fn pause_after_unknown(
         "nobody knows whether the last submits arrived: more of them could be charged for nothing",
     );
     let pause = NewPause { scope: Pause::ALL.to_owned(), failure };
-    pauses::set(connection, &pause, Source::Submit, at, policy, changes).await
+    pauses::set(batch, &pause, Cause::new(at, Source::Submit)).await
 }
 
 /// Nobody is left to hear the answers to these: they may have been charged.
-pub(crate) async fn close_open(
-    connection: &mut SqliteConnection,
-    at: Timestamp,
-    policy: Policy,
-    changes: &mut Changes,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn close_open(batch: &mut Batch<'_>, at: Timestamp) -> Result<(), sqlx::Error> {
     let open: Vec<String> = sqlx::query_scalar("SELECT task_id FROM submits WHERE outcome IS NULL")
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *batch.connection)
         .await?;
     let failure = Failure::new(
         "interrupted",
         "the service stopped before the answer came: upstream may have charged for it",
     );
+    let unknown = SubmitEnd::Unknown(failure);
     for id in open {
         let task = column::parsed(("submits", "task_id", &id), &id)?;
-        close(&mut *connection, task, at, SubmitOutcome::Unknown, Some(&failure)).await?;
-        changes.touch(task, at, Source::Clock);
-        pause_after_unknown(connection, at, policy, changes).await?;
+        close(batch.connection, task, at, &unknown).await?;
+        batch.changes.touch(task, at, Source::Clock);
+        pause_after_unknown(batch, at).await?;
     }
     Ok(())
 }
@@ -172,9 +146,14 @@ async fn close(
     connection: &mut SqliteConnection,
     task: TaskId,
     at: Timestamp,
-    outcome: SubmitOutcome,
-    failure: Option<&Failure>,
+    end: &SubmitEnd,
 ) -> Result<(), sqlx::Error> {
+    let (outcome, failure) = match end {
+        SubmitEnd::Accepted(_) => (SubmitOutcome::Accepted, None),
+        SubmitEnd::Deferred(failure, _) => (SubmitOutcome::Deferred, Some(failure)),
+        SubmitEnd::Rejected(failure) => (SubmitOutcome::Rejected, Some(failure)),
+        SubmitEnd::Unknown(failure) => (SubmitOutcome::Unknown, Some(failure)),
+    };
     sqlx::query(
         "UPDATE submits SET ended_at = ?2, outcome = ?3, code = ?4, message = ?5
          WHERE task_id = ?1 AND outcome IS NULL",

@@ -15,13 +15,12 @@ use crate::domain::id::TaskId;
 use crate::domain::task::FactKind;
 use crate::failpoint::FailPoint;
 use crate::store::batch::changes::Changes;
-use crate::store::batch::log;
 use crate::store::batch::working_set::WorkingSet;
+use crate::store::batch::{Batch, Cause, log};
 use crate::store::derive::{self, facts, videos};
 use crate::store::live::waiters::{Awaited, Settlements};
-use crate::store::ops::decisions::{self, By};
 use crate::store::ops::{
-    self, callbacks, hints, jobs, ownership, pauses, polls, retention, silence, submits,
+    self, callbacks, decisions, hints, jobs, ownership, pauses, polls, retention, silence, submits,
 };
 use crate::store::policy::Policy;
 use crate::store::writer::op::{Effect, Op};
@@ -56,34 +55,26 @@ pub(crate) async fn commit(
     // Begun by hand: sqlx's own transaction is lost for good where SQLite has rolled back by itself.
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     FailPoint::BatchBegun.pass();
-    let mut changes = Changes::default();
+    let mut batch = Batch { connection, tasks: loaded, policy, changes: Changes::default() };
     let mut effects = Vec::with_capacity(ops.len());
     let mut received = Vec::new();
     for op in ops {
         match op {
             Op::Callback(callback) => received.push(Cow::Borrowed(callback)),
             Op::Accept(callback) => {
-                received.push(Cow::Owned(ownership::accept(connection, callback, &mut changes).await?));
+                received.push(Cow::Owned(ownership::accept(&mut batch, callback).await?));
             }
             _ => {}
         }
-        effects.push(apply_one(connection, op, policy, &mut changes).await?);
+        effects.push(apply_one(&mut batch, op).await?);
     }
-    callbacks::keep(connection, received, loaded, &mut changes).await?;
+    callbacks::keep(&mut batch, received).await?;
     FailPoint::BatchApplied.pass();
-    for task in &changes.stale {
-        loaded.forget(*task);
-    }
-    let tasks: BTreeSet<TaskId> =
-        changes.touched.keys().copied().chain(changes.facts.iter().map(|fact| fact.task)).collect();
-    loaded.load(connection, tasks).await?;
-    facts::set(connection, loaded, &mut changes).await?;
-    derive::silence::judge(loaded, policy, &mut changes);
-    facts::set(connection, loaded, &mut changes).await?;
-    derive::tasks::touched(connection, policy, loaded, &mut changes).await?;
+    derive_all(&mut batch).await?;
     FailPoint::BatchDerived.pass();
-    let last_seq = write_and_commit(connection, &mut changes).await?;
+    let last_seq = write_and_commit(&mut batch).await?;
     FailPoint::BatchCommitted.pass();
+    let changes = batch.changes;
     log::log(&changes.events);
     Ok(Applied {
         effects,
@@ -95,16 +86,27 @@ pub(crate) async fn commit(
     })
 }
 
-async fn write_and_commit(
-    connection: &mut SqliteConnection,
-    changes: &mut Changes,
-) -> Result<Option<i64>, sqlx::Error> {
+/// Sets the facts that the operations have gathered, and derives what follows from them.
+async fn derive_all(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
+    for task in &batch.changes.stale {
+        batch.tasks.forget(*task);
+    }
+    let changed = batch.changes.facts.iter().map(|fact| fact.task);
+    let tasks: BTreeSet<TaskId> = batch.changes.touched.keys().copied().chain(changed).collect();
+    batch.tasks.load(batch.connection, tasks).await?;
+    facts::set(batch).await?;
+    derive::silence::judge(batch);
+    facts::set(batch).await?;
+    derive::tasks::touched(batch).await
+}
+
+async fn write_and_commit(batch: &mut Batch<'_>) -> Result<Option<i64>, sqlx::Error> {
     static STATEMENTS: LazyLock<String> = LazyLock::new(|| {
         let rows = [callbacks::INSERT, facts::INSERT, videos::UPSERT, derive::tasks::UPDATE, log::APPEND];
         format!("{}; COMMIT", rows.join("; "))
     });
-    let rows = std::mem::take(&mut changes.rows);
-    let events = log::rows(&changes.events);
+    let rows = std::mem::take(&mut batch.changes.rows);
+    let events = log::rows(&batch.changes.events);
     let has_events = !events.is_empty();
     let done = sqlx::query(STATEMENTS.as_str())
         .bind(Value::Array(rows.callbacks).to_string())
@@ -112,67 +114,52 @@ async fn write_and_commit(
         .bind(Value::Array(rows.videos).to_string())
         .bind(Value::Array(rows.tasks).to_string())
         .bind(json!(events).to_string())
-        .execute(connection)
+        .execute(&mut *batch.connection)
         .await?;
     Ok(has_events.then(|| done.last_insert_rowid()))
 }
 
-async fn apply_one(
-    connection: &mut SqliteConnection,
-    op: &Op,
-    policy: Policy,
-    changes: &mut Changes,
-) -> Result<Effect, sqlx::Error> {
+async fn apply_one(batch: &mut Batch<'_>, op: &Op) -> Result<Effect, sqlx::Error> {
     match op {
         // Kept together at the end of the batch.
         Op::Callback(_) | Op::Accept(_) => Ok(Effect::Done),
-        Op::Hint(hint) => hints::keep(connection, hint, policy, changes).await.map(|()| Effect::Done),
+        Op::Hint(hint) => hints::keep(batch, hint).await.map(|()| Effect::Done),
         Op::Looked { upstream_id, found, at } => {
-            hints::looked(connection, upstream_id, found, *at, policy, changes).await.map(Effect::of)
+            hints::looked(batch, upstream_id, found, *at).await.map(Effect::of)
         }
         Op::CreateJob(job) => {
-            let job = jobs::create_once(connection, job, policy, changes).await?;
+            let job = jobs::create_once(batch, job).await?;
             Ok(Effect::Job(Box::new(job)))
         }
-        Op::BeginSubmit { task, at } => submits::begin(connection, *task, *at, changes).await.map(Effect::of),
-        Op::EndSubmit { task, at, end } => {
-            submits::end(connection, *task, *at, end, policy, changes).await.map(|()| Effect::Done)
-        }
-        Op::CloseOpenSubmits { at } => {
-            submits::close_open(connection, *at, policy, changes).await.map(|()| Effect::Done)
-        }
-        Op::RecordPoll { poll, asked_at, at, end } => {
-            polls::record(connection, poll, (*asked_at, *at), end, changes).await.map(|()| Effect::Done)
-        }
+        Op::BeginSubmit { task, at } => submits::begin(batch, *task, *at).await.map(Effect::of),
+        Op::EndSubmit { task, at, end } => submits::end(batch, *task, *at, end).await.map(|()| Effect::Done),
+        Op::CloseOpenSubmits { at } => submits::close_open(batch, *at).await.map(|()| Effect::Done),
+        Op::RecordPoll(poll) => polls::record(batch, poll).await.map(|()| Effect::Done),
         Op::Pause { pause, source, at } => {
-            pauses::set(connection, pause, *source, *at, policy, changes).await.map(|()| Effect::Done)
+            pauses::set(batch, pause, Cause::new(*at, *source)).await.map(|()| Effect::Done)
         }
         Op::Resume { scope, source, at } => {
-            pauses::lift(connection, scope, *source, *at, changes).await.map(Effect::of)
+            pauses::lift(batch, scope, Cause::new(*at, *source)).await.map(Effect::of)
         }
         Op::Decide { decision, by, at } => {
-            let by = By { name: by.as_deref(), at: *at };
-            decisions::decide(connection, decision, by, policy, changes).await.map(Effect::of)
+            let cause = Cause { at: *at, source: Source::Operator, operator: by.as_deref() };
+            decisions::decide(batch, decision, cause).await.map(Effect::of)
         }
         Op::Prune { before, pass } => {
-            let pass = retention::prune(connection, *before, *pass).await?;
+            let pass = retention::prune(batch.connection, *before, *pass).await?;
             Ok(pass.map_or(Effect::Nothing, Effect::Pruned))
         }
-        Op::Sweep { at, skip, most } => {
-            silence::sweep(connection, *at, (*skip, *most), policy, changes).await.map(Effect::of)
-        }
-        Op::ClockSetForward { by, at } => {
-            silence::set_forward(connection, *by, *at, changes).await.map(|()| Effect::Done)
-        }
-        Op::ClockSetBack { at } => silence::set_back(connection, *at, changes).await.map(|()| Effect::Done),
-        Op::Continue(front) => ops::due::step(connection, *front, policy, changes).await.map(Effect::of),
+        Op::Sweep { at, skip, most } => silence::sweep(batch, *at, *skip, *most).await.map(Effect::of),
+        Op::ClockSetForward { by, at } => silence::set_forward(batch, *by, *at).await.map(|()| Effect::Done),
+        Op::ClockSetBack { at } => silence::set_back(batch, *at).await.map(|()| Effect::Done),
+        Op::Continue(front) => ops::due::step(batch, *front).await.map(Effect::of),
         Op::Prove { at } => {
             sqlx::query(
                 "INSERT INTO meta (key, value) VALUES ('proved_at', ?1)
                  ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             )
             .bind(at.as_millis().to_string())
-            .execute(connection)
+            .execute(&mut *batch.connection)
             .await?;
             Ok(Effect::Done)
         }

@@ -10,11 +10,10 @@ use crate::store::ops::due::Front;
 use crate::store::ops::hints::Found;
 use crate::store::ops::jobs::{CreatedJob, NewJob};
 use crate::store::ops::pauses::NewPause;
-use crate::store::ops::polls::PollEnd;
+use crate::store::ops::polls::EndedPoll;
 use crate::store::ops::received::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 use crate::store::ops::retention::Pass;
 use crate::store::ops::submits::SubmitEnd;
-use crate::store::read::due::DuePoll;
 
 /// What an operation did.
 #[derive(Clone, Debug)]
@@ -88,12 +87,7 @@ pub(crate) enum Op {
     CloseOpenSubmits {
         at: Timestamp,
     },
-    RecordPoll {
-        poll: DuePoll,
-        asked_at: Timestamp,
-        at: Timestamp,
-        end: PollEnd,
-    },
+    RecordPoll(EndedPoll),
     Pause {
         pause: NewPause,
         source: Source,
