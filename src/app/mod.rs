@@ -18,7 +18,7 @@ use crate::clock;
 use crate::config::{Config, ConfigError, Live, WithoutToken};
 use crate::http::{self, ConnectionLimits, Credentials, Keys, Surroundings};
 use crate::reach::{self, Reach, Standing};
-use crate::store::{self, OpenError, Policy, Store};
+use crate::store::{self, Binding, OpenError, Policy, Store};
 use crate::telemetry::{Metrics, Traces, TracesError};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, ClientError, Upstream};
@@ -144,8 +144,8 @@ impl App {
             deadline: config.reconcile.deadline,
             hint_interval: config.reconcile.hint_interval,
         };
-        let (store, writer) =
-            Store::open(&config.store.path, base, accept_upstream_change, policy, clock::now()).await?;
+        let binding = Binding { upstream: base, accept_change: accept_upstream_change };
+        let (store, writer) = Store::open(&config.store.path, binding, policy, clock::now()).await?;
         store::warn_of_exposed(store::files_of(&config.store.path));
         let writer = tokio::spawn(writer.measured_by(metrics.clone()).run());
         let last_event = store.read().last_seq().await?;

@@ -173,7 +173,7 @@ mod tests {
     use crate::domain::plan::fold;
     use crate::domain::time::Timestamp;
     use crate::domain::url::PostUrl;
-    use crate::store::{EventFilter, NewJob, Policy, Store};
+    use crate::store::{Binding, EventFilter, NewJob, Policy, Store};
 
     /// A store with one job, and a stream that begins with its first event and is silent for no time at all.
     async fn reader() -> (TempDir, Store, JoinHandle<()>, Reader) {
@@ -189,7 +189,7 @@ mod tests {
         let at = Timestamp::from_millis(1_800_000_000_000);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scrapehook.db");
-        let (store, writer) = Store::open(&path, "http://upstream", false, policy, at).await.unwrap();
+        let (store, writer) = Store::open(&path, Binding::to("http://upstream"), policy, at).await.unwrap();
         let writer = tokio::spawn(writer.run());
         let options = JobOptions {
             unique_id: None,

@@ -24,11 +24,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use error::{ReadError, Trouble, WriteError};
-pub use file::backup::{LastBackup, backup, copy, is_copy, restore};
+pub use file::backup::{CopyPaths, LastBackup, backup, copy, is_copy, restore};
 pub use file::disk::{LITTLE_ROOM, folder, free_room, prove_writable};
 pub use file::error::{BackupError, OpenError, with_causes};
 pub use file::exposure::{Exposed, Listed, exposed, files_of, list, warn_of_exposed};
 pub use file::inspect::{Inspected, inspect_database};
+pub use file::open::Binding;
 pub use live::feed::Follower;
 pub use live::waiters::{Awaited, Waiting};
 pub use ops::decisions::Decision;
@@ -57,6 +58,7 @@ use self::file::open::Opened;
 use self::live::feed::Feed;
 use self::live::waiters::Settlements;
 use self::ops::polls::EndedPoll;
+use self::writer::Resources;
 use self::writer::op::{Effect, Op};
 use self::writer::queue::Queues;
 use crate::domain::event::Source;
@@ -87,21 +89,23 @@ impl Store {
     /// [`OpenError`] says why the file can't be used; a file that is refused is left as it was.
     pub async fn open(
         path: &Path,
-        upstream: &str,
-        accept_change: bool,
+        binding: Binding<'_>,
         policy: Policy,
         now: Timestamp,
     ) -> Result<(Self, Writer), OpenError> {
         file::path::check_path(path)?;
         let mut lock = file::lock::InstanceLock::take(path)?;
         let Opened { writer, readers, worker_readers, callback_secret } =
-            file::open::open(&mut lock, upstream, accept_change, now).await?;
+            file::open::open(&mut lock, binding, now).await?;
         let callback_secret = callback_secret.into();
         let guard = file::watch::Guard::new(lock.path());
         let pools = [readers.clone(), worker_readers.clone()];
         let settlements = Settlements::default();
-        let (queues, writer, seq) =
-            writer::new(writer, lock, pools, guard.clone(), policy, settlements.clone());
+        let (queues, writer, seq) = writer::new(
+            Resources { connection: writer, lock, readers: pools, guard: guard.clone() },
+            policy,
+            settlements.clone(),
+        );
         let [readers, worker_readers] = [readers, worker_readers].map(|pool| Readers::new(pool, policy));
         let feed = Arc::default();
         let store = Self { readers, worker_readers, queues, seq, callback_secret, guard, settlements, feed };

@@ -8,7 +8,7 @@ use crate::domain::job::JobState;
 use crate::domain::time::Timestamp;
 use crate::store::derive::{carriers, followers, tasks};
 use crate::store::file::lock::InstanceLock;
-use crate::store::file::open;
+use crate::store::file::open::{self, Binding};
 use crate::store::ops::decisions;
 use crate::store::read::jobs::{self, JobFilter};
 use crate::store::read::status;
@@ -40,7 +40,7 @@ async fn plan(connection: &mut SqliteConnection, question: &str) -> Vec<String> 
 async fn connection(folder: &tempfile::TempDir) -> SqliteConnection {
     let now = Timestamp::from_millis(7);
     let mut lock = InstanceLock::take(&folder.path().join("a.db")).unwrap();
-    open::open(&mut lock, "http://upstream", false, now).await.unwrap().writer
+    open::open(&mut lock, Binding::to("http://upstream"), now).await.unwrap().writer
 }
 
 /// No table that grows is read from one end to the other, and JSON is never read once for each row of a table.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Step, StepError, Worker};
 use crate::config::Live;
 use crate::domain::time::Timestamp;
-use crate::store::{self, BackupError, LastBackup, Listed};
+use crate::store::{self, BackupError, CopyPaths, LastBackup, Listed};
 
 /// Between two tries where one failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(300);
@@ -172,7 +172,8 @@ impl Backups {
 
     async fn back_up(&self, now: Timestamp) -> Result<(), BackupError> {
         let copy = self.folder.copy_at(now);
-        store::copy(&self.database, &copy, &self.folder.part(), now, &self.stop).await?;
+        let paths = CopyPaths { from: &self.database, to: &copy, part: &self.folder.part() };
+        store::copy(paths, now, &self.stop).await?;
         let keep = self.keep;
         match self.folder.keep_newest(keep, now).await {
             Ok(kept) => tracing::info!(copy = %copy.display(), kept, "the database was copied"),

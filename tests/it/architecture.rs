@@ -183,6 +183,60 @@ fn files_of_the_store_import_from_each_other_in_one_direction() {
     }
 }
 
+/// The functions of a file with more than four parameters besides `self`.
+fn long_signatures(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for rest in text.split("fn ").skip(1) {
+        let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        let generics = rest[name.len()..].find('(').map(|open| name.len() + open);
+        let Some(open) = generics.filter(|_| !name.is_empty()) else { continue };
+        let (mut depth, mut parameters, mut is_empty) = (0, 0, true);
+        let mut before = ' ';
+        for c in rest[open..].chars() {
+            match c {
+                '(' | '[' | '{' | '<' => depth += 1,
+                ')' | ']' | '}' => depth -= 1,
+                '>' if before != '-' => depth -= 1,
+                ',' if depth == 1 => {
+                    parameters += 1;
+                    is_empty = true;
+                }
+                c if !c.is_whitespace() && depth == 1 => is_empty = false,
+                _ => {}
+            }
+            before = c;
+            if depth == 0 {
+                break;
+            }
+        }
+        parameters += usize::from(!is_empty);
+        let is_method = rest[open + 1..].trim_start().trim_start_matches("&mut ").trim_start_matches('&');
+        let is_method = is_method.starts_with("self") || is_method.starts_with("mut self");
+        if parameters > 4 + usize::from(is_method) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+#[test]
+fn functions_of_the_store_take_four_parameters_at_most() {
+    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let mut files = Vec::new();
+    sources(&store, &mut files);
+    for file in files {
+        let long = long_signatures(&fs::read_to_string(&file).unwrap());
+        assert!(long.is_empty(), "{}: {long:?}", file.display());
+    }
+    let long = "fn a(b: T<u8, u8>, c: (u8, u8), d: fn(u8) -> u8, e: u8,) {} async fn f(&self, a: A, b: B, c: C, d: D) {}";
+    assert!(long_signatures(long).is_empty());
+    assert_eq!(
+        long_signatures("fn g<T: Into<u8>>(\n    a: T,\n    b: T,\n    c: T,\n    d: T,\n    e: T,\n)"),
+        ["g"]
+    );
+    assert_eq!(long_signatures("fn h(&self, a: A, b: B, c: C, d: D, e: E)"), ["h"]);
+}
+
 #[test]
 fn imports_within_the_store_are_understood() {
     let text = "use crate::store::read::jobs::{self, JobFilter};\nlet x = crate::store::column::json(1);";

@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::Client;
 use scrapehook::config::Live;
 use scrapehook::simulator::{Faults, Settings};
-use scrapehook::store::{self, BackupError, LastBackup, Store};
+use scrapehook::store::{self, BackupError, Binding, CopyPaths, LastBackup, Store};
 use scrapehook::workers::{Backups, Step, Worker};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -210,7 +210,8 @@ async fn scheduled_backups_are_made_and_the_oldest_go() {
     let folder = tempfile::tempdir().unwrap();
     let copies = folder.path().join("copies");
     let database = folder.path().join("scrapehook.db");
-    let (store, writer) = Store::open(&database, "http://upstream", false, POLICY, at(0)).await.unwrap();
+    let (store, writer) =
+        Store::open(&database, Binding::to("http://upstream"), POLICY, at(0)).await.unwrap();
     let running = tokio::spawn(writer.run());
     let last = Arc::<Live<LastBackup>>::default();
     let stop = CancellationToken::new();
@@ -279,7 +280,7 @@ async fn two_databases_share_a_folder_of_copies_and_foreign_files_in_it_stay() {
             let database = folder.path().join(name);
             let now = at(0).after(HOUR * hour);
             let (store, writer) =
-                Store::open(&database, "http://upstream", false, POLICY, now).await.unwrap();
+                Store::open(&database, Binding::to("http://upstream"), POLICY, now).await.unwrap();
             let running = tokio::spawn(writer.run());
             let last = Arc::<Live<LastBackup>>::default();
             let stop = CancellationToken::new();
@@ -315,21 +316,24 @@ async fn a_copy_that_is_to_stop_is_given_up_in_the_middle() {
     let stop = CancellationToken::new();
     let copying = tokio::spawn({
         let (from, to, part, stop) = (from.clone(), to.clone(), part.clone(), stop.clone());
-        async move { store::copy(&from, &to, &part, at(0), &stop).await }
+        async move { store::copy(CopyPaths { from: &from, to: &to, part: &part }, at(0), &stop).await }
     });
     while fs::metadata(&part).map_or(0, |part| part.len()) == 0 {
         assert!(!copying.is_finished(), "it takes longer");
         tokio::task::yield_now().await;
     }
     // In the middle of it nobody else writes to the same part.
-    let other = store::copy(&from, &to, &part, at(0), &CancellationToken::new()).await;
+    let other =
+        store::copy(CopyPaths { from: &from, to: &to, part: &part }, at(0), &CancellationToken::new()).await;
     assert!(matches!(other, Err(BackupError::InProgress(_))), "{other:?}");
     stop.cancel();
     let given_up = copying.await.unwrap();
     assert!(matches!(given_up, Err(BackupError::Stopped(_))), "{given_up:?}");
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(left, ["a.db"]);
-    store::copy(&from, &to, &part, at(0), &CancellationToken::new()).await.unwrap();
+    store::copy(CopyPaths { from: &from, to: &to, part: &part }, at(0), &CancellationToken::new())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::domain::video::VideoState;
 use scrapehook::store::{
-    CreatedJob, DuePoll, NewJob, Policy, PollEnd, PolledVideo, ReceivedCallback, Store, SubmitEnd, Writer,
+    Binding, CreatedJob, DuePoll, NewJob, Policy, PollEnd, PolledVideo, ReceivedCallback, Store, SubmitEnd,
+    Writer,
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -51,7 +52,8 @@ impl File {
 
     pub async fn open(folder: TempDir) -> Self {
         let path = folder.path().join("scrapehook.db");
-        let (store, writer) = Store::open(&path, "http://upstream", false, POLICY, at(0)).await.unwrap();
+        let (store, writer) =
+            Store::open(&path, Binding::to("http://upstream"), POLICY, at(0)).await.unwrap();
         Self { folder, store, writer: Some(writer), running: None }
     }
 

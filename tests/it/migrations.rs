@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use scrapehook::store::{JobFilter, Store};
+use scrapehook::store::{Binding, JobFilter, Store};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -48,7 +48,8 @@ async fn what_an_older_version_wrote_is_served_by_this_one() {
         transaction.commit().await.unwrap();
         file.close().await.unwrap();
 
-        let (store, writer) = Store::open(&path, "http://upstream", false, POLICY, at(0)).await.unwrap();
+        let (store, writer) =
+            Store::open(&path, Binding::to("http://upstream"), POLICY, at(0)).await.unwrap();
         let running = tokio::spawn(writer.run());
         let jobs = store.read().jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap();
         assert_eq!(jobs.len(), 5, "version {version}");

@@ -7,7 +7,7 @@ use scrapehook::domain::job::{Progress, UrlState};
 use scrapehook::domain::state::{Submission, TaskFacts, VideoFacts, derive, job_state};
 use scrapehook::domain::task::Failure;
 use scrapehook::domain::video::VideoState;
-use scrapehook::store::Store;
+use scrapehook::store::{Binding, Store};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
@@ -24,7 +24,7 @@ async fn finish_what_is_due(database: &Path) {
         .fetch_one(&mut file)
         .await
         .unwrap();
-    let (store, writer) = Store::open(database, &upstream, false, POLICY, at(0)).await.unwrap();
+    let (store, writer) = Store::open(database, Binding::to(&upstream), POLICY, at(0)).await.unwrap();
     let running = tokio::spawn(writer.run());
     let wait = async {
         while due(&mut file).await != (0, 0, 0) {

@@ -49,7 +49,7 @@ pub async fn backup(
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
     look_at_source(from).await?;
-    copy(from, to, &side_file(to, ".part"), at, stop).await
+    copy(CopyPaths { from, to, part: &side_file(to, ".part") }, at, stop).await
 }
 
 /// Whether there is a whole database of ours to copy.
@@ -95,31 +95,37 @@ pub async fn restore(
     let shared = side_file(&to, "-shm");
     check_beside(&shared).map_err(|source| BackupError::Unwritable { path: shared, source })?;
     look_at_source(from).await?;
-    let begun = begin(from, &to, &side_file(&to, ".part"), stop).await?;
+    let paths = CopyPaths { from, to: &to, part: &side_file(&to, ".part") };
+    let begun = begin(paths, stop).await?;
     begun.give_to_owner_of_folder();
-    finish(begun, from, &to, at, stop).await
+    finish(begun, paths, at, stop).await
 }
 
-/// Copies a database that this process has open, or has inspected, to a new file of mode 0600. The unfinished copy is
-/// at `part`.
+/// Where a copy is made.
+#[derive(Clone, Copy, Debug)]
+pub struct CopyPaths<'a> {
+    /// The database.
+    pub from: &'a Path,
+    /// The copy, once it is whole.
+    pub to: &'a Path,
+    /// The unfinished copy.
+    pub part: &'a Path,
+}
+
+/// Copies a database that this process has open, or has inspected, to a new file of mode 0600.
 ///
 /// Must open the file through SQLite only: closing any other descriptor of it gives up all locks of the process on it.
 ///
 /// # Errors
 /// [`BackupError`]: then there is no copy.
-pub async fn copy(
-    from: &Path,
-    to: &Path,
-    part: &Path,
-    at: Timestamp,
-    stop: &CancellationToken,
-) -> Result<(), BackupError> {
-    let begun = begin(from, to, part, stop).await?;
-    finish(begun, from, to, at, stop).await
+pub async fn copy(paths: CopyPaths<'_>, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
+    let begun = begin(paths, stop).await?;
+    finish(begun, paths, at, stop).await
 }
 
 /// Makes the part, still empty.
-async fn begin(from: &Path, to: &Path, part: &Path, stop: &CancellationToken) -> Result<Part, BackupError> {
+async fn begin(paths: CopyPaths<'_>, stop: &CancellationToken) -> Result<Part, BackupError> {
+    let CopyPaths { from, to, part } = paths;
     check(from)?;
     check(to)?;
     // Its name is one of those that are reserved.
@@ -144,15 +150,14 @@ async fn begin(from: &Path, to: &Path, part: &Path, stop: &CancellationToken) ->
 /// Fills the part, looks whether it is whole, and gives it its name.
 async fn finish(
     part: Part,
-    from: &Path,
-    to: &Path,
+    paths: CopyPaths<'_>,
     at: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
-    let made = fill(from, part.path(), to, at, stop).await;
+    let made = fill(CopyPaths { part: part.path(), ..paths }, at, stop).await;
     // It may take seconds until all of it is on the disk, or off it.
-    let target = to.to_owned();
-    apart(to, move || made.and_then(|()| part.finish(&target))).await
+    let target = paths.to.to_owned();
+    apart(paths.to, move || made.and_then(|()| part.finish(&target))).await
 }
 
 /// Runs work that may wait long for a disk apart from the threads that answer requests.
@@ -165,13 +170,8 @@ async fn apart<T: Send + 'static>(
 }
 
 /// Fills the part, and looks whether it is whole.
-async fn fill(
-    from: &Path,
-    part: &Path,
-    to: &Path,
-    at: Timestamp,
-    stop: &CancellationToken,
-) -> Result<(), BackupError> {
+async fn fill(paths: CopyPaths<'_>, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
+    let CopyPaths { from, to, part } = paths;
     let failed = |path: &Path, error: sqlx::Error| {
         let unwritable = |path: &Path, words: &str| BackupError::Unwritable {
             path: path.to_owned(),

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::time::Timestamp;
-use crate::store::file::backup;
+use crate::store::file::backup::{self, CopyPaths};
 use crate::store::file::error::{OpenError, failed, unopenable};
 use crate::store::file::path::{real_path, side_file};
 
@@ -39,7 +39,7 @@ pub(crate) async fn migrate(
             // One name for all that are not whole: starts that are killed again and again leave one at most.
             let part = side_file(&path, ".before.part");
             // Whoever stops the start ends the process.
-            backup::copy(&path, &copy, &part, now, &CancellationToken::new())
+            backup::copy(CopyPaths { from: &path, to: &copy, part: &part }, now, &CancellationToken::new())
                 .await
                 .map_err(|error| OpenError::Backup(Box::new(error)))?;
             let copy = copy.display();

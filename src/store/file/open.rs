@@ -35,6 +35,22 @@ const WAL_STAYS: &str = "67108864";
 const READERS: u32 = 4;
 const WORKER_READERS: u32 = 2;
 
+/// The upstream that a database belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding<'a> {
+    /// Its base URL.
+    pub upstream: &'a str,
+    /// Whether a database of another upstream is taken over.
+    pub accept_change: bool,
+}
+
+impl<'a> Binding<'a> {
+    /// A database of another upstream is refused.
+    pub const fn to(upstream: &'a str) -> Self {
+        Self { upstream, accept_change: false }
+    }
+}
+
 /// The open file: the one write connection, the readers, and what the file remembers.
 pub(crate) struct Opened {
     pub(crate) writer: SqliteConnection,
@@ -46,10 +62,10 @@ pub(crate) struct Opened {
 /// Opens, checks, migrates and binds the file that is locked.
 pub(crate) async fn open(
     lock: &mut InstanceLock,
-    upstream: &str,
-    accept_change: bool,
+    binding: Binding<'_>,
     now: Timestamp,
 ) -> Result<Opened, OpenError> {
+    let Binding { upstream, accept_change } = binding;
     let path = lock.path().to_owned();
     inspect(&path, Some(upstream).filter(|_| !accept_change)).await?;
     lock.make_database()?;

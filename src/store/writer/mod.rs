@@ -63,11 +63,17 @@ pub struct Writer {
     _lock: InstanceLock,
 }
 
+/// What the writer takes over.
+pub(crate) struct Resources {
+    pub(crate) connection: SqliteConnection,
+    pub(crate) lock: InstanceLock,
+    /// Closed before the file is.
+    pub(crate) readers: [SqlitePool; 2],
+    pub(crate) guard: Guard,
+}
+
 pub(crate) fn new(
-    connection: SqliteConnection,
-    lock: InstanceLock,
-    readers: [SqlitePool; 2],
-    guard: Guard,
+    Resources { connection, lock, readers, guard }: Resources,
     policy: Policy,
     settlements: Settlements,
 ) -> (Queues, Writer, watch::Receiver<i64>) {

@@ -19,13 +19,14 @@ use crate::store::Store;
 use crate::store::batch::working_set::WorkingSet;
 use crate::store::derive::due::is_any;
 use crate::store::file::lock::InstanceLock;
-use crate::store::file::open::{self, Opened};
+use crate::store::file::open::{self, Binding, Opened};
 use crate::store::ops::decisions::Decision;
 use crate::store::ops::jobs::NewJob;
 use crate::store::ops::submits::SubmitEnd;
 use crate::store::policy::Policy;
 use crate::store::writer::apply::{self, Applied};
 use crate::store::writer::op::{Effect, Op};
+use sqlx::sqlite::SqliteConnection;
 
 const POLICY: Policy = Policy {
     poll_after: Duration::from_secs(60),
@@ -55,7 +56,7 @@ struct Driven {
 }
 
 async fn opened(path: &Path, now: Timestamp) -> Opened {
-    open::open(&mut InstanceLock::take(path).unwrap(), "http://upstream", false, now).await.unwrap()
+    open::open(&mut InstanceLock::take(path).unwrap(), Binding::to("http://upstream"), now).await.unwrap()
 }
 
 impl Driven {
@@ -257,7 +258,7 @@ async fn until_due(store: &Store, entries: i64) {
 
 /// The counts after the service has run on the file again.
 async fn end_of(path: &Path) -> Vec<[i64; 6]> {
-    let (store, writer) = Store::open(path, "http://upstream", false, POLICY, at(10)).await.unwrap();
+    let (store, writer) = Store::open(path, Binding::to("http://upstream"), POLICY, at(10)).await.unwrap();
     let running = tokio::spawn(writer.run());
     until_due(&store, 0).await;
     store.close();
@@ -386,7 +387,7 @@ async fn an_entry_that_can_not_be_read_holds_up_no_other() {
     let Driven { folder, connection, .. } = file;
     drop(connection);
     let path = folder.path().join("a.db");
-    let (store, writer) = Store::open(&path, "http://upstream", false, POLICY, at(10)).await.unwrap();
+    let (store, writer) = Store::open(&path, Binding::to("http://upstream"), POLICY, at(10)).await.unwrap();
     let running = tokio::spawn(writer.run());
     until_due(&store, 1).await;
     store.close();
