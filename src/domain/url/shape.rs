@@ -34,6 +34,15 @@ pub(super) struct Form {
     pub(super) length: (usize, usize),
     /// Words of this form that are no ids, cut by blanks.
     pub(super) except: &'static str,
+    /// Whether one post has one of them. Of the codes of short links, a post can have many.
+    pub(super) names_post: bool,
+}
+
+/// What a URL of a shape says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub(super) id: String,
+    pub(super) canonical: String,
 }
 
 /// The characters of an id.
@@ -88,6 +97,14 @@ impl Shape {
     /// # Errors
     /// [`InvalidUrl::AfterId`] if something follows the id that no id holds.
     pub(super) fn canonical(&self, host: &str, url: &Parts<'_>) -> Result<Option<String>, InvalidUrl> {
+        Ok(self.read(host, url)?.map(|reading| reading.canonical))
+    }
+
+    /// The id and the canonical form of a URL of this shape; none if it has another one.
+    ///
+    /// # Errors
+    /// [`InvalidUrl::AfterId`] if something follows the id that no id holds.
+    pub(super) fn read(&self, host: &str, url: &Parts<'_>) -> Result<Option<Reading>, InvalidUrl> {
         let at_host =
             |spelling: &'static str| spelling.strip_prefix(host).filter(|path| path.starts_with('/'));
         let mut patterns = self.spellings.split_whitespace().filter_map(at_host).peekable();
@@ -99,7 +116,10 @@ impl Shape {
         for pattern in patterns {
             let Some((id, key)) = self.found(pattern, &segments, url.query) else { continue };
             match self.id.read(&id) {
-                Ok(true) => return Ok(self.told_apart(&id, key, url.query)),
+                Ok(true) => {
+                    let canonical = self.told_apart(&id, key, url.query);
+                    return Ok(canonical.map(|canonical| Reading { id: id.into_owned(), canonical }));
+                }
                 Ok(false) => {}
                 Err(error) => refused = Some(error),
             }
@@ -205,7 +225,7 @@ mod tests {
 
     const SHAPE: Shape = Shape {
         canonical: "https://e.com/{id}",
-        id: Form { of: Characters::Digits, length: (2, 3), except: "000 99" },
+        id: Form { of: Characters::Digits, length: (2, 3), except: "000 99", names_post: true },
         spellings: "e.com/{id} e.com/v/{id}.html e.com/@*/{id} e.com/*/in/{id} e.com/{id}/{key}
                     e.com/posts/*-post-{id}-* e.com/watch?v={id} other.com/?v=v{id}",
         keeps: "h p",
@@ -321,7 +341,7 @@ mod tests {
             (Characters::Alphanumeric, "0aZ"),
             (Characters::Base64, all),
         ] {
-            let form = Form { of, length: (1, 9), except: "" };
+            let form = Form { of, length: (1, 9), except: "", names_post: true };
             assert!(form.fits(fitting), "{of:?}");
             for c in all.chars().filter(|c| !fitting.contains(*c)) {
                 assert!(!form.fits(&format!("0{c}")), "{of:?} {c}");
