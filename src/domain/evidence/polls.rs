@@ -15,7 +15,8 @@ pub struct WholeAnswer {
     pub brought_news: bool,
 }
 
-/// Whether a task's list is complete: everything that is known has ended, and two whole answers after SUCCEEDED, at
+/// Whether a task's list is complete: everything that is known has ended
+/// ([`Evidence::all_ended`](super::Evidence::all_ended)), and two whole answers after SUCCEEDED, at
 /// least `settle_after` apart, brought nothing new. Once complete, it stays complete.
 ///
 /// `answers` are in the order in which they were asked. Those up to the last one that brought news may be left out, and
