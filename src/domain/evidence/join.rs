@@ -80,7 +80,7 @@ impl Evidence {
 /// seen before it had its id, and would otherwise stay pending forever.
 fn current_entries(evidence: &Evidence) -> Vec<usize> {
     let mut entries: Vec<usize> = (0..evidence.entries.len()).collect();
-    if evidence.entries.iter().any(|entry| entry.video_id.is_none() && !entry.state.is_ended()) {
+    if evidence.entries.iter().any(|entry| entry.video_id.is_none()) {
         let videos = evidence.entries.iter().filter(|entry| entry.video_id.is_some());
         let named = urls_of(videos);
         entries.retain(|&entry| {
