@@ -128,7 +128,6 @@ fn join(evidence: &Evidence, open: &[usize], joinable: &[usize], may_count: bool
     let mut joined = vec![Vec::new(); evidence.urls.len()];
     let fits = |url: usize, entry: usize| can_be(&evidence.entries[entry], &evidence.urls[url]);
     match open {
-        [] => {}
         [only] => joined[*only] = joinable.iter().copied().filter(|&entry| fits(*only, entry)).collect(),
         _ if may_count => {
             let indexed = indexed_once(evidence, joinable);
