@@ -4,23 +4,30 @@
 
 pub mod byte_order_mark;
 pub mod callback;
+pub mod destination;
 pub mod event;
+pub mod evidence;
 pub mod file_path;
+pub mod forming;
 pub mod host;
 pub mod id;
 pub mod idempotency;
 pub mod job;
 pub mod mask;
+pub mod outcome;
 pub mod pause;
 pub mod plan;
 pub mod redact;
 pub mod retry;
+pub mod round;
 pub mod state;
 pub mod task;
 pub mod time;
 pub mod token;
+pub mod upstream_id;
 pub mod url;
 pub mod video;
+pub mod want;
 
 /// The text was none of the words of a closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,29 +7,35 @@
 use super::platforms::KnownPlatform;
 use super::shape::{Characters, Form, Shape};
 
-const DIGITS: Form = Form { of: Characters::Digits, length: (1, 20), except: "" };
+const DIGITS: Form = Form { of: Characters::Digits, length: (1, 20), except: "", names_post: true };
 
-const BASE36: Form = Form { of: Characters::Base36, length: (4, 12), except: "" };
+const BASE36: Form = Form { of: Characters::Base36, length: (4, 12), except: "", names_post: true };
 
 /// The code of a short link. It is no id: one post can have many.
-const CODE: Form = Form { of: Characters::Base64, length: (4, 32), except: "" };
+const CODE: Form = Form { of: Characters::Base64, length: (4, 32), except: "", names_post: false };
 
 /// Of Instagram and Threads.
-const SHORTCODE: Form = Form { of: Characters::Base64, length: (5, 64), except: "audio embed" };
+const SHORTCODE: Form =
+    Form { of: Characters::Base64, length: (5, 64), except: "audio embed", names_post: true };
 
 /// Of the three kinds on LinkedIn: 19 digits today. A shorter number in a title is no id.
-const LINKEDIN_ID: Form = Form { of: Characters::Digits, length: (16, 20), except: "" };
+const LINKEDIN_ID: Form = Form { of: Characters::Digits, length: (16, 20), except: "", names_post: true };
 
 /// Of a clip on Twitch.
-const SLUG: Form = Form { of: Characters::Base64, length: (5, 120), except: "create embed" };
+const SLUG: Form =
+    Form { of: Characters::Base64, length: (5, 120), except: "create embed", names_post: true };
 
 /// The two words are players: the query says what they show.
-const YOUTUBE_ID: Form = Form { of: Characters::Base64, length: (11, 11), except: "live_stream videoseries" };
+const YOUTUBE_ID: Form =
+    Form { of: Characters::Base64, length: (11, 11), except: "live_stream videoseries", names_post: true };
 
 /// A shape whose posts are told apart by their ids alone.
 const fn shape(canonical: &'static str, id: Form, spellings: &'static str) -> Shape {
     Shape { canonical, id, spellings, keeps: "", reserved: "" }
 }
+
+/// Platforms on which one post can have an id in several shapes, as AV and BV numbers of one video.
+pub(super) const WITH_SEVERAL_IDS: &[&str] = &["bilibili", "reddit", "linkedin"];
 
 pub(super) const KNOWN: &[KnownPlatform] = &[
     KnownPlatform {
@@ -189,7 +195,7 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
         shapes: &[
             Shape {
                 canonical: "https://www.bilibili.com/video/BV{id}",
-                id: Form { of: Characters::Alphanumeric, length: (10, 10), except: "" },
+                id: Form { of: Characters::Alphanumeric, length: (10, 10), except: "", names_post: true },
                 spellings: "www.bilibili.com/video/BV{id} b23.tv/BV{id}",
                 // The part of a post that has several.
                 keeps: "p",
@@ -229,7 +235,7 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
             // The id of a video is another than the id of its post.
             shape(
                 "https://v.redd.it/{id}",
-                Form { of: Characters::Base36, length: (8, 20), except: "" },
+                Form { of: Characters::Base36, length: (8, 20), except: "", names_post: true },
                 "v.redd.it/{id}",
             ),
         ],

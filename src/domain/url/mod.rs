@@ -5,6 +5,7 @@
 //! differ in nothing but the scheme, a `www.` or mobile host that is known, a slash at the end, parameters that never
 //! name a post, or a place or time within the page.
 
+mod canonical;
 mod invalid;
 mod known;
 mod parts;
@@ -19,6 +20,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::canonical::{CanonicalUrl, KnownId};
 pub use self::invalid::InvalidUrl;
 use self::parts::Parts;
 use self::platforms::KnownPlatform;

@@ -34,6 +34,15 @@ pub(super) struct Form {
     pub(super) length: (usize, usize),
     /// Words of this form that are no ids, cut by blanks.
     pub(super) except: &'static str,
+    /// Whether one post has one of them. Of the codes of short links, a post can have many.
+    pub(super) names_post: bool,
+}
+
+/// What a URL of a shape says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub(super) id: String,
+    pub(super) canonical: String,
 }
 
 /// The characters of an id.
@@ -94,6 +103,14 @@ impl Shape {
     /// # Errors
     /// [`InvalidUrl::AfterId`] if something follows the id that no id holds.
     pub(super) fn canonical(&self, host: &str, url: &Parts<'_>) -> Result<Option<String>, InvalidUrl> {
+        Ok(self.read(host, url)?.map(|reading| reading.canonical))
+    }
+
+    /// The id and the canonical form of a URL of this shape; none if it has another one.
+    ///
+    /// # Errors
+    /// [`InvalidUrl::AfterId`] if something follows the id that no id holds.
+    pub(super) fn read(&self, host: &str, url: &Parts<'_>) -> Result<Option<Reading>, InvalidUrl> {
         let at_host =
             |spelling: &'static str| spelling.strip_prefix(host).filter(|path| path.starts_with('/'));
         let mut patterns = self.spellings.split_whitespace().filter_map(at_host).peekable();
@@ -113,7 +130,10 @@ impl Shape {
                 continue;
             };
             match self.id.read(&id) {
-                Ok(true) => return Ok(self.told_apart(&id, key, url.query)),
+                Ok(true) => {
+                    let canonical = self.told_apart(&id, key, url.query);
+                    return Ok(canonical.map(|canonical| Reading { id: id.into_owned(), canonical }));
+                }
                 Ok(false) => {}
                 Err(error) => refused = Some(error),
             }

@@ -4,7 +4,7 @@ use super::*;
 
 const SHAPE: Shape = Shape {
     canonical: "https://e.com/{id}",
-    id: Form { of: Characters::Digits, length: (2, 3), except: "000 99" },
+    id: Form { of: Characters::Digits, length: (2, 3), except: "000 99", names_post: true },
     spellings: "e.com/{id} e.com/v/{id}.html e.com/@*/{id} e.com/*/in/{id} e.com/{id}/{key}
                 e.com/posts/*-post-{id} e.com/posts/*-post-{id}-{code} e.com/t/{id}_* e.com/at/@/{id}
                 e.com/watch?v={id} e.com/p/{id}/embed other.com/?v=v{id}",
@@ -140,7 +140,7 @@ fn an_id_has_the_form_of_its_platform() {
         (Characters::Alphanumeric, "0aZ"),
         (Characters::Base64, all),
     ] {
-        let form = Form { of, length: (1, 9), except: "" };
+        let form = Form { of, length: (1, 9), except: "", names_post: true };
         assert!(form.fits(fitting), "{of:?}");
         for c in all.chars().filter(|c| !fitting.contains(*c)) {
             assert!(!form.fits(&format!("0{c}")), "{of:?} {c}");

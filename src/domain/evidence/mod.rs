@@ -1,0 +1,141 @@
+//! Evidence: what is known of one task, and what it proves about the task and each of its URLs.
+//!
+//! The same evidence proves the same, in whatever order it came and however long it took. Must never take missing
+//! evidence for proof: only a list that is complete shows that something is missing.
+
+mod join;
+#[cfg(test)]
+mod laws;
+mod matching;
+pub mod polls;
+mod standing;
+#[cfg(test)]
+mod tests;
+
+use self::join::{Joins, end_of};
+use self::standing::Standing;
+use super::job::UrlState;
+use super::outcome::{Reason, UrlOutcome};
+use super::task::{Failure, TaskState};
+use super::url::CanonicalUrl;
+use super::video::VideoState;
+
+/// How far a task's submit has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Submission {
+    /// Nothing that could have been taken was sent.
+    Unsent,
+    /// An attempt is on its way.
+    InFlight,
+    /// Upstream took it.
+    Accepted,
+    /// The last attempt was certainly not taken, and another one follows.
+    Deferred(Option<Failure>),
+    /// Upstream refused it for good. A doubt if sending ended before upstream could decide about this post alone.
+    Rejected(Reason),
+    /// Nobody knows whether the last attempt was taken.
+    Unknown(Option<Failure>),
+}
+
+/// A video that upstream has named, or an entry of its list that has no video id. Such an entry counts like a video.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Upstream's id of the video. Entries without one are told apart by their URL: one each.
+    pub video_id: Option<String>,
+    /// Folded from everything that was said of it: indexed over failed over indexing.
+    pub state: VideoState,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// Every URL that it was listed with. Empty if it was listed without one, or with text that is no URL.
+    pub urls: Vec<CanonicalUrl>,
+    /// Whether a poll has listed it, with or without a URL.
+    pub is_listed: bool,
+}
+
+/// Everything that is known of a task. All of it is facts, set once and never taken back, except `is_stalled`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Its URLs, each once. Empty for a task recovered from a callback, until a poll lists some.
+    pub urls: Vec<CanonicalUrl>,
+    /// How far its submit has come.
+    pub submission: Submission,
+    /// Whether its `taskId` is known: upstream took it, whatever the answer to the submit was.
+    pub has_upstream_id: bool,
+    /// Upstream said SUCCEEDED.
+    pub succeeded: bool,
+    /// Upstream said FAILED about the task itself.
+    pub failed: Option<Failure>,
+    /// It was canceled before it was sent, or given up while it was unconfirmed.
+    pub canceled: bool,
+    /// See [`polls::list_is_complete`]. Without SUCCEEDED it says nothing.
+    pub list_is_complete: bool,
+    /// See [`polls::refusals_count`].
+    pub polls_are_refused: bool,
+    /// There was no news for `reconcile.deadline`. News takes it back.
+    pub is_stalled: bool,
+    /// What upstream has named, in any order.
+    pub entries: Vec<Entry>,
+}
+
+/// What follows from the evidence of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Findings {
+    /// The task's state.
+    pub state: TaskState,
+    /// Why it ended badly, or why it was not taken at the last attempt.
+    pub error: Option<Reason>,
+    /// What follows for each URL, in the order of the evidence.
+    pub urls: Vec<UrlFindings>,
+    /// The videos that no poll has listed yet would give an open URL its end, so a poll can settle it now.
+    pub wants_poll: bool,
+}
+
+/// What follows for one URL of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlFindings {
+    /// Its state, and why it failed.
+    pub outcome: UrlOutcome,
+    /// Positions of its entries in the evidence, ordered by video id.
+    pub entries: Vec<usize>,
+    /// False if upstream has not said that these entries are of this URL.
+    pub attributed: bool,
+    /// Whether a new job for this post is `known`: it is indexed, and that cannot be another URL's video.
+    pub makes_known: bool,
+}
+
+impl Evidence {
+    /// Whether only a list that is complete can decide about a joined failure: its video may be another URL's.
+    const fn has_several_urls(&self) -> bool {
+        self.urls.len() > 1
+    }
+
+    const fn has_complete_list(&self) -> bool {
+        self.succeeded && self.list_is_complete
+    }
+
+    /// SUCCEEDED, or any of its videos, has been seen.
+    const fn is_downloaded(&self) -> bool {
+        self.succeeded || !self.entries.is_empty()
+    }
+}
+
+/// What the evidence proves.
+///
+/// Where facts disagree, a task believes SUCCEEDED or any video over FAILED over a refusal over a cancel.
+pub fn weigh(evidence: &Evidence) -> Findings {
+    let joins = Joins::of(evidence);
+    let ends: Vec<_> = (0..evidence.urls.len()).map(|url| end_of(url, evidence, &joins)).collect();
+    let standing = Standing::of(evidence, &ends);
+    let all_indexed =
+        ends.iter().flatten().filter(|end| end.state == UrlState::Indexed).count() == ends.len();
+    let counts_for_later_jobs = !evidence.has_several_urls() || (evidence.has_complete_list() && all_indexed);
+    let urls = ends.into_iter().zip(joins.own.into_iter().zip(joins.joined));
+    let urls = urls.map(|(end, (own, joined))| {
+        let outcome = end.unwrap_or_else(|| standing.open.clone());
+        let attributed = joined.is_empty();
+        let makes_known = outcome.state == UrlState::Indexed && (attributed || counts_for_later_jobs);
+        UrlFindings { outcome, entries: if attributed { own } else { joined }, attributed, makes_known }
+    });
+    let urls = urls.collect();
+    Findings { state: standing.state, error: standing.error, urls, wants_poll: joins.wants_poll }
+}
