@@ -319,7 +319,7 @@ mod tests {
                     let url = Parts::split(true, rest).unwrap();
                     matches!(alone.canonical(platform.first_host(url.dotless_host()), &url), Ok(Some(_)))
                 };
-                if !lines.iter().any(|line| is_spelled(line)) {
+                if !lines.iter().any(is_spelled) {
                     missing.push(spelling);
                 }
             }

@@ -22,7 +22,7 @@ pub(crate) async fn assign(
     batch: &mut Batch<'_>,
     received: &mut [Cow<'_, ReceivedCallback>],
 ) -> Result<(), sqlx::Error> {
-    give_to_owners(received, &mut batch.changes);
+    give_to_owners(received, &batch.changes);
     let is_known =
         |task| batch.tasks.get(task).is_some_and(|task| task.facts.has_upstream_id && !task.is_guess);
     let unknown: Vec<_> =
@@ -30,7 +30,7 @@ pub(crate) async fn assign(
     if !unknown.is_empty() {
         recover_tasks(batch, &unknown).await?;
         adopt(batch, &unknown).await?;
-        give_to_owners(received, &mut batch.changes);
+        give_to_owners(received, &batch.changes);
     }
     Ok(())
 }
