@@ -233,7 +233,7 @@ impl Store {
         self.queues.wait(Op::CloseOpenSubmits { at }).await.map(|_| ())
     }
 
-    /// Writes down what a poll that was asked at `asked_at` brought; `poll` as [`next_poll`](Self::next_poll) gave it.
+    /// Writes down what a poll that was asked at `asked_at` brought; `poll` as [`Readers::next_poll`] gave it.
     ///
     /// # Errors
     /// [`WriteError`]: then the task will be polled again.

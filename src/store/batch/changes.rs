@@ -121,11 +121,11 @@ impl UrlChange {
         json!([self.task, self.position, self.old, self.new, canceled, self.code, self.message])
     }
 
-    /// Whether a URL has failed in a way that proves that what was sent is of no use. Not if it may have been charged and
-    /// may still come, and not if nobody knows which of a task's URLs it is.
+    /// Whether a URL has failed in a way that proves that what was sent is of no use. Not if it may have been charged
+    /// and may still come, and not if nobody knows which of a task's URLs it is.
     pub(crate) fn is_lost(&self) -> bool {
-        // Given up after it may have been sent: an operator's word. Nobody pays twice for it without asking, whatever else
-        // becomes known.
+        // Given up after it may have been sent: an operator's word. Nobody pays twice for it without asking, whatever
+        // else becomes known.
         let is_given_up = self.old_code.as_deref() == Some(Self::CANCELED)
             || (self.code.as_deref() == Some(Self::CANCELED) && self.old != UrlState::Waiting);
         let is_in_doubt = matches!(self.code.as_deref(), Some("unconfirmed" | "unattributed"));

@@ -12,7 +12,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::store::error::primary_code;
-use crate::store::file::error::{OpenError, failed, unopenable};
+use crate::store::file::error::OpenError;
+use crate::store::file::failure::{failed, unopenable};
 use crate::store::file::lock::{Holder, InstanceLock, check_single_name};
 use crate::store::file::path::{check_path, real_path, side_file};
 use crate::store::file::private::{check_beside, check_writable};

@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::time::Timestamp;
 use crate::store::file::backup::{self, CopyPaths};
-use crate::store::file::error::{OpenError, failed, unopenable};
+use crate::store::file::error::OpenError;
+use crate::store::file::failure::{failed, unopenable};
 use crate::store::file::path::{real_path, side_file};
 
 /// Applies the migrations that this file lacks. A file with data is copied beside itself before, because an older

@@ -6,6 +6,7 @@ pub(crate) mod backup;
 pub(crate) mod disk;
 pub(crate) mod error;
 pub(crate) mod exposure;
+pub(crate) mod failure;
 pub(crate) mod forms;
 pub(crate) mod inspect;
 pub(crate) mod lock;

@@ -15,7 +15,8 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::domain::pause::Pause;
 use crate::domain::time::Timestamp;
-use crate::store::file::error::{OpenError, failed, unopenable};
+use crate::store::file::error::OpenError;
+use crate::store::file::failure::{failed, unopenable};
 use crate::store::file::forms;
 use crate::store::file::inspect::inspect;
 use crate::store::file::lock::InstanceLock;
