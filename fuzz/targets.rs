@@ -8,10 +8,11 @@ use std::time::Duration;
 use scrapehook::config::Config;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::TaskId;
+use scrapehook::domain::job::Quality;
 use scrapehook::domain::task::FactKind;
-use scrapehook::domain::token::TokenKeys;
+use scrapehook::domain::token::{Claims, TokenKeys};
 use scrapehook::domain::url::{InvalidUrl, MAX_URL_CHARS, PostUrl};
-use scrapehook::upstream::wire::{Envelope, ListedVideo, Notice};
+use scrapehook::upstream::wire::{Envelope, ListedEntry, Notice};
 use scrapehook::upstream::{LONGEST_WAIT, PollAnswer, Refusal, SubmitAnswer};
 
 /// A target, under the name of its corpus.
@@ -92,9 +93,13 @@ pub fn token(data: &[u8]) {
     let Some((id, edits)) = data.split_first_chunk::<16>() else { return };
     let task = TaskId::from_bytes(*id);
     assert_eq!(task.to_string().parse(), Ok(task));
-    for secret in secrets {
-        let issued = TokenKeys::new([secret]).issue(task).expect("a key can sign");
-        assert_eq!(TokenKeys::new(secrets).verify(&issued), Some(task));
+    // A token of each kind.
+    let destination = id.first_chunk::<8>().copied();
+    let new = Claims { task, destination, quality: Some(Quality::P720) };
+    for (secret, claims) in secrets.into_iter().flat_map(|secret| [(secret, Claims::of(task)), (secret, new)])
+    {
+        let issued = TokenKeys::new([secret]).issue(claims).expect("a key can sign");
+        assert_eq!(TokenKeys::new(secrets).verify(&issued), Some(claims));
         assert_eq!(TokenKeys::new(["another secret"]).verify(&issued), None);
         let mut edited = issued.into_bytes();
         for edit in edits.chunks_exact(2) {
@@ -113,8 +118,8 @@ pub fn token(data: &[u8]) {
 }
 
 fn assert_only_issued_ones_are_good(secrets: &[&str], text: &str) {
-    let Some(task) = TokenKeys::new(secrets.iter().copied()).verify(text) else { return };
-    let issued = secrets.iter().map(|secret| TokenKeys::new([*secret]).issue(task));
+    let Some(claims) = TokenKeys::new(secrets.iter().copied()).verify(text) else { return };
+    let issued = secrets.iter().map(|secret| TokenKeys::new([*secret]).issue(claims));
     assert_eq!(issued.filter(|issued| issued.as_deref() == Some(text)).count(), 1, "{text:?}");
 }
 
@@ -204,13 +209,15 @@ fn submit_answer(status: u16, retry_after: Option<&str>, body: &[u8]) {
 fn poll_answer(status: u16, retry_after: Option<&str>, body: &[u8]) {
     match PollAnswer::read(status, retry_after, body) {
         PollAnswer::Listed(listing) => {
-            for ListedVideo { id, url, status: _, created_at: _ } in &listing.videos {
-                assert_is_id(id);
+            for ListedEntry { id, url, status: _, created_at: _ } in &listing.entries {
+                assert!(id.is_some() || url.is_some());
+                if let Some(id) = id {
+                    assert_is_id(id);
+                }
                 let is_url = |url: &String| !url.is_empty() && url.len() <= LISTED_URL && url.trim() == url;
                 assert!(url.as_ref().is_none_or(is_url), "{url:?}");
-                assert!(url.is_none() || listing.names_urls);
             }
-            assert!(body.len() >= listing.videos.len());
+            assert!(body.len() >= listing.entries.len());
         }
         PollAnswer::Limited(wait) => assert_is_bounded(wait),
         PollAnswer::Refused(refusal) | PollAnswer::Unanswered(refusal) => assert_is_kept(&refusal),

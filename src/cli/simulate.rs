@@ -12,12 +12,13 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use url::Url;
 
 use crate::config::ConfigError;
 use crate::simulator::{Faults, Line, Settings, Simulator};
 
 const EXAMPLES: &str = "\
-Every fault takes a probability from 0 to 1; without one it always happens.
+A fault with [<P>] takes a probability from 0 to 1. Without one, it always happens.
 
 Examples:
   A well-behaved upstream, two seconds to the download:
@@ -28,6 +29,10 @@ Examples:
     scrapehook simulate --wrong-types
   A bad day, the same one each time:
     scrapehook simulate --seed 7 --lose 0.2 --duplicate 0.3 --reorder --early-callback 0.5
+  Short links are listed as what they lead to, and some videos without a URL:
+    scrapehook simulate --resolved-url 0.5 --null-url 0.2
+  Another program uses the account, too:
+    scrapehook simulate --other-task --default-callback-url http://127.0.0.1:8080/callback
   An account that runs out of credits, with a strict rate limit:
     scrapehook simulate --credits 100 --min-interval 1s";
 
@@ -62,6 +67,9 @@ pub struct Simulate {
     /// Longest time from the download to the end of a video's indexing.
     #[arg(long, value_name = "TIME", default_value = "4s", value_parser = humantime::parse_duration)]
     index_delay: Duration,
+    /// The account's default callback URL, for tasks without one and for those of other programs.
+    #[arg(long, value_name = "URL", value_parser = http_url)]
+    default_callback_url: Option<String>,
     #[command(flatten)]
     faults: FaultFlags,
 }
@@ -88,6 +96,15 @@ macro_rules! fault_flags {
             /// How late a slow answer comes.
             #[arg(long, value_name = "TIME", default_value = "3s", value_parser = humantime::parse_duration)]
             slow_by: Duration,
+            /// How many polls leave out a late video after its end, see --late-video.
+            #[arg(long, value_name = "N", default_value = "3")]
+            late_by: u32,
+            /// Refuse the first N polls of each task with 0001.
+            #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
+            refused_polls: u32,
+            /// List nothing in the first N polls of each task that are not refused.
+            #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
+            empty_polls: u32,
             /// Answer polls in the older shape, which doesn't name the videos' URLs.
             #[arg(long)]
             poll_without_urls: bool,
@@ -101,6 +118,9 @@ macro_rules! fault_flags {
                 Self {
                     $($name: flags.$name,)+
                     slow_by: flags.slow_by,
+                    late_by: flags.late_by,
+                    refused_polls: flags.refused_polls,
+                    empty_polls: flags.empty_polls,
                     poll_without_urls: flags.poll_without_urls,
                     integer_codes: flags.integer_codes,
                 }
@@ -126,6 +146,30 @@ fault_flags! {
     no_video,
     /// Find two videos for a URL.
     second_video,
+    /// Find three to five videos for a URL.
+    several_videos,
+    /// List a video only after some polls that follow its end, see --late-by.
+    late_video,
+    /// List a video with null as its URL.
+    null_url,
+    /// List a video under another URL of its post, as the one that a short link leads to.
+    resolved_url,
+    /// List a video under another URL of its post, in a shape that no platform has.
+    unknown_url,
+    /// List a video's URL with http for https, without www or without the last slash.
+    other_spelling,
+    /// List a video with null as its id.
+    no_id,
+    /// Answer a poll with null, or with nothing, in place of the list.
+    null_list,
+    /// List a video of another program's task among those of a task.
+    other_video,
+    /// Make two tasks of a submit, which list the same videos and both call back; charge it once.
+    second_task,
+    /// Make a task of another program with a submit, for another post, see --default-callback-url.
+    other_task,
+    /// Make a task of another program with a submit that lists the same videos.
+    other_task_same_urls,
     /// Answer a request with 0429.
     rate_limited,
     /// Answer a submit with 0402.
@@ -159,6 +203,14 @@ fn probability(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "a probability is a number from 0 to 1".to_owned())
 }
 
+fn http_url(text: &str) -> Result<String, String> {
+    Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .map(|_| text.to_owned())
+        .ok_or_else(|| "a callback URL begins with http:// or https://".to_owned())
+}
+
 /// Runs the simulator until Ctrl-C or SIGTERM.
 pub async fn run(args: Simulate) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -173,6 +225,7 @@ pub async fn run(args: Simulate) -> anyhow::Result<()> {
         min_interval: args.min_interval,
         download_delay: args.download_delay,
         index_delay: args.index_delay,
+        default_callback_url: args.default_callback_url,
         faults: args.faults.into(),
         narrate: Some(narrator),
     };
@@ -278,6 +331,24 @@ mod tests {
         let faults = Faults::from(args.faults);
         assert_eq!(faults.active(), [("lose", 0.2), ("cut", 1.0), ("slow", 1.0)]);
         assert_eq!(faults.slow_by, Duration::from_secs(90));
+    }
+
+    #[test]
+    fn faults_of_polls_count_them() {
+        let args = parse(&["--late-video", "0.5", "--refused-polls", "2", "--empty-polls=3"]).unwrap();
+        let faults = Faults::from(args.faults);
+        assert_eq!(faults.active(), [("late-video", 0.5), ("refused-polls", 2.0), ("empty-polls", 3.0)]);
+        assert_eq!(faults.late_by, 3);
+    }
+
+    #[test]
+    fn a_default_callback_url_is_one_for_http() {
+        let args = parse(&["--default-callback-url", "http://127.0.0.1:8080/callback"]).unwrap();
+        assert_eq!(args.default_callback_url.as_deref(), Some("http://127.0.0.1:8080/callback"));
+        for text in ["localhost:8080", "/callback", "ftp://a.example/"] {
+            let error = parse(&["--default-callback-url", text]).unwrap_err().to_string();
+            assert!(error.contains("begins with http:// or https://"), "{error}");
+        }
     }
 
     #[test]

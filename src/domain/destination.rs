@@ -13,6 +13,10 @@ const DEFAULT_NUMBER: i64 = -1;
 /// Keeps the hash apart from any other. It must never change: tokens in use and the table of destinations hold hashes.
 const DOMAIN: &[u8] = b"scrapehook destination 1\0";
 
+/// Stands in the store for the destination of a task that was recovered from an old token: some folder of the private
+/// library. Its posts count for every one of them, because doubt never spends money. No destination has this hash.
+pub const ANY_PRIVATE: [u8; 8] = [0; 8];
+
 /// A library, and a folder in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Destination {

@@ -14,6 +14,12 @@ words! {
         JobCreated = "job.created",
         /// A job's last URL got its outcome.
         JobSettled = "job.settled",
+        /// What was not sent of a job was canceled.
+        JobCanceled = "job.canceled",
+        /// Failed URLs of a job are tried again.
+        JobRetried = "job.retried",
+        /// News about a URL reopened a job that had settled.
+        JobReopened = "job.reopened",
         /// A task waits for its turn.
         TaskQueued = "task.queued",
         /// A task is about to be sent.

@@ -39,6 +39,25 @@ words! {
     }
 }
 
+impl Quality {
+    /// The number that stands for it in the store: the vertical resolution.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::P360 => 360,
+            Self::P480 => 480,
+            Self::P720 => 720,
+            Self::P1080 => 1080,
+            Self::P1440 => 1440,
+            Self::P2160 => 2160,
+        }
+    }
+
+    /// The quality that this number stands for.
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.iter().copied().find(|quality| quality.number() == number)
+    }
+}
+
 impl Library {
     /// The quality that upstream documents as its default for this library.
     pub const fn default_quality(self) -> Quality {
@@ -83,6 +102,25 @@ words! {
     }
 }
 
+impl UrlState {
+    /// The number that stands for it in the store. Of several tasks of a round, the greatest number holds.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Failed => 0,
+            Self::Waiting => 1,
+            Self::Sent => 2,
+            Self::Downloaded => 3,
+            Self::Indexed => 4,
+            Self::Known => 5,
+        }
+    }
+
+    /// The state that this number stands for.
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.iter().copied().find(|state| state.number() == number)
+    }
+}
+
 /// The settings that a job's tasks are submitted with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobOptions {
@@ -96,20 +134,6 @@ pub struct JobOptions {
     pub library: Library,
     /// The client's own words to find the job by.
     pub labels: BTreeMap<String, String>,
-}
-
-impl JobOptions {
-    /// Where upstream keeps what is submitted with these settings: a post that is in one place is not in another.
-    ///
-    /// The public library has no folders; no folder, `default` and -1 are the same one.
-    pub fn shelf(&self) -> String {
-        match (self.library, &self.unique_id, self.folder_id) {
-            (Library::Public, ..) => "public".to_owned(),
-            (Library::Private, Some(name), _) if name != "default" => format!("private name {name}"),
-            (Library::Private, _, Some(number)) if number != -1 => format!("private number {number}"),
-            (Library::Private, ..) => "private".to_owned(),
-        }
-    }
 }
 
 /// How many of a job's URLs stand where; the states add up to `urls`.
@@ -145,6 +169,21 @@ impl Progress {
             UrlState::Failed => &mut self.failed,
             UrlState::Known => &mut self.known,
         } += by;
+    }
+
+    /// The state of a job whose URLs stand like this.
+    pub const fn job_state(&self) -> JobState {
+        if self.waiting + self.sent + self.downloaded > 0 {
+            JobState::Running
+        } else if self.indexed + self.known == self.urls {
+            JobState::Done
+        } else if self.canceled == self.urls {
+            JobState::Canceled
+        } else if self.indexed + self.known == 0 {
+            JobState::Failed
+        } else {
+            JobState::Partial
+        }
     }
 }
 
@@ -197,19 +236,48 @@ pub struct JobTask {
 pub struct JobPlan {
     /// URLs after folding.
     pub urls: usize,
-    /// The tasks that would be made.
+    /// The requests that the other URLs would need if they were sent alone.
     pub tasks: Vec<PlannedUrls>,
     /// URLs that are indexed already.
     pub known: usize,
-    /// URLs that are on their way in another job's task.
+    /// URLs that another job has queued or sent already: the job would share them.
     pub following: usize,
+    /// How many of `following` were sent in a submit whose answer was lost. They may never come: only `force` and
+    /// `retry` send them again.
+    pub unconfirmed: usize,
 }
 
-/// A task that would be made.
+/// A request that would be needed.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PlannedUrls {
     /// The platform of its URLs.
     pub platform: Platform,
     /// How many there are.
     pub urls: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_follows_its_urls() {
+        let with = |states: &[(UrlState, i64)], canceled| {
+            let mut progress = Progress { canceled, ..Progress::default() };
+            for &(state, urls) in states {
+                progress.add(state, urls);
+                progress.urls += urls;
+            }
+            progress.job_state()
+        };
+        use UrlState::{Downloaded, Failed, Indexed, Known, Sent, Waiting};
+        for open in [Waiting, Sent, Downloaded] {
+            assert_eq!(with(&[(open, 1), (Indexed, 9)], 0), JobState::Running);
+        }
+        assert_eq!(with(&[(Indexed, 2), (Known, 1)], 0), JobState::Done);
+        assert_eq!(with(&[(Known, 1)], 0), JobState::Done);
+        assert_eq!(with(&[(Indexed, 2), (Failed, 1)], 0), JobState::Partial);
+        assert_eq!(with(&[(Failed, 3)], 2), JobState::Failed);
+        assert_eq!(with(&[(Failed, 3)], 3), JobState::Canceled);
+    }
 }

@@ -10,7 +10,8 @@
 use std::borrow::Cow;
 use std::ops::{Range, RangeInclusive};
 
-use super::token::{TOKEN_LENGTH, TokenKeys};
+use super::job::Quality;
+use super::token::{ID_TOKEN_LENGTH, TOKEN_LENGTH, TokenKeys};
 
 /// Stands in the place of a token.
 pub const MASK: &str = "[token]";
@@ -18,13 +19,17 @@ pub const MASK: &str = "[token]";
 const LAYERS: usize = 16;
 /// How many characters are looked at in all layers of a short text, which may have more of them.
 const EFFORT: usize = 64 * 1024;
+/// Characters of each kind of token, the longest first.
+const LENGTHS: [usize; 2] = [TOKEN_LENGTH, ID_TOKEN_LENGTH];
+/// Characters of the shortest token.
+const SHORTEST: usize = ID_TOKEN_LENGTH;
 /// Characters of base64 in which a token fits.
-const BASE64_LENGTH: usize = TOKEN_LENGTH * 4 / 3;
+const BASE64_LENGTH: usize = SHORTEST * 4 / 3;
 
 impl TokenKeys {
     /// The text with `[token]` in the place of every token that these keys have issued.
     pub fn masked<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if text.len() < TOKEN_LENGTH {
+        if text.len() < SHORTEST {
             return Cow::Borrowed(text);
         }
         let mut found = self.find_in_layers(text.as_bytes(), false);
@@ -64,14 +69,11 @@ impl TokenKeys {
         while let Some(run) = next_run(bytes, from) {
             from = run.end;
             let mut start = run.start;
-            while start + TOKEN_LENGTH <= run.end {
-                let end = start + TOKEN_LENGTH;
-                if self.is_token(&bytes[start..end]) {
-                    found.push(start..end);
-                    start = end;
-                } else {
-                    start += 1;
-                }
+            while start + SHORTEST <= run.end {
+                let mut ends = LENGTHS.iter().map(|length| start + length).filter(|end| *end <= run.end);
+                let end = ends.find(|end| self.is_token(&bytes[start..*end]));
+                found.extend(end.map(|end| start..end));
+                start = end.unwrap_or(start + 1);
             }
         }
         found
@@ -129,15 +131,23 @@ fn next_run(bytes: &[u8], from: usize) -> Option<Range<usize>> {
     Some(start..length.map_or(bytes.len(), |length| start + length))
 }
 
-/// Whether these characters can be a token, as far as can be told without a key: the id in it is a version 7 UUID, and
-/// the last character carries four bits. Long texts of token characters would cost a proof per character otherwise.
+/// Whether these characters can be a token, as far as can be told without a key: the id in it is a version 7 UUID. The
+/// last character of a short token carries four bits, and a long one names a quality. Long texts of token characters
+/// would cost a proof per character otherwise.
 fn may_be_token(bytes: &[u8]) -> bool {
     let value = |byte: u8| base64_value(byte).unwrap_or_default();
     // The version is in bits 48 to 51, the variant in bits 64 and 65, and each character has six bits.
-    bytes.len() == TOKEN_LENGTH
-        && value(bytes[8]) >> 2 == 7
-        && value(bytes[10]) & 0b11 == 0b10
-        && value(bytes[42]) & 0b11 == 0
+    let has_id = bytes.len() >= SHORTEST && value(bytes[8]) >> 2 == 7 && value(bytes[10]) & 0b11 == 0b10;
+    has_id
+        && match bytes.len() {
+            ID_TOKEN_LENGTH => value(bytes[42]) & 0b11 == 0,
+            TOKEN_LENGTH => {
+                // Bits 192 to 207: 12 bits in two characters, and four in the next one.
+                let [high, middle, low] = [32, 33, 34].map(|place| i64::from(value(bytes[place])));
+                Quality::from_number(high << 10 | middle << 4 | low >> 2).is_some()
+            }
+            _ => false,
+        }
 }
 
 /// A byte that an escape stands for, or that stands for itself, and the place of all that it is written as.

@@ -20,7 +20,6 @@ pub mod plan;
 pub mod redact;
 pub mod retry;
 pub mod round;
-pub mod state;
 pub mod task;
 pub mod time;
 pub mod token;

@@ -1,16 +1,42 @@
 //! Outcomes: where a URL stands and why it failed. Must never decide either: evidence, rounds and wants do.
 
+use serde::Serialize;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
+
 use super::job::UrlState;
 use super::task::Failure;
 
 /// Why something failed, and whether that is proven.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
     /// The code, and words for people.
+    #[serde(flatten)]
     pub failure: Failure,
     /// False for a doubt: the post may be indexed all the same, or may have been charged.
     pub certain: bool,
 }
+
+/// Why something failed, and whether that is proven.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the fields of a reason side by side, as they are serialised")]
+struct Flat {
+    /// The upstream's code, or a word of ours.
+    code: String,
+    /// Words for people.
+    message: String,
+    /// Whether the failure is proven. If not, the post may be indexed all the same, or may have been charged.
+    certain: bool,
+}
+
+impl PartialSchema for Reason {
+    fn schema() -> RefOr<Schema> {
+        Flat::schema()
+    }
+}
+
+impl ToSchema for Reason {}
 
 impl Reason {
     /// A failure that is proven.
@@ -42,5 +68,19 @@ impl UrlOutcome {
     /// A URL that failed.
     pub const fn failed(reason: Reason) -> Self {
         Self { state: UrlState::Failed, reason: Some(reason) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_see_code_message_and_certain_side_by_side() {
+        let shown = |reason| serde_json::to_string(&reason).unwrap();
+        let proven = Reason::proven("0003", "no");
+        assert_eq!(shown(proven), r#"{"code":"0003","message":"no","certain":true}"#);
+        let doubt = Reason::doubt("stalled", "");
+        assert_eq!(shown(doubt), r#"{"code":"stalled","message":"","certain":false}"#);
     }
 }

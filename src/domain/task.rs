@@ -5,13 +5,14 @@ use utoipa::ToSchema;
 
 use super::id::{JobId, TaskId};
 use super::job::UrlState;
+use super::outcome::Reason;
 use super::time::Timestamp;
 use super::url::Platform;
 use super::video::Video;
 use super::words;
 
 words! {
-    /// Where a task stands; see [`derive`](super::state::derive) for what leads where.
+    /// Where a task stands; see [`weigh`](super::evidence::weigh) for what leads where.
     TaskState {
         /// Waiting for its turn.
         Queued = "queued",
@@ -62,12 +63,10 @@ words! {
         Failed = "failed",
         /// It was canceled before it was sent, or given up while unconfirmed.
         Canceled = "canceled",
-        /// Polls are refused or name no URLs: counting has to decide.
-        Unnamed = "unnamed",
-        /// A poll answered in the shape that names URLs.
-        Named = "named",
-        /// Polls far enough apart list no more videos: a URL without one has none.
-        Exhausted = "exhausted",
+        /// Its list is complete: see [`list_is_complete`](super::evidence::polls::list_is_complete).
+        ListComplete = "list_complete",
+        /// Its polls are refused: see [`refusals_count`](super::evidence::polls::refusals_count).
+        PollsRefused = "polls_refused",
         /// A video of the task exists.
         VideoSeen = "video_seen",
         /// A video of the task is indexed.
@@ -136,9 +135,15 @@ impl Failure {
 pub struct Task {
     /// Our id.
     pub id: TaskId,
-    /// The job it was planned for; none for a task recovered from a callback.
+    /// The first job that it serves; none for a task recovered from a callback.
     #[schema(required)]
     pub job_id: Option<JobId>,
+    /// The jobs that it serves: the first 100.
+    #[schema(max_items = 100)]
+    pub jobs: Vec<JobId>,
+    /// How many jobs it serves.
+    #[schema(minimum = 0)]
+    pub jobs_total: i64,
     /// Their `taskId`.
     #[schema(required)]
     pub upstream_id: Option<String>,
@@ -166,7 +171,7 @@ pub struct Task {
     pub replaced_by: Option<TaskId>,
     /// Why it ended badly, or why it was not taken at the last attempt.
     #[schema(required)]
-    pub error: Option<Failure>,
+    pub error: Option<Reason>,
     /// Its URLs; only where one task is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub urls: Option<Vec<TaskUrl>>,
@@ -186,7 +191,7 @@ pub struct TaskUrl {
     pub video_ids: Vec<String>,
     /// Why it failed.
     #[schema(required)]
-    pub error: Option<Failure>,
+    pub error: Option<Reason>,
 }
 
 /// One URL of a job.
@@ -203,5 +208,5 @@ pub struct JobUrl {
     pub video_ids: Vec<String>,
     /// Why it failed.
     #[schema(required)]
-    pub error: Option<Failure>,
+    pub error: Option<Reason>,
 }

@@ -25,6 +25,20 @@ impl VideoState {
     pub const fn is_ended(self) -> bool {
         !matches!(self, Self::Indexing)
     }
+
+    /// The number that stands for it in the store.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Indexing => 0,
+            Self::Failed => 1,
+            Self::Indexed => 2,
+        }
+    }
+
+    /// The state that this number stands for.
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.iter().copied().find(|state| state.number() == number)
+    }
 }
 
 /// A video as clients see it.
@@ -42,6 +56,9 @@ pub struct Video {
     /// The post it came from, as submitted; null until a poll named it.
     #[schema(required)]
     pub url: Option<String>,
+    /// Whether upstream has named its post. `false` if it has not, or names one that is not in its task. Then the video
+    /// is taken for one of the task's URLs that have no other video, because their numbers fit.
+    pub attributed: bool,
     /// Where it stands.
     pub state: VideoState,
     /// When it was first heard of.

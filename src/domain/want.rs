@@ -4,7 +4,7 @@
 //! overrule it.
 
 use super::job::{Quality, UrlState};
-use super::outcome::UrlOutcome;
+use super::outcome::{Reason, UrlOutcome};
 use super::round;
 
 /// What was decided for one want alone. It holds whatever its round does.
@@ -14,6 +14,29 @@ pub enum Mark {
     Known,
     /// Its job was canceled before the post was sent.
     Canceled,
+    /// An older version took its URL for another post, so it was never sent.
+    OtherPost,
+}
+
+impl Mark {
+    /// The number that stands for it in the store.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Known => 1,
+            Self::Canceled => 2,
+            Self::OtherPost => 3,
+        }
+    }
+
+    /// The mark that this number stands for.
+    pub const fn from_number(number: i64) -> Option<Self> {
+        match number {
+            1 => Some(Self::Known),
+            2 => Some(Self::Canceled),
+            3 => Some(Self::OtherPost),
+            _ => None,
+        }
+    }
 }
 
 /// Where a want stands: its own mark, else its round.
@@ -21,6 +44,10 @@ pub fn want_outcome(mark: Option<Mark>, round: &UrlOutcome) -> UrlOutcome {
     match mark {
         Some(Mark::Known) => UrlOutcome::of(UrlState::Known),
         Some(Mark::Canceled) => round::canceled(),
+        Some(Mark::OtherPost) => UrlOutcome::failed(Reason::doubt(
+            "unattributed",
+            "an older version took this URL for another post; it was never sent",
+        )),
         None => round.clone(),
     }
 }
@@ -69,6 +96,29 @@ pub enum AttemptStanding {
     Unconfirmed,
     /// It has ended in any other way.
     Ended,
+}
+
+impl AttemptStanding {
+    /// The number that stands for it in the store.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Ended => 0,
+            Self::Unconfirmed => 1,
+            Self::OnItsWay => 2,
+            Self::Indexed => 3,
+        }
+    }
+
+    /// The standing that this number stands for.
+    pub const fn from_number(number: i64) -> Option<Self> {
+        match number {
+            0 => Some(Self::Ended),
+            1 => Some(Self::Unconfirmed),
+            2 => Some(Self::OnItsWay),
+            3 => Some(Self::Indexed),
+            _ => None,
+        }
+    }
 }
 
 /// One attempt to get a post.

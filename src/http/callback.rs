@@ -23,7 +23,7 @@ use crate::clock;
 use crate::config::WithoutToken;
 use crate::domain::callback::Meaning;
 use crate::domain::id::TaskId;
-use crate::domain::token::TokenKeys;
+use crate::domain::token::{Claims, TokenKeys};
 use crate::failpoint::FailPoint;
 use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint, Trouble, WriteError};
 use crate::telemetry::{Part, Span};
@@ -113,13 +113,13 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
     // The raw path, which `callback_path` has made plain. A path that cannot be decoded is still a hint.
     let token = parts.uri.path().strip_prefix("/callback/").unwrap_or_default();
     let tokens = context.tokens.get();
-    let task = tokens.verify(token);
-    seen.task = task;
+    let claims = tokens.verify(token);
+    seen.task = claims.map(|claims| claims.task);
     let is_limited =
-        task.is_none() && context.without_token == WithoutToken::Hint && !tokens.is_challenge(token);
+        claims.is_none() && context.without_token == WithoutToken::Hint && !tokens.is_challenge(token);
     let body = read(context, &parts.headers, stream, is_limited).await?;
     let body_hash = Sha256::digest(&body).into();
-    if task.is_none()
+    if claims.is_none()
         && let Some(answer) = tokens.answer(token, &body_hash)
     {
         seen.kind = "check";
@@ -132,7 +132,7 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
     let meaning =
         Meaning::read(notice.status.as_deref(), notice.video_id.as_deref(), notice.message.as_deref());
     seen.kind = meaning.as_ref().map_or("unknown", |meaning| meaning.kind().as_str());
-    let Some(task) = task else {
+    let Some(claims) = claims else {
         if let (WithoutToken::Accept, Some(upstream_id)) = (context.without_token, &notice.task_id) {
             let (upstream_id, new) = (upstream_id.clone(), TaskId::new(at));
             let callback = AcceptedCallback { upstream_id, new, at, body, body_hash, meaning };
@@ -148,7 +148,9 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
         context.store.receive_hint(hint).await.map_err(not_kept)?;
         return Ok((StatusCode::ACCEPTED, Json(KeptAnswer::HINT)).into_response());
     };
-    let callback = ReceivedCallback { task, at, body, body_hash, meaning, upstream_id: notice.task_id };
+    let Claims { task, destination, quality } = claims;
+    let upstream_id = notice.task_id;
+    let callback = ReceivedCallback { task, at, body, body_hash, meaning, upstream_id, destination, quality };
     context.store.receive_callback(callback).await.map_err(not_kept)?;
     FailPoint::CallbackKept.pass();
     Ok(Json(KeptAnswer::CALLBACK).into_response())

@@ -21,7 +21,7 @@ use crate::domain::idempotency;
 use crate::domain::job::{Job, JobPlan, JobState, UrlState};
 use crate::domain::plan::fold;
 use crate::domain::task::JobUrl;
-use crate::store::{Awaited, CreatedJob, Decision, IdempotencyKey, JobFilter, NewJob, Store};
+use crate::store::{Awaited, CreatedJob, Decided, Decision, IdempotencyKey, JobFilter, NewJob, Store};
 
 /// Most bytes of a job's body.
 pub const BODY: usize = 8 * 1024 * 1024;
@@ -185,7 +185,7 @@ pub(super) async fn list_jobs(
     Ok(Json(Page::cut(jobs, limit, |job| query::cursor("jobs", job.id))))
 }
 
-fn parse_id(id: &str) -> Result<JobId, Problem> {
+pub(super) fn parse_id(id: &str) -> Result<JobId, Problem> {
     id.parse().map_err(|_| Problem::not_found("job"))
 }
 
@@ -231,8 +231,11 @@ pub(super) async fn cancel_job(
     if context.store.read().job(id).await?.is_none() {
         return Err(Problem::not_found("job"));
     }
-    if !context.store.decide(Decision::CancelJob(id), caller.name, clock::now()).await? {
-        return Err(Problem::new(Code::WrongState, "Nothing of this job still waits to be sent."));
+    if context.store.decide(Decision::CancelJob(id), caller.name, clock::now()).await? != Decided::Done {
+        return Err(Problem::new(
+            Code::WrongState,
+            "Nothing of this job still waits to be sent. What was sent cannot be canceled.",
+        ));
     }
     context.store.read().job(id).await?.map(Json).ok_or_else(|| Problem::not_found("job"))
 }

@@ -12,6 +12,7 @@ mod health;
 mod hint_limit;
 mod job_body;
 mod job_lines;
+mod job_retry;
 mod jobs;
 mod lingering;
 mod listener;
@@ -134,6 +135,7 @@ pub fn routes(
         .routes(routes!(jobs::get_job))
         .routes(routes!(jobs::list_job_urls))
         .routes(routes!(jobs::cancel_job))
+        .routes(routes!(job_retry::retry_job))
         .routes(routes!(tasks::list_tasks))
         .routes(routes!(tasks::get_task))
         .routes(routes!(tasks::list_task_callbacks))

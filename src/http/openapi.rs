@@ -59,7 +59,7 @@ const EXAMPLES: [(&str, &str); 8] = [
 ];
 
 /// What clients send: unknown fields are errors.
-const REQUESTS: [&str; 2] = ["JobRequest", "AdoptRequest"];
+const REQUESTS: [&str; 3] = ["JobRequest", "AdoptRequest", "JobRetryRequest"];
 
 /// Adds to every operation what any of its kind can answer, and to every problem its shape.
 pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {

@@ -90,7 +90,7 @@ pub(super) async fn get_status(
     let now = clock::now();
     let overview = context.store.read().overview(now).await?;
     let pauses = context.store.read().pauses().await?;
-    let mut problems: Vec<Wrong> = pauses.iter().map(paused).collect();
+    let mut problems: Vec<Wrong> = pauses.iter().map(|pause| paused(pause, overview.waiting)).collect();
     problems.extend(context.proof.make(&context.store).await.err().map(not_writable));
     problems.extend(unanswered(&context.surroundings.silence, now));
     problems.extend(room(&context.surroundings.store_path));
@@ -113,12 +113,12 @@ pub(super) async fn get_status(
     }))
 }
 
-fn paused(pause: &Pause) -> Wrong {
+fn paused(pause: &Pause, waiting: i64) -> Wrong {
     let action = match (pause.scope.as_str(), pause.code.as_str()) {
         (Pause::OPERATOR, _) => "`scrapehook resume` when sending may go on.",
         (Pause::RESTORED, _) => {
-            "What is queued may have been sent after the backup was taken: look at it, `scrapehook cancel` what was, \
-             then `scrapehook resume`."
+            "What waits may have been sent after the backup was taken, and would be charged again. Compare it with the \
+             upstream's account, `scrapehook cancel` the jobs whose URLs were sent, then `scrapehook resume`."
         }
         (_, Pause::UNCONFIRMED) => {
             "Look whether upstream is well. One task at a time is tried; `scrapehook resume` sends at once."
@@ -131,12 +131,11 @@ fn paused(pause: &Pause) -> Wrong {
              sends at once."
         }
     };
-    Wrong {
-        code: "sending_paused",
-        since: Some(pause.since),
-        detail: format!("Sending is paused: {}", pause.reason()),
-        action,
+    let mut detail = format!("Sending is paused: {}", pause.reason());
+    if pause.scope == Pause::RESTORED {
+        detail.push_str(&format!("; {waiting} URLs wait and may be charged again"));
     }
+    Wrong { code: "sending_paused", since: Some(pause.since), detail, action }
 }
 
 fn unanswered(silence: &Silence, now: Timestamp) -> Option<Wrong> {

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::domain::callback::Callback;
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::task::{Task, TaskState};
-use crate::store::{Awaited, CallbackPage, Decision, Store, TaskFilter};
+use crate::store::{Awaited, CallbackPage, Decided, Decision, Store, TaskFilter};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -100,7 +100,23 @@ async fn show(context: &Context, id: TaskId) -> Result<Json<Task>, Problem> {
     context.store.read().task(id).await?.map(Json).ok_or_else(|| Problem::not_found("task"))
 }
 
+/// Has the store do what was decided; `why_not` is for the client, if it makes no sense in the task's present state.
+async fn decide(context: &Context, decision: Decision, caller: Caller, why_not: &str) -> Result<(), Problem> {
+    let detail = match context.store.decide(decision, caller.name, clock::now()).await? {
+        Decided::Done => return Ok(()),
+        Decided::Nothing => why_not.to_owned(),
+        Decided::HeldBy(holder) => format!(
+            "The task {holder} holds this taskId. Compare both tasks with the upstream's account, and adopt the \
+             taskId that belongs to this one."
+        ),
+    };
+    Err(Problem::new(Code::WrongState, detail))
+}
+
 /// Cancels a task that was not sent, or gives up an unconfirmed one.
+///
+/// This ends the task for every job that it serves; `jobs_total` says how many these are. To leave only one of them,
+/// cancel that job. The URLs of a task that is given up fail with `unconfirmed`, and a new job sends them again.
 #[utoipa::path(
     post,
     path = "/v1/tasks/{id}/cancel",
@@ -108,7 +124,7 @@ async fn show(context: &Context, id: TaskId) -> Result<Json<Task>, Problem> {
     params(("id" = String, Path, description = "Our id of the task, or upstream's.")),
     responses(
         (status = 200, description = "The task.", body = Task),
-        (status = 409, description = "It was sent."),
+        (status = 409, description = "It was sent, or has ended."),
     ),
 )]
 pub(super) async fn cancel_task(
@@ -119,10 +135,9 @@ pub(super) async fn cancel_task(
     _: NoBody,
 ) -> Result<Json<Task>, Problem> {
     let id = find(&context, &id).await?;
-    if !context.store.decide(Decision::Cancel(id), caller.name, clock::now()).await? {
-        let detail = "Only a task that was not sent can be canceled, and an unconfirmed one be given up.";
-        return Err(Problem::new(Code::WrongState, detail));
-    }
+    let why_not = "Only a task that was not sent can be canceled, and an unconfirmed one be given up. To end what \
+                   waits of one job, cancel the job.";
+    decide(&context, Decision::Cancel(id), caller, why_not).await?;
     show(&context, id).await
 }
 
@@ -145,9 +160,9 @@ pub(super) async fn refresh_task(
     _: NoBody,
 ) -> Result<Json<Task>, Problem> {
     let id = find(&context, &id).await?;
-    if !context.store.decide(Decision::Refresh(id), caller.name, clock::now()).await? {
-        return Err(Problem::new(Code::WrongState, "Its taskId is not known, so upstream can't be asked."));
-    }
+    let why_not = "Its taskId is not known, so upstream can't be asked. If the upstream's account shows the taskId, \
+                   adopt it.";
+    decide(&context, Decision::Refresh(id), caller, why_not).await?;
     show(&context, id).await
 }
 
@@ -164,7 +179,7 @@ pub(super) async fn refresh_task(
         (
             status = 409,
             description = "Its submit was answered, or there is better evidence for the `taskId` that it has, or \
-                another task holds this one.",
+                another task holds this one: `detail` names that task.",
         ),
         (status = 413, description = "The body is too large."),
         (status = 415, description = "Another content type or charset, or a compressed body."),
@@ -182,11 +197,9 @@ pub(super) async fn adopt_task(
     let body = body::read_json(request, ADOPT_BODY, context.limits.body_timeout).await?;
     let upstream_id = adopt_body(&body)?;
     let adopt = Decision::Adopt(id, upstream_id);
-    if !context.store.decide(adopt, caller.name, clock::now()).await? {
-        let detail = "Only a task whose submit was not answered can be given a taskId, in place of none or of a \
-                      guess, and only one that no other task holds.";
-        return Err(Problem::new(Code::WrongState, detail));
-    }
+    let why_not = "Only a task whose submit was not answered can be given a taskId, in place of none or of a guess, \
+                   and only one that no other task holds.";
+    decide(&context, adopt, caller, why_not).await?;
     show(&context, id).await
 }
 
@@ -255,13 +268,10 @@ pub(super) async fn retry_task(
     _: NoBody,
 ) -> Result<Response, Problem> {
     let id = find(&context, &id).await?;
-    let now = clock::now();
-    let new = TaskId::new(now);
-    if !context.store.decide(Decision::Retry { task: id, new }, caller.name, now).await? {
-        let detail = "A task can be sent again when it has ended or is unconfirmed, if a job waits for a URL of it \
-                      that is not indexed.";
-        return Err(Problem::new(Code::WrongState, detail));
-    }
+    let new = TaskId::new(clock::now());
+    let why_not = "A task can be sent again when it has ended or is unconfirmed, if a job waits for a URL of it that \
+                   is not indexed. To try the failed URLs of a job again, retry the job.";
+    decide(&context, Decision::Retry { task: id, new }, caller, why_not).await?;
     if context.store.read().task(new).await?.is_none() {
         // Other tasks had all of it: there is nothing new to send.
         return Ok(show(&context, id).await?.into_response());

@@ -12,13 +12,16 @@ use crate::upstream::wire::SubmitBody;
 
 use super::answers::Refusal;
 use super::faults::Dice;
+use super::listed::{ListedVideo, Video};
+use super::made::Made;
 use super::narration::{Line, origin};
 use super::order::{self, Library, Order, Place};
-use super::plan::{Callback, KnownIds, ListedVideo, Plan, Video};
+use super::plan::{Callback, Draw, Known, Plan};
 use super::platform::YOUTUBE;
-use super::records::{SentCallback, Submitted};
+use super::records::{OtherTask, SentCallback, Submitted};
 use super::settings::Settings;
 use super::spoiled::Spoiled;
+use super::task::{Listing, Task, unknown_task};
 
 /// Everything that changes while a simulator runs.
 #[derive(Debug)]
@@ -37,19 +40,24 @@ pub(super) struct Account {
     pub(super) infrastructure_errors: u64,
     /// The callbacks that were sent.
     pub(super) callbacks_sent: Vec<SentCallback>,
+    /// The tasks that no answer to a submit named.
+    pub(super) other_tasks: Vec<OtherTask>,
     submit_rng: StdRng,
     poll_rng: StdRng,
     connection_rng: StdRng,
+    list_rng: StdRng,
     admitted_at: Option<Instant>,
-    known: KnownIds,
+    known: Known,
     tasks: HashMap<String, Task>,
     videos: HashMap<String, Video>,
 }
 
+/// Who submits what for, and when.
 #[derive(Debug)]
-struct Task {
-    place: Place,
-    videos: Vec<Video>,
+struct Ask<'a> {
+    library: Library,
+    key: Option<&'a str>,
+    now: Instant,
 }
 
 /// What a request gets, and how late.
@@ -68,14 +76,28 @@ pub(super) struct Verdict<T> {
 pub(super) struct Accepted {
     /// The task's id.
     pub(super) task_id: String,
-    /// Where its callbacks go.
-    pub(super) callback_url: Option<String>,
+    /// Its callbacks, and those of the tasks that were made with it.
+    pub(super) parcels: Vec<Parcel>,
+    /// Whether the connection is closed instead of an answer.
+    pub(super) cut: bool,
+}
+
+/// Callbacks that go to one URL, one after another.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    /// Where they go.
+    pub(super) callback_url: String,
     /// Callbacks that must be answered before the submit is.
     pub(super) early: Vec<Callback>,
     /// The other callbacks.
     pub(super) later: Vec<Callback>,
-    /// Whether the connection is closed instead of an answer.
-    pub(super) cut: bool,
+}
+
+impl Parcel {
+    fn of(plan: &mut Plan, callback_url: Option<String>) -> Option<Self> {
+        let (early, later) = (std::mem::take(&mut plan.early), std::mem::take(&mut plan.later));
+        Some(Self { callback_url: callback_url?, early, later })
+    }
 }
 
 impl Account {
@@ -87,6 +109,7 @@ impl Account {
             submit_rng: StdRng::from_rng(&mut root),
             poll_rng: StdRng::from_rng(&mut root),
             connection_rng: StdRng::from_rng(&mut root),
+            list_rng: StdRng::from_rng(&mut root),
             settings,
             submits: Vec::new(),
             charged: BTreeMap::new(),
@@ -94,8 +117,9 @@ impl Account {
             polls: 0,
             infrastructure_errors: 0,
             callbacks_sent: Vec::new(),
+            other_tasks: Vec::new(),
             admitted_at: None,
-            known: KnownIds::new(),
+            known: Known::default(),
             tasks: HashMap::new(),
             videos: HashMap::new(),
         }
@@ -128,7 +152,8 @@ impl Account {
     ) -> Verdict<Accepted> {
         let mut dice = Dice::fork(&mut self.submit_rng);
         let body = order::read(body);
-        let outcome = self.decide_submit(&mut dice, library, key, &body, now);
+        let ask = Ask { library, key, now };
+        let outcome = self.decide_submit(&mut dice, &ask, &body);
         self.submits.push(Submitted {
             task_id: outcome.as_ref().ok().map(|accepted| accepted.task_id.clone()),
             public: library == Library::Public,
@@ -141,19 +166,18 @@ impl Account {
     fn decide_submit(
         &mut self,
         dice: &mut Dice,
-        library: Library,
-        key: Option<&str>,
+        ask: &Ask<'_>,
         body: &Result<SubmitBody, Refusal>,
-        now: Instant,
     ) -> Result<Accepted, Refusal> {
-        self.admit(dice, "submit", key, now)?;
+        self.admit(dice, "submit", ask.key, ask.now)?;
         if dice.fault("no-credits", self.settings.faults.no_credits, "submit") {
             return Err(short_of_credits());
         }
-        let order = Order::check(library, body.as_ref().map_err(Clone::clone)?)?;
+        let mut order = Order::check(ask.library, body.as_ref().map_err(Clone::clone)?)?;
+        order.callback_url = order.callback_url.or_else(|| self.settings.default_callback_url.clone());
         self.charge(&order)?;
 
-        let plan = Plan::draw(dice, &order, &self.settings, &mut self.known, now);
+        let Made { mut plan, others } = self.make(dice, &order, ask.now);
         let cut = dice.fault("cut", self.settings.faults.cut, &plan.task_id);
         self.tell(Line::Accepted {
             task_id: plan.task_id.clone(),
@@ -162,17 +186,30 @@ impl Account {
             quality: order.quality,
             callback_origin: order.callback_url.as_deref().map(origin),
         });
+        let task_id = plan.task_id.clone();
+        let mut parcels: Vec<Parcel> = Parcel::of(&mut plan, order.callback_url).into_iter().collect();
+        self.keep(plan, order.place);
+        for mut other in others {
+            self.other_tasks.push(other.record());
+            parcels.extend(Parcel::of(&mut other.plan, other.order.callback_url));
+            self.keep(other.plan, other.order.place);
+        }
+        Ok(Accepted { task_id, parcels, cut })
+    }
+
+    fn make(&mut self, dice: &mut Dice, order: &Order, now: Instant) -> Made {
+        let mut list_dice = Dice::fork(&mut self.list_rng);
+        let (settings, known) = (&self.settings, &mut self.known);
+        let made = Draw { dice, list_dice: &mut list_dice, settings, known, now }.tasks(order);
+        dice.applied.append(&mut list_dice.applied);
+        made
+    }
+
+    fn keep(&mut self, plan: Plan, place: Place) {
         for video in &plan.videos {
             self.videos.insert(video.id.clone(), video.clone());
         }
-        self.tasks.insert(plan.task_id.clone(), Task { place: order.place, videos: plan.videos });
-        Ok(Accepted {
-            task_id: plan.task_id,
-            callback_url: order.callback_url,
-            early: plan.early,
-            later: plan.later,
-            cut,
-        })
+        self.tasks.insert(plan.task_id, Task::new(place, plan.videos));
     }
 
     /// Lists a task's downloaded videos.
@@ -182,19 +219,18 @@ impl Account {
         task_id: &str,
         unique_id: Option<&str>,
         now: Instant,
-    ) -> Verdict<Vec<ListedVideo>> {
+    ) -> Verdict<Listing> {
         self.polls += 1;
         let mut dice = Dice::fork(&mut self.poll_rng);
         let outcome = self.admit(&mut dice, "poll", key, now).and_then(|()| {
-            let task = self
-                .tasks
-                .get(task_id)
+            self.tasks
+                .get_mut(task_id)
                 .filter(|task| unique_id.is_none_or(|name| task.place.admits(name)))
-                .ok_or_else(|| Refusal::application("0001", "The task does not exist."))?;
-            Ok(task.videos.iter().filter_map(|video| video.listed(now)).collect::<Vec<_>>())
+                .ok_or_else(unknown_task)?
+                .poll(&mut dice, &self.settings.faults, task_id, now)
         });
-        if let Ok(videos) = &outcome {
-            self.tell(Line::Polled { task_id: task_id.to_owned(), videos: videos.len() });
+        if let Ok(listing) = &outcome {
+            self.tell(Line::Polled { task_id: task_id.to_owned(), videos: listing.len() });
         }
         self.conclude("poll", dice, outcome)
     }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
 use super::Shared;
-use super::account::Accepted;
+use super::account::Parcel;
 use super::narration::{Line, origin};
 use super::plan::Callback;
 use super::records::SentCallback;
@@ -22,15 +22,11 @@ pub(super) fn client() -> io::Result<Client> {
     Client::builder().no_proxy().redirect(Policy::none()).timeout(TIMEOUT).build().map_err(io::Error::other)
 }
 
-/// Sets a task's callbacks on their way, and returns when the early ones have been answered.
+/// Sets callbacks on their way, and returns when the early ones have been answered.
 ///
 /// All of it runs apart from the request: a client that hangs up must not keep callbacks from coming.
-pub(super) async fn dispatch(shared: &Arc<Shared>, accepted: &mut Accepted) {
-    let Some(callback_url) = accepted.callback_url.clone() else {
-        return;
-    };
-    let early = std::mem::take(&mut accepted.early);
-    let later = std::mem::take(&mut accepted.later);
+pub(super) async fn dispatch(shared: &Arc<Shared>, parcel: Parcel) {
+    let Parcel { callback_url, early, later } = parcel;
     let (early_are_answered, answered) = oneshot::channel::<()>();
     let courier = {
         let shared = Arc::clone(shared);

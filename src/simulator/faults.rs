@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// What goes wrong, each a probability from 0 to 1; none by default.
+/// What goes wrong, mostly a probability from 0 to 1; nothing by default.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults {
     /// A task is downloaded at once, and its `SUCCEEDED` callback is answered before the submit is.
@@ -26,6 +26,30 @@ pub struct Faults {
     pub no_video: f64,
     /// A URL yields two videos.
     pub second_video: f64,
+    /// A URL yields three to five videos.
+    pub several_videos: f64,
+    /// A video gets into the list `late_by` polls after its end.
+    pub late_video: f64,
+    /// A video is listed with null as its URL.
+    pub null_url: f64,
+    /// A video is listed under another URL of its post, one in a shape of the platform. It is always the same one.
+    pub resolved_url: f64,
+    /// A video is listed under another URL of its post, one in a shape that no platform has.
+    pub unknown_url: f64,
+    /// A video's URL is listed with another scheme, without `www.` or without its last slash.
+    pub other_spelling: f64,
+    /// A video is listed with null as its id.
+    pub no_id: f64,
+    /// A poll is answered with null, or with nothing, in place of the list.
+    pub null_list: f64,
+    /// A task's list holds a video of another program's task as well. No callback of the task names it.
+    pub other_video: f64,
+    /// A submit becomes two tasks, which list the same videos and both call back. It is charged once.
+    pub second_task: f64,
+    /// With a submit, another program gets a task for another post. Nothing is charged for it.
+    pub other_task: f64,
+    /// With a submit, another program gets a task that lists the same videos. Nothing is charged for it.
+    pub other_task_same_urls: f64,
     /// A request is answered with 0429.
     pub rate_limited: f64,
     /// A submit is answered with 0402.
@@ -52,6 +76,12 @@ pub struct Faults {
     pub redirect: f64,
     /// How late a slow answer comes.
     pub slow_by: Duration,
+    /// How many polls leave out a late video after its end.
+    pub late_by: u32,
+    /// How many polls of a task, counted from its first, are refused with 0001.
+    pub refused_polls: u32,
+    /// How many polls of a task, counted from the first that is not refused, list nothing.
+    pub empty_polls: u32,
     /// Polls are answered in the older shape, which doesn't name the videos' URLs.
     pub poll_without_urls: bool,
     /// Codes are integers, without their leading zeros.
@@ -59,7 +89,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// The faults with a probability above 0, by name.
+    /// The faults with a probability or a number above 0, by name.
     pub fn active(&self) -> Vec<(&'static str, f64)> {
         let mut active = vec![
             ("early-callback", self.early_callback),
@@ -70,6 +100,18 @@ impl Faults {
             ("fail-video", self.fail_video),
             ("no-video", self.no_video),
             ("second-video", self.second_video),
+            ("several-videos", self.several_videos),
+            ("late-video", self.late_video),
+            ("null-url", self.null_url),
+            ("resolved-url", self.resolved_url),
+            ("unknown-url", self.unknown_url),
+            ("other-spelling", self.other_spelling),
+            ("no-id", self.no_id),
+            ("null-list", self.null_list),
+            ("other-video", self.other_video),
+            ("second-task", self.second_task),
+            ("other-task", self.other_task),
+            ("other-task-same-urls", self.other_task_same_urls),
             ("rate-limited", self.rate_limited),
             ("no-credits", self.no_credits),
             ("unavailable", self.unavailable),
@@ -82,6 +124,8 @@ impl Faults {
             ("huge", self.huge),
             ("wrong-types", self.wrong_types),
             ("redirect", self.redirect),
+            ("refused-polls", f64::from(self.refused_polls)),
+            ("empty-polls", f64::from(self.empty_polls)),
             ("poll-without-urls", f64::from(self.poll_without_urls)),
             ("integer-codes", f64::from(self.integer_codes)),
         ];

@@ -8,8 +8,11 @@ mod account;
 mod answers;
 mod courier;
 mod faults;
+mod listed;
+mod made;
 mod narration;
 mod order;
+mod other_url;
 mod plan;
 mod platform;
 mod records;
@@ -17,6 +20,7 @@ mod routes;
 mod server;
 mod settings;
 mod spoiled;
+mod task;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -32,7 +36,7 @@ use tokio_util::task::TaskTracker;
 use account::Account;
 pub use faults::Faults;
 pub use narration::Line;
-pub use records::{SentCallback, Submitted};
+pub use records::{OtherTask, SentCallback, Submitted};
 pub use settings::Settings;
 
 /// A running fake of the upstream; dropping it ends it.
@@ -117,7 +121,12 @@ impl Simulator {
         self.shared.inspect(|account| account.callbacks_sent.len())
     }
 
-    /// How many times each URL was charged.
+    /// Every task that no answer to a submit named, in order.
+    pub fn other_tasks(&self) -> Vec<OtherTask> {
+        self.shared.inspect(|account| account.other_tasks.clone())
+    }
+
+    /// How many times each URL was charged. Tasks of other programs are not counted.
     pub fn charged(&self) -> BTreeMap<String, u32> {
         self.shared.inspect(|account| account.charged.clone())
     }

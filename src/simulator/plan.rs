@@ -1,19 +1,21 @@
 //! A task's whole fate, drawn at its submit: its id, its videos, its callbacks and when each is due.
 //!
-//! Must never be changed afterwards: time alone moves a task on, so that a run can be repeated.
+//! Must never be changed afterwards: time and polls alone move a task on, so that a run can be repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
+use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Builder;
 
 use crate::upstream::wire::{FAILED, INDEXING_SUCCEEDED, NoticeBody, SUCCEEDED};
 
 use super::faults::Dice;
+use super::listed::{Shown, Video};
 use super::order::{Order, Place};
+use super::other_url::post;
 use super::settings::Settings;
 
 /// The earliest `create_time`, in milliseconds; drawn times lie within a day after it. It is the year 2100: no video is
@@ -21,59 +23,20 @@ use super::settings::Settings;
 const FIRST_CREATE_TIME: u64 = 4_102_444_800_000;
 const DAY_IN_MILLIS: u64 = 86_400_000;
 
-/// The ids of videos by place, URL and rank in the post: what is scraped again keeps its id.
-pub(super) type KnownIds = BTreeMap<(Place, String, usize), String>;
-
-/// One video of a task.
-#[derive(Clone, Debug)]
-pub(super) struct Video {
-    /// `VI…` or `PI-…`.
-    pub(super) id: String,
-    url: String,
-    duration: u32,
-    create_time: u64,
-    downloaded_at: Instant,
-    ended_at: Instant,
-    fails: bool,
+/// What is the same each time that a URL is scraped.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The ids of videos by place, URL and rank in the post.
+    ids: BTreeMap<(Place, String, usize), String>,
+    /// The number in other URLs of a post, by its URL.
+    numbers: BTreeMap<String, u64>,
 }
 
-/// One video as a listing shows it, with the captured answer's fields in their order.
-#[derive(Debug, Serialize)]
-pub(super) struct ListedVideo {
-    /// The id.
-    pub(super) video_no: String,
-    video_name: String,
-    video_url: String,
-    status: &'static str,
-    duration: String,
-    create_time: String,
-    size: (),
-    fps: (),
-    width: (),
-    height: (),
-    resolution_label: (),
-}
-
-impl Video {
-    /// How a listing shows the video at a moment; `None` before its download.
-    pub(super) fn listed(&self, now: Instant) -> Option<ListedVideo> {
-        (self.downloaded_at <= now).then(|| ListedVideo {
-            video_no: self.id.clone(),
-            video_name: format!("Video {}", self.id),
-            video_url: self.url.clone(),
-            status: match (self.ended_at <= now, self.fails) {
-                (false, _) => "UNPARSE",
-                (true, false) => "PARSE",
-                (true, true) => "FAIL",
-            },
-            duration: self.duration.to_string(),
-            create_time: self.create_time.to_string(),
-            size: (),
-            fps: (),
-            width: (),
-            height: (),
-            resolution_label: (),
-        })
+impl Known {
+    /// The number of this URL. Draws also if it is known, so that it moves no other luck.
+    fn number(&mut self, url: &str, rng: &mut StdRng) -> u64 {
+        let drawn = rng.random_range(10_u64.pow(18)..10_u64.pow(19));
+        *self.numbers.entry(url.to_owned()).or_insert(drawn)
     }
 }
 
@@ -97,63 +60,162 @@ pub(super) struct Plan {
     pub(super) early: Vec<Callback>,
     /// The other callbacks, in the order in which they are sent.
     pub(super) later: Vec<Callback>,
+    download: Download,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Download {
+    at: Instant,
+    is_early: bool,
+    failed: bool,
 }
 
 impl Plan {
-    /// Draws the fate of a task that is accepted now.
-    pub(super) fn draw(
-        dice: &mut Dice,
-        order: &Order,
-        settings: &Settings,
-        known: &mut KnownIds,
-        now: Instant,
-    ) -> Self {
-        let faults = &settings.faults;
-        let task_id = draw_task_id(dice);
-        let failed = dice.fault("fail-task", faults.fail_task, &task_id);
-        let is_early = !failed && dice.fault("early-callback", faults.early_callback, &task_id);
-        let downloaded_at = if is_early { now } else { now + settings.download_delay };
-        let videos =
-            if failed { Vec::new() } else { draw_videos(dice, order, settings, known, downloaded_at) };
-        let mut plan = Self { task_id, videos, early: Vec::new(), later: Vec::new() };
-        if order.callback_url.is_none() {
-            return plan;
-        }
-
-        let outcome = if failed {
-            plan.callback(downloaded_at, None, "Video download failed", FAILED)
-        } else {
-            plan.callback(downloaded_at, None, "Video has been downloaded...", SUCCEEDED)
-        };
-        let first = draw_copies(dice, settings, outcome);
-        let mut indexed: Vec<&Video> = plan.videos.iter().filter(|video| !video.fails).collect();
-        indexed.sort_by_key(|video| video.ended_at);
-        let rest: Vec<Callback> = indexed
-            .into_iter()
-            .flat_map(|video| {
-                let id = Some(video.id.clone());
-                let notice = plan.callback(video.ended_at, id, "Video indexing succeed", INDEXING_SUCCEEDED);
-                draw_copies(dice, settings, notice)
-            })
-            .collect();
-
-        if is_early {
-            (plan.early, plan.later) = (first, rest);
-        } else {
-            plan.later = [first, rest].concat();
-        }
-        if plan.later.len() > 1 && dice.fault("reorder", faults.reorder, &plan.task_id) {
-            shuffle(dice, &mut plan.later);
-        }
-        plan
-    }
-
     fn callback(&self, at: Instant, video_id: Option<String>, message: &str, status: &str) -> Callback {
         let task_id = self.task_id.clone();
         Callback {
             at,
             body: NoticeBody { video_id, message: message.to_owned(), task_id, status: status.to_owned() },
         }
+    }
+
+    /// Adds the callbacks of another task, those that are due first in front.
+    pub(super) fn call_back_for(&mut self, other: &mut Self) {
+        self.early.append(&mut other.early);
+        self.later.append(&mut other.later);
+        self.later.sort_by_key(|callback| callback.at);
+    }
+}
+
+/// What fates are drawn from.
+#[derive(Debug)]
+pub(super) struct Draw<'a> {
+    /// For the task of the submit.
+    pub(super) dice: &'a mut Dice,
+    /// For what lists show, and for further tasks.
+    pub(super) list_dice: &'a mut Dice,
+    /// How the simulator behaves.
+    pub(super) settings: &'a Settings,
+    /// What was scraped before.
+    pub(super) known: &'a mut Known,
+    /// When the submit came.
+    pub(super) now: Instant,
+}
+
+impl Draw<'_> {
+    /// Draws the fate of a task that is accepted now.
+    pub(super) fn plan(&mut self, order: &Order) -> Plan {
+        let faults = &self.settings.faults;
+        let task_id = draw_task_id(self.dice);
+        let failed = self.dice.fault("fail-task", faults.fail_task, &task_id);
+        let is_early = !failed && self.dice.fault("early-callback", faults.early_callback, &task_id);
+        let at = if is_early { self.now } else { self.now + self.settings.download_delay };
+        let videos = if failed { Vec::new() } else { self.videos(order, at) };
+        let download = Download { at, is_early, failed };
+        let mut plan = Plan { task_id, videos, early: Vec::new(), later: Vec::new(), download };
+        if order.callback_url.is_some() {
+            draw_callbacks(self.dice, self.settings, &mut plan);
+        }
+        plan
+    }
+
+    /// Another task with the videos of this one, in the same states.
+    pub(super) fn plan_again(&mut self, plan: &Plan, calls_back: bool) -> Plan {
+        self.aside(|draw| {
+            let mut again = Plan {
+                task_id: draw_task_id(draw.dice),
+                videos: plan.videos.clone(),
+                early: Vec::new(),
+                later: Vec::new(),
+                download: plan.download,
+            };
+            if calls_back {
+                draw_callbacks(draw.dice, draw.settings, &mut again);
+            }
+            again
+        })
+    }
+
+    /// The task of another program.
+    pub(super) fn plan_other(&mut self, order: &Order) -> Plan {
+        self.aside(|draw| draw.plan(order))
+    }
+
+    /// Another program's post on the platform of a submit, always the same one.
+    pub(super) fn other_post(&mut self, order: &Order) -> String {
+        let beside = format!("beside {}", order.urls.first().map_or("", String::as_str));
+        post(&order.platform, self.known.number(&beside, &mut self.list_dice.rng))
+    }
+
+    /// Puts the video of another program's post into the list of a task, if there will be one.
+    pub(super) fn add_other_video(&mut self, plan: &mut Plan, order: &Order, url: &str) {
+        let video = self.aside(|draw| draw.video(order, url, 0, plan.download.at));
+        if !plan.download.failed {
+            plan.videos.push(Video { is_other: true, ..video });
+        }
+    }
+
+    /// Draws from separate dice, so that it moves no other luck.
+    fn aside<T>(&mut self, draw: impl FnOnce(&mut Draw<'_>) -> T) -> T {
+        let mut dice = Dice::fork(&mut self.list_dice.rng);
+        let drawn = draw(&mut Draw {
+            dice: &mut dice,
+            list_dice: self.list_dice,
+            settings: self.settings,
+            known: self.known,
+            now: self.now,
+        });
+        self.list_dice.applied.append(&mut dice.applied);
+        drawn
+    }
+
+    fn videos(&mut self, order: &Order, downloaded_at: Instant) -> Vec<Video> {
+        let faults = &self.settings.faults;
+        // A URL given twice is paid for twice, but it is one post.
+        let urls: BTreeSet<&String> = order.urls.iter().collect();
+        let mut videos = Vec::new();
+        for url in urls {
+            let several = self.list_dice.fault("several-videos", faults.several_videos, url);
+            let many = self.list_dice.rng.random_range(3..=5);
+            if self.dice.fault("no-video", faults.no_video, url) {
+                continue;
+            }
+            let two = self.dice.fault("second-video", faults.second_video, url);
+            let count = match (several, two) {
+                (true, _) => many,
+                (false, true) => 2,
+                (false, false) => 1,
+            };
+            for rank in 0..count {
+                videos.push(self.video(order, url, rank, downloaded_at));
+            }
+        }
+        videos
+    }
+
+    fn video(&mut self, order: &Order, url: &str, rank: usize, downloaded_at: Instant) -> Video {
+        let dice = &mut *self.dice;
+        let digits = dice.rng.random_range(10_u64.pow(17)..10_u64.pow(18));
+        let id = self
+            .known
+            .ids
+            .entry((order.place.clone(), url.to_owned(), rank))
+            .or_insert_with(|| format!("{}{digits}", order.library.id_prefix()))
+            .clone();
+        let mut video = Video {
+            url: url.to_owned(),
+            duration: dice.rng.random_range(5..1_800),
+            create_time: FIRST_CREATE_TIME + dice.rng.random_range(0..DAY_IN_MILLIS),
+            downloaded_at,
+            ended_at: downloaded_at + self.settings.index_delay.mul_f64(dice.rng.random()),
+            fails: dice.fault("fail-video", self.settings.faults.fail_video, &id),
+            is_other: false,
+            shown: Shown::whole(url),
+            id,
+        };
+        let number = self.known.number(url, &mut self.list_dice.rng);
+        video.draw_shown(self.list_dice, &self.settings.faults, number);
+        video
     }
 }
 
@@ -164,40 +226,34 @@ fn draw_task_id(dice: &mut Dice) -> String {
     if dice.rng.random_ratio(1, 4) { format!("{uuid}_{tail:032x}") } else { uuid.to_string() }
 }
 
-fn draw_videos(
-    dice: &mut Dice,
-    order: &Order,
-    settings: &Settings,
-    known: &mut KnownIds,
-    downloaded_at: Instant,
-) -> Vec<Video> {
-    let faults = &settings.faults;
-    // A URL given twice is paid for twice, but it is one post.
-    let urls: BTreeSet<&String> = order.urls.iter().collect();
-    let mut videos = Vec::new();
-    for url in urls {
-        if dice.fault("no-video", faults.no_video, url) {
-            continue;
-        }
-        let count = if dice.fault("second-video", faults.second_video, url) { 2 } else { 1 };
-        for rank in 0..count {
-            let digits = dice.rng.random_range(10_u64.pow(17)..10_u64.pow(18));
-            let id = known
-                .entry((order.place.clone(), url.clone(), rank))
-                .or_insert_with(|| format!("{}{digits}", order.library.id_prefix()))
-                .clone();
-            videos.push(Video {
-                url: url.clone(),
-                duration: dice.rng.random_range(5..1_800),
-                create_time: FIRST_CREATE_TIME + dice.rng.random_range(0..DAY_IN_MILLIS),
-                downloaded_at,
-                ended_at: downloaded_at + settings.index_delay.mul_f64(dice.rng.random()),
-                fails: dice.fault("fail-video", faults.fail_video, &id),
-                id,
-            });
-        }
+fn draw_callbacks(dice: &mut Dice, settings: &Settings, plan: &mut Plan) {
+    let Download { at, is_early, failed } = plan.download;
+    let outcome = if failed {
+        plan.callback(at, None, "Video download failed", FAILED)
+    } else {
+        plan.callback(at, None, "Video has been downloaded...", SUCCEEDED)
+    };
+    let first = draw_copies(dice, settings, outcome);
+    let mut indexed: Vec<&Video> =
+        plan.videos.iter().filter(|video| !video.fails && !video.is_other).collect();
+    indexed.sort_by_key(|video| video.ended_at);
+    let rest: Vec<Callback> = indexed
+        .into_iter()
+        .flat_map(|video| {
+            let id = Some(video.id.clone());
+            let notice = plan.callback(video.ended_at, id, "Video indexing succeed", INDEXING_SUCCEEDED);
+            draw_copies(dice, settings, notice)
+        })
+        .collect();
+
+    if is_early {
+        (plan.early, plan.later) = (first, rest);
+    } else {
+        plan.later = [first, rest].concat();
     }
-    videos
+    if plan.later.len() > 1 && dice.fault("reorder", settings.faults.reorder, &plan.task_id) {
+        shuffle(dice, &mut plan.later);
+    }
 }
 
 /// The callback as often as it will be sent: not at all, once or twice.

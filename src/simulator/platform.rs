@@ -27,8 +27,17 @@ pub(super) const YOUTUBE: &str = "youtube";
 pub(super) fn platform(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
     let host = url.host_str()?;
-    let known = PLATFORMS.iter().find(|(_, domains)| domains.iter().any(|domain| is_within(host, domain)));
-    Some(known.map_or(host, |(name, _)| name).to_owned())
+    Some(known(host).unwrap_or(host).to_owned())
+}
+
+/// Whether the host belongs to a platform of the table.
+pub(super) fn is_known(host: &str) -> bool {
+    known(host).is_some()
+}
+
+fn known(host: &str) -> Option<&'static str> {
+    let is_one = |domains: &[&str]| domains.iter().any(|domain| is_within(host, domain));
+    PLATFORMS.iter().find(|(_, domains)| is_one(domains)).map(|(name, _)| *name)
 }
 
 /// A suffix alone is not enough: `netflix.com` ends in `x.com`.

@@ -27,3 +27,14 @@ pub struct SentCallback {
     /// The HTTP status that came back, `None` if no answer came.
     pub answer: Option<u16>,
 }
+
+/// A task that no answer to a submit named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherTask {
+    /// The task.
+    pub task_id: String,
+    /// The fault that made it, as on the command line.
+    pub fault: &'static str,
+    /// Its URLs.
+    pub urls: Vec<String>,
+}

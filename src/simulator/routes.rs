@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::upstream::wire::{POLL, SUBMIT_PRIVATE, SUBMIT_PUBLIC};
@@ -22,10 +23,11 @@ use super::Shared;
 use super::account::Verdict;
 use super::answers::{Refusal, envelope, infrastructure};
 use super::courier;
+use super::listed::ListedVideo;
 use super::order::Library;
-use super::plan::ListedVideo;
 use super::server::HangUp;
 use super::spoiled::Spoiled;
+use super::task::Listing;
 
 const LIST: &str = "/serve/api/v1/list_videos";
 
@@ -48,12 +50,12 @@ struct NewTask {
 }
 
 #[derive(Serialize)]
-struct Listing {
+struct List {
     videos: Vec<ListedVideo>,
 }
 
 #[derive(Serialize)]
-struct OlderListing {
+struct OlderList {
     #[serde(rename = "taskId")]
     task_id: String,
     video_ids: Vec<String>,
@@ -102,8 +104,10 @@ async fn submit(
     let Verdict { outcome, delay, spoiled } =
         shared.change(|account| account.submit(library, key(&headers), &body, Instant::now()));
     let answer = match outcome {
-        Ok(mut accepted) => {
-            courier::dispatch(&shared, &mut accepted).await;
+        Ok(accepted) => {
+            for parcel in accepted.parcels {
+                courier::dispatch(&shared, parcel).await;
+            }
             sleep(delay).await;
             if accepted.cut {
                 hang_up.now();
@@ -131,11 +135,17 @@ async fn poll_task(
         shared.change(|account| account.poll(key(&headers), &task_id, unique_id.as_deref(), Instant::now()));
     sleep(verdict.delay).await;
     let answer = match verdict.outcome {
-        Ok(videos) if shared.inspect(|account| account.settings.faults.poll_without_urls) => {
-            let video_ids = videos.into_iter().map(|video| video.video_no).collect();
-            shared.agree(OlderListing { task_id, video_ids })
+        Ok(Listing::Videos(videos)) => {
+            if shared.inspect(|account| account.settings.faults.poll_without_urls) {
+                let video_ids = videos.into_iter().filter_map(|video| video.video_no).collect();
+                shared.agree(OlderList { task_id, video_ids })
+            } else {
+                shared.agree(List { videos })
+            }
         }
-        Ok(videos) => shared.agree(Listing { videos }),
+        Ok(Listing::NullVideos) => shared.agree(json!({ "videos": null })),
+        Ok(Listing::NoVideos) => shared.agree(json!({})),
+        Ok(Listing::NullData) => shared.agree(Value::Null),
         Err(refusal) => shared.refuse(&refusal, &uri),
     };
     deliver(answer, verdict.spoiled, &uri).await
@@ -151,7 +161,7 @@ async fn list_videos(
     let verdict = shared.change(|account| account.list(key(&headers), ids.as_deref(), Instant::now()));
     sleep(verdict.delay).await;
     let answer = match verdict.outcome {
-        Ok(videos) => shared.agree(Listing { videos }),
+        Ok(videos) => shared.agree(List { videos }),
         Err(refusal) => shared.refuse(&refusal, &uri),
     };
     deliver(answer, verdict.spoiled, &uri).await

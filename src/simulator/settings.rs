@@ -27,6 +27,9 @@ pub struct Settings {
     pub download_delay: Duration,
     /// Longest time from the download to the end of a video's indexing.
     pub index_delay: Duration,
+    /// The account's default callback URL. Tasks that were submitted without a URL call it, and those of other
+    /// programs.
+    pub default_callback_url: Option<String>,
     /// What goes wrong.
     pub faults: Faults,
     /// Who hears of every happening.
@@ -44,6 +47,7 @@ impl Default for Settings {
             min_interval: Duration::ZERO,
             download_delay: Duration::ZERO,
             index_delay: Duration::ZERO,
+            default_callback_url: None,
             faults: Faults::default(),
             narrate: None,
         }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use crate::domain::destination::Destination;
 use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
 
@@ -71,4 +72,37 @@ pub(crate) fn time_option(place: Place<'_>, millis: Option<i64>) -> Result<Optio
 /// Why something failed, if it did.
 pub(crate) fn failure(code: Option<String>, message: Option<String>) -> Option<Failure> {
     code.map(|code| Failure { code, message: message.unwrap_or_default() })
+}
+
+/// A small integer that stands for something.
+pub(crate) fn numbered<T>(
+    place: Place<'_>,
+    number: i64,
+    read: impl Fn(i64) -> Option<T>,
+) -> Result<T, sqlx::Error> {
+    read(number).ok_or_else(|| unreadable(place, format!("unknown number: {number}")))
+}
+
+/// A small integer that stands for something, if there is one.
+pub(crate) fn numbered_option<T>(
+    place: Place<'_>,
+    number: Option<i64>,
+    read: impl Fn(i64) -> Option<T>,
+) -> Result<Option<T>, sqlx::Error> {
+    number.map(|number| numbered(place, number, read)).transpose()
+}
+
+/// A destination from its columns; none if its spelling is not known.
+pub(crate) fn destination(
+    kind: Option<i64>,
+    name: Option<String>,
+    folder: Option<i64>,
+) -> Option<Destination> {
+    match (kind?, name, folder) {
+        (0, ..) => Some(Destination::Public),
+        (1, ..) => Some(Destination::Default),
+        (2, Some(name), _) => Some(Destination::Name(name)),
+        (3, _, Some(number)) => Some(Destination::Number(number)),
+        _ => None,
+    }
 }

@@ -32,13 +32,16 @@ pub use file::inspect::{Inspected, inspect_database};
 pub use file::open::Binding;
 pub use live::feed::Follower;
 pub use live::waiters::{Awaited, Waiting};
+pub use ops::adopts::Decided;
 pub use ops::decisions::Decision;
+pub use ops::forming::NextRequest;
 pub use ops::hints::Found;
 pub use ops::jobs::{CreatedJob, IdempotencyKey, NewJob};
 pub use ops::pauses::NewPause;
-pub use ops::polls::{PollEnd, PolledVideo};
+pub use ops::polled::{PollEnd, PolledEntry};
 pub use ops::received::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 pub use ops::retention::Pass;
+pub use ops::retries::JobRetried;
 pub use ops::submits::SubmitEnd;
 pub use policy::Policy;
 pub use read::Readers;
@@ -47,7 +50,7 @@ pub use read::due::DuePoll;
 pub use read::events::EventFilter;
 pub use read::hints::Look;
 pub use read::jobs::JobFilter;
-pub use read::queue::QueuedTask;
+pub use read::queue::{LeftOut, NextTurn, Request, Turn};
 pub use read::status::{Count, Counts, LastError, Overview, Tally};
 pub use read::tasks::TaskFilter;
 pub use read::videos::VideoFilter;
@@ -57,12 +60,12 @@ pub use writer::queue::Backlog;
 use self::file::open::Opened;
 use self::live::feed::Feed;
 use self::live::waiters::Settlements;
-use self::ops::polls::EndedPoll;
+use self::ops::polled::EndedPoll;
 use self::writer::Resources;
 use self::writer::op::{Effect, Op};
 use self::writer::queue::Queues;
 use crate::domain::event::Source;
-use crate::domain::id::TaskId;
+use crate::domain::id::{JobId, TaskId};
 use crate::domain::time::Timestamp;
 
 /// Most tasks that one batch marks as silent.
@@ -205,16 +208,19 @@ impl Store {
     pub async fn create_job(&self, job: NewJob) -> Result<CreatedJob, WriteError> {
         match self.queues.fact(Op::CreateJob(job)).await? {
             Effect::Job(job) => Ok(*job),
-            Effect::Done | Effect::Nothing | Effect::Pruned(_) => Err(WriteError::Failed(Trouble::Other)),
+            _ => Err(WriteError::Failed(Trouble::Other)),
         }
     }
 
-    /// Writes down that a task is about to be sent; `false` where it is no longer queued.
+    /// Forms the next request and writes its submit; none if nothing has to be sent any more.
     ///
     /// # Errors
-    /// [`WriteError`]: then it must not be sent.
-    pub async fn begin_submit(&self, task: TaskId, at: Timestamp) -> Result<bool, WriteError> {
-        self.did(Op::BeginSubmit { task, at }).await
+    /// [`WriteError`]: then nothing must be sent.
+    pub async fn form(&self, next: NextRequest) -> Result<Option<Request>, WriteError> {
+        match self.queues.wait(Op::Form(next)).await? {
+            Effect::Formed(request) => Ok(Some(*request)),
+            _ => Ok(None),
+        }
     }
 
     /// Writes down how a submit ended.
@@ -247,7 +253,7 @@ impl Store {
         self.queues.wait(Op::RecordPoll(EndedPoll { poll, asked_at, at, end })).await.map(|_| ())
     }
 
-    /// Does what an operator decided; `false` where that makes no sense as things are.
+    /// Does what an operator decided, if that makes sense as things are.
     ///
     /// # Errors
     /// [`WriteError`]
@@ -256,8 +262,28 @@ impl Store {
         decision: Decision,
         by: Option<String>,
         at: Timestamp,
-    ) -> Result<bool, WriteError> {
-        Ok(!matches!(self.queues.fact(Op::Decide { decision, by, at }).await?, Effect::Nothing))
+    ) -> Result<Decided, WriteError> {
+        match self.queues.fact(Op::Decide { decision, by, at }).await? {
+            Effect::Decided(decided) => Ok(decided),
+            _ => Err(WriteError::Failed(Trouble::Other)),
+        }
+    }
+
+    /// Looks the failed URLs of a job up again: those with one of these codes, or all that were not canceled.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn retry_job(
+        &self,
+        job: JobId,
+        codes: Option<Vec<String>>,
+        by: Option<String>,
+        at: Timestamp,
+    ) -> Result<JobRetried, WriteError> {
+        match self.queues.fact(Op::RetryJob { job, codes, by, at }).await? {
+            Effect::Retried(retried) => Ok(retried),
+            _ => Err(WriteError::Failed(Trouble::Other)),
+        }
     }
 
     /// Marks tasks that were silent for too long.
@@ -292,7 +318,7 @@ impl Store {
     pub async fn prune(&self, before: Timestamp, pass: Pass) -> Result<Option<Pass>, WriteError> {
         match self.queues.wait(Op::Prune { before, pass }).await? {
             Effect::Pruned(pass) => Ok(Some(pass)),
-            Effect::Done | Effect::Nothing | Effect::Job(_) => Ok(None),
+            _ => Ok(None),
         }
     }
 

@@ -271,6 +271,87 @@ mod tests {
         }
     }
 
+    /// The id and URL of each entry that a poll lists, with whether the list is whole; None if there is no answer.
+    fn listed(data: &str) -> Option<(Vec<String>, bool)> {
+        let body = format!(r#"{{"code":"0000","data":{data}}}"#);
+        let name = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        match PollAnswer::read(200, None, body.as_bytes()) {
+            PollAnswer::Listed(Listing { entries, is_whole }) => {
+                let entries =
+                    entries.into_iter().map(|entry| format!("{} {}", name(entry.id), name(entry.url)));
+                Some((entries.collect(), is_whole))
+            }
+            PollAnswer::Unanswered(refusal) => {
+                assert_eq!(refusal, Refusal::new("0000", "a list that can't be read"));
+                None
+            }
+            answer => panic!("{answer:?}"),
+        }
+    }
+
+    #[test]
+    fn an_absent_list_is_an_empty_one_on_a_success() {
+        for data in [
+            "null",
+            r#""null""#,
+            "{}",
+            r#"{"videos":null}"#,
+            r#"{"videos":"null"}"#,
+            r#"{"videos":[]}"#,
+            r#"{"taskId":"t","video_ids":[]}"#,
+            r#"{"taskId":"t","video_ids":null}"#,
+            r#"{"taskId":"t"}"#,
+        ] {
+            assert_eq!(listed(data), Some((vec![], true)), "{data}");
+        }
+        let bare = PollAnswer::read(200, None, br#"{"code":0}"#);
+        assert_eq!(bare, PollAnswer::Listed(Listing { entries: vec![], is_whole: true }));
+        let refused = PollAnswer::read(200, None, br#"{"code":"0001","data":null}"#);
+        assert!(matches!(refused, PollAnswer::Refused(_)));
+    }
+
+    #[test]
+    fn something_else_in_place_of_a_list_is_no_answer() {
+        for data in [
+            "7",
+            r#""success""#,
+            "[]",
+            r#"[{"videos":[]}]"#,
+            r#"{"videos":"text"}"#,
+            r#"{"videos":7}"#,
+            r#"{"videos":false}"#,
+            r#"{"videos":{"0":{"video_no":"VI1"}}}"#,
+            r#"{"video_ids":"PI-1"}"#,
+            r#"{"videos":null,"video_ids":7}"#,
+            r#"{"videos":[7,null,[],{},{"video_no":null,"video_url":"null","status":"PARSE"}]}"#,
+            r#"{"video_ids":[null,{}]}"#,
+        ] {
+            assert_eq!(listed(data), None, "{data}");
+        }
+    }
+
+    #[test]
+    fn every_entry_with_an_id_or_a_url_is_kept() {
+        let url = "https://vimeo.com/1";
+        for (entry, expected) in [
+            (format!(r#"{{"video_no":"VI1","video_url":"{url}"}}"#), "VI1 https://vimeo.com/1"),
+            (r#"{"videoNo":7,"video_url":null}"#.to_owned(), "7 -"),
+            (r#"{"video_no":"VI1","video_url":{}}"#.to_owned(), "VI1 -"),
+            (format!(r#"{{"videoUrl":"{url}","status":"FAIL"}}"#), "- https://vimeo.com/1"),
+            (format!(r#"{{"video_no":"null","video_url":"{url}"}}"#), "- https://vimeo.com/1"),
+            (format!(r#"{{"video_no":[],"video_url":"{url}"}}"#), "- https://vimeo.com/1"),
+        ] {
+            let whole = listed(&format!(r#"{{"videos":[{entry}]}}"#));
+            assert_eq!(whole, Some((vec![expected.to_owned()], true)), "{entry}");
+            for unreadable in ["7", "null", "{}", r#"{"status":"PARSE"}"#, r#"{"video_no":" "}"#] {
+                let half = listed(&format!(r#"{{"videos":[{unreadable},{entry}]}}"#));
+                assert_eq!(half, Some((vec![expected.to_owned()], false)), "{unreadable}, {entry}");
+            }
+        }
+        let older = r#"{"videos":[],"video_ids":["PI-1",2,null]}"#;
+        assert_eq!(listed(older), Some((vec!["PI-1 -".to_owned(), "2 -".to_owned()], false)));
+    }
+
     #[test]
     fn every_row_of_the_table_of_outcomes_holds() {
         for (status, body, expected) in [

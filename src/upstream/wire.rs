@@ -99,63 +99,71 @@ pub enum ListedStatus {
     Indexing,
 }
 
-/// One video in a poll's answer.
+/// One entry of a poll's list. It has an id, a URL or both.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedVideo {
+pub struct ListedEntry {
     /// The upstream's id, `VI…` or `PI-…`.
-    pub id: String,
-    /// The submitted URL that this video came from, where the answer names it.
+    pub id: Option<String>,
+    /// The URL as listed: the submitted one, another spelling of it, or one that it leads to.
     pub url: Option<String>,
-    /// Where it stands.
+    /// The video's state.
     pub status: ListedStatus,
-    /// When upstream made it (`create_time`).
+    /// When upstream made the video (`create_time`).
     pub created_at: CreatedAt,
 }
 
-/// The videos that a poll's answer lists.
+/// The list in a poll's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// The videos, in the answer's order.
-    pub videos: Vec<ListedVideo>,
-    /// Whether it has the captured shape, which names URLs; an empty list has it, too.
-    pub names_urls: bool,
-    /// Whether every entry could be read: one that could not may be one more video.
+    /// The entries that can be read, in the answer's order.
+    pub entries: Vec<ListedEntry>,
+    /// Whether every entry could be read. One that could not may be another video.
     pub is_whole: bool,
 }
 
 impl Listing {
-    /// Reads the `data` of a poll's answer, in the captured or in the older shape; `None` where it is neither,
-    /// or where none of its entries can be read: that is not an empty list.
+    /// Reads the `data` of a poll's answer, in the captured or in the older shape. An absent list is an empty one.
+    /// None if there is something else in its place, or if no entry of a list can be read.
     pub fn parse(data: &Value) -> Option<Self> {
-        let (entries, names_urls) = match data.get("videos").and_then(Value::as_array) {
-            Some(entries) => (entries, true),
-            None => (data.get("video_ids")?.as_array()?, false),
-        };
-        let read = if names_urls { listed_video } else { listed_id };
-        let videos: Vec<_> = entries.iter().filter_map(read).collect();
-        if videos.is_empty() && !entries.is_empty() {
-            return None;
-        }
-        let names_urls = names_urls && (videos.is_empty() || videos.iter().any(|video| video.url.is_some()));
-        let is_whole = videos.len() == entries.len();
-        Some(Self { videos, names_urls, is_whole })
+        let videos = list(data, "videos")?;
+        // Only the older shape has ids alone.
+        let (listed, read): (_, fn(&Value) -> _) =
+            if videos.is_empty() { (list(data, "video_ids")?, listed_id) } else { (videos, listed_video) };
+        let entries: Vec<_> = listed.iter().filter_map(read).collect();
+        let is_whole = entries.len() == listed.len();
+        (is_whole || !entries.is_empty()).then_some(Self { entries, is_whole })
     }
 }
 
-fn listed_id(id: &Value) -> Option<ListedVideo> {
-    Some(ListedVideo {
-        id: text(id)?,
+/// The list of this name, empty if there is none; None if it is something else than a list.
+fn list<'v>(data: &'v Value, name: &str) -> Option<&'v [Value]> {
+    let is_null = |value: &Value| value.is_null() || value == "null";
+    let list = match data {
+        Value::Object(fields) => fields.get(name).filter(|list| !is_null(list)),
+        data => return is_null(data).then_some(&[]),
+    };
+    list.map_or(Some(&[]), |list| list.as_array().map(Vec::as_slice))
+}
+
+fn listed_id(id: &Value) -> Option<ListedEntry> {
+    Some(ListedEntry {
+        id: Some(text(id)?),
         url: None,
         status: ListedStatus::Indexing,
         created_at: CreatedAt::Unnamed,
     })
 }
 
-fn listed_video(video: &Value) -> Option<ListedVideo> {
+fn listed_video(video: &Value) -> Option<ListedEntry> {
     let field = |names: &[&str]| names.iter().find_map(|name| video.get(name).and_then(text));
-    Some(ListedVideo {
-        id: field(&VIDEO_ID_NAMES)?,
-        url: ["video_url", "videoUrl"].iter().find_map(|name| listed_url(video.get(*name)?)),
+    let id = field(&VIDEO_ID_NAMES);
+    let url = ["video_url", "videoUrl"].iter().find_map(|name| listed_url(video.get(*name)?));
+    if id.is_none() && url.is_none() {
+        return None;
+    }
+    Some(ListedEntry {
+        id,
+        url,
         status: match field(&STATUS_NAMES).as_deref() {
             Some("PARSE") => ListedStatus::Indexed,
             Some("FAIL" | "FAILED" | "PARSE_ERROR" | "ERROR") => ListedStatus::Failed,

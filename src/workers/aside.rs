@@ -1,19 +1,26 @@
-//! Tasks put aside: their stored records can't be read, and they must not keep others from their turn.
+//! Tasks and lines put aside: their stored records can't be read, and they must not keep others from their turn.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use crate::domain::id::TaskId;
 use crate::domain::retry::backoff;
 
 /// The first wait of a task that is put aside; it doubles each time.
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// The tasks that are put aside, in memory alone: the next start tries all of them.
-#[derive(Debug, Default)]
-pub(super) struct Aside {
-    tasks: HashMap<TaskId, Failures>,
+/// What is put aside, in memory alone: the next start tries all of it.
+#[derive(Debug)]
+pub(super) struct Aside<T> {
+    waiting: HashMap<T, Failures>,
+}
+
+impl<T> Default for Aside<T> {
+    fn default() -> Self {
+        Self { waiting: HashMap::new() }
+    }
 }
 
 #[derive(Debug)]
@@ -22,30 +29,31 @@ struct Failures {
     until: Instant,
 }
 
-impl Aside {
-    /// Puts a task aside, each time for longer.
-    pub(super) fn put(&mut self, task: TaskId, now: Instant) {
-        let count = self.tasks.get(&task).map_or(1, |failures| failures.count.saturating_add(1));
+impl<T: Copy + Debug + Eq + Hash> Aside<T> {
+    /// Puts something aside, each time for longer.
+    pub(super) fn put(&mut self, what: T, now: Instant) {
+        let count = self.waiting.get(&what).map_or(1, |failures| failures.count.saturating_add(1));
         let wait = backoff(count, FIRST, LONGEST);
-        tracing::error!(%task, ?wait, "a stored record of this task can't be used: the task is put aside");
-        self.tasks.insert(task, Failures { count, until: now + wait });
+        tracing::error!(?what, ?wait, "a stored record can't be used: it is put aside");
+        self.waiting.insert(what, Failures { count, until: now + wait });
     }
 
-    /// Forgets a task that could be used.
-    pub(super) fn take_back(&mut self, task: TaskId) {
-        self.tasks.remove(&task);
+    /// Forgets something that could be used.
+    pub(super) fn take_back(&mut self, what: T) {
+        self.waiting.remove(&what);
     }
 
-    /// The tasks whose wait is not over.
-    pub(super) fn tasks(&self, now: Instant) -> Vec<TaskId> {
-        let waits = self.tasks.iter().filter(|(_, failures)| failures.until > now);
-        waits.map(|(task, _)| *task).collect()
+    /// Everything whose wait is not over.
+    pub(super) fn those_that_wait(&self, now: Instant) -> Vec<T> {
+        let waits = self.waiting.iter().filter(|(_, failures)| failures.until > now);
+        waits.map(|(what, _)| *what).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::TaskId;
     use crate::domain::time::Timestamp;
 
     #[test]
@@ -54,12 +62,12 @@ mod tests {
         let mut now = Instant::now();
         for seconds in [10, 20, 40, 80, 160, 320, 640, 1_280, 2_560, 3_600, 3_600] {
             aside.put(task, now);
-            assert_eq!(aside.tasks(now + Duration::from_secs(seconds - 1)), [task], "{seconds}");
+            assert_eq!(aside.those_that_wait(now + Duration::from_secs(seconds - 1)), [task], "{seconds}");
             now += Duration::from_secs(seconds);
-            assert!(aside.tasks(now).is_empty(), "{seconds}");
+            assert!(aside.those_that_wait(now).is_empty(), "{seconds}");
         }
         aside.take_back(task);
         aside.put(task, now);
-        assert!(aside.tasks(now + FIRST).is_empty(), "it begins with the first wait again");
+        assert!(aside.those_that_wait(now + FIRST).is_empty(), "it begins with the first wait again");
     }
 }

@@ -1,4 +1,4 @@
-//! The dispatcher: sends queued tasks, one at a time, each written down before it is sent.
+//! The dispatcher: sends what waits, one request at a time, each written down before it is sent.
 //!
 //! One submit is on its way at most, so a crash leaves one of unknown fate at most. Must never send a task
 //! again whose last submit may have arrived.
@@ -11,17 +11,17 @@ use tokio_util::sync::CancellationToken;
 use super::aside::Aside;
 use super::{Step, StepError, Worker};
 use crate::config::Live;
+use crate::domain::destination::{Destination, FolderFields};
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
-use crate::domain::job::Library;
 use crate::domain::pause::Pause;
 use crate::domain::retry::{PROBE_MOST, SUBMIT_FIRST, SUBMIT_MOST, backoff};
 use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
-use crate::domain::token::{TokenKeys, callback_url};
+use crate::domain::token::{Claims, TokenKeys, callback_url};
 use crate::domain::url::Platform;
 use crate::failpoint::FailPoint;
-use crate::store::{NewPause, QueuedTask, Store, SubmitEnd, WriteError};
+use crate::store::{LeftOut, NewPause, NextRequest, Request, Store, SubmitEnd, Turn, WriteError};
 use crate::telemetry::{Part, Span, Traces};
 use crate::upstream::wire::SubmitBody;
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, Refusal, SubmitAnswer, Upstream};
@@ -44,8 +44,13 @@ impl CallbackUrls {
         Self { public_url: public_url.map(str::to_owned), tokens }
     }
 
-    fn of(&self, task: TaskId) -> Option<String> {
-        Some(callback_url(self.public_url.as_ref()?, &self.tokens.get().issue(task)?))
+    fn of(&self, request: &Request) -> Option<String> {
+        let claims = Claims {
+            task: request.task,
+            destination: Some(request.destination.hash()),
+            quality: Some(request.quality),
+        };
+        Some(callback_url(self.public_url.as_ref()?, &self.tokens.get().issue(claims)?))
     }
 }
 
@@ -63,7 +68,7 @@ pub struct Dispatcher {
     /// Submits in a row that were certainly not taken.
     deferred: u32,
     hold_until: Option<Instant>,
-    aside: Aside,
+    aside: Aside<Turn>,
     traces: Traces,
 }
 
@@ -99,52 +104,59 @@ impl Dispatcher {
         self
     }
 
-    /// When the task may be sent, where the day's budget does not last for it.
-    async fn spent(&mut self, task: &QueuedTask, now: Timestamp) -> Result<Option<Timestamp>, StepError> {
-        let Some(most) = self.urls_per_day else { return Ok(None) };
+    /// How many URLs the day's budget allows; none without a limit. If it is spent, when it begins again.
+    async fn left_today(&mut self, now: Timestamp) -> Result<Result<Option<usize>, Timestamp>, StepError> {
+        let Some(most) = self.urls_per_day else { return Ok(Ok(None)) };
         let sent = self.store.read().urls_sent_since(now.start_of_day()).await?;
-        // One that is larger than the whole budget, planned before that was set, has a day of its own.
-        if sent == 0 || sent.saturating_add(task.urls.len() as u64) <= most {
-            return Ok(None);
+        if sent < most {
+            return Ok(Ok(Some(usize::try_from(most - sent).unwrap_or(usize::MAX))));
         }
         let tomorrow = now.next_day();
         if self.told_until != Some(tomorrow) {
             tracing::warn!(sent, most, %tomorrow, "dispatch.max_urls_per_day is spent: sending goes on tomorrow");
             self.told_until = Some(tomorrow);
         }
-        Ok(Some(tomorrow))
+        Ok(Err(tomorrow))
     }
 
-    async fn send(&mut self, task: &QueuedTask, pauses: &[Pause], now: Timestamp) -> Result<Step, StepError> {
+    async fn send(&mut self, turn: Turn, pauses: &[Pause], now: Timestamp) -> Result<Step, StepError> {
         let started = Instant::now();
         let at = || now.after(started.elapsed());
         tokio::select! {
             () = self.budget.turn(Kind::Submit) => {}
             () = self.stop.cancelled() => return Ok(Step::Idle),
         }
-        match self.store.begin_submit(task.id, at()).await {
-            Ok(true) => self.aside.take_back(task.id),
-            Ok(false) => return Ok(Step::Worked),
+        let left_today = match self.left_today(at()).await? {
+            Ok(left_today) => left_today,
+            Err(tomorrow) => return Ok(Step::WaitUntil(tomorrow)),
+        };
+        let made_at = at();
+        let next = NextRequest { turn, new: TaskId::new(made_at), at: made_at, left_today };
+        let request = match self.store.form(next).await {
+            Ok(request) => request,
             Err(error) if error.is_about_a_record() => {
-                self.aside.put(task.id, Instant::now());
+                self.aside.put(turn, Instant::now());
                 return Ok(Step::Worked);
             }
             Err(error) => return Err(error.into()),
-        }
+        };
+        self.aside.take_back(turn);
+        let Some(task) = &request else { return Ok(Step::Worked) };
         FailPoint::SubmitBegun.pass();
+        let FolderFields { unique_id, folder_id } = task.destination.fields();
         let body = SubmitBody {
             video_urls: task.urls.clone(),
             tiktok_post_urls: Vec::new(),
-            unique_id: task.unique_id.clone(),
-            folder_id: task.folder_id,
-            callback_url: self.callback_urls.of(task.id),
+            unique_id: unique_id.map(str::to_owned),
+            folder_id,
+            callback_url: self.callback_urls.of(task),
             quality: Some(task.quality.to_string()),
         };
         let (began, asked) = (at(), Instant::now());
-        let answer = self.upstream.submit(&body, task.library == Library::Public).await;
+        let answer = self.upstream.submit(&body, task.destination == Destination::Public).await;
         FailPoint::SubmitAnswered.pass();
         self.traces.record(Span {
-            task: task.id,
+            task: task.task,
             part: Part::Submit,
             began,
             took: asked.elapsed(),
@@ -159,7 +171,7 @@ impl Dispatcher {
 
     async fn write_down(
         &mut self,
-        task: &QueuedTask,
+        task: &Request,
         answer: SubmitAnswer,
         pauses: &[Pause],
         at: Timestamp,
@@ -171,14 +183,14 @@ impl Dispatcher {
         match answer {
             SubmitAnswer::Accepted(upstream_id) => {
                 self.budget.went_well();
-                self.end(task.id, at, SubmitEnd::Accepted(upstream_id.clone())).await?;
-                tracing::info!(task = %task.id, upstream_id, urls = task.urls.len(), "submitted");
+                self.end(task.task, at, SubmitEnd::Accepted(upstream_id.clone())).await?;
+                tracing::info!(task = %task.task, upstream_id, urls = task.urls.len(), "submitted");
                 self.resume(pauses, at, |pause| concerns(pause, task)).await?;
             }
             SubmitAnswer::Final(refusal) => {
-                tracing::warn!(task = %task.id, code = refusal.code, reason = refusal.message, "refused");
+                tracing::warn!(task = %task.task, code = refusal.code, reason = refusal.message, "refused");
                 self.budget.went_well();
-                self.end(task.id, at, SubmitEnd::Rejected(failure(refusal))).await?;
+                self.end(task.task, at, SubmitEnd::Rejected(failure(refusal))).await?;
                 // It answers again; what it thinks of the account is not known.
                 self.resume(pauses, at, |pause| pause.code == Pause::UNCONFIRMED).await?;
                 for pause in
@@ -192,12 +204,12 @@ impl Dispatcher {
                 self.deferred = self.deferred.saturating_add(1);
                 let wait =
                     backoff(self.deferred, SUBMIT_FIRST, SUBMIT_MOST).max(retry_after.unwrap_or_default());
-                tracing::warn!(task = %task.id, code = refusal.code, reason = refusal.message, ?wait, "not taken");
+                tracing::warn!(task = %task.task, code = refusal.code, reason = refusal.message, ?wait, "not taken");
                 if refusal.is_too_fast() {
                     self.budget.too_fast(retry_after);
                 }
                 self.hold_until = Some(Instant::now() + wait);
-                self.end(task.id, at, SubmitEnd::Deferred(failure(refusal), wait)).await?;
+                self.end(task.task, at, SubmitEnd::Deferred(failure(refusal), wait)).await?;
             }
             SubmitAnswer::Account(refusal) => {
                 let is_points = CREDITS_SHORT.contains(&refusal.code.as_str())
@@ -210,16 +222,16 @@ impl Dispatcher {
                     "the account is stopped"
                 );
                 let failure = failure(refusal);
-                self.end(task.id, at, SubmitEnd::Deferred(failure.clone(), Duration::ZERO)).await?;
+                self.end(task.task, at, SubmitEnd::Deferred(failure.clone(), Duration::ZERO)).await?;
                 self.pause(scope, failure, at).await?;
             }
             SubmitAnswer::Unknown(refusal) => {
                 tracing::error!(
-                    task = %task.id, code = refusal.code, reason = refusal.message, urls = task.urls.len(),
+                    task = %task.task, code = refusal.code, reason = refusal.message, urls = task.urls.len(),
                     "nobody knows whether this submit arrived: it may have been charged, and is not sent again"
                 );
                 let message = format!("{}; upstream may have charged for it", refusal.message);
-                self.end(task.id, at, SubmitEnd::Unknown(Failure::new(refusal.code, message))).await?;
+                self.end(task.task, at, SubmitEnd::Unknown(Failure::new(refusal.code, message))).await?;
             }
         }
         Ok(Step::Worked)
@@ -262,7 +274,7 @@ impl Dispatcher {
     }
 }
 
-fn concerns(pause: &Pause, task: &QueuedTask) -> bool {
+fn concerns(pause: &Pause, task: &Request) -> bool {
     pause.scope == Pause::ALL || pause.scope == task.platform.as_str()
 }
 
@@ -271,7 +283,7 @@ fn failure(refusal: Refusal) -> Failure {
 }
 
 impl Worker for Dispatcher {
-    /// Sends the task whose turn it is, unless sending is paused or held; a paused account is probed with one.
+    /// Sends the request whose turn it is, unless sending is paused or held; a paused account is probed with one.
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
         let hold = self.hold_until.map(|until| until.saturating_duration_since(Instant::now()));
         if let Some(hold) = hold.filter(|hold| !hold.is_zero()) {
@@ -289,16 +301,14 @@ impl Worker for Dispatcher {
         }
         let platforms: Vec<String> = paused.iter().map(|(pause, _)| pause.scope.clone()).collect();
         let first_probe = paused.iter().map(|(_, probe_at)| *probe_at).min();
-        let aside = self.aside.tasks(Instant::now());
-        match self.store.read().next_queued(&platforms, &aside).await? {
-            // One that is due later than any wait lasts was put off before the clock was set back.
-            Some(task) if task.due <= now || task.due > now.after(LONGEST_WAIT) => {
-                match self.spent(&task, now).await? {
-                    Some(tomorrow) => Ok(Step::WaitUntil(tomorrow)),
-                    None => self.send(&task, &pauses, now).await,
-                }
-            }
-            Some(task) => Ok(Step::WaitUntil(first_probe.map_or(task.due, |probe| probe.min(task.due)))),
+        let aside = self.aside.those_that_wait(Instant::now());
+        let left_out = LeftOut { platforms, turns: aside };
+        match self.store.read().next_turn(&left_out, now, LONGEST_WAIT).await? {
+            Some(next) if next.due <= now => match self.left_today(now).await? {
+                Ok(_) => self.send(next.turn, &pauses, now).await,
+                Err(tomorrow) => Ok(Step::WaitUntil(tomorrow)),
+            },
+            Some(next) => Ok(Step::WaitUntil(first_probe.map_or(next.due, |probe| probe.min(next.due)))),
             None => Ok(first_probe.map_or(Step::Idle, Step::WaitUntil)),
         }
     }

@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::aside::Aside;
 use super::{Step, StepError, Worker};
+use crate::domain::id::TaskId;
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
 use crate::domain::video::VideoState;
-use crate::store::{Found, Look, Policy, PollEnd, PolledVideo, Store};
+use crate::store::{Found, Look, Policy, PollEnd, PolledEntry, Store};
 use crate::telemetry::{Part, Span, Traces};
-use crate::upstream::wire::{CreatedAt, ListedStatus, ListedVideo, Listing};
+use crate::upstream::wire::{CreatedAt, ListedEntry, ListedStatus, Listing};
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, PollAnswer, Upstream};
 
 /// Owns polling.
@@ -27,7 +28,7 @@ pub struct Reconciler {
     next_look: Option<Instant>,
     /// When the last step began, by the clock and by what nobody can set.
     last_step: Option<(Timestamp, Instant)>,
-    aside: Aside,
+    aside: Aside<TaskId>,
     traces: Traces,
 }
 
@@ -117,7 +118,7 @@ impl Reconciler {
             match self.upstream.poll(&look.upstream_id, unique_id.as_deref()).await {
                 PollAnswer::Listed(listing) => {
                     self.budget.went_well();
-                    found = found_in(unique_id.clone(), listing);
+                    found = found_in(unique_id.clone(), &listing);
                 }
                 PollAnswer::Limited(retry_after) => self.budget.too_fast(retry_after),
                 PollAnswer::Refused(_) | PollAnswer::Unanswered(_) => {}
@@ -158,7 +159,7 @@ impl Worker for Reconciler {
             Some((_, due)) => next = next.min(due),
             None => {}
         }
-        let aside = self.aside.tasks(Instant::now());
+        let aside = self.aside.those_that_wait(Instant::now());
         let Some(mut due) = self.store.read().next_poll(&aside).await? else {
             return Ok(Step::WaitUntil(next));
         };
@@ -190,8 +191,9 @@ impl Worker for Reconciler {
         let end = match answer {
             PollAnswer::Listed(listing) => {
                 self.budget.went_well();
-                let videos = listing.videos.into_iter().map(polled).collect();
-                PollEnd::Listed { videos, names_urls: listing.names_urls, is_whole: listing.is_whole }
+                let earliest = found_in(None, &listing).earliest;
+                let entries = listing.entries.into_iter().map(polled).collect();
+                PollEnd::Listed { entries, is_whole: listing.is_whole, earliest }
             }
             PollAnswer::Refused(refusal) => {
                 tracing::warn!(task = %due.task, code = refusal.code, reason = refusal.message, "poll refused");
@@ -219,10 +221,10 @@ impl Worker for Reconciler {
 }
 
 /// What a poll in this folder says of a `taskId` that may be a task's.
-fn found_in(unique_id: Option<String>, listing: Listing) -> Found {
+fn found_in(unique_id: Option<String>, listing: &Listing) -> Found {
     let mut found = Found { unique_id, is_doubtful: !listing.is_whole, ..Found::default() };
-    for video in listing.videos {
-        match video.created_at {
+    for entry in &listing.entries {
+        match entry.created_at {
             CreatedAt::At(time) => {
                 found.earliest = Some(found.earliest.map_or(time, |first| first.min(time)))
             }
@@ -230,7 +232,7 @@ fn found_in(unique_id: Option<String>, listing: Listing) -> Found {
             CreatedAt::Unreadable => found.is_doubtful = true,
             CreatedAt::Unnamed => {}
         }
-        match video.url.map(|url| PostUrl::parse(&url)) {
+        match entry.url.as_deref().map(PostUrl::parse) {
             Some(Ok(post)) => found.posts.push(post.canonical),
             // One more video, and nobody knows of which post.
             Some(Err(_)) | None => found.is_doubtful = true,
@@ -239,13 +241,13 @@ fn found_in(unique_id: Option<String>, listing: Listing) -> Found {
     found
 }
 
-fn polled(video: ListedVideo) -> PolledVideo {
-    let state = match video.status {
+fn polled(entry: ListedEntry) -> PolledEntry {
+    let state = match entry.status {
         ListedStatus::Indexed => VideoState::Indexed,
         ListedStatus::Failed => VideoState::Failed,
         ListedStatus::Indexing => VideoState::Indexing,
     };
-    PolledVideo { id: video.id, state, url: video.url }
+    PolledEntry { id: entry.id, state, url: entry.url }
 }
 
 #[cfg(test)]
@@ -255,7 +257,7 @@ mod tests {
     use super::*;
 
     fn found(videos: Value) -> Found {
-        found_in(None, Listing::parse(&json!({ "videos": videos })).unwrap())
+        found_in(None, &Listing::parse(&json!({ "videos": videos })).unwrap())
     }
 
     #[test]

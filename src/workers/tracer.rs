@@ -47,10 +47,11 @@ impl Worker for Tracer {
 fn span(event: &Event) -> Option<Span> {
     let task = event.task_id?;
     let made_by_callback = event.kind == EventKind::TaskAccepted && event.job_id.is_none();
-    // It is queued again where upstream did not take it: that makes no second root.
+    // A task is made as it is sent, or to wait. It is queued and sent again where upstream did not take it: that makes
+    // no second root.
     let is_first = event.at <= task.made_at();
     let part = match event.kind {
-        EventKind::TaskQueued if is_first => Part::Made,
+        EventKind::TaskQueued | EventKind::TaskSubmitting if is_first => Part::Made,
         _ if made_by_callback => Part::Made,
         EventKind::TaskSettled => Part::Lifetime,
         _ => return None,
@@ -74,12 +75,12 @@ mod tests {
     use crate::domain::id::TaskId;
 
     #[test]
-    fn a_task_is_made_once_however_often_it_is_queued() {
+    fn a_task_is_made_once_however_often_it_is_queued_or_sent() {
         let made = Timestamp::from_millis(1_800_000_000_000);
         let task = TaskId::new(made);
-        let queued = |at| Event {
+        let event = |kind, at| Event {
             seq: 1,
-            kind: EventKind::TaskQueued,
+            kind,
             source: Source::Submit,
             job_id: None,
             task_id: Some(task),
@@ -88,7 +89,9 @@ mod tests {
             at,
             message: None,
         };
-        assert_eq!(span(&queued(made)).map(|span| span.part), Some(Part::Made));
-        assert!(span(&queued(made.after(Duration::from_secs(1)))).is_none());
+        for kind in [EventKind::TaskQueued, EventKind::TaskSubmitting] {
+            assert_eq!(span(&event(kind, made)).map(|span| span.part), Some(Part::Made));
+            assert!(span(&event(kind, made.after(Duration::from_secs(1)))).is_none());
+        }
     }
 }

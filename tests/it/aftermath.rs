@@ -32,18 +32,20 @@ pub async fn read(database: &Path) -> SqliteConnection {
     options.connect().await.unwrap()
 }
 
-/// The states of the tasks that will move on by themselves, each with how many are in it.
+/// The states of the tasks that will move on by themselves, each with how many are in it; and how many posts wait.
 pub async fn moving(file: &mut SqliteConnection) -> Vec<(String, i64)> {
     sqlx::query_as(
         "SELECT state, count(*) FROM tasks
-         WHERE state IN ('queued', 'submitting', 'accepted', 'downloaded') GROUP BY state",
+         WHERE state IN ('queued', 'submitting', 'accepted', 'downloaded') GROUP BY state
+         UNION ALL SELECT 'waiting', sum(waiting) FROM lines HAVING sum(waiting) > 0",
     )
     .fetch_all(file)
     .await
     .unwrap()
 }
 
-/// Serves once more until every task has come to rest; something must happen within `patience`, again and again.
+/// Serves once more until no post waits and every task has come to rest. Something must happen within `patience`, again
+/// and again.
 pub async fn come_to_rest(binary: &Binary, patience: Duration, context: &str) {
     let mut serving = binary.serve(&[]);
     let mut file = read(&binary.path("scrapehook.db")).await;
@@ -87,12 +89,15 @@ pub async fn assert_promises_were_kept(upstream: &Simulator, database: &Path, co
     }
 }
 
-/// Every callback on disk, under the upstream's own task id.
+/// Every callback on disk, under the upstream's own task id, or both of them if it made two tasks of one submit.
 pub async fn kept(file: &mut SqliteConnection) -> BTreeSet<(String, String)> {
-    let rows: Vec<(String, Vec<u8>)> =
-        sqlx::query_as("SELECT upstream_id, body FROM callbacks JOIN tasks ON tasks.id = task_id")
-            .fetch_all(file)
-            .await
-            .unwrap();
+    let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(
+        "SELECT upstream_id, body FROM callbacks JOIN tasks ON tasks.id = task_id
+             UNION ALL SELECT other_id, body FROM callbacks JOIN tasks ON tasks.id = task_id
+                       WHERE other_id IS NOT NULL",
+    )
+    .fetch_all(file)
+    .await
+    .unwrap();
     rows.into_iter().map(|(task, body)| (task, String::from_utf8(body).unwrap())).collect()
 }

@@ -90,7 +90,7 @@ fn layer(part: &str) -> Option<u8> {
 
 /// The source files of the store that a test build alone compiles.
 fn is_test(inside: &Path) -> bool {
-    inside.file_name().is_some_and(|name| name == "tests.rs")
+    inside.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests.rs" | "tests")))
 }
 
 /// Each `crate::store::…` of a file, without what stands in its unit tests.

@@ -359,7 +359,8 @@ async fn a_field_that_is_there_twice_is_a_fault() {
     }
     assert!(service.items("/v1/jobs").await.is_empty());
     service.submit(&mixed_urls(1)).await;
-    let task = service.items("/v1/tasks").await[0]["id"].as_str().unwrap().to_owned();
+    let page = service.until("/v1/tasks", |page| page["items"][0].is_object()).await;
+    let task = page["items"][0]["id"].as_str().unwrap();
     let adopt = post(&format!("/v1/tasks/{task}/adopt"), r#"{"upstream_id":"a","upstream_id":"b"}"#);
     assert_eq!(refused(adopt, 422, "invalid").await["errors"][0]["pointer"], "/upstream_id");
     service.stop().await;

@@ -5,27 +5,15 @@
 use std::time::{Duration, Instant};
 
 use scrapehook::domain::id::{JobId, TaskId};
-use scrapehook::domain::job::{JobOptions, JobState, Library, Quality};
-use scrapehook::domain::url::PostUrl;
-use scrapehook::store::{CreatedJob, Decision, NewJob, WriteError};
+use scrapehook::domain::job::{JobState, Quality};
+use scrapehook::store::{Decided, Decision, WriteError};
 use tokio::task::JoinHandle;
 
 use crate::aftermath::number;
 use crate::file::{File, at, callback};
 
-async fn job(file: &File, urls: &[String]) -> (JobId, Vec<TaskId>) {
-    let options = JobOptions {
-        unique_id: None,
-        folder_id: None,
-        quality: Quality::P360,
-        library: Library::Private,
-        labels: Default::default(),
-    };
-    let urls = urls.iter().map(|url| PostUrl::parse(url).unwrap()).collect();
-    let (id, at) = (JobId::new(at(0)), at(0));
-    let job = NewJob { id, at, created_by: None, options, urls, force: false, idempotency: None };
-    let CreatedJob::New(job) = file.store.create_job(job).await.unwrap() else { panic!("not new") };
-    (job.id, job.tasks.unwrap().into_iter().map(|task| task.id).collect())
+async fn job(file: &File, urls: &[String]) -> JobId {
+    file.waiting_job(urls, Quality::P360, false).await
 }
 
 /// Does this, and gives how long it took, how many callbacks were committed meanwhile, and the longest that one waited.
@@ -52,7 +40,7 @@ fn print(what: &str, (took, callbacks, longest): (Duration, usize, Duration)) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callbacks_are_committed_between_the_commits_of_a_large_cancel() {
-    let count = number("SCRAPEHOOK_SHARED_URLS", 2_000);
+    let count = number("SCRAPEHOOK_SHARED_URLS", 4_000);
     let file = File::started().await;
     let witness = file.job(&["witness"]).await[0];
     file.accept(witness).await;
@@ -67,15 +55,15 @@ async fn callbacks_are_committed_between_the_commits_of_a_large_cancel() {
             );
         }
         let canceled = async {
-            assert_eq!(file.store.decide(Decision::CancelJob(jobs[0].0), None, at(9)).await, Ok(true));
+            assert_eq!(file.store.decide(Decision::CancelJob(jobs[0]), None, at(9)).await, Ok(Decided::Done));
         };
         let measured = beside(&file, witness, canceled).await;
         print(&format!("{name}: cancel"), measured);
         assert!(measured.1 >= 2, "callbacks come in between");
         // The answer came when all of it was done.
-        let first = file.store.read().job(jobs[0].0).await.unwrap().unwrap();
+        let first = file.store.read().job(jobs[0]).await.unwrap().unwrap();
         assert_eq!((first.state, first.progress.failed), (JobState::Canceled, count as i64));
-        for (other, _) in &jobs[1..] {
+        for other in &jobs[1..] {
             let other = file.store.read().job(*other).await.unwrap().unwrap();
             assert_eq!((other.state, other.progress.waiting), (JobState::Running, count as i64));
         }
@@ -83,10 +71,10 @@ async fn callbacks_are_committed_between_the_commits_of_a_large_cancel() {
     file.close().await;
 }
 
-/// Begins the cancel of a job of so many tasks; returns once its first commit is made, and the rest is due.
-async fn cancel_begun(file: &File) -> (JobId, JoinHandle<Result<bool, WriteError>>) {
-    let hosts: Vec<_> = (0..1_000).map(|n| format!("https://host{n}.example/post")).collect();
-    let (id, _) = job(file, &hosts).await;
+/// Begins the cancel of a job of many URLs; returns once its first commit is made, and the rest is due.
+async fn cancel_begun(file: &File) -> (JobId, JoinHandle<Result<Decided, WriteError>>) {
+    let urls: Vec<_> = (0..6_000).map(|n| format!("https://www.tiktok.com/@u/video/73{n:017}")).collect();
+    let id = job(file, &urls).await;
     let store = file.store.clone();
     let mut committed = store.committed();
     committed.borrow_and_update();
@@ -100,10 +88,10 @@ async fn a_pause_does_not_wait_for_the_rest_of_a_cancel() {
     let file = File::started().await;
     let (id, canceled) = cancel_begun(&file).await;
     for decision in [Decision::Pause, Decision::Resume] {
-        assert_eq!(file.store.decide(decision, None, at(10)).await, Ok(true));
+        assert_eq!(file.store.decide(decision, None, at(10)).await, Ok(Decided::Done));
         assert!(!canceled.is_finished());
     }
-    assert_eq!(canceled.await.unwrap(), Ok(true));
+    assert_eq!(canceled.await.unwrap(), Ok(Decided::Done));
     assert_eq!(file.store.read().job(id).await.unwrap().unwrap().state, JobState::Canceled);
     file.close().await;
 }
@@ -114,7 +102,7 @@ async fn a_stop_leaves_what_is_due_to_the_next_start() {
     let (id, canceled) = cancel_begun(&file).await;
     file.store.close();
     file.running.take().unwrap().await.unwrap();
-    assert_eq!(canceled.await.unwrap(), Ok(true), "the decision is on disk");
+    assert_eq!(canceled.await.unwrap(), Ok(Decided::Done), "the decision is on disk");
     let mut file = File::open(file.folder).await;
     assert_eq!(file.store.read().job(id).await.unwrap().unwrap().state, JobState::Running);
     file.run();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use scrapehook::domain::id::TaskId;
 use scrapehook::domain::time::Timestamp;
-use scrapehook::domain::token::TokenKeys;
+use scrapehook::domain::token::{Claims, TokenKeys};
 use scrapehook::simulator::Settings;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -58,7 +58,8 @@ async fn a_callback_that_comes_all_the_same_proves_a_failure_wrong() {
     let status = callback_check(&service, "failed").await;
     assert_eq!(codes(&status), ["callbacks_unreachable"]);
     assert!(status["problems"][0]["detail"].as_str().unwrap().contains("HTTP 502"), "{status}");
-    let token = TokenKeys::new([CALLBACK_SECRET]).issue(TaskId::new(Timestamp::from_millis(0))).unwrap();
+    let token =
+        TokenKeys::new([CALLBACK_SECRET]).issue(Claims::of(TaskId::new(Timestamp::from_millis(0)))).unwrap();
     assert_eq!(service.post_callback(&format!("/callback/{token}"), "{}").await, 200);
     let status = service.get("/v1/status").await;
     assert!(!codes(&status).contains(&"callbacks_unreachable"), "{status}");

@@ -30,12 +30,16 @@ async fn a_canceled_job_is_not_sent() {
         .until(&format!("/v1/tasks?job={other}&state=accepted"), |page| page["items"][0].is_object())
         .await;
     assert_eq!(upstream.submitted(), 1);
-    let events = service.items(&format!("/v1/events?job={job}&kind=task.canceled")).await;
-    assert_eq!((events.len(), &events[0]["message"]), (3, &json!("canceled by an operator")));
-    // A canceled task can be sent after all.
-    let task = events[0]["task_id"].as_str().unwrap();
-    assert_eq!(service.call(&format!("/v1/tasks/{task}/retry"), Value::Null).await.0, 202);
-    service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["sent"] == 1).await;
+    let events = service.items(&format!("/v1/events?job={job}&kind=job.canceled")).await;
+    assert_eq!((events.len(), &events[0]["message"]), (1, &json!("canceled by an operator")));
+    assert!(service.items(&format!("/v1/tasks?job={job}")).await.is_empty(), "it never had a task");
+    // What was canceled can be sent after all, if somebody asks for it by name.
+    let retry = format!("/v1/jobs/{job}/retry");
+    assert_eq!(service.call(&retry, Value::Null).await.0, 409);
+    assert_eq!(service.call(&retry, json!({ "codes": ["canceled"] })).await.0, 202);
+    service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["sent"] == 3).await;
+    // A submit is written down before it is sent.
+    upstream.until(|upstream| upstream.submitted() == 4).await;
     service.stop().await;
 }
 
@@ -57,7 +61,35 @@ async fn canceling_a_job_leaves_what_was_sent() {
 }
 
 #[tokio::test]
-async fn who_followed_a_canceled_task_gets_one_of_its_own() {
+async fn a_canceled_task_that_waits_can_be_sent_after_all() {
+    let faults = Faults { fail_task: 1.0, ..Faults::default() };
+    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.start().await;
+    let job = service.submit(&mixed_urls(1)).await;
+    assert_eq!(service.until_settled(&job).await["state"], "failed");
+    upstream.set_faults(Faults::default());
+    let failed = service.items("/v1/tasks?state=failed").await.remove(0);
+    let _ = service.call("/v1/pause", Value::Null).await;
+    let retry = |task: &Value| format!("/v1/tasks/{}/retry", task["id"].as_str().unwrap());
+    let (_, waiting) = service.call(&retry(&failed), Value::Null).await;
+    assert_eq!(waiting["state"], "queued");
+    let cancel = format!("/v1/tasks/{}/cancel", waiting["id"].as_str().unwrap());
+    let (status, canceled) = service.call(&cancel, Value::Null).await;
+    assert_eq!((status, &canceled["state"]), (200, &json!("canceled")));
+    let events = service.items(&format!("/v1/events?job={job}&kind=task.canceled")).await;
+    assert_eq!((events.len(), &events[0]["message"]), (1, &json!("canceled by an operator")));
+    let job = format!("/v1/jobs/{job}");
+    let rows = service.items(&format!("{job}/urls")).await;
+    assert_eq!((&rows[0]["state"], &rows[0]["error"]["code"]), (&json!("failed"), &json!("canceled")));
+    assert_eq!(service.call(&retry(&canceled), Value::Null).await.0, 202);
+    let _ = service.call("/v1/resume", Value::Null).await;
+    service.until(&job, |job| job["state"] == "done").await;
+    assert_eq!(upstream.submitted(), 2);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_post_that_another_job_still_wants_stays_in_the_queue() {
     let (upstream, service) = paused().await;
     let first = service.submit(&mixed_urls(1)).await;
     let second = service.submit(&mixed_urls(1)).await;
@@ -85,11 +117,18 @@ async fn giving_up_an_unconfirmed_task_lets_nobody_pay_twice_by_itself() {
     assert_eq!((status, &canceled["state"]), (200, &json!("canceled")));
     assert_eq!(service.call(&format!("/v1/tasks/{task}/cancel"), Value::Null).await.0, 409);
     for job in [first, second] {
-        assert_eq!(service.get(&format!("/v1/jobs/{job}")).await["state"], "canceled");
+        assert_eq!(service.get(&format!("/v1/jobs/{job}")).await["state"], "failed");
+        let rows = service.items(&format!("/v1/jobs/{job}/urls")).await;
+        let error = &rows[0]["error"];
+        assert_eq!((&error["code"], &error["certain"]), (&json!("unconfirmed"), &json!(false)));
     }
     assert!(service.items("/v1/tasks?state=queued").await.is_empty());
-    service.stop().await;
     assert_eq!(upstream.submitted(), 1);
+    // Whoever comes after that asks for it anew.
+    let third = service.submit(&mixed_urls(1)).await;
+    service.until(&format!("/v1/jobs/{third}"), |job| job["progress"]["sent"] == 1).await;
+    service.stop().await;
+    assert_eq!(upstream.submitted(), 2);
 }
 
 #[tokio::test]

@@ -126,15 +126,18 @@ async fn all_follows_every_page() {
     shop.done(&["pause"]);
     let urls: Vec<_> = (0..600).map(|n| format!("https://host{n}.example/post")).collect();
     let job = shop.service.submit(&urls).await;
-    assert_eq!(shop.json(&["tasks", "--all"]).len(), 600);
     assert_eq!(shop.json(&["jobs", &job, "--urls", "--all"]).len(), 600);
+    for url in &urls[1..] {
+        shop.service.submit(std::slice::from_ref(url)).await;
+    }
+    assert_eq!(shop.json(&["jobs", "--all"]).len(), 600);
     let events = shop.json(&["events", "--all"]);
-    assert_eq!(events.len(), 602);
+    assert_eq!(events.len(), 601);
     assert!((1..).zip(&events).all(|(seq, event)| event["seq"] == seq));
-    let (code, table, said) = shop.client.run(&["tasks"]);
+    let (code, table, said) = shop.client.run(&["jobs"]);
     assert_eq!((code, table.lines().count()), (0, 51));
     assert!(said.contains("--all"), "{said}");
-    let (code, said) = shop.not_done(&["tasks", "--limit", "501"]);
+    let (code, said) = shop.not_done(&["jobs", "--limit", "501"]);
     assert!(code == 2 && said.contains("limit: "), "{said}");
     shop.service.stop().await;
 }
@@ -170,18 +173,18 @@ async fn an_operators_decisions_reach_the_service() {
     shop.upstream.set_faults(Faults { fail_task: 1.0, ..Faults::default() });
     let job = shop.service.submit(&["https://youtu.be/later".to_owned()]).await;
     assert!(shop.done(&["cancel", &job]).contains("is canceled"));
-    let job = shop.service.submit(&["https://youtu.be/latest".to_owned()]).await;
-    assert_eq!(shop.json(&["cancel", &shop.task_in("queued").await])[0]["state"], "canceled");
     assert_eq!(shop.not_done(&["cancel", &job]).0, 1);
     assert!(shop.done(&["resume"]).contains("sent"));
 
     shop.service.submit(&["https://youtu.be/fails".to_owned()]).await;
     let failed = shop.task_in("failed").await;
+    shop.done(&["pause"]);
     let (code, shown, said) = shop.client.run(&["retry", &failed]);
     assert!(code == 0 && shown.contains(&format!("retry of     {failed}")), "{shown}");
     assert!(said.contains("scrapehook events --task task_"), "{said}");
     let (code, said) = shop.not_done(&["retry", &failed]);
     assert!(code == 1 && said.contains("a job waits for"), "{said}");
+    assert_eq!(shop.json(&["cancel", &shop.task_in("queued").await])[0]["state"], "canceled");
     shop.service.stop().await;
 }
 

@@ -50,12 +50,13 @@ async fn retrying_an_unconfirmed_task_gives_it_up_until_its_callbacks_prove_it()
     assert_eq!(service.until_settled(&job).await["state"], "done");
     let given_up = service.get(&format!("/v1/tasks/{old}")).await;
     assert_eq!((&given_up["state"], &given_up["error"]["code"]), (&json!("canceled"), &json!("canceled")));
+    assert_eq!(upstream.charged().into_values().sum::<u32>(), 2, "once for each who asked");
     // It had been taken after all.
     let submits = upstream.submits();
     let url = submits[0].body.callback_url.as_ref().unwrap().strip_prefix(&service.base).unwrap();
     let body = json!({ "taskId": submits[0].task_id, "videoId": "VI7", "status": "INDEXING_SUCCEEDED" });
     assert_eq!(service.post_callback(url, body.to_string()).await, 200);
-    assert_eq!(service.get(&format!("/v1/tasks/{old}")).await["state"], "downloaded");
+    assert_eq!(service.get(&format!("/v1/tasks/{old}")).await["state"], "indexed");
     service.stop().await;
 }
 
@@ -116,12 +117,10 @@ async fn nothing_is_sent_between_pause_and_resume() {
     assert_eq!((status, &paused["paused"][0]["scope"]), (200, &json!("operator")));
     assert!(paused["paused"][0]["probe_at"].is_null(), "nothing is tried: {paused}");
     let job = service.submit(&mixed_urls(3)).await;
-    let task = only_task(&service, "queued").await;
-    assert_wrong_state(service.call(&format!("/v1/tasks/{task}/refresh"), Value::Null).await);
-    assert_wrong_state(service.call(&format!("/v1/tasks/{task}/retry"), Value::Null).await);
     // It outlives a restart.
     let service = service.stop().await.start().await;
-    assert_eq!(service.items(&format!("/v1/tasks?job={job}&state=queued")).await.len(), 3);
+    assert_eq!(service.get(&format!("/v1/jobs/{job}")).await["progress"]["waiting"], 3);
+    assert!(service.items("/v1/tasks").await.is_empty(), "a task is formed when its turn comes");
     assert!(upstream.submits().is_empty());
     let (status, resumed) = service.call("/v1/resume", Value::Null).await;
     assert_eq!((status, &resumed["paused"]), (200, &json!([])));
@@ -133,22 +132,41 @@ async fn nothing_is_sent_between_pause_and_resume() {
 }
 
 #[tokio::test]
+async fn a_task_that_waits_for_another_attempt_can_not_be_polled_or_retried() {
+    let faults = Faults { unavailable: 1.0, ..Faults::default() };
+    let (upstream, service) = with_faults(faults, &[]).await;
+    let job = service.submit(&mixed_urls(1)).await;
+    let task = only_task(&service, "queued").await;
+    let _ = service.call("/v1/pause", Value::Null).await;
+    // One may be on its way still.
+    service.until(&format!("/v1/tasks/{task}"), |task| task["state"] == "queued").await;
+    assert_wrong_state(service.call(&format!("/v1/tasks/{task}/refresh"), Value::Null).await);
+    assert_wrong_state(service.call(&format!("/v1/tasks/{task}/retry"), Value::Null).await);
+    upstream.set_faults(Faults::default());
+    let service = service.stop().await.start().await;
+    let waiting = service.get(&format!("/v1/tasks/{task}")).await;
+    assert_eq!(waiting["state"], "queued", "it outlives a restart");
+    let _ = service.call("/v1/resume", Value::Null).await;
+    assert_eq!(service.until_settled(&job).await["state"], "done");
+    assert_eq!(service.get(&format!("/v1/tasks/{task}")).await["state"], "indexed");
+    assert!(upstream.charged().values().all(|times| *times == 1));
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn a_day_s_budget_holds_across_restarts_and_a_refusal_gives_it_back() {
     let faults = Faults { unavailable: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, download_delay: NEVER, ..Settings::default() }).await;
     let service = Setup::new(&upstream.url()).await.set("DISPATCH__MAX_URLS_PER_DAY", "4").start().await;
     let urls: Vec<_> = (0..8).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
     let job = service.submit(&urls).await;
-    let sizes: Vec<Value> = service.get(&format!("/v1/jobs/{job}")).await["tasks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|task| task["urls"].clone())
-        .collect();
-    assert_eq!(sizes, [4, 4], "tasks are planned no larger");
     upstream.until(|upstream| upstream.submits().len() >= 2).await;
     upstream.set_faults(Faults::default());
     service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    let answer = service.get(&format!("/v1/jobs/{job}")).await;
+    let sizes: Vec<&Value> = answer["tasks"].as_array().unwrap().iter().map(|task| &task["urls"]).collect();
+    assert_eq!(sizes, [4], "a request is cut to what is left of the day");
+    assert!(upstream.submits().iter().all(|submit| submit.body.video_urls.len() == 4));
     let service = service.stop().await.start().await;
     // Another task would be sent at once, if there were a budget for it.
     let more = service.submit(&["https://youtu.be/one-more".to_owned()]).await;
@@ -161,27 +179,31 @@ async fn a_day_s_budget_holds_across_restarts_and_a_refusal_gives_it_back() {
 }
 
 #[tokio::test]
-async fn a_task_that_is_larger_than_the_days_budget_has_a_day_of_its_own() {
+async fn a_request_is_cut_to_what_is_left_of_the_day_and_the_rest_waits() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
     let service = Setup::new(&upstream.url()).await.start().await;
     let _ = service.call("/v1/pause", Value::Null).await;
     let urls: Vec<_> = (0..8).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
-    service.submit(&urls).await;
-    // The budget comes after the plan.
-    let service = service.stop().await.set("DISPATCH__MAX_URLS_PER_DAY", "4").start().await;
+    let job = service.submit(&urls).await;
     let late = service.submit(&["https://youtu.be/late".to_owned()]).await;
+    let service = service.stop().await.set("DISPATCH__MAX_URLS_PER_DAY", "5").start().await;
     let _ = service.call("/v1/resume", Value::Null).await;
-    upstream.until(|upstream| upstream.charged().len() >= 8).await;
-    service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["sent"] == 5).await;
+    let service = service.stop().await.set("DISPATCH__MAX_URLS_PER_DAY", "7").start().await;
+    service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["sent"] == 7).await;
     assert_eq!(service.get(&format!("/v1/jobs/{late}")).await["progress"]["waiting"], 1);
     service.stop().await;
-    assert_eq!(upstream.charged().len(), 8);
+    let sent: Vec<String> =
+        upstream.submits().into_iter().flat_map(|submit| submit.body.video_urls).collect();
+    assert_eq!(sent, urls[..7], "in their order");
+    assert_eq!(upstream.submits().len(), 2);
 }
 
 #[tokio::test]
 async fn a_restored_backup_sends_nothing_until_it_is_resumed_and_its_callbacks_find_their_way() {
     use sqlx::ConnectOptions;
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let faults = Faults { lose: 1.0, ..Faults::default() };
+    let upstream = simulator(Settings { index_delay: NEVER, faults, ..Settings::default() }).await;
     let service = Setup::new(&upstream.url()).await.start().await;
     let _ = service.call("/v1/pause", Value::Null).await;
     let job = service.submit(&mixed_urls(1)).await;
@@ -201,25 +223,33 @@ async fn a_restored_backup_sends_nothing_until_it_is_resumed_and_its_callbacks_f
     let setup = service.stop().await;
     std::fs::copy(&backup, setup.database()).unwrap();
 
-    let service = setup.start().await;
+    let service = setup.set("RECONCILE__AFTER", "20ms").start().await;
     let (_, status) = service.call("/v1/pause", Value::Null).await;
     let scopes: Vec<_> = status["paused"].as_array().unwrap().iter().map(|pause| &pause["scope"]).collect();
     assert_eq!(scopes, ["operator", "restored"]);
     let submits = upstream.submits();
-    // One whose task the backup has as queued, and one of a task that it has never heard of.
+    // One whose post waits in the backup, and one that it has never heard of.
     for submit in &submits[..2] {
         let url = submit.body.callback_url.as_ref().unwrap().replace(&service.base, "");
         let body = json!({ "taskId": submit.task_id, "status": "SUCCEEDED" }).to_string();
         assert_eq!(service.post_callback(&url, body).await, 200);
     }
-    let recovered = service.get(&format!("/v1/tasks/{}", submits[1].task_id.as_ref().unwrap())).await;
-    assert_eq!((&recovered["state"], &recovered["job_id"]), (&json!("downloaded"), &Value::Null));
-    assert_eq!(service.get(&format!("/v1/jobs/{job}")).await["progress"]["downloaded"], 1);
+    for submit in &submits[..2] {
+        let recovered = format!("/v1/tasks/{}", submit.task_id.as_ref().unwrap());
+        // Polls bring its URL.
+        let recovered = service.until(&recovered, |task| task["urls"][0].is_object()).await;
+        assert_eq!((&recovered["state"], &recovered["job_id"]), (&json!("downloaded"), &Value::Null));
+        assert_eq!(recovered["urls"][0]["url"], submit.body.video_urls[0]);
+    }
     let events = service.items(&format!("/v1/events?after={last}")).await;
     assert!(events.iter().all(|event| event["seq"].as_i64().unwrap() > 1_000_000));
+    // The queue looks again before it pays.
     let _ = service.call("/v1/resume", Value::Null).await;
+    service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["downloaded"] == 1).await;
     let again = service.submit(&["https://youtu.be/fresh".to_owned()]).await;
-    service.until(&format!("/v1/jobs/{again}"), |job| job["progress"]["sent"] == 1).await;
+    service.until(&format!("/v1/jobs/{again}"), |job| job["progress"]["waiting"] == 0).await;
+    upstream.until(|upstream| upstream.submits().len() >= 3).await;
+    assert_eq!(upstream.submits().len(), 3);
     assert!(upstream.charged().values().all(|times| *times == 1));
     service.stop().await;
 }

@@ -62,7 +62,8 @@ async fn a_compressed_body_is_refused_as_such() {
     let (_upstream, service) = service(Settings::default()).await;
     service.submit(&mixed_urls(1)).await;
     let job = service.items("/v1/jobs").await[0]["id"].as_str().unwrap().to_owned();
-    let task = service.items("/v1/tasks").await[0]["id"].as_str().unwrap().to_owned();
+    let page = service.until("/v1/tasks", |page| page["items"][0].is_object()).await;
+    let task = page["items"][0]["id"].as_str().unwrap();
     let paths = [
         "/v1/jobs".to_owned(),
         "/v1/pause".to_owned(),

@@ -11,8 +11,8 @@ use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::domain::video::VideoState;
 use scrapehook::store::{
-    Binding, CreatedJob, DuePoll, NewJob, Policy, PollEnd, PolledVideo, ReceivedCallback, Store, SubmitEnd,
-    Writer,
+    Binding, CreatedJob, DuePoll, LeftOut, NewJob, NextRequest, Policy, PollEnd, PolledEntry,
+    ReceivedCallback, Request, Store, SubmitEnd, Writer,
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -76,7 +76,7 @@ impl File {
         self.folder
     }
 
-    /// One task a host, one URL a task.
+    /// One task a host, one URL a task. Each of them is being sent.
     pub async fn job(&self, hosts: &[&str]) -> Vec<TaskId> {
         let urls = hosts.iter().map(|host| format!("https://{host}.example/post")).collect::<Vec<_>>();
         self.job_of(&urls).await
@@ -86,12 +86,19 @@ impl File {
         self.job_with(urls, false).await
     }
 
+    /// The tasks that are being sent for a new job, in the order in which they were formed.
     pub async fn job_with(&self, urls: &[String], force: bool) -> Vec<TaskId> {
+        self.waiting_job(urls, Quality::P360, force).await;
+        self.send_all(1).await
+    }
+
+    /// A job whose URLs wait, as far as nobody else has them.
+    pub async fn waiting_job(&self, urls: &[String], quality: Quality, force: bool) -> JobId {
         let urls: Vec<_> = urls.iter().map(|url| PostUrl::parse(url).unwrap()).collect();
         let options = JobOptions {
             unique_id: None,
             folder_id: None,
-            quality: Quality::P360,
+            quality,
             library: Library::Private,
             labels: [("k".to_owned(), "v".to_owned())].into(),
         };
@@ -105,11 +112,40 @@ impl File {
             idempotency: None,
         };
         let CreatedJob::New(job) = self.store.create_job(job).await.unwrap() else { panic!("not new") };
-        job.tasks.unwrap().into_iter().map(|task| task.id).collect()
+        job.id
     }
 
+    /// Forms the next request; none if nothing waits.
+    pub async fn send(&self, millis: i64) -> Option<Request> {
+        loop {
+            let next = self.store.read().next_turn(&LeftOut::default(), at(millis), HOUR).await.unwrap()?;
+            if next.due > at(millis) {
+                return None;
+            }
+            let next = NextRequest {
+                turn: next.turn,
+                new: TaskId::new(at(millis)),
+                at: at(millis),
+                left_today: None,
+            };
+            if let Some(request) = self.store.form(next).await.unwrap() {
+                return Some(request);
+            }
+        }
+    }
+
+    /// Forms requests until nothing waits.
+    pub async fn send_all(&self, millis: i64) -> Vec<TaskId> {
+        let mut tasks = Vec::new();
+        while let Some(request) = self.send(millis).await {
+            tasks.push(request.task);
+        }
+        tasks
+    }
+
+    /// Ends the submit of a task that is being sent.
     pub async fn submit(&self, task: TaskId, end: SubmitEnd) {
-        assert!(self.store.begin_submit(task, at(1)).await.unwrap());
+        assert_eq!(self.state(task).await, TaskState::Submitting);
         self.store.end_submit(task, at(2), end).await.unwrap();
     }
 
@@ -135,6 +171,8 @@ pub fn callback(task: TaskId, millis: i64, meaning: Option<Meaning>, upstream_id
         body: body.into(),
         meaning,
         upstream_id: Some(upstream_id.to_owned()),
+        destination: None,
+        quality: None,
     }
 }
 
@@ -143,12 +181,17 @@ pub fn indexed(video: &str) -> Option<Meaning> {
 }
 
 pub fn listed(videos: &[(&str, VideoState, &str)]) -> PollEnd {
-    let video = |&(id, state, url): &(&str, VideoState, &str)| PolledVideo {
-        id: id.to_owned(),
+    let entry = |&(id, state, url): &(&str, VideoState, &str)| PolledEntry {
+        id: Some(id.to_owned()),
         state,
         url: Some(url.to_owned()),
     };
-    PollEnd::Listed { videos: videos.iter().map(video).collect(), names_urls: true, is_whole: true }
+    whole(videos.iter().map(entry).collect())
+}
+
+/// A whole answer with these entries.
+pub fn whole(entries: Vec<PolledEntry>) -> PollEnd {
+    PollEnd::Listed { entries, is_whole: true, earliest: None }
 }
 
 pub fn lost() -> SubmitEnd {

@@ -26,21 +26,20 @@ fn the_documented_submit_answer_names_its_task() {
 #[test]
 fn the_captured_poll_answer_joins_a_video_to_its_url() {
     let envelope = Envelope::parse(include_bytes!("fixtures/poll_captured.json")).unwrap();
-    let Listing { videos, names_urls, .. } = Listing::parse(&envelope.data).unwrap();
-    assert!(names_urls);
-    assert_eq!(videos.len(), 1);
-    assert_eq!(videos[0].id, "VI625685456915968000");
-    assert_eq!(videos[0].url.as_deref(), Some("https://www.youtube.com/watch?v=o9vgXOH4ET0"));
-    assert_eq!(videos[0].status, ListedStatus::Indexed);
+    let Listing { entries, is_whole } = Listing::parse(&envelope.data).unwrap();
+    assert!(is_whole);
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].id.as_deref(), Some("VI625685456915968000"));
+    assert_eq!(entries[0].url.as_deref(), Some("https://www.youtube.com/watch?v=o9vgXOH4ET0"));
+    assert_eq!(entries[0].status, ListedStatus::Indexed);
 }
 
 #[test]
 fn the_older_poll_shape_proves_only_that_a_video_exists() {
     let body = br#"{"code":"0000","data":{"taskId":"t","video_ids":["PI-603068775285264430"]}}"#;
-    let Listing { videos, names_urls, .. } = Listing::parse(&Envelope::parse(body).unwrap().data).unwrap();
-    assert!(!names_urls);
-    assert_eq!(videos[0].id, "PI-603068775285264430");
-    assert_eq!((videos[0].url.as_ref(), videos[0].status), (None, ListedStatus::Indexing));
+    let entries = Listing::parse(&Envelope::parse(body).unwrap().data).unwrap().entries;
+    assert_eq!(entries[0].id.as_deref(), Some("PI-603068775285264430"));
+    assert_eq!((entries[0].url.as_ref(), entries[0].status), (None, ListedStatus::Indexing));
 }
 
 #[test]
@@ -50,7 +49,7 @@ fn a_list_whose_entries_cannot_be_read_is_not_an_empty_one() {
     assert_eq!(read(r#"{"video_ids":[null,{}]}"#), None);
     let half = read(r#"{"videos":[{"video_no":"VI1","video_url":"https://a.example/1"},{"video_no":null}]}"#);
     let half = half.unwrap();
-    assert_eq!((half.videos.len(), half.names_urls, half.is_whole), (1, true, false));
+    assert_eq!((half.entries.len(), half.is_whole), (1, false));
     let none = read(r#"{"videos":[]}"#).unwrap();
-    assert_eq!((none.videos.len(), none.names_urls, none.is_whole), (0, true, true));
+    assert_eq!((none.entries.len(), none.is_whole), (0, true));
 }

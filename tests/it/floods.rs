@@ -154,7 +154,7 @@ async fn forged_callbacks_keep_no_genuine_one_out() {
         .map(|callback| callback["deliveries"].as_u64().unwrap())
         .collect();
     assert_eq!(replays, [genuine / 4], "a replay is one row with a count");
-    let kept = service.get("/v1/tasks?state=downloaded").await["items"].as_array().unwrap().len();
+    let kept = service.get("/v1/tasks?state=indexed").await["items"].as_array().unwrap().len();
     assert_eq!(kept, 3);
     assert_eq!(service.serving.terminate().0, 0);
 }

@@ -9,7 +9,7 @@ use reqwest::{Client, Response};
 use scrapehook::config::Live;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::TaskId;
-use scrapehook::domain::token::{TokenKeys, callback_url};
+use scrapehook::domain::token::{Claims, TokenKeys, callback_url};
 use scrapehook::http::{self, ConnectionLimits, Credentials, Keys, Surroundings};
 use scrapehook::reach::Standing;
 use scrapehook::simulator::Settings;
@@ -160,7 +160,7 @@ impl Stuck {
         let file = File::open(file.close().await).await;
         let config = Setup::new("http://upstream").await.config();
         let tokens = TokenKeys::new(["secret"]);
-        let token = tokens.issue(task).unwrap();
+        let token = tokens.issue(Claims::of(task)).unwrap();
         let stop = CancellationToken::new();
         let surroundings = Surroundings {
             store_path: file.folder.path().join("scrapehook.db").into(),

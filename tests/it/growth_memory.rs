@@ -74,18 +74,24 @@ async fn read_to(mut stream: Response, last: i64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_that_nobody_reads_hold_a_page_each_and_miss_nothing() {
     const STREAMS: usize = 50;
-    const JOBS: i64 = 3;
+    const JOBS: i64 = 1_000;
     let service = Process::idle(Settings::default(), |binary| binary).await;
     let post = async |path: &str, body: Value| {
         let request = service.client.post(format!("{}{path}", service.serving.base));
-        request.json(&body).send().await.unwrap().status().as_u16()
+        request.json(&body).send().await.unwrap()
     };
-    assert_eq!(post("/v1/pause", json!({})).await, 200);
-    for job in 0..JOBS {
-        let urls: Vec<_> = (0..1_000).map(|n| format!("https://host{n}.example/{job}")).collect();
-        assert_eq!(post("/v1/jobs", json!({ "video_urls": urls })).await, 202);
+    assert_eq!(post("/v1/pause", json!({})).await.status(), 200);
+    // Three events a job: it is created, canceled, and settles.
+    let canceled = async |job: i64| {
+        let url = format!("https://host.example/{job}");
+        let job: Value = post("/v1/jobs", json!({ "video_urls": [url] })).await.json().await.unwrap();
+        let cancel = format!("/v1/jobs/{}/cancel", job["id"].as_str().unwrap());
+        assert_eq!(post(&cancel, json!({})).await.status(), 200);
+    };
+    for first in (0..JOBS).step_by(100) {
+        join_all((first..first + 100).map(&canceled)).await;
     }
-    let last = 1 + JOBS * 1_001;
+    let last = 1 + JOBS * 3;
     let from_the_first = || {
         service.client.get(format!("{}/v1/events/stream", service.serving.base)).header("last-event-id", 0)
     };

@@ -4,7 +4,7 @@ use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::task::TaskState;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::simulator::{Faults, Settings};
-use scrapehook::store::{Decision, Found, ReceivedHint, SubmitEnd};
+use scrapehook::store::{Decided, Decision, Found, ReceivedHint, SubmitEnd};
 use serde_json::{Value, json};
 
 use crate::file::{File, MINUTE, POLICY, at, callback, lost};
@@ -124,7 +124,11 @@ async fn an_id_that_fits_two_tasks_is_asked_about_again_and_found_once_one_is_co
 
 /// What a poll after a hint lists: these posts and nothing else.
 fn found(posts: &[&str]) -> Found {
-    Found { posts: posts.iter().map(|post| (*post).to_owned()).collect(), ..Found::default() }
+    Found {
+        posts: posts.iter().map(|post| (*post).to_owned()).collect(),
+        unique_id: Some("default".to_owned()),
+        ..Found::default()
+    }
 }
 
 const POSTS: [&str; 3] = ["https://a.example/1", "https://a.example/2", "https://a.example/3"];
@@ -198,7 +202,7 @@ async fn a_callback_with_the_token_replaces_a_guess_and_polling_moves_to_its_id(
     assert_eq!((due.task, due.upstream_id.as_str()), (task, "genuine"));
     // The token counts for more than the operator and than any later guess.
     let adopt = |id: &str| Decision::Adopt(task, id.to_owned());
-    assert_eq!(file.store.decide(adopt("other"), None, at(8)).await, Ok(false));
+    assert_eq!(file.store.decide(adopt("other"), None, at(8)).await, Ok(Decided::Nothing));
     assert_eq!(file.store.looked("again".to_owned(), found(&POSTS), at(9)).await, Ok(false));
     assert_eq!(file.store.read().find_task("genuine").await.unwrap(), Some(task));
     file.close().await;
@@ -209,13 +213,13 @@ async fn the_operator_replaces_a_guess_once_and_the_token_replaces_the_operator(
     let (file, task) = unconfirmed().await;
     assert_eq!(file.store.looked("guess".to_owned(), found(&POSTS), at(5)).await, Ok(true));
     let adopt = |id: &str| Decision::Adopt(task, id.to_owned());
-    assert_eq!(file.store.decide(adopt("operators"), Some("ann".to_owned()), at(6)).await, Ok(true));
+    assert_eq!(file.store.decide(adopt("operators"), Some("ann".to_owned()), at(6)).await, Ok(Decided::Done));
     assert_eq!(file.store.read().find_task("operators").await.unwrap(), Some(task));
     let filter = scrapehook::store::EventFilter { task: Some(task), limit: 99, ..Default::default() };
     let events = file.store.read().events(&filter).await.unwrap();
     let last = events.iter().rfind(|event| event.kind.as_str() == "task.accepted").unwrap();
     assert_eq!(last.message.as_deref(), Some("adopted by ann"));
-    assert_eq!(file.store.decide(adopt("second"), None, at(7)).await, Ok(false));
+    assert_eq!(file.store.decide(adopt("second"), None, at(7)).await, Ok(Decided::Nothing));
     file.store.receive_callback(callback(task, 8, Some(Meaning::Succeeded), "genuine")).await.unwrap();
     assert_eq!(file.store.read().find_task("genuine").await.unwrap(), Some(task));
     file.close().await;

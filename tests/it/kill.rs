@@ -32,7 +32,8 @@ async fn killed_at_random_nothing_acknowledged_is_lost_and_nothing_is_sent_twice
 
     for round in 0..rounds {
         let mut serving = binary.serve(&[]);
-        // Every unknown host is a task of its own: many submits are on their way one after the other.
+        // Every unknown host is a platform, and so a task, of its own: many submits are on their way, one after the
+        // other.
         let urls: Vec<_> =
             (0..URLS_PER_ROUND).map(|n| format!("https://host{n}.example/round{round}")).collect();
         let jobs = format!("{}/v1/jobs", serving.base);

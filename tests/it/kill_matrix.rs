@@ -50,7 +50,15 @@ async fn end(mut serving: Serving, binary: &Binary, upstream: &Simulator) -> Exi
 
 /// One run with one point; none where it was not passed so often.
 async fn run(point: FailPoint, passing: u64) -> Option<Counts> {
-    let faults = Faults { early_callback: 0.5, duplicate: 0.5, ..Faults::default() };
+    let faults = Faults {
+        early_callback: 0.5,
+        duplicate: 0.5,
+        other_spelling: 0.3,
+        resolved_url: 0.3,
+        second_task: 0.3,
+        empty_polls: 1,
+        ..Faults::default()
+    };
     let index_delay = Duration::from_millis(20);
     let upstream = simulator(Settings { faults, index_delay, ..Settings::default() }).await;
     let binary = Binary::with_upstream(&upstream.url())

@@ -61,7 +61,7 @@ async fn another_shelf_a_higher_quality_or_force_is_sent() {
 }
 
 #[tokio::test]
-async fn a_post_on_its_way_is_followed() {
+async fn a_post_on_its_way_is_shared() {
     let download_delay = Duration::from_millis(300);
     let upstream = simulator(Settings { download_delay, ..Settings::default() }).await;
     let service = Setup::new(&upstream.url()).await.start().await;
@@ -79,7 +79,7 @@ async fn a_post_on_its_way_is_followed() {
 }
 
 #[tokio::test]
-async fn a_post_whose_task_ends_without_it_is_planned_anew_for_those_who_followed() {
+async fn the_end_of_an_attempt_is_the_end_for_all_who_share_it_and_nothing_is_sent_again_unasked() {
     let download_delay = Duration::from_millis(300);
     let faults = Faults { fail_task: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { download_delay, faults, ..Settings::default() }).await;
@@ -90,18 +90,28 @@ async fn a_post_whose_task_ends_without_it_is_planned_anew_for_those_who_followe
     }
     upstream.until(|upstream| !upstream.submits().is_empty()).await;
     upstream.set_faults(Faults::default());
-    let mut ends = Vec::new();
     for job in &jobs {
-        ends.push(service.until_settled(job).await["state"].clone());
+        assert_eq!(service.until_settled(job).await["state"], "failed");
+        let rows = service.items(&format!("/v1/jobs/{job}/urls")).await;
+        assert_eq!(rows[0]["error"]["code"], "task_failed");
     }
-    assert_eq!(ends, ["failed", "done", "done"]);
-    // The first follower's new task carries it for the second one, too.
-    assert_eq!(upstream.charged()[POST], 2);
+    // A restart looks at everything once more.
+    let service = service.stop().await.start().await;
+    let other = service.submit(&["https://youtu.be/another".to_owned()]).await;
+    assert_eq!(service.until_settled(&other).await["state"], "done");
+    assert_eq!(upstream.charged()[POST], 1);
+    // A job that comes after the end asks for it.
+    let late = service.submit(&[SAME_POST.to_owned()]).await;
+    assert_eq!(service.until_settled(&late).await["state"], "done");
+    for job in &jobs {
+        assert_eq!(service.get(&format!("/v1/jobs/{job}")).await["state"], "failed", "another round");
+    }
+    assert_eq!(upstream.submits().len(), 3);
     service.stop().await;
 }
 
 #[tokio::test]
-async fn a_post_that_may_have_been_charged_is_not_sent_again_for_those_who_followed() {
+async fn a_post_that_may_have_been_charged_is_not_sent_again_for_those_who_share_it() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
     let service = Setup::new(&upstream.url()).await.set("RECONCILE__DEADLINE", "300ms").start().await;
@@ -120,22 +130,29 @@ async fn a_post_that_may_have_been_charged_is_not_sent_again_for_those_who_follo
 }
 
 #[tokio::test]
-async fn a_retry_leaves_out_what_another_task_carries_by_now() {
+async fn a_retry_leaves_out_what_another_task_has_by_now() {
     let faults = Faults { fail_task: 1.0, ..Faults::default() };
-    let download_delay = Duration::from_millis(300);
-    let upstream = simulator(Settings { faults, download_delay, ..Settings::default() }).await;
+    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
     let service = Setup::new(&upstream.url()).await.start().await;
     let first = service.submit(&["https://youtu.be/a".to_owned(), POST.to_owned()]).await;
-    let second = service.submit(&[POST.to_owned()]).await;
-    upstream.until(|upstream| !upstream.submits().is_empty()).await;
+    assert_eq!(service.until_settled(&first).await["state"], "failed");
     upstream.set_faults(Faults::default());
-    assert_eq!(service.until_settled(&second).await["state"], "done", "planned anew");
+    let second = service.submit(&[POST.to_owned()]).await;
+    assert_eq!(service.until_settled(&second).await["state"], "done", "it asked after the end");
     let failed = service.items("/v1/tasks?state=failed").await.remove(0);
     let retry = format!("/v1/tasks/{}/retry", failed["id"].as_str().unwrap());
     let (status, new) = service.call(&retry, Value::Null).await;
     assert_eq!((status, new["urls"].as_array().unwrap().len()), (202, 1));
     let job = service.until_settled(&first).await;
-    assert_eq!((&job["state"], &job["progress"]["indexed"]), (&json!("done"), &json!(2)));
-    assert_eq!(upstream.charged()[POST], 2);
+    let progress = &job["progress"];
+    assert_eq!(
+        (&job["state"], &progress["indexed"], &progress["known"]),
+        (&json!("done"), &json!(1), &json!(1)),
+        "{job}"
+    );
+    assert_eq!(upstream.submits().len(), 3);
+    let charged = upstream.charged();
+    // A failed task is charged, too: once for each that asked.
+    assert_eq!((charged[POST], charged["https://youtu.be/a"]), (2, 2));
     service.stop().await;
 }

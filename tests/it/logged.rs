@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
 use scrapehook::domain::callback::Meaning;
@@ -11,7 +12,8 @@ use scrapehook::domain::id::{JobId, TaskId};
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::video::VideoState;
 use scrapehook::store::{
-    AcceptedCallback, Decision, DuePoll, EventFilter, Found, PollEnd, ReceivedCallback, Store, SubmitEnd,
+    AcceptedCallback, Decided, Decision, DuePoll, EventFilter, Found, NextRequest, PollEnd, ReceivedCallback,
+    Store, SubmitEnd, Turn,
 };
 use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
@@ -137,10 +139,14 @@ impl First {
     async fn ask(self, store: Store, task: TaskId, job: JobId, poll: Option<DuePoll>) {
         let failure = || Failure::new("code", "words of upstream's answer");
         let end = async |end| store.end_submit(task, at(10), end).await.unwrap();
-        let decide = async |decision| assert!(store.decide(decision, None, at(10)).await.unwrap());
+        let decide =
+            async |decision| assert_eq!(store.decide(decision, None, at(10)).await, Ok(Decided::Done));
         let record = async |end| store.record_poll(poll.clone().unwrap(), at(10), at(10), end).await.unwrap();
         match self {
-            Self::BeginSubmit => assert!(store.begin_submit(task, at(10)).await.unwrap()),
+            Self::BeginSubmit => {
+                let next = NextRequest { turn: Turn::Task(task), new: task, at: at(10), left_today: None };
+                assert!(store.form(next).await.unwrap().is_some());
+            }
             Self::Accepted => end(SubmitEnd::Accepted(UPSTREAM_ID.into())).await,
             Self::Deferred => end(SubmitEnd::Deferred(failure(), HOUR)).await,
             Self::Rejected => end(SubmitEnd::Rejected(failure())).await,
@@ -152,7 +158,8 @@ impl First {
             Self::CancelJob => decide(Decision::CancelJob(job)).await,
             Self::Refresh => decide(Decision::Refresh(task)).await,
             Self::Looked => {
-                let listed = Found { posts: vec![URL.into()], ..Found::default() };
+                let unique_id = Some("default".to_owned());
+                let listed = Found { unique_id, posts: vec![URL.into()], ..Found::default() };
                 let found = store.looked(UPSTREAM_ID.into(), listed, at(10)).await;
                 assert!(found.unwrap());
             }
@@ -169,7 +176,11 @@ async fn file_with(state: TaskState) -> (File, TaskId) {
     let file = File::started().await;
     let task = file.job_of(&[URL.to_owned()]).await[0];
     match state {
-        TaskState::Submitting => assert!(file.store.begin_submit(task, at(1)).await.unwrap()),
+        TaskState::Queued => {
+            let busy =
+                SubmitEnd::Deferred(Failure::new("code", "words of upstream's answer"), Duration::ZERO);
+            file.submit(task, busy).await;
+        }
         TaskState::Unconfirmed => file.submit(task, lost()).await,
         TaskState::Accepted => file.submit(task, SubmitEnd::Accepted(UPSTREAM_ID.into())).await,
         _ => {}
@@ -246,12 +257,17 @@ async fn a_callback_that_shares_its_commit_with_anything_else_keeps_its_words() 
 
 #[tokio::test]
 async fn a_poll_that_ends_a_task_with_the_words_of_an_earlier_callback_keeps_them() {
-    let (mut file, task) = file_with(TaskState::Accepted).await;
+    let other = "https://a.example/other";
+    let file = File::started().await;
+    let task = file.job_of(&[URL.to_owned(), other.to_owned()]).await[0];
+    file.submit(task, SubmitEnd::Accepted(UPSTREAM_ID.into())).await;
+    let mut file = File::open(file.close().await).await;
     let (log, listening) = Log::begin();
     file.run();
+    // Only the poll says which URLs it is about.
     file.store.receive_callback(failed_video(task)).await.unwrap();
     let poll = file.due().await.unwrap();
-    let end = listed(&[("v1", VideoState::Failed, URL)]);
+    let end = listed(&[("v1", VideoState::Failed, URL), ("v1", VideoState::Failed, other)]);
     file.store.record_poll(poll, at(30), at(31), end).await.unwrap();
     drop(listening);
     assert_eq!(source_of_words(&file.store, EventKind::VideoFailed).await, Source::Callback);

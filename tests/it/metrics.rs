@@ -105,7 +105,7 @@ async fn what_never_happened_is_zero_and_what_is_not_wanted_is_absent() {
     let values = ASKED_FOR.map(|name| wanted.get(&format!("scrapehook_{name}")).copied());
     assert_eq!(values, [Some(0.0), Some(0.0), Some(86_400.0)], "{wanted:#?}");
     let facts = wanted.keys().filter(|key| key.starts_with("scrapehook_facts_total{")).count();
-    assert_eq!(facts, 18, "what callbacks and polls can tell");
+    assert_eq!(facts, 16, "what callbacks and polls can tell");
     let alone = shown(Setup::new(&upstream.url()).await.set("SERVER__PUBLIC_URL", "")).await;
     assert!(ASKED_FOR.iter().all(|name| !alone.contains_key(&format!("scrapehook_{name}"))), "{alone:#?}");
 }

@@ -10,6 +10,7 @@ use rand::{Rng, SeedableRng};
 use reqwest::Client;
 use scrapehook::domain::id::{JobId, TaskId};
 use scrapehook::domain::time::Timestamp;
+use scrapehook::domain::url::CanonicalUrl;
 use scrapehook::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -33,8 +34,12 @@ const OLDEST_OF_THE_YOUNG: Duration = DAY.saturating_mul(80);
 const ROWS: usize = 200;
 
 /// The tables that are multiplied, in the order of what points to what; bodies have hashes, and come by themselves.
-const TABLES: [&str; 9] =
-    ["jobs", "tasks", "task_urls", "job_urls", "submits", "facts", "listings", "videos", "events"];
+const TABLES: [&str; 13] = [
+    "jobs", "tasks", "posts", "rounds", "wants", "attempts", "entries", "joins", "served", "submits",
+    "facts", "videos", "events",
+];
+/// More than the small database has of anything that has a number.
+const NUMBERS: i64 = 1_000;
 
 /// A binary with its database, and the upstream that took what has not settled.
 pub struct Multiplied {
@@ -72,6 +77,7 @@ pub async fn multiplied(events: u64, now: Timestamp) -> Multiplied {
     for table in TABLES {
         multiply(&mut file, table, now).await;
     }
+    hash_posts(&mut file).await;
     add_callbacks(&mut file, &copies).await;
     sqlx::query("COMMIT").execute(&mut file).await.unwrap();
     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut file).await.unwrap();
@@ -209,13 +215,22 @@ async fn multiply(file: &mut SqliteConnection, table: &str, now: Timestamp) {
         .fetch_all(&mut *file)
         .await
         .unwrap();
-    let is_own_number = |name: &str| matches!(name, "seq" | "number");
+    let is_own_number = |name: &str| match table {
+        "events" => name == "seq",
+        "videos" | "submits" => name == "number",
+        _ => false,
+    };
     let names: Vec<&str> =
         columns.iter().map(|(name,)| name.as_str()).filter(|name| !is_own_number(name)).collect();
     // A poll of what has not settled is not due while it is measured.
     let later = now.after(6 * HOUR).as_millis();
     let value = |name: &&str| {
         match (table, *name) {
+        ("jobs", "number") | (_, "job") => "copies.n + 1".to_owned(),
+        ("entries", "number") => "small.number".to_owned(),
+        (_, "number" | "task" | "post" | "round") => format!("copies.n * {NUMBERS} + small.{name}"),
+        (_, "video") => format!("small.{name} || '-' || copies.n"),
+        ("served", "after") => "0".to_owned(),
         ("jobs", "id") | (_, "job_id") => "new_job".to_owned(),
         ("tasks", "id") | (_, "task_id") => "new_task".to_owned(),
         ("videos", "id") | (_, "video_id") => {
@@ -241,12 +256,24 @@ async fn multiply(file: &mut SqliteConnection, table: &str, now: Timestamp) {
             "JOIN copies ON job = small.job_id
              LEFT JOIN task_copies ON task_copies.n = copies.n AND task = small.task_id"
         }
-        _ => "JOIN task_copies ON task = small.task_id JOIN copies USING (n)",
+        "posts" => {
+            "JOIN small_rounds ON small_rounds.post = small.number
+             JOIN small_jobs ON small_jobs.number = small_rounds.job
+             JOIN copies ON copies.job = small_jobs.id"
+        }
+        "rounds" | "wants" => {
+            "JOIN small_jobs ON small_jobs.number = small.job JOIN copies ON copies.job = small_jobs.id"
+        }
+        "attempts" | "entries" | "joins" | "served" => {
+            "JOIN small_tasks ON small_tasks.number = small.task
+             JOIN task_copies ON task_copies.task = small_tasks.id JOIN copies USING (n)"
+        }
+        _ => "JOIN task_copies ON task_copies.task = small.task_id JOIN copies USING (n)",
     };
     // In the order in which they would have come.
     let order = match table {
         "events" => ", seq",
-        "videos" => ", number",
+        "videos" | "posts" | "rounds" => ", small.number",
         _ => "",
     };
     let (names, values) = (names.join(", "), values.join(", "));
@@ -255,6 +282,33 @@ async fn multiply(file: &mut SqliteConnection, table: &str, now: Timestamp) {
          ORDER BY copies.n{order}"
     );
     run(file, insert).await;
+}
+
+/// Computes the hashes of the posts again, by which the ledger finds them.
+async fn hash_posts(file: &mut SqliteConnection) {
+    let mut last = 0;
+    loop {
+        let posts: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT number, canonical FROM posts WHERE number > ?1 ORDER BY number LIMIT 5000",
+        )
+        .bind(last)
+        .fetch_all(&mut *file)
+        .await
+        .unwrap();
+        let Some((number, _)) = posts.last() else { return };
+        last = *number;
+        let rows: Vec<_> =
+            posts.iter().map(|(number, url)| json!([number, CanonicalUrl::hash(url)])).collect();
+        sqlx::query(
+            "UPDATE posts SET hash = new.hash
+             FROM (SELECT value->>0 AS number, value->>1 AS hash FROM json_each(?1)) AS new
+             WHERE posts.number = new.number",
+        )
+        .bind(json!(rows).to_string())
+        .execute(&mut *file)
+        .await
+        .unwrap();
+    }
 }
 
 /// The bodies of the copies, as they could have come: 300 to 2,000 bytes each.

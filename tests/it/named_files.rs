@@ -247,7 +247,7 @@ fn an_item_that_is_gone_is_seen() {
     let sources = sources(&Tree::read());
     for (document, is_there) in [
         ("`submit_job` in `http/jobs.rs`", true),
-        ("`Store::begin_submit` writes, and sees `upstream::wire`", true),
+        ("`Store::end_submit` writes, and sees `upstream::wire`", true),
         ("a task is `queued`", true),
         ("`submit_job` in `http/tasks.rs`", false),
         ("`submit_jo` in `http/jobs.rs`", false),

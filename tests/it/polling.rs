@@ -8,10 +8,10 @@ use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::task::TaskState;
 use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::video::VideoState;
-use scrapehook::store::{Decision, PollEnd, PolledVideo};
+use scrapehook::store::{Decided, Decision, PollEnd, PolledEntry};
 
 use crate::aftermath::number;
-use crate::file::{DAY, File, MINUTE, POLICY, at, callback, listed};
+use crate::file::{DAY, File, MINUTE, POLICY, at, callback, listed, whole};
 
 const URL: &str = "https://a.example/post";
 
@@ -20,14 +20,14 @@ const fn longest() -> Duration {
     Duration::from_secs(86_400)
 }
 
-/// A list with an entry that could not be read, such as one without an id.
-fn half(videos: Vec<PolledVideo>) -> PollEnd {
-    PollEnd::Listed { videos, names_urls: true, is_whole: false }
+/// A list with an entry that could not be read.
+fn half(entries: Vec<PolledEntry>) -> PollEnd {
+    PollEnd::Listed { entries, is_whole: false, earliest: None }
 }
 
 fn answer(random: &mut StdRng) -> PollEnd {
-    let video = |url: Option<&str>| PolledVideo {
-        id: "v1".to_owned(),
+    let video = |url: Option<&str>| PolledEntry {
+        id: Some("v1".to_owned()),
         state: VideoState::Indexing,
         url: url.map(str::to_owned),
     };
@@ -37,7 +37,7 @@ fn answer(random: &mut StdRng) -> PollEnd {
         2 => half(Vec::new()),
         3 => half(vec![video(Some(URL))]),
         4 => listed(&[]),
-        5 => PollEnd::Listed { videos: vec![video(None)], names_urls: false, is_whole: true },
+        5 => whole(vec![video(None)]),
         _ => PollEnd::Refused,
     }
 }
@@ -104,14 +104,17 @@ async fn a_stalled_task_that_upstream_never_answers_for_is_polled_for_another_de
     assert!(last < at(0).after(DAY * 2 + MINUTE * 60), "{last}");
     assert_eq!(file.due().await, None);
     // An operator can still ask; without an answer that has an end as well.
-    assert_eq!(file.store.decide(Decision::Refresh(task), None, at(0).after(DAY * 8)).await, Ok(true));
+    assert_eq!(
+        file.store.decide(Decision::Refresh(task), None, at(0).after(DAY * 8)).await,
+        Ok(Decided::Done)
+    );
     let (polls, _) = polled(&file, at(0).after(DAY * 8), DAY * 30, || PollEnd::Unanswered(MINUTE)).await;
     assert!((2..15).contains(&polls), "{polls}");
     assert_eq!(file.due().await, None);
     // And truth that comes late by callback counts.
     let late = callback(task, 5, Some(Meaning::VideoIndexed("v1".to_owned())), "t");
     file.store.receive_callback(late).await.unwrap();
-    assert_eq!(file.state(task).await, TaskState::Downloaded);
+    assert_eq!(file.state(task).await, TaskState::Indexed, "it can only be its one URL's");
     let due = file.due().await.unwrap();
     let now = at(0).after(DAY * 40);
     file.store.record_poll(due, now, now, listed(&[("v1", VideoState::Indexed, URL)])).await.unwrap();
@@ -133,5 +136,24 @@ async fn a_refusal_after_a_list_that_could_be_whole_is_no_reason_to_ask_at_once(
         assert!(next.since(now) >= MINUTE, "{:?}", next.since(now));
         now = next;
     }
+    file.close().await;
+}
+
+#[tokio::test]
+async fn an_operators_refresh_goes_before_polls_that_are_overdue() {
+    let file = File::started().await;
+    let tasks = file.job(&["a", "b"]).await;
+    for task in &tasks {
+        file.accept(*task).await;
+    }
+    assert_eq!(file.due().await.unwrap().task, tasks[0]);
+    assert_eq!(file.store.decide(Decision::Refresh(tasks[1]), None, at(1_000_000)).await, Ok(Decided::Done));
+    let due = file.due().await.unwrap();
+    assert_eq!(due.task, tasks[1]);
+    file.store
+        .record_poll(due, at(1_000_001), at(1_000_002), PollEnd::Unanswered(Duration::ZERO))
+        .await
+        .unwrap();
+    assert_eq!(file.due().await.unwrap().task, tasks[0], "asked once");
     file.close().await;
 }

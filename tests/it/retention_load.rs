@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use reqwest::Client;
 use scrapehook::clock;
 use scrapehook::domain::id::TaskId;
-use scrapehook::domain::token::{TokenKeys, callback_url};
+use scrapehook::domain::token::{Claims, TokenKeys, callback_url};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::interval;
@@ -102,7 +102,7 @@ impl Load {
 }
 
 fn url_of(base: &str, task: TaskId) -> String {
-    callback_url(base, &TokenKeys::new([CALLBACK_SECRET]).issue(task).unwrap())
+    callback_url(base, &TokenKeys::new([CALLBACK_SECRET]).issue(Claims::of(task)).unwrap())
 }
 
 /// Reads one page after the other; each has to be answered.
@@ -223,7 +223,8 @@ async fn a_large_file_loses_what_is_old_under_load_and_nothing_else() {
     .unwrap();
     assert_eq!(old.len() as i64, AGAIN);
     let urls: Vec<(String,)> = sqlx::query_as(
-        "SELECT url FROM tasks JOIN task_urls ON task_id = tasks.id
+        "SELECT posts.url FROM tasks JOIN attempts ON attempts.task = tasks.number
+           JOIN rounds ON rounds.number = round JOIN posts ON posts.number = post
          WHERE settled_at < ?1 ORDER BY substr(tasks.id, -4), position LIMIT ?2",
     )
     .bind(before)

@@ -1,12 +1,14 @@
 //! What silence means: no more videos, a deadline that passes, and news that comes after all.
 
+use std::time::Duration;
+
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::job::{JobState, UrlState};
-use scrapehook::domain::task::TaskState;
+use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::video::VideoState;
 use scrapehook::simulator::{Faults, Settings};
-use scrapehook::store::{JobFilter, PollEnd};
+use scrapehook::store::{JobFilter, PollEnd, SubmitEnd};
 use serde_json::Value;
 
 use crate::file::{DAY, File, MINUTE, at, callback, indexed, listed, lost};
@@ -15,6 +17,11 @@ use crate::support::{Setup, mixed_urls, simulator};
 async fn job_state(file: &File) -> JobState {
     let filter = JobFilter { limit: 1, ..JobFilter::default() };
     file.store.read().jobs(&filter).await.unwrap()[0].state
+}
+
+/// An empty list with an entry that could not be read.
+fn half() -> PollEnd {
+    PollEnd::Listed { entries: Vec::new(), is_whole: false, earliest: None }
 }
 
 async fn poll(file: &File, when: Timestamp, end: PollEnd) {
@@ -42,7 +49,7 @@ async fn a_url_without_a_video_fails_after_two_polls_that_list_no_more() {
     let ended = file.store.read().task(task).await.unwrap().unwrap();
     assert_eq!(ended.state, TaskState::Partial);
     let rows = ended.urls.unwrap();
-    assert_eq!(rows[1].error.as_ref().unwrap().code, "no_video");
+    assert_eq!(rows[1].error.as_ref().unwrap().failure.code, "no_video");
     assert_eq!(job_state(&file).await, JobState::Partial);
     // A week later there is one after all.
     file.store.receive_callback(callback(task, 900_000, indexed("v2"), "t")).await.unwrap();
@@ -63,7 +70,10 @@ async fn a_new_video_between_two_polls_begins_the_wait_anew() {
     let url = urls[0].as_str();
     poll(&file, at(1_000).after(MINUTE), listed(&[("v1", VideoState::Indexed, url)])).await;
     assert_eq!(file.state(task).await, TaskState::Downloaded);
+    // The answer that brought the news is none of the two that bring nothing.
     poll(&file, at(1_000).after(MINUTE * 2), listed(&[("v1", VideoState::Indexed, url)])).await;
+    assert_eq!(file.state(task).await, TaskState::Downloaded);
+    poll(&file, at(1_000).after(MINUTE * 3), listed(&[("v1", VideoState::Indexed, url)])).await;
     assert_eq!(file.state(task).await, TaskState::Partial);
     file.close().await;
 }
@@ -74,13 +84,12 @@ async fn a_list_that_was_not_read_whole_proves_no_silence() {
     let task = file.job(&["a"]).await[0];
     file.accept(task).await;
     file.store.receive_callback(callback(task, 100, Some(Meaning::Succeeded), "t")).await.unwrap();
-    let half = || PollEnd::Listed { videos: Vec::new(), names_urls: true, is_whole: false };
-    for (minute, end) in [(1, listed(&[])), (3, half()), (5, listed(&[]))] {
+    for (minute, end) in [(1, half()), (3, half()), (5, listed(&[])), (7, half())] {
         poll(&file, at(0).after(MINUTE * minute), end).await;
         assert_eq!(file.state(task).await, TaskState::Downloaded);
     }
-    poll(&file, at(0).after(MINUTE * 6), listed(&[])).await;
-    assert_eq!(file.state(task).await, TaskState::Failed);
+    poll(&file, at(0).after(MINUTE * 8), listed(&[])).await;
+    assert_eq!(file.state(task).await, TaskState::Failed, "one in part takes back nothing either");
     file.close().await;
 }
 
@@ -90,6 +99,8 @@ async fn what_is_silent_for_too_long_ends_and_news_reopens_it() {
     let tasks = file.job(&["a", "b", "c"]).await;
     file.accept(tasks[0]).await;
     file.submit(tasks[1], lost()).await;
+    let busy = SubmitEnd::Deferred(Failure::new("http_503", "down"), Duration::ZERO);
+    file.submit(tasks[2], busy).await;
     file.store.sweep(at(0).after(DAY)).await.unwrap();
     assert_eq!(file.state(tasks[0]).await, TaskState::Accepted, "not yet: news came two milliseconds later");
     let late = at(10).after(DAY);
@@ -102,14 +113,19 @@ async fn what_is_silent_for_too_long_ends_and_news_reopens_it() {
     assert_eq!(states, [TaskState::Stalled, TaskState::Unconfirmed, TaskState::Queued]);
     let unconfirmed = file.store.read().task(tasks[1]).await.unwrap().unwrap();
     let url = &unconfirmed.urls.unwrap()[0];
-    assert_eq!((url.state, url.error.as_ref().unwrap().code.as_str()), (UrlState::Failed, "unconfirmed"));
+    assert_eq!(
+        (url.state, url.error.as_ref().unwrap().failure.code.as_str()),
+        (UrlState::Failed, "unconfirmed")
+    );
+    assert_eq!(file.send(10).await.unwrap().task, tasks[2]);
     file.accept(tasks[2]).await;
     for (n, task) in tasks.iter().enumerate() {
+        assert_eq!(job_state(&file).await, JobState::Running);
         let (video, id) = (format!("v{n}"), format!("t{n}"));
         file.store.receive_callback(callback(*task, 20, indexed(&video), &id)).await.unwrap();
-        assert_eq!(file.state(*task).await, TaskState::Downloaded);
+        assert_eq!(file.state(*task).await, TaskState::Indexed, "it can only be its one URL's");
     }
-    assert_eq!(job_state(&file).await, JobState::Running);
+    assert_eq!(job_state(&file).await, JobState::Done);
     file.close().await;
 }
 
@@ -119,14 +135,14 @@ async fn where_upstream_gives_no_answer_a_silent_task_ends_and_nobody_pays_for_i
     let url = ["https://a.example/post".to_owned()];
     let task = file.job_of(&url).await[0];
     file.accept(task).await;
-    assert_eq!(file.job_of(&url).await, [task], "it follows");
+    assert_eq!(file.job_of(&url).await, [], "it shares the round");
     let late = at(10).after(DAY);
     poll(&file, late, PollEnd::Unanswered(MINUTE)).await;
     file.store.sweep(late.after(MINUTE)).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Stalled);
     let jobs = file.store.read().jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.state).collect::<Vec<_>>(), [JobState::Failed; 2]);
-    assert!(file.store.read().next_queued(&[], &[]).await.unwrap().is_none());
+    assert!(file.send(20).await.is_none());
     // It is asked less and less, for another deadline. Nothing new is no reason to pay; what has been indexed since is.
     let mut waits = Vec::new();
     let mut asked = late.after(MINUTE * 9);
@@ -146,37 +162,41 @@ async fn where_upstream_gives_no_answer_a_silent_task_ends_and_nobody_pays_for_i
 }
 
 #[tokio::test]
-async fn news_after_a_silence_without_an_answer_plans_anew_as_news_before_it_does() {
+async fn neither_silence_nor_a_failure_after_it_sends_a_post_again_that_others_wait_for() {
     let file = File::started().await;
     let url = ["https://a.example/post".to_owned()];
     let task = file.job_of(&url).await[0];
     file.accept(task).await;
-    assert_eq!(file.job_of(&url).await, [task], "it follows");
-    let half = PollEnd::Listed { videos: Vec::new(), names_urls: true, is_whole: false };
-    poll(&file, at(10).after(DAY), half).await;
+    assert_eq!(file.job_of(&url).await, [], "it shares the round");
+    poll(&file, at(10).after(DAY), half()).await;
     poll(&file, at(10).after(DAY + MINUTE), PollEnd::Refused).await;
     file.store.sweep(at(11).after(DAY + MINUTE)).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Stalled);
-    assert!(file.store.read().next_queued(&[], &[]).await.unwrap().is_none(), "neither says what there is");
-    let failed = Some(Meaning::Failed(scrapehook::domain::task::Failure::new("task_failed", "no")));
+    assert!(file.send(30).await.is_none(), "neither says what there is");
+    let failed = Some(Meaning::Failed(Failure::new("task_failed", "no")));
     file.store.receive_callback(callback(task, 20, failed, "t")).await.unwrap();
-    assert_eq!(file.store.read().next_queued(&[], &[]).await.unwrap().expect("it is planned anew").urls, url);
+    assert_eq!(file.state(task).await, TaskState::Failed);
+    assert!(file.send(30).await.is_none(), "nobody has asked");
+    assert_eq!(file.job_of(&url).await.len(), 1, "a new job asks");
     file.close().await;
 }
 
 #[tokio::test]
-async fn a_stalled_task_that_upstream_answered_for_is_asked_about_no_more() {
+async fn a_stalled_task_that_upstream_answered_for_is_asked_about_once_more() {
     let file = File::started().await;
     let url = ["https://a.example/post".to_owned()];
     let task = file.job_of(&url).await[0];
     file.accept(task).await;
-    assert_eq!(file.job_of(&url).await, [task], "it follows");
+    assert_eq!(file.job_of(&url).await, [], "it shares the round");
     poll(&file, at(10).after(DAY), listed(&[])).await;
     file.store.sweep(at(11).after(DAY)).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Stalled);
+    assert!(file.send(30).await.is_none(), "nobody has asked");
+    let last = at(11).after(DAY + MINUTE);
+    assert_eq!(file.due().await.unwrap().due, last);
+    poll(&file, last, listed(&[])).await;
     assert_eq!(file.due().await, None);
-    let again = file.store.read().next_queued(&[], &[]).await.unwrap().expect("upstream has nothing of it");
-    assert_eq!(again.urls, url);
+    assert_eq!(file.job_of(&url).await.len(), 1, "a new job asks");
     file.close().await;
 }
 

@@ -4,12 +4,20 @@ use std::time::Duration;
 
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::event::Source;
+use scrapehook::domain::id::TaskId;
+use scrapehook::domain::job::{Quality, UrlState};
 use scrapehook::domain::pause::Pause;
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::video::VideoState;
-use scrapehook::store::{Decision, PollEnd, ReceivedCallback, SubmitEnd};
+use scrapehook::store::{
+    Decided, Decision, LeftOut, NextRequest, PollEnd, ReceivedCallback, SubmitEnd, Turn,
+};
 
 use crate::file::{File, HOUR, MINUTE, at, callback, indexed, listed, lost};
+
+fn request(turn: Turn, millis: i64) -> NextRequest {
+    NextRequest { turn, new: TaskId::new(at(millis)), at: at(millis), left_today: None }
+}
 
 #[tokio::test]
 async fn a_callback_in_the_same_batch_keeps_its_task_from_being_sent_again() {
@@ -22,10 +30,10 @@ async fn a_callback_in_the_same_batch_keeps_its_task_from_being_sent_again() {
     let mut file = File::open(file.close().await).await;
     let both = tokio::join!(
         file.store.receive_callback(callback(task, 5, Some(Meaning::Succeeded), "t")),
-        file.store.begin_submit(task, at(6)),
+        file.store.form(request(Turn::Task(task), 6)),
         async { file.running = file.writer.take().map(|writer| tokio::spawn(writer.run())) },
     );
-    assert_eq!((both.0, both.1), (Ok(()), Ok(false)));
+    assert_eq!((both.0, both.1.unwrap().is_none()), (Ok(()), true));
     assert_eq!(file.state(task).await, TaskState::Downloaded);
     file.close().await;
 }
@@ -34,9 +42,6 @@ async fn a_callback_in_the_same_batch_keeps_its_task_from_being_sent_again() {
 async fn one_task_id_in_one_batch_is_adopted_by_the_first_to_name_it() {
     let mut file = File::started().await;
     let tasks = file.job(&["a", "b"]).await;
-    for task in &tasks {
-        assert!(file.store.begin_submit(*task, at(1)).await.unwrap());
-    }
     file = File::open(file.close().await).await;
     let _ = tokio::join!(
         file.store.receive_callback(callback(tasks[1], 5, Some(Meaning::Succeeded), "same")),
@@ -54,7 +59,7 @@ async fn submits_that_a_crash_interrupts_count_among_the_unknown_ones_in_a_row()
     let file = File::started().await;
     let tasks = file.job(&["a", "b"]).await;
     file.submit(tasks[0], lost()).await;
-    assert!(file.store.begin_submit(tasks[1], at(3)).await.unwrap());
+    assert_eq!(file.state(tasks[1]).await, TaskState::Submitting);
     assert_eq!(file.store.read().pauses().await.unwrap(), []);
     let mut file = File::open(file.close().await).await;
     file.run();
@@ -67,12 +72,15 @@ async fn submits_that_a_crash_interrupts_count_among_the_unknown_ones_in_a_row()
 #[tokio::test]
 async fn unknown_submits_are_counted_in_their_order_wherever_the_clock_is() {
     let file = File::started().await;
-    let tasks = file.job(&["a", "b", "c"]).await;
-    file.store.begin_submit(tasks[0], at(0).after(HOUR)).await.unwrap();
-    file.store.end_submit(tasks[0], at(0).after(HOUR), SubmitEnd::Accepted("t".into())).await.unwrap();
-    file.submit(tasks[1], lost()).await;
+    let urls = ["a", "b", "c"].map(|host| format!("https://{host}.example/post"));
+    file.waiting_job(&urls, Quality::P360, false).await;
+    let hour = 3_600_000;
+    let ahead = file.send(hour).await.unwrap().task;
+    file.store.end_submit(ahead, at(hour), SubmitEnd::Accepted("t".into())).await.unwrap();
+    let (second, third) = (file.send(1).await.unwrap().task, file.send(1).await.unwrap().task);
+    file.submit(second, lost()).await;
     assert_eq!(file.store.read().pauses().await.unwrap(), []);
-    file.submit(tasks[2], lost()).await;
+    file.submit(third, lost()).await;
     assert_eq!(file.store.read().pauses().await.unwrap().len(), 1);
     file.store.resume(Pause::ALL.to_owned(), Source::Operator, at(9)).await.unwrap();
     file.close().await;
@@ -106,7 +114,8 @@ async fn a_poll_that_was_asked_for_is_not_put_off_by_news() {
 #[tokio::test]
 async fn polls_in_vain_come_less_and_less_often_also_when_the_clock_was_put_back() {
     let file = File::started().await;
-    let task = file.job(&["a"]).await[0];
+    let urls: Vec<_> = (0..2).map(|n| format!("https://a.example/post{n}")).collect();
+    let task = file.job_of(&urls).await[0];
     file.accept(task).await;
     file.store
         .receive_callback(ReceivedCallback { at: at(0).after(HOUR), ..callback(task, 0, indexed("v1"), "t") })
@@ -124,7 +133,7 @@ async fn polls_in_vain_come_less_and_less_often_also_when_the_clock_was_put_back
 }
 
 #[tokio::test]
-async fn a_settled_task_is_polled_once_after_its_last_news() {
+async fn a_settled_task_is_polled_until_its_videos_have_ended_and_once_more() {
     let file = File::started().await;
     let task = file.job(&["a"]).await[0];
     let url = "https://a.example/post";
@@ -136,68 +145,99 @@ async fn a_settled_task_is_polled_once_after_its_last_news() {
     let poll = file.due().await.expect("upstream may list more than callbacks told");
     let more = listed(&[("v1", VideoState::Indexed, url), ("v2", VideoState::Indexing, url)]);
     file.store.record_poll(poll, at(30), at(31), more).await.unwrap();
-    assert_eq!(file.state(task).await, TaskState::Downloaded, "late news opens it again");
-    let poll = file.due().await.unwrap();
-    let all = listed(&[("v1", VideoState::Indexed, url), ("v2", VideoState::Failed, url)]);
-    file.store.record_poll(poll, at(40), at(41), all).await.unwrap();
+    assert_eq!(
+        file.state(task).await,
+        TaskState::Indexed,
+        "a later video of an indexed post reopens nothing"
+    );
+    let poll = file.due().await.expect("its end is asked for");
+    let all = || listed(&[("v1", VideoState::Indexed, url), ("v2", VideoState::Failed, url)]);
+    file.store.record_poll(poll, at(40), at(41), all()).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Indexed);
+    let poll = file.due().await.unwrap();
+    assert_eq!(poll.due, at(40).after(MINUTE), "once more");
+    file.store.record_poll(poll, at(40).after(MINUTE), at(41).after(MINUTE), all()).await.unwrap();
     assert_eq!(file.due().await, None);
     file.close().await;
 }
 
 #[tokio::test]
-async fn refused_polls_let_counting_decide_until_one_names_urls() {
+async fn refused_polls_over_a_minute_let_counting_decide_whatever_later_polls_say() {
     let urls: Vec<_> = (0..2).map(|n| format!("https://a.example/post{n}")).collect();
     let mut ends = Vec::new();
-    for is_answered in [false, true] {
+    for (apart, is_answered) in [(Duration::ZERO, false), (MINUTE / 2, false), (MINUTE / 2, true)] {
         let file = File::started().await;
         let task = file.job_of(&urls).await[0];
         file.accept(task).await;
-        for n in 0..3 {
+        let mut now = at(10);
+        for _ in 0..3 {
             let poll = file.due().await.unwrap();
-            file.store.record_poll(poll, at(n), at(n), PollEnd::Refused).await.unwrap();
+            file.store.record_poll(poll, now, now, PollEnd::Refused).await.unwrap();
+            now = now.after(apart);
         }
         if is_answered {
             let poll = file.due().await.unwrap();
-            file.store.record_poll(poll, at(5), at(6), listed(&[])).await.unwrap();
+            file.store.record_poll(poll, now, now, listed(&[])).await.unwrap();
         }
         for video in ["v1", "v2"] {
-            file.store.receive_callback(callback(task, 10, indexed(video), "t")).await.unwrap();
+            file.store.receive_callback(callback(task, 20, indexed(video), "t")).await.unwrap();
         }
         ends.push(file.state(task).await);
         file.close().await;
     }
-    assert_eq!(ends, [TaskState::Indexed, TaskState::Downloaded]);
+    assert_eq!(ends, [TaskState::Downloaded, TaskState::Indexed, TaskState::Indexed]);
 }
 
 #[tokio::test]
 async fn a_task_that_was_let_go_of_is_loaded_again_as_it_was() {
     let file = File::started().await;
-    // More tasks than the writer keeps loaded, in several batches.
-    let urls: Vec<_> = (0..2_500).map(|n| format!("https://host{n}.example/post")).collect();
-    let tasks = file.job_of(&urls).await;
+    let sent = file.job(&["a"]).await[0];
+    file.accept(sent).await;
+    // More tasks than the writer keeps loaded, in several batches: the others are known from their callbacks alone.
+    let mut tasks = vec![sent];
+    tasks.extend((0..2_500).map(|_| TaskId::new(at(1))));
     for video in ["v1", "v2"] {
         for batch in tasks.chunks(200) {
             let sent = batch.iter().map(|task| {
                 let id = format!("{video}-{task}");
-                file.store.receive_callback(callback(*task, 10, indexed(&id), &task.to_string()))
+                file.store.receive_callback(callback(*task, 10, indexed(&id), &format!("upstream-{task}")))
             });
             futures_util::future::try_join_all(sent).await.unwrap();
         }
     }
-    for task in [tasks[0], tasks[2_499]] {
+    for task in [tasks[0], tasks[1], tasks[2_500]] {
         assert_eq!(file.store.read().task(task).await.unwrap().unwrap().videos.unwrap().len(), 2);
     }
+    let urls = file.store.read().task(sent).await.unwrap().unwrap().urls.unwrap();
+    assert_eq!((urls[0].state, urls[0].video_ids.len()), (UrlState::Indexed, 2));
     file.close().await;
 }
 
 #[tokio::test]
 async fn an_operators_pause_holds_for_the_submit_that_waits_for_its_turn() {
     let file = File::started().await;
-    let task = file.job(&["a"]).await[0];
+    file.waiting_job(&["https://a.example/post".to_owned()], Quality::P360, false).await;
+    let turn = file.store.read().next_turn(&LeftOut::default(), at(1), HOUR).await.unwrap().unwrap().turn;
     file.store.decide(Decision::Pause, None, at(1)).await.unwrap();
-    assert_eq!(file.store.begin_submit(task, at(2)).await, Ok(false));
+    assert!(file.store.form(request(turn, 2)).await.unwrap().is_none());
     file.store.decide(Decision::Resume, None, at(3)).await.unwrap();
-    assert_eq!(file.store.begin_submit(task, at(4)).await, Ok(true));
+    assert!(file.store.form(request(turn, 4)).await.unwrap().is_some());
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_task_that_a_callback_without_a_task_id_has_proven_can_still_be_given_one() {
+    let file = File::started().await;
+    let task = file.job(&["a"]).await[0];
+    file.submit(task, lost()).await;
+    let mut nameless = callback(task, 5, Some(Meaning::Succeeded), "");
+    nameless.upstream_id = None;
+    file.store.receive_callback(nameless).await.unwrap();
+    assert_eq!(file.store.decide(Decision::Refresh(task), None, at(6)).await, Ok(Decided::Nothing));
+    assert_eq!(
+        file.store.decide(Decision::Adopt(task, "theirs".to_owned()), None, at(7)).await,
+        Ok(Decided::Done)
+    );
+    assert_eq!(file.store.decide(Decision::Refresh(task), None, at(8)).await, Ok(Decided::Done));
     file.close().await;
 }

@@ -121,7 +121,7 @@ async fn a_stream_is_not_buffered_and_starts_where_a_client_that_sets_no_headers
     service.submit(&mixed_urls(1)).await;
     service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let last = service.items("/v1/events").await.len() as i64;
-    assert!(last >= 4, "{last}");
+    assert!(last >= 3, "{last}");
     let get = |path: &str| service.request(Method::GET, &format!("/v1/events/stream{path}"));
     // The header is that of a reader that comes back: it wins over the URL that it began with.
     for (path, header, first) in [
@@ -166,20 +166,21 @@ async fn a_reader_that_is_cut_again_and_again_sees_every_event_once() {
     let service = Setup::new(&upstream.url()).await.start().await;
     let _ = service.call("/v1/pause", Value::Null).await;
     let write = async {
-        for job in 0..20 {
-            let urls: Vec<_> = (0..500).map(|n| format!("https://host{n}.example/job{job}")).collect();
-            service.submit(&urls).await;
+        // Three events a job: it is created, canceled, and settles.
+        for job in 0..1_000 {
+            let job = service.submit(&[format!("https://host.example/job{job}")]).await;
+            assert_eq!(service.call(&format!("/v1/jobs/{job}/cancel"), Value::Null).await.0, 200);
         }
         service.get("/v1/events?limit=1&after=0").await;
     };
     let read = async {
         let (mut last, mut seen, mut cuts) = (0, Vec::new(), 0);
-        while seen.len() < 10_000 {
+        while seen.len() < 3_000 {
             let mut stream =
                 Stream::open(service.request(Method::GET, "/v1/events/stream"), Some(last)).await;
             // A hundred cuts at least; then it may read on to the end.
-            for _ in 0..random.random_range(1..150) {
-                if seen.len() >= 10_000 {
+            for _ in 0..random.random_range(1..45) {
+                if seen.len() >= 3_000 {
                     break;
                 }
                 let (seq, ..) = stream.next().await.unwrap();

@@ -3,14 +3,16 @@
 use bytes::Bytes;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::TaskId;
+use scrapehook::domain::job::{JobState, Quality};
 use scrapehook::domain::task::TaskState;
-use scrapehook::domain::video::VideoState::Indexed;
-use scrapehook::store::{AcceptedCallback, CallbackPage, Decision, SubmitEnd, TaskFilter};
+use scrapehook::domain::video::VideoState::{Indexed, Indexing};
+use scrapehook::store::{AcceptedCallback, CallbackPage, Decided, Decision, SubmitEnd, TaskFilter};
 use sha2::{Digest, Sha256};
 
 use crate::file::{File, MINUTE, at, callback, indexed, listed, lost};
 
 const URL: &str = "https://a.example/x";
+const OTHER: &str = "https://a.example/y";
 
 fn without_token(upstream_id: &str, meaning: Meaning) -> AcceptedCallback {
     let body = format!("{meaning:?}");
@@ -29,7 +31,6 @@ async fn accepted_callbacks_that_overtake_the_answer_are_the_tasks_own() {
     for is_adopted in [false, true] {
         let file = File::started().await;
         let task = file.job_of(&[URL.to_owned()]).await[0];
-        assert!(file.store.begin_submit(task, at(1)).await.unwrap());
         for meaning in [Meaning::Succeeded, Meaning::VideoIndexed("v".to_owned())] {
             file.store.accept_callback(without_token("theirs", meaning)).await.unwrap();
         }
@@ -37,8 +38,9 @@ async fn accepted_callbacks_that_overtake_the_answer_are_the_tasks_own() {
         file.store.accept_callback(rival).await.unwrap();
         if is_adopted {
             file.store.end_submit(task, at(2), lost()).await.unwrap();
-            assert!(
-                file.store.decide(Decision::Adopt(task, "theirs".to_owned()), None, at(3)).await.unwrap()
+            assert_eq!(
+                file.store.decide(Decision::Adopt(task, "theirs".to_owned()), None, at(3)).await,
+                Ok(Decided::Done)
             );
         } else {
             file.store.end_submit(task, at(2), SubmitEnd::Accepted("theirs".to_owned())).await.unwrap();
@@ -46,7 +48,7 @@ async fn accepted_callbacks_that_overtake_the_answer_are_the_tasks_own() {
         let found = file.store.read().find_task("theirs").await.unwrap();
         assert_eq!(found, Some(task));
         let loaded = file.store.read().task(task).await.unwrap().unwrap();
-        assert_eq!((loaded.state, loaded.videos.unwrap().len()), (TaskState::Downloaded, 1));
+        assert_eq!((loaded.state, loaded.videos.unwrap().len()), (TaskState::Indexed, 1));
         // One that comes now finds the task as well.
         file.store.accept_callback(without_token("theirs", Meaning::Succeeded)).await.unwrap();
         let page = CallbackPage { task, before: None, limit: 10 };
@@ -68,7 +70,6 @@ async fn accepted_callbacks_that_overtake_the_answer_are_the_tasks_own() {
 async fn an_accepted_callback_in_the_commit_of_the_answer_is_the_tasks_own() {
     let file = File::started().await;
     let task = file.job_of(&[URL.to_owned()]).await[0];
-    assert!(file.store.begin_submit(task, at(1)).await.unwrap());
     let (callback, end) = tokio::join!(
         file.store.accept_callback(without_token("theirs", Meaning::Succeeded)),
         file.store.end_submit(task, at(2), SubmitEnd::Accepted("theirs".to_owned())),
@@ -90,7 +91,7 @@ async fn a_task_made_by_accepted_callbacks_keeps_no_token_out() {
     file.store.accept_callback(without_token("theirs", Meaning::Succeeded)).await.unwrap();
     file.store.receive_callback(callback(task, 5, Some(Meaning::Succeeded), "theirs")).await.unwrap();
     assert_eq!(file.store.read().find_task("theirs").await.unwrap(), Some(task));
-    assert!(file.store.decide(Decision::Refresh(task), None, at(6)).await.unwrap());
+    assert_eq!(file.store.decide(Decision::Refresh(task), None, at(6)).await, Ok(Decided::Done));
     file.close().await;
 }
 
@@ -149,7 +150,6 @@ async fn a_poll_on_its_way_for_a_task_that_was_taken_in_revives_nothing() {
     for in_one_commit in [true, false] {
         let file = File::started().await;
         let task = file.job_of(&[URL.to_owned()]).await[0];
-        assert!(file.store.begin_submit(task, at(1)).await.unwrap());
         file.store.accept_callback(without_token("theirs", Meaning::Succeeded)).await.unwrap();
         let poll = file.due().await.unwrap();
         let rival = poll.task;
@@ -166,7 +166,7 @@ async fn a_poll_on_its_way_for_a_task_that_was_taken_in_revives_nothing() {
         let tombstone = file.store.read().task(rival).await.unwrap().unwrap();
         let shown = (tombstone.state, tombstone.replaced_by, tombstone.videos.unwrap().len());
         assert_eq!(shown, (TaskState::Canceled, Some(task), 0));
-        assert_eq!(tombstone.error.unwrap().message, "it is the task that replaces it");
+        assert_eq!(tombstone.error.unwrap().failure.message, "it is the task that replaces it");
         // The task itself is polled, and ends as it should.
         let poll = file.due().await.unwrap();
         assert_eq!(poll.task, task);
@@ -181,17 +181,63 @@ async fn what_polls_of_a_task_without_urls_prove_says_nothing_of_the_urls_of_its
     let file = File::started().await;
     let task = file.job_of(&[URL.to_owned()]).await[0];
     file.submit(task, lost()).await;
-    assert_eq!(file.job_of(&[URL.to_owned()]).await, [task], "it follows");
+    assert_eq!(file.job_of(&[URL.to_owned()]).await, [], "it shares the round");
     file.store.accept_callback(without_token("theirs", Meaning::Succeeded)).await.unwrap();
     for minute in [1, 3] {
         let (poll, when) = (file.due().await.unwrap(), at(0).after(MINUTE * minute));
-        file.store.record_poll(poll, when, when, listed(&[("v", Indexed, URL)])).await.unwrap();
+        file.store.record_poll(poll, when, when, listed(&[])).await.unwrap();
     }
-    assert!(file.store.decide(Decision::Adopt(task, "theirs".to_owned()), None, at(400_000)).await.unwrap());
+    assert_eq!(
+        file.store.decide(Decision::Adopt(task, "theirs".to_owned()), None, at(400_000)).await,
+        Ok(Decided::Done)
+    );
     assert_eq!(file.state(task).await, TaskState::Downloaded, "no URL is without a video by that");
-    assert!(file.store.read().next_queued(&[], &[]).await.unwrap().is_none());
+    assert!(file.send(400_000).await.is_none());
     let poll = file.due().await.unwrap();
     file.store.record_poll(poll, at(400_001), at(400_002), listed(&[("v", Indexed, URL)])).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Indexed);
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_task_made_by_accepted_callbacks_is_the_unconfirmed_one_whose_posts_its_polls_list() {
+    let file = File::started().await;
+    let task = file.job_of(&[URL.to_owned()]).await[0];
+    file.submit(task, lost()).await;
+    file.store.accept_callback(without_token("theirs", Meaning::Succeeded)).await.unwrap();
+    let poll = file.due().await.unwrap();
+    let rival = poll.task;
+    file.store.record_poll(poll, at(5), at(6), listed(&[("v", Indexed, URL)])).await.unwrap();
+    assert_eq!(
+        file.store.read().find_task("theirs").await.unwrap(),
+        Some(task),
+        "the id of the submitted one stays"
+    );
+    assert_eq!((file.state(task).await, file.state(rival).await), (TaskState::Indexed, TaskState::Canceled));
+    file.close().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_post_in_a_task_that_is_taken_in_waits_for_it_in_its_owner() {
+    let file = File::started().await;
+    let task = file.job_of(&[URL.to_owned()]).await[0];
+    file.store.accept_callback(without_token("theirs", Meaning::Succeeded)).await.unwrap();
+    let poll = file.due().await.unwrap();
+    let rival = poll.task;
+    file.store
+        .record_poll(poll, at(2), at(3), listed(&[("v", Indexing, URL), ("w", Indexing, OTHER)]))
+        .await
+        .unwrap();
+    // In a better quality only the task that does not say its own is on its way.
+    let better = file.waiting_job(&[URL.to_owned()], Quality::P720, false).await;
+    let other = file.waiting_job(&[OTHER.to_owned()], Quality::P360, false).await;
+    assert!(file.send(4).await.is_none(), "both are on their way");
+    file.store.end_submit(task, at(5), SubmitEnd::Accepted("theirs".to_owned())).await.unwrap();
+    let poll = file.due().await.unwrap();
+    file.store.record_poll(poll, at(6), at(7), listed(&[("v", Indexed, URL)])).await.unwrap();
+    let state = async |job| file.store.read().job(job).await.unwrap().unwrap().state;
+    assert_eq!((state(better).await, file.state(rival).await), (JobState::Done, TaskState::Canceled));
+    assert_eq!(state(other).await, JobState::Canceled, "nobody has it any more, and nobody waits for it");
+    assert!(file.send(8).await.is_none());
     file.close().await;
 }

@@ -1,6 +1,9 @@
 //! Callback tokens of ours in what senders and upstream say: nobody who may only read learns one.
 
 use reqwest::Method;
+use scrapehook::domain::destination::Destination;
+use scrapehook::domain::job::Quality;
+use scrapehook::domain::token::{Claims, TokenKeys};
 use scrapehook::simulator::Settings;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
@@ -175,4 +178,70 @@ async fn a_token_that_upstream_quotes_in_an_answer_is_masked() {
         service.stop().await;
     }
     assert!(quoted.contains("[token]"), "{quoted}");
+}
+
+/// A token of each kind for a task: one that names the task alone, and one with its destination and quality.
+fn both_kinds(secret: &str, task: &str) -> [String; 2] {
+    let old = Claims::of(task.parse().unwrap());
+    let new = Claims { destination: Some(Destination::Default.hash()), quality: Some(Quality::P360), ..old };
+    [old, new].map(|claims| TokenKeys::new([secret]).issue(claims).unwrap())
+}
+
+#[tokio::test]
+async fn both_kinds_of_token_are_taken_and_shown_by_no_answer() {
+    let secret = "a-secret-of-this-service";
+    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.set("CALLBACK__SECRET", secret).start().await;
+    service.submit(&mixed_urls(1)).await;
+    let page = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    let (task, upstream_id) = (&page["items"][0]["id"], &page["items"][0]["upstream_id"]);
+    let (task, upstream_id) = (task.as_str().unwrap(), upstream_id.as_str().unwrap());
+    let tokens = both_kinds(secret, task);
+    assert_eq!(tokens.each_ref().map(String::len), [43, 56]);
+    for (with, quoted) in [(0, 1), (1, 0), (1, 1)] {
+        for body in bodies(&service.base, &tokens[quoted], upstream_id) {
+            let path = format!("/callback/{}", tokens[with]);
+            assert_eq!(service.post_callback(&path, body).await, 200);
+        }
+    }
+    let paths = LISTS.map(str::to_owned).to_vec();
+    let paths = [paths, vec![format!("/v1/tasks/{task}"), format!("/v1/tasks/{task}/callbacks?limit=500")]];
+    for token in &tokens {
+        assert_hidden(&service, token, &paths.concat()).await;
+    }
+    for token in &tokens {
+        let body = json!({ "taskId": upstream_id, "status": "SUCCEEDED" }).to_string();
+        assert_eq!(service.post_callback(&format!("//Callback/{token}.?x=1"), body).await, 200);
+    }
+    let callbacks = service.items(&format!("/v1/tasks/{task}/callbacks")).await;
+    assert_eq!((&callbacks[0]["understood"], &callbacks[0]["deliveries"]), (&json!("succeeded"), &json!(2)));
+    assert!(service.items("/v1/quarantine").await.is_empty());
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_of_another_destination_or_quality_is_a_hint() {
+    let secret = "a-secret-of-this-service";
+    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let service = Setup::new(&upstream.url()).await.set("CALLBACK__SECRET", secret).start().await;
+    service.submit(&mixed_urls(1)).await;
+    let page = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    let [old, new] = both_kinds(secret, page["items"][0]["id"].as_str().unwrap());
+    let mut forged: Vec<String> = [22, 31, 33, 34, 40, 55]
+        .map(|place| {
+            let other = if &new[place..=place] == "A" { "B" } else { "A" };
+            format!("{}{other}{}", &new[..place], &new[place + 1..])
+        })
+        .into();
+    // The beginning of one kind with the proof of the other.
+    forged.extend([
+        new[..43].to_owned(),
+        format!("{}{}", &new[..34], &old[21..]),
+        format!("{old}{}", &new[43..]),
+    ]);
+    for token in forged {
+        let body = json!({ "taskId": "of-a-stranger", "status": "SUCCEEDED" }).to_string();
+        assert_eq!(service.post_callback(&format!("/callback/{token}"), body).await, 202, "{token}");
+    }
+    service.stop().await;
 }

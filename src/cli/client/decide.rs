@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::api::{Answer, Service, id};
+use super::failure::ClientError;
 use super::jobs::show_end;
 use super::output::{Output, note, text};
 use super::tasks::show_task;
@@ -28,11 +29,18 @@ pub struct Cancel {
 }
 
 const RETRY: &str = "\
-The new task is sent and charged like any other. Retry an unconfirmed task only if it was not accepted, or if it may \
-be paid for again. If other tasks already carry all of its URLs, no new task is made, and the old one is shown.
+Retrying a job looks up each of its failed URLs. Those that are indexed, queued or on their way by now are not sent \
+again; the others are sent and charged. Canceled URLs are only sent with --code canceled.
+
+Retrying a task makes a new task, which is sent and charged like any other. Retry an unconfirmed task only if it was \
+not accepted, or if it may be paid for again. If other tasks already carry all of its URLs, no new task is made, and \
+the old one is shown.
 
 Examples:
-  Send the failed URLs again, and show the new task:
+  The failed URLs of a job, or only those that failed with these codes:
+    scrapehook retry JOB
+    scrapehook retry JOB --code stalled --code no_video
+  The failed URLs of a task, and show the new task:
     scrapehook retry TASK
   In a script:
     NEW=$(scrapehook retry TASK --json | jq -r .id)";
@@ -41,9 +49,12 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = RETRY)]
 pub struct Retry {
-    /// The task, by our id or upstream's
-    #[arg(value_name = "TASK", value_parser = id)]
-    task: String,
+    /// A job, or a task by our id or upstream's
+    #[arg(value_name = "JOB|TASK", value_parser = id)]
+    id: String,
+    /// Only URLs of the job that failed with this code; may be given several times
+    #[arg(long = "code", value_name = "CODE")]
+    codes: Vec<String>,
     #[command(flatten)]
     service: Service,
 }
@@ -113,14 +124,26 @@ pub struct Resume {
     service: Service,
 }
 
+/// Whether an id is a job's; any other is a task's, and may be upstream's own.
+fn is_job(id: &str) -> bool {
+    id.starts_with("job_")
+}
+
 pub(super) async fn cancel(args: Cancel) -> anyhow::Result<()> {
-    let is_job = args.id.starts_with("job_");
+    let is_job = is_job(&args.id);
     let kind = if is_job { "jobs" } else { "tasks" };
     decide(&args.service, &[kind, &args.id, "cancel"], None, is_job).await.map(drop)
 }
 
 pub(super) async fn retry(args: Retry) -> anyhow::Result<()> {
-    let answer = decide(&args.service, &["tasks", &args.task, "retry"], None, false).await?;
+    if is_job(&args.id) {
+        return retry_job(args).await;
+    }
+    if !args.codes.is_empty() {
+        let said = "--code is for a job: the retry of a task takes all of its URLs that are not indexed";
+        return Err(ClientError::Usage(said.to_owned()).into());
+    }
+    let answer = decide(&args.service, &["tasks", &args.id, "retry"], None, false).await?;
     if args.service.json {
         return Ok(());
     }
@@ -132,6 +155,16 @@ pub(super) async fn retry(args: Retry) -> anyhow::Result<()> {
         note(&format!(
             "No new task was needed: other tasks already carry all of its URLs. Find them with:\n  {find}"
         ));
+    }
+    Ok(())
+}
+
+async fn retry_job(args: Retry) -> anyhow::Result<()> {
+    let body = (!args.codes.is_empty()).then(|| json!({ "codes": args.codes }));
+    decide(&args.service, &["jobs", &args.id, "retry"], body.as_ref(), true).await?;
+    if !args.service.json {
+        let wait = args.service.command(&format!("watch {}", args.id));
+        note(&format!("Wait for it with:\n  {wait}"));
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ pub enum ClientCommand {
     Videos(tasks::Videos),
     /// List events, or follow them as they happen
     Events(events::Events),
-    /// Send the URLs of a task that are not indexed again, as a new task
+    /// Try the failed URLs of a job or a task again
     Retry(decide::Retry),
     /// Give an unconfirmed task its upstream taskId
     Adopt(decide::Adopt),

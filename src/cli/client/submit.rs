@@ -307,10 +307,16 @@ fn settings(args: &Submit) -> Query {
 fn show_plan(output: &mut Output, plan: &Value) -> std::io::Result<()> {
     let tasks = plan["tasks"].as_array().map(Vec::as_slice).unwrap_or_default();
     let known = (number(plan, "known"), "known already");
-    let following = (number(plan, "following"), "on their way in another job");
-    let planned = (tasks.len() as u64, "new tasks");
+    let following = (number(plan, "following"), "queued or on their way");
+    let planned = (tasks.len() as u64, if tasks.len() == 1 { "request needed" } else { "requests needed" });
     let parts = [known, following, planned].map(|(count, what)| format!("{count} {what}"));
     output.line(&format!("{}: {}", urls(number(plan, "urls")), parts.join(", ")))?;
+    let unconfirmed = number(plan, "unconfirmed");
+    if unconfirmed > 0 {
+        let said = "on their way without an answer to their submit: they may never come";
+        output
+            .paragraph(0, &format!("{unconfirmed} of them {said}. --force sends them, and may pay again."))?;
+    }
     if tasks.is_empty() {
         return Ok(());
     }

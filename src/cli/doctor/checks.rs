@@ -72,7 +72,7 @@ fn action(error: &OpenError) -> &'static str {
         OpenError::OtherUpstream { .. } => {
             "Correct upstream.base_url or store.path, or start once with --accept-upstream-change."
         }
-        OpenError::Full { .. } => "Free some space on the database's disk.",
+        OpenError::Full { .. } | OpenError::NoRoom { .. } => "Free some space on the database's disk.",
         OpenError::Backup(_) => {
             "Free some space beside the database, or give the service's user write access there."
         }

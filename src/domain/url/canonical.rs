@@ -2,6 +2,8 @@
 //!
 //! Must never take the code of a short link for an id: a post has one id, and any number of codes.
 
+use sha2::{Digest, Sha256};
+
 use super::known::WITH_SEVERAL_IDS;
 use super::parts::Parts;
 use super::platforms::KnownPlatform;
@@ -21,6 +23,13 @@ impl CanonicalUrl {
     pub fn from_stored(text: String) -> Self {
         let id = KnownId::of(&text);
         Self { text, id }
+    }
+
+    /// The number by which the store finds it: the first 64 bits of its SHA-256. It must never change.
+    pub fn hash(text: &str) -> i64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&Sha256::digest(text)[..8]);
+        i64::from_be_bytes(bytes)
     }
 }
 

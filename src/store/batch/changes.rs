@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::UrlState;
+use crate::domain::outcome::{Reason, UrlOutcome};
 use crate::domain::task::{FactKind, Failure};
 use crate::domain::time::Timestamp;
 
@@ -24,14 +25,14 @@ pub(crate) struct Touch {
 pub(crate) struct Changes {
     pub(crate) facts: Vec<NewFact>,
     /// Those of them that were new.
-    pub(crate) set: Vec<(FactKind, Source)>,
-    /// Tasks that a poll listed in the shape that names URLs, when it was asked, and whether all of it was read.
-    pub(crate) listed: Vec<(TaskId, Timestamp, bool)>,
+    pub(crate) set: Vec<(TaskId, FactKind, Source)>,
+    /// What polls of this batch have listed.
+    pub(crate) listed: Vec<Listed>,
     pub(crate) rows: Rows,
     pub(crate) touched: BTreeMap<TaskId, Touch>,
     /// Whether a worker has something to do although no task was touched.
     pub(crate) wakes_workers: bool,
-    /// Tasks whose rows were changed by SQL alone: the working set must load them anew.
+    /// Tasks whose rows were changed by SQL alone: the working set must load them again.
     pub(crate) stale: BTreeSet<TaskId>,
     /// Jobs whose counts have changed, and what changed them last: their states are stored at the end.
     pub(crate) jobs: BTreeMap<JobId, Touch>,
@@ -45,13 +46,13 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Notes that a task's rows were changed, and that it has to be derived anew.
+    /// Notes that a task's rows were changed, and that its state has to be derived again.
     pub(crate) fn touch(&mut self, task: TaskId, at: Timestamp, source: Source) {
         self.stale.insert(task);
         self.note(task, at, source);
     }
 
-    /// Notes that a task has to be derived anew; what changed is in the working set already.
+    /// Notes that a task's state has to be derived again. The working set has the change already.
     pub(crate) fn note(&mut self, task: TaskId, at: Timestamp, source: Source) {
         self.touched.entry(task).or_insert(Touch { at, source });
     }
@@ -71,11 +72,34 @@ pub(crate) struct Rows {
 pub(crate) struct NewFact {
     pub(crate) task: TaskId,
     pub(crate) kind: FactKind,
-    /// Empty where it is about the task.
+    /// Empty if it is about the task.
     pub(crate) video: String,
     pub(crate) at: Timestamp,
     pub(crate) source: Source,
     pub(crate) failure: Option<Failure>,
+}
+
+/// The entries of a poll's answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) task: TaskId,
+    /// When upstream was asked.
+    pub(crate) asked_at: Timestamp,
+    /// Whether every entry could be read.
+    pub(crate) is_whole: bool,
+    pub(crate) entries: Vec<ListedEntry>,
+}
+
+/// One entry of a poll's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListedEntry {
+    /// Upstream's id of the video, if it has one.
+    pub(crate) video: Option<String>,
+    /// As listed.
+    pub(crate) url: Option<String>,
+    /// Its canonical form, if it is a URL.
+    pub(crate) canonical: Option<String>,
+    pub(crate) state: crate::domain::video::VideoState,
 }
 
 /// An event that waits for its commit; job and `taskId` are filled in from its task.
@@ -97,38 +121,29 @@ impl NewEvent {
     }
 }
 
-/// A task URL whose state or error has changed.
+/// The number of a round.
+pub(crate) type Round = i64;
+
+/// A round whose outcome has changed.
 #[derive(Clone, Debug)]
-pub(crate) struct UrlChange {
-    pub(crate) task: TaskId,
-    pub(crate) position: i64,
+pub(crate) struct RoundChange {
+    pub(crate) round: Round,
     pub(crate) old: UrlState,
-    pub(crate) new: UrlState,
-    /// The code of its failure, now and before.
-    pub(crate) code: Option<String>,
-    pub(crate) old_code: Option<String>,
-    pub(crate) message: Option<String>,
+    /// Whether it had ended because it was canceled.
+    pub(crate) was_canceled: bool,
+    pub(crate) new: UrlOutcome,
+    pub(crate) touch: Touch,
 }
 
-impl UrlChange {
-    /// The code of a URL that was canceled.
-    pub(crate) const CANCELED: &'static str = "canceled";
+/// The code of a URL that was canceled.
+pub(crate) const CANCELED: &str = "canceled";
 
-    /// The change as JSON: task, position, old state, new state, change of "canceled", code, message.
-    pub(crate) fn row(&self) -> Value {
-        let is_canceled = |code: &Option<String>| i64::from(code.as_deref() == Some(Self::CANCELED));
-        let canceled = is_canceled(&self.code) - is_canceled(&self.old_code);
-        json!([self.task, self.position, self.old, self.new, canceled, self.code, self.message])
-    }
+/// Whether a URL has failed because it was canceled.
+pub(crate) fn is_canceled(outcome: &UrlOutcome) -> bool {
+    code(outcome).is_some_and(|code| code == CANCELED)
+}
 
-    /// Whether a URL has failed in a way that proves that what was sent is of no use. Not if it may have been charged
-    /// and may still come, and not if nobody knows which of a task's URLs it is.
-    pub(crate) fn is_lost(&self) -> bool {
-        // Given up after it may have been sent: an operator's word. Nobody pays twice for it without asking, whatever
-        // else becomes known.
-        let is_given_up = self.old_code.as_deref() == Some(Self::CANCELED)
-            || (self.code.as_deref() == Some(Self::CANCELED) && self.old != UrlState::Waiting);
-        let is_in_doubt = matches!(self.code.as_deref(), Some("unconfirmed" | "unattributed"));
-        self.new == UrlState::Failed && !is_given_up && !is_in_doubt
-    }
+/// The code of a URL that has failed.
+pub(crate) fn code(outcome: &UrlOutcome) -> Option<&str> {
+    outcome.reason.as_ref().map(|reason: &Reason| reason.failure.code.as_str())
 }

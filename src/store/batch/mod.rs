@@ -1,6 +1,8 @@
 //! One transaction: what its operations read and have changed, and what stays loaded between two of them.
 
 pub(crate) mod changes;
+pub(crate) mod load;
+pub(crate) mod loaded;
 pub(crate) mod log;
 pub(crate) mod working_set;
 

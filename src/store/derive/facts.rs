@@ -9,6 +9,7 @@ use crate::domain::task::FactKind;
 use crate::domain::video::VideoState;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::NewFact;
+use crate::store::derive::complete;
 use crate::store::derive::videos::{self, VideoNews};
 
 /// A fact that is set already is in the working set: a conflict here would be a fault of ours.
@@ -20,22 +21,18 @@ pub(crate) async fn set(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let mut news: BTreeMap<String, VideoNews> = BTreeMap::new();
     for fact in std::mem::take(&mut batch.changes.facts) {
         let Some(task) = batch.tasks.get_mut(fact.task) else { continue };
-        if !task.note(fact.kind, &fact.video, fact.failure.as_ref()) {
+        if !task.note(fact.kind, &fact.video, fact.at, fact.failure.as_ref()) {
             continue;
         }
         // How polls are answered is no news of the task.
-        if !matches!(fact.kind, FactKind::Named | FactKind::Unnamed | FactKind::Exhausted) {
-            task.quiet_since = None;
-            task.stalled_at = None;
-            task.facts.stalled = false;
-            task.polls_in_vain = 0;
-            task.news_at = fact.at.as_millis();
+        if !matches!(fact.kind, FactKind::ListComplete | FactKind::PollsRefused) {
+            complete::heard(task, fact.at);
         }
         if fact.source != Source::Poll {
             task.news += 1;
         }
         batch.changes.note(fact.task, fact.at, fact.source);
-        batch.changes.set.push((fact.kind, fact.source));
+        batch.changes.set.push((fact.task, fact.kind, fact.source));
         batch.changes.rows.facts.push(json!([
             fact.task,
             fact.kind,
@@ -62,11 +59,8 @@ fn fold(news: &mut BTreeMap<String, VideoNews>, fact: NewFact) {
         FactKind::Succeeded
         | FactKind::Failed
         | FactKind::Canceled
-        | FactKind::Unnamed
-        | FactKind::Named
-        | FactKind::Exhausted => {
-            return;
-        }
+        | FactKind::ListComplete
+        | FactKind::PollsRefused => return,
     };
     let NewFact { task, video, at, source, failure, .. } = fact;
     let known = news.entry(video).or_insert_with(|| VideoNews {

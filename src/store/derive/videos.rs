@@ -68,11 +68,7 @@ pub(crate) async fn fold(
             failure.as_ref().map(|failure| &failure.code),
             failure.as_ref().map(|failure| &failure.message),
         ]));
-        let kind = match state {
-            VideoState::Indexing => EventKind::VideoIndexing,
-            VideoState::Failed => EventKind::VideoFailed,
-            VideoState::Indexed => EventKind::VideoIndexed,
-        };
+        let kind = kind_of(state);
         batch.changes.events.push(NewEvent {
             task: Some(news.task),
             video: Some(id.clone()),
@@ -89,6 +85,15 @@ pub(crate) async fn fold(
         batch.changes.note(task, news.at, news.source);
     }
     Ok(())
+}
+
+/// The kind of the event that tells of a video in this state.
+pub(crate) const fn kind_of(state: VideoState) -> EventKind {
+    match state {
+        VideoState::Indexing => EventKind::VideoIndexing,
+        VideoState::Failed => EventKind::VideoFailed,
+        VideoState::Indexed => EventKind::VideoIndexed,
+    }
 }
 
 async fn stored(

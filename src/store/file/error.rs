@@ -110,6 +110,21 @@ pub enum OpenError {
     /// It could not be copied before it is migrated.
     #[error("store.path: the database is not migrated before there is a copy of it: {}", with_causes(.0))]
     Backup(Box<BackupError>),
+    /// The disk has no room to migrate it.
+    #[error(
+        "store.path: {path} was written by an older version, and its disk has no room for a copy of it and for the new \
+         file: {} are needed, {} are free; it was left as it is",
+        size(.needed.saturating_mul(10).div_ceil(MIB)),
+        size(.free.saturating_mul(10) / MIB)
+    )]
+    NoRoom {
+        /// The database file.
+        path: PathBuf,
+        /// How many bytes are needed.
+        needed: u64,
+        /// How many bytes are free.
+        free: u64,
+    },
     /// There is no room to write it.
     #[error("store.path: {path} can't be written: the disk is full")]
     Full {
@@ -190,6 +205,13 @@ pub enum BackupError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+const MIB: u64 = 1024 * 1024;
+
+/// A size in tenths of MiB, for people.
+fn size(tenths: u64) -> String {
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
 /// An error and its causes, on one line.

@@ -12,9 +12,9 @@ use sqlx::{Connection, FromRow};
 
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobState, Progress, UrlState};
-use crate::domain::state::job_state;
 use crate::domain::time::Timestamp;
 use crate::domain::url::{CANONICAL_FORM, PostUrl};
+use crate::store::file::carry_over;
 
 /// Rows of one step: some ten milliseconds.
 const ROWS: i64 = 1_000;
@@ -23,8 +23,15 @@ const ROWS: i64 = 1_000;
 const FORM: &str = "url_form";
 const DONE_TO: &str = "url_form_done_to";
 
-/// Computes all stored forms again if another version of the form made them.
+/// Computes all stored forms again if another version of the form made them. It knows the tables of older versions
+/// alone.
 pub(crate) async fn renew(connection: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
+    if !carry_over::is_needed(connection).await? {
+        if remembered(connection, FORM).await?.is_none() {
+            remember(connection, FORM, &CANONICAL_FORM.to_string()).await?;
+        }
+        return Ok(());
+    }
     if !is_current(connection).await? {
         let urls: i64 =
             sqlx::query_scalar("SELECT (SELECT count(*) FROM task_urls) + (SELECT count(*) FROM job_urls)")
@@ -246,7 +253,7 @@ async fn part(connection: &mut SqliteConnection, url: &Followed, now: Timestamp)
     progress.add(UrlState::Failed, 1);
     let was_canceled = url.fixed.is_none() && url.error_code.as_deref() == Some("canceled");
     progress.canceled -= i64::from(was_canceled);
-    let new = job_state(&progress);
+    let new = progress.job_state();
     sqlx::query(
         "UPDATE jobs SET waiting = ?2, sent = ?3, downloaded = ?4, indexed = ?5, failed = ?6, known = ?7,
            canceled = ?8, state = ?9, settled_at = iif(?9 = 'running', NULL, coalesce(settled_at, ?10))

@@ -1,5 +1,6 @@
 //! Bringing a file up to the schema of this version; a file with data is copied first.
 
+use std::fs;
 use std::path::Path;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -8,9 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::time::Timestamp;
 use crate::store::file::backup::{self, CopyPaths};
+use crate::store::file::disk::free_room;
 use crate::store::file::error::OpenError;
 use crate::store::file::failure::{failed, unopenable};
 use crate::store::file::path::{real_path, side_file};
+
+/// The room that a migration needs on the disk, in sizes of the file: its copy, the new tables while the old ones are
+/// still there, and their log. A file with callbacks and events takes half of that; one that has URLs alone needs it.
+const ROOM: u64 = 3;
 
 /// Applies the migrations that this file lacks. A file with data is copied beside itself before, because an older
 /// version can't read a newer schema.
@@ -36,6 +42,7 @@ pub(crate) async fn migrate(
             && applied < newest
         {
             let path = real_path(path);
+            check_room(&path, free_room(&path))?;
             let copy = side_file(&path, &format!(".before-{newest}-{}", now.as_millis()));
             // One name for all that are not whole: starts that are killed again and again leave one at most.
             let part = side_file(&path, ".before.part");
@@ -44,17 +51,43 @@ pub(crate) async fn migrate(
                 .await
                 .map_err(|error| OpenError::Backup(Box::new(error)))?;
             let copy = copy.display();
-            let words = "the database is migrated; the copy shows its old state";
+            let words = "the database is migrated, and an older version can't read it any more; to go back, stop \
+                         scrapehook, move the database and its -wal file away, and run `scrapehook restore` of the \
+                         older version with the copy";
             tracing::info!(from = applied, to = newest, %copy, "{words}");
         }
     }
-    match migrations.run(writer).await {
+    // Tables are dropped and built again under the name that others refer to.
+    foreign_keys(writer, false).await.map_err(sqlite)?;
+    let migrated = migrations.run(&mut *writer).await;
+    foreign_keys(writer, true).await.map_err(sqlite)?;
+    match migrated {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
             Err(OpenError::Newer { path: path.to_owned() })
         }
         Err(MigrateError::Execute(source)) => Err(unopenable(path, source)),
         Err(error) => Err(sqlite(sqlx::Error::Migrate(Box::new(error)))),
+    }
+}
+
+/// Whether SQLite looks at references between tables, outside of a transaction.
+pub(crate) async fn foreign_keys(
+    connection: &mut SqliteConnection,
+    are_checked: bool,
+) -> Result<(), sqlx::Error> {
+    let pragma = if are_checked { "PRAGMA foreign_keys = ON" } else { "PRAGMA foreign_keys = OFF" };
+    sqlx::query(pragma).execute(connection).await.map(|_| ())
+}
+
+/// Refuses to migrate a file if its disk has no room for a copy and for what the new tables take. How much is free is
+/// not always known.
+fn check_room(path: &Path, free: Option<u64>) -> Result<(), OpenError> {
+    let bytes = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+    let needed = (bytes(path) + bytes(&side_file(path, "-wal"))).saturating_mul(ROOM);
+    match free {
+        Some(free) if free < needed => Err(OpenError::NoRoom { path: path.to_owned(), needed, free }),
+        _ => Ok(()),
     }
 }
 
@@ -125,6 +158,36 @@ mod tests {
                 found.iter().zip(expected).all(|((key, value), (k, v))| key == k && value.starts_with(v)),
                 "{found:?}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_disk_without_room_for_the_copy_and_the_new_tables_is_named_with_the_figures() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        fs::write(&path, vec![0; 3 << 20]).unwrap();
+        fs::write(side_file(&path, "-wal"), vec![0; 1 << 20]).unwrap();
+        let needed = ROOM << 22;
+        check_room(&path, Some(needed)).unwrap();
+        check_room(&path, None).unwrap();
+        let error = check_room(&path, Some(needed - 1)).unwrap_err().to_string();
+        assert!(error.contains("12.0 MiB are needed, 11.9 MiB are free; it was left as it is"), "{error}");
+        let error = check_room(&path, Some(1 << 20)).unwrap_err().to_string();
+        assert!(error.contains("12.0 MiB are needed, 1.0 MiB are free"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn references_are_checked_again_after_a_migration_that_works_and_one_that_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut writer = options.connect().await.unwrap();
+        let broken = more(folder.path(), "SELECT nonsense FROM nothing;").await;
+        for (migrations, works) in [(&MIGRATIONS, true), (&broken, false)] {
+            assert_eq!(migrate(&mut writer, &path, migrations, NOW).await.is_ok(), works);
+            let checked: i64 =
+                sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut writer).await.unwrap();
+            assert_eq!(checked, 1);
         }
     }
 }

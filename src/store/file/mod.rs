@@ -3,6 +3,7 @@
 //! Must never know what its rows mean.
 
 pub(crate) mod backup;
+pub(crate) mod carry_over;
 pub(crate) mod disk;
 pub(crate) mod error;
 pub(crate) mod exposure;

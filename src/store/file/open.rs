@@ -15,6 +15,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::domain::pause::Pause;
 use crate::domain::time::Timestamp;
+use crate::store::file::carry_over;
 use crate::store::file::error::OpenError;
 use crate::store::file::failure::{failed, unopenable};
 use crate::store::file::forms;
@@ -126,6 +127,7 @@ async fn prepare(
         restore(writer, now).await.map_err(sqlite)?;
     }
     forms::renew(writer, now).await.map_err(sqlite)?;
+    carry_over::run(writer, path, now).await?;
     let callback_secret = remembered_secret(writer, path).await?;
     // From now on the file itself names its upstream and its secret, even if its log is lost.
     sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut *writer).await.map_err(sqlite)?;

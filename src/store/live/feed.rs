@@ -2,7 +2,7 @@
 //!
 //! What is older comes from the file. An event gets here after its commit, never before.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::Event;
+use crate::domain::id::JobId;
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 use crate::store::read::events::EventFilter;
@@ -37,21 +38,46 @@ impl Default for Feed {
     }
 }
 
+/// An event, and the jobs that see it besides the one that it is about; none if the file has to be asked.
+#[derive(Debug)]
+struct Kept {
+    event: Arc<Event>,
+    jobs: Option<Vec<JobId>>,
+}
+
+impl Kept {
+    /// Whether a job sees it; none if the file has to be asked.
+    fn is_seen_by(&self, job: JobId) -> Option<bool> {
+        if self.event.task_id.is_none() {
+            return Some(self.event.job_id == Some(job));
+        }
+        self.jobs.as_ref().map(|jobs| jobs.contains(&job))
+    }
+}
+
 #[derive(Debug)]
 struct Recent {
-    events: VecDeque<Arc<Event>>,
+    events: VecDeque<Kept>,
     /// Every event after this one and up to `last` is here.
     after: i64,
     last: i64,
 }
 
 impl Recent {
-    fn take(&mut self, events: Vec<Event>, last: i64) {
-        self.events.extend(events.into_iter().map(Arc::new));
+    fn take(&mut self, events: Vec<Event>, seen: Option<Vec<(i64, JobId)>>, last: i64) {
+        let mut by_seq: HashMap<i64, Vec<JobId>> = HashMap::new();
+        let is_known = seen.is_some();
+        for (seq, job) in seen.into_iter().flatten() {
+            by_seq.entry(seq).or_default().push(job);
+        }
+        self.events.extend(events.into_iter().map(|event| {
+            let jobs = is_known.then(|| by_seq.remove(&event.seq).unwrap_or_default());
+            Kept { event: Arc::new(event), jobs }
+        }));
         self.last = last;
         while self.events.len() > RECENT {
             if let Some(oldest) = self.events.pop_front() {
-                self.after = oldest.seq;
+                self.after = oldest.event.seq;
             }
         }
     }
@@ -114,11 +140,18 @@ impl Follower {
         if self.filter.after < recent.after {
             return None;
         }
-        let start = recent.events.partition_point(|event| event.seq <= self.filter.after);
+        let start = recent.events.partition_point(|kept| kept.event.seq <= self.filter.after);
         // No more than a look into the file brings: whoever is slow to send them on keeps them in memory.
         let limit = usize::try_from(self.filter.limit).unwrap_or(usize::MAX);
-        let wanted = recent.events.range(start..).filter(|event| self.filter.admits(event));
-        let wanted: Vec<_> = wanted.take(limit).cloned().collect();
+        let mut wanted = Vec::new();
+        for kept in recent.events.range(start..).filter(|kept| self.filter.admits(&kept.event)) {
+            if self.filter.job.map_or(Some(true), |job| kept.is_seen_by(job))? {
+                wanted.push(Arc::clone(&kept.event));
+            }
+            if wanted.len() >= limit {
+                break;
+            }
+        }
         let last = match wanted.last() {
             Some(event) if wanted.len() >= limit => event.seq,
             _ => recent.last.max(self.filter.after),
@@ -174,8 +207,9 @@ impl Feed {
             let events = readers.events(&filter).await?;
             let Some(last) = events.last().map(|event| event.seq) else { break };
             let is_full = events.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
+            let seen = readers.seen_by(&events).await?;
             if let Some(recent) = self.lock().as_mut() {
-                recent.take(events, last);
+                recent.take(events, seen, last);
             }
             after = last;
             if !is_full {

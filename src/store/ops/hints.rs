@@ -1,19 +1,21 @@
 //! The quarantine: hints, bounded in rows and bytes, the oldest out first.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::json;
 use sqlx::FromRow;
 
 use crate::domain::event::{EventKind, Source};
+use crate::domain::id::TaskId;
 use crate::domain::retry::backoff;
 use crate::domain::task::UpstreamIdSource;
 use crate::domain::time::Timestamp;
+use crate::domain::upstream_id::{Answer, UnconfirmedTask, owner_of};
+use crate::domain::url::CanonicalUrl;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::NewEvent;
 use crate::store::column;
-use crate::store::ops::decisions;
+use crate::store::ops::adopts::{self, Decided};
 use crate::store::ops::ownership::Claim;
 use crate::store::ops::received::ReceivedHint;
 
@@ -21,9 +23,6 @@ use crate::store::ops::received::ReceivedHint;
 const ROWS: i64 = 1_000;
 /// Most bytes of bodies that are kept.
 const BYTES: i64 = 8 * 1024 * 1024;
-
-/// A video may be as much older than its submit: clocks differ.
-const GRACE: Duration = Duration::from_secs(60);
 
 /// What upstream lists for a `taskId` that hints named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,7 +78,8 @@ pub(crate) async fn keep(batch: &mut Batch<'_>, hint: &ReceivedHint) -> Result<(
 /// Has the task with this `taskId` polled, at most once an interval; `false` where no task has it.
 async fn heed(batch: &mut Batch<'_>, upstream_id: &str, at: Timestamp) -> Result<bool, sqlx::Error> {
     let known: Option<(String, Option<i64>)> = sqlx::query_as(
-        "SELECT id, hinted_at FROM tasks WHERE upstream_id = ?1 ORDER BY job_id IS NULL, id DESC LIMIT 1",
+        "SELECT id, hinted_at FROM tasks WHERE upstream_id = ?1 OR other_id = ?1
+         ORDER BY job_id IS NULL, id DESC LIMIT 1",
     )
     .bind(upstream_id)
     .fetch_optional(&mut *batch.connection)
@@ -109,29 +109,66 @@ async fn heed(batch: &mut Batch<'_>, upstream_id: &str, at: Timestamp) -> Result
     Ok(true)
 }
 
-/// Unconfirmed tasks that carry every one of these posts.
+/// An unconfirmed task that has every post of an answer.
 #[derive(FromRow)]
 struct Candidate {
     id: String,
-    urls: i64,
+    urls: String,
     is_here: bool,
-    started_at: Option<i64>,
+    begun_at: Option<i64>,
 }
 
-pub(crate) const CANDIDATES: &str =
-    "SELECT tasks.id, (SELECT count(DISTINCT canonical) FROM task_urls WHERE task_id = tasks.id) AS urls,
-       unique_id IS ?2 AS is_here,
-       (SELECT max(started_at) FROM submits WHERE task_id = tasks.id) AS started_at
-     FROM tasks JOIN jobs ON jobs.id = tasks.job_id
-     WHERE json_array_length(?1) > 0 AND tasks.state = 'unconfirmed' AND upstream_id IS NULL AND NOT EXISTS (
-       SELECT 1 FROM json_each(?1) WHERE value NOT IN (
-         SELECT canonical FROM task_urls WHERE task_id = tasks.id))
-     LIMIT 2";
+/// Two of them are enough to leave it open whose the answer is.
+pub(crate) const CANDIDATES: &str = "SELECT tasks.id, submits.started_at AS begun_at,
+       ?2 IS CASE destinations.kind WHEN 1 THEN 'default' ELSE destinations.name END AS is_here,
+       (SELECT json_group_array(canonical) FROM attempts CROSS JOIN rounds ON rounds.number = attempts.round
+          CROSS JOIN posts ON posts.number = rounds.post WHERE attempts.task = tasks.number) AS urls
+     FROM (
+       SELECT attempts.task FROM json_each(?1) AS asked
+         CROSS JOIN posts ON posts.hash = asked.value->>0 AND posts.canonical = asked.value->>1
+         CROSS JOIN rounds ON rounds.post = posts.number
+         CROSS JOIN attempts ON attempts.round = rounds.number
+       GROUP BY attempts.task HAVING count(*) = json_array_length(?1)) AS fitting
+       CROSS JOIN tasks ON tasks.number = fitting.task
+       LEFT JOIN destinations ON destinations.number = tasks.destination
+       LEFT JOIN submits ON submits.number = (SELECT max(number) FROM submits WHERE task_id = tasks.id)
+     WHERE tasks.state = 'unconfirmed' AND upstream_id IS NULL
+     LIMIT 16";
 
-/// Writes down what upstream said of a `taskId` that hints named.
-///
-/// An unconfirmed task takes it if the answer lists all of its posts and nothing else, if none of the videos was there
-/// before the submit, and if no other unconfirmed task has these posts. Otherwise an operator has to say.
+/// The unconfirmed task that upstream's answer for a `taskId` is about; none in any doubt.
+pub(crate) async fn owner(
+    batch: &mut Batch<'_>,
+    upstream_id: &str,
+    found: &Found,
+) -> Result<Option<TaskId>, sqlx::Error> {
+    let posts: BTreeSet<String> = found.posts.iter().cloned().collect();
+    let asked: Vec<_> = posts.iter().map(|canonical| (CanonicalUrl::hash(canonical), canonical)).collect();
+    let candidates: Vec<Candidate> = sqlx::query_as(CANDIDATES)
+        .bind(json!(asked).to_string())
+        .bind(found.unique_id.as_deref())
+        .fetch_all(&mut *batch.connection)
+        .await?;
+    let is_held: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM tasks WHERE (upstream_id = ?1 OR other_id = ?1)
+           AND (job_id IS NOT NULL OR EXISTS (SELECT 1 FROM submits WHERE task_id = tasks.id)))",
+    )
+    .bind(upstream_id)
+    .fetch_one(&mut *batch.connection)
+    .await?;
+    let answer = Answer { urls: posts, is_doubtful: found.is_doubtful, oldest: found.earliest, is_held };
+    let task = |row: &Candidate| {
+        let urls: Vec<String> = column::json(("posts", "canonical", &row.id), &row.urls)?;
+        let begun_at = Timestamp::from_millis(row.begun_at.unwrap_or(i64::MAX));
+        Ok(UnconfirmedTask { urls: urls.into_iter().collect(), begun_at, is_here: row.is_here })
+    };
+    let unconfirmed: Vec<UnconfirmedTask> =
+        candidates.iter().map(task).collect::<Result<_, sqlx::Error>>()?;
+    let owner = owner_of(&answer, &unconfirmed).and_then(|place| candidates.get(place));
+    owner.map(|row| column::parsed(("tasks", "id", &row.id), &row.id)).transpose()
+}
+
+/// Writes down what upstream said of a `taskId` that hints named. If it is certainly an unconfirmed task's, that takes
+/// it. Otherwise an operator has to say.
 pub(crate) async fn looked(
     batch: &mut Batch<'_>,
     upstream_id: &str,
@@ -143,20 +180,7 @@ pub(crate) async fn looked(
             .bind(upstream_id)
             .fetch_one(&mut *batch.connection)
             .await?;
-    let posts: BTreeSet<&String> = found.posts.iter().collect();
-    let candidates: Vec<Candidate> = sqlx::query_as(CANDIDATES)
-        .bind(json!(posts).to_string())
-        .bind(found.unique_id.as_deref())
-        .fetch_all(&mut *batch.connection)
-        .await?;
-    let owner = match candidates.as_slice() {
-        [one] if one.is_here && !found.is_doubtful && usize::try_from(one.urls) == Ok(posts.len()) => {
-            let begun = one.started_at.unwrap_or(i64::MAX);
-            let is_older = |created: Timestamp| created.after(GRACE).as_millis() < begun;
-            Some(&one.id).filter(|_| !found.earliest.is_some_and(is_older))
-        }
-        _ => None,
-    };
+    let owner = owner(batch, upstream_id, found).await?;
     // Upstream may list more of it later, and one of two tasks that have these posts may be confirmed otherwise.
     let wait = backoff(looks + 1, batch.policy.poll_after, batch.policy.deadline);
     let next = (owner.is_none() && looks + 1 < LOOKS).then(|| at.after(wait).as_millis());
@@ -166,10 +190,9 @@ pub(crate) async fn looked(
         .bind(next)
         .execute(&mut *batch.connection)
         .await?;
-    let Some(owner) = owner else { return Ok(false) };
-    let task = column::parsed(("tasks", "id", owner), owner)?;
+    let Some(task) = owner else { return Ok(false) };
     let claim = Claim { task, upstream_id, by: UpstreamIdSource::Poll, at };
-    let is_adopted = decisions::adopt(batch, &claim, Source::Poll).await?;
+    let is_adopted = adopts::adopt(batch, &claim, Source::Poll).await? == Decided::Done;
     if is_adopted {
         tracing::info!(%task, upstream_id, "a hint and a poll show that this submit was taken");
     }

@@ -1,21 +1,23 @@
-//! Jobs: taken with their whole plan in one commit, and read.
+//! Jobs: taken in one commit, each URL with the round that it belongs to.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::domain::destination::Destination;
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::JobId;
 use crate::domain::idempotency::quoted;
-use crate::domain::job::{Job, JobOptions, JobPlan, PlannedUrls, Progress, UrlState};
+use crate::domain::job::{Job, JobOptions, JobPlan, PlannedUrls};
 use crate::domain::plan::plan;
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
+use crate::domain::want::{Arrival, Ask, AttemptStanding, Mark, Post, Terms, look_up};
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewEvent, Touch};
 use crate::store::column;
-use crate::store::derive::followers;
-use crate::store::derive::ledger::{self, Placed, Wanted};
+use crate::store::derive::arrivals::{self, Asked, Asking, Placed};
+use crate::store::derive::{jobs, posts};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 use crate::store::read::jobs::read;
@@ -95,16 +97,48 @@ pub(crate) async fn create_once(batch: &mut Batch<'_>, job: &NewJob) -> Result<C
     Ok(CreatedJob::New(created))
 }
 
-/// Takes a job: which task URL each of its own URLs follows, and tasks for those that nobody carries.
+/// Takes a job: the round of each of its URLs, and new rounds for those that nobody has.
 async fn create(batch: &mut Batch<'_>, job: &NewJob) -> Result<Job, sqlx::Error> {
     batch.changes.events.push(NewEvent {
         job: Some(job.id),
         ..NewEvent::new(EventKind::JobCreated, Source::Operator, job.at)
     });
-    sqlx::query(
+    let number = insert(batch, job).await?;
+    let destination = Destination::of(&job.options);
+    let touch = Touch { at: job.at, source: Source::Operator };
+    let asking = Asking {
+        job: number,
+        destination: &destination,
+        terms: job.terms(),
+        ask: Ask::Job,
+        touch,
+        waits: true,
+    };
+    let urls = (0..).zip(job.urls.iter().cloned()).map(|(position, url)| Asked { position, url });
+    let placed = arrivals::place(batch, &asking, urls.collect()).await?;
+    let rows: Vec<Value> = placed.iter().map(row).collect();
+    sqlx::query(INSERT_WANTS)
+        .bind(json!(rows).to_string())
+        .bind(number)
+        .execute(&mut *batch.connection)
+        .await?;
+    let shared: BTreeSet<_> =
+        placed.iter().filter(|url| !url.entered).map(|url| (url.round, number)).collect();
+    arrivals::serve(batch, &shared).await?;
+    jobs::count(batch.connection, &[number]).await?;
+    batch.changes.jobs.insert(job.id, touch);
+    jobs::settle(batch).await?;
+    let job = read(batch.connection, job.id).await?.ok_or(sqlx::Error::RowNotFound)?;
+    // Tasks are formed when their turn comes: those that it shares by now were not made for it.
+    Ok(Job { tasks: Some(Vec::new()), ..job })
+}
+
+/// Inserts the rows of a job without its URLs; gives its number.
+async fn insert(batch: &mut Batch<'_>, job: &NewJob) -> Result<i64, sqlx::Error> {
+    let number: i64 = sqlx::query_scalar(
         "INSERT INTO jobs (id, created_at, created_by, state, labels, unique_id, folder_id, quality, library,
            force, urls, waiting)
-         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
+         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0) RETURNING number",
     )
     .bind(job.id.to_string())
     .bind(job.at.as_millis())
@@ -116,7 +150,7 @@ async fn create(batch: &mut Batch<'_>, job: &NewJob) -> Result<Job, sqlx::Error>
     .bind(job.options.library.as_str())
     .bind(job.force)
     .bind(i64::try_from(job.urls.len()).unwrap_or(i64::MAX))
-    .execute(&mut *batch.connection)
+    .fetch_one(&mut *batch.connection)
     .await?;
     let labels: Vec<_> = job.options.labels.iter().collect();
     sqlx::query(
@@ -126,40 +160,21 @@ async fn create(batch: &mut Batch<'_>, job: &NewJob) -> Result<Job, sqlx::Error>
     .bind(job.id.to_string())
     .execute(&mut *batch.connection)
     .await?;
-    let wanted = Wanted {
-        job: job.id,
-        options: &job.options,
-        cap: batch.policy.urls_per_task,
-        force: job.force,
-        at: job.at,
-        source: Source::Operator,
-    };
-    let urls = (0..).zip(job.urls.iter().cloned()).collect();
-    let placed = ledger::place(batch, &wanted, urls).await?;
-    let rows: Vec<_> = placed.iter().map(row).collect();
-    sqlx::query(
-        "INSERT INTO job_urls (job_id, position, url, task_id, task_position, fixed)
-         SELECT ?2, value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each(?1)",
-    )
-    .bind(json!(rows).to_string())
-    .bind(job.id.to_string())
-    .execute(&mut *batch.connection)
-    .await?;
-    let mut change = Progress::default();
-    for url in &placed {
-        change.add(url.state, 1);
-    }
-    let touch = Touch { at: job.at, source: Source::Operator };
-    followers::move_urls(batch.connection, &[(job.id, change)].into()).await?;
-    batch.changes.jobs.insert(job.id, touch);
-    followers::settle(batch).await?;
-    read(batch.connection, job.id).await?.ok_or(sqlx::Error::RowNotFound)
+    Ok(number)
 }
 
-/// A row of `job_urls`: position, URL, the task URL it follows, and whether it is known for good.
-fn row(placed: &Placed) -> Value {
-    let fixed = (placed.state == UrlState::Known).then_some("known");
-    json!([placed.position, placed.url.given, placed.task, placed.task_position, fixed])
+pub(crate) const INSERT_WANTS: &str = "INSERT INTO wants (job, position, round, mark, url)
+     SELECT ?2, value->>0, value->>1, value->>2, value->>3 FROM json_each(?1)";
+
+/// A row of [`INSERT_WANTS`]: position, round, mark, and the URL if the post is spelled otherwise.
+pub(crate) fn row(placed: &Placed) -> Value {
+    json!([placed.position, placed.round, placed.mark.map(Mark::number), placed.url])
+}
+
+impl NewJob {
+    const fn terms(&self) -> Terms {
+        Terms { quality: self.options.quality, force: self.force }
+    }
 }
 
 impl Readers {
@@ -168,25 +183,33 @@ impl Readers {
     /// # Errors
     /// [`ReadError`]
     pub async fn plan_job(&self, job: &NewJob) -> Result<JobPlan, ReadError> {
-        let urls: Vec<_> = (0..).zip(job.urls.iter().cloned()).collect();
-        let carried = match job.force {
-            true => HashMap::new(),
-            false => {
-                let mut reader = self.acquire().await?;
-                ledger::find(&mut reader, &job.options, &urls, None).await?
+        let mut reader = self.acquire().await?;
+        let destination = Destination::of(&job.options);
+        let canonical = job.urls.iter().map(|url| url.canonical.as_str());
+        let histories = posts::histories(&mut reader, &destination, canonical).await?;
+        drop(reader);
+        let (mut known, mut following, mut unconfirmed) = (0, 0, 0);
+        let mut rest = Vec::new();
+        for url in &job.urls {
+            let Some(history) = histories.get(&url.canonical) else {
+                rest.push(url.clone());
+                continue;
+            };
+            let post = Post { attempts: &history.attempts, queued: history.queued };
+            match look_up(&post, job.terms(), Ask::Job) {
+                Arrival::Known => known += 1,
+                Arrival::Enter => rest.push(url.clone()),
+                Arrival::Join(round) => {
+                    following += 1;
+                    let is_unconfirmed = history.attempts.iter().any(|attempt| {
+                        attempt.round == round && attempt.standing == AttemptStanding::Unconfirmed
+                    });
+                    unconfirmed += usize::from(is_unconfirmed);
+                }
             }
-        };
-        let rest = job.urls.iter().filter(|url| !carried.contains_key(&url.canonical)).cloned().collect();
-        let tasks = plan(rest, self.policy().urls_per_task);
-        let known = carried.values().filter(|(.., state)| *state == UrlState::Known).count();
-        Ok(JobPlan {
-            urls: job.urls.len(),
-            tasks: tasks
-                .into_iter()
-                .map(|task| PlannedUrls { platform: task.platform, urls: task.urls.len() })
-                .collect(),
-            known,
-            following: carried.len() - known,
-        })
+        }
+        let tasks = plan(rest, self.policy().urls_per_task).into_iter();
+        let planned = tasks.map(|task| PlannedUrls { platform: task.platform, urls: task.urls.len() });
+        Ok(JobPlan { urls: job.urls.len(), tasks: planned.collect(), known, following, unconfirmed })
     }
 }

@@ -1,14 +1,22 @@
 //! What can be asked of the writer, a file each, with its arguments.
 
+pub(crate) mod adopts;
 pub(crate) mod callbacks;
+pub(crate) mod cancels;
 pub(crate) mod decisions;
 pub(crate) mod due;
+pub(crate) mod forming;
 pub(crate) mod hints;
 pub(crate) mod jobs;
 pub(crate) mod ownership;
 pub(crate) mod pauses;
+pub(crate) mod polled;
 pub(crate) mod polls;
 pub(crate) mod received;
+pub(crate) mod recovered;
 pub(crate) mod retention;
+pub(crate) mod retries;
+pub(crate) mod second_look;
 pub(crate) mod silence;
 pub(crate) mod submits;
+pub(crate) mod taken_in;

@@ -1,21 +1,24 @@
-//! Whose callbacks are whose: a `taskId` is adopted by the task whose callback names it, a task that is not in the
-//! file is made anew, and two tasks that turn out to be one become one.
+//! Whose callbacks are whose: a `taskId` is adopted by the task whose callback names it, and a task that is not in the
+//! file is made anew.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::TaskId;
-use crate::domain::task::{FactKind, UpstreamIdSource};
+use crate::domain::job::Quality;
+use crate::domain::task::UpstreamIdSource;
 use crate::domain::time::Timestamp;
+use crate::domain::upstream_id::rule;
 use crate::store::batch::Batch;
-use crate::store::batch::changes::{Changes, NewEvent, NewFact};
+use crate::store::batch::changes::{Changes, NewEvent};
 use crate::store::column;
+use crate::store::derive::posts;
 use crate::store::ops::received::{AcceptedCallback, ReceivedCallback};
+use crate::store::ops::taken_in;
 
 /// Gives a batch of callbacks to their tasks, and these what the bodies say of their `taskId`.
 pub(crate) async fn assign(
@@ -23,10 +26,14 @@ pub(crate) async fn assign(
     received: &mut [Cow<'_, ReceivedCallback>],
 ) -> Result<(), sqlx::Error> {
     give_to_owners(received, &batch.changes);
-    let is_known =
-        |task| batch.tasks.get(task).is_some_and(|task| task.facts.has_upstream_id && !task.is_guess);
-    let unknown: Vec<_> =
-        received.iter().map(Cow::as_ref).filter(|callback| !is_known(callback.task)).collect();
+    let is_known = |callback: &ReceivedCallback| {
+        let task = batch.tasks.get(callback.task).filter(|task| !task.is_guess);
+        let ids = task.map(|task| [&task.upstream_id, &task.other_id]);
+        ids.is_some_and(|ids| {
+            ids[0].is_some() && (callback.upstream_id.is_none() || ids.contains(&&callback.upstream_id))
+        })
+    };
+    let unknown: Vec<_> = received.iter().map(Cow::as_ref).filter(|callback| !is_known(callback)).collect();
     if !unknown.is_empty() {
         recover_tasks(batch, &unknown).await?;
         adopt(batch, &unknown).await?;
@@ -79,104 +86,41 @@ pub(crate) async fn accept(
         body_hash: callback.body_hash,
         meaning: callback.meaning.clone(),
         upstream_id: Some(callback.upstream_id.clone()),
+        destination: None,
+        quality: None,
     })
-}
-
-/// Takes in the task that accepted callbacks made before the answer to the submit named its `taskId`: it is the
-/// same one, and what it has learned is this task's. An empty one is left in its place.
-pub(crate) async fn take_in(
-    batch: &mut Batch<'_>,
-    task: TaskId,
-    upstream_id: &str,
-    at: Timestamp,
-) -> Result<(), sqlx::Error> {
-    let rivals: Vec<String> = sqlx::query_scalar(
-        "SELECT id FROM tasks WHERE upstream_id = ?1 AND id <> ?2 AND job_id IS NULL AND NOT EXISTS (
-           SELECT 1 FROM submits WHERE task_id = tasks.id)",
-    )
-    .bind(upstream_id)
-    .bind(task.to_string())
-    .fetch_all(&mut *batch.connection)
-    .await?;
-    for rival in rivals {
-        for moved in [
-            "UPDATE videos SET task_id = ?2
-             WHERE task_id = ?1 AND id IN (SELECT video_id FROM facts WHERE task_id = ?1)",
-            "UPDATE OR IGNORE callbacks SET task_id = ?2 WHERE task_id = ?1",
-            "UPDATE tasks SET upstream_id = NULL, replaced_by = ?2 WHERE id = ?1",
-        ] {
-            sqlx::query(moved).bind(&rival).bind(task.to_string()).execute(&mut *batch.connection).await?;
-        }
-        let facts: Vec<FactRow> = sqlx::query_as(
-            "DELETE FROM facts WHERE task_id = ?1 RETURNING kind, video_id, at, source, code, message",
-        )
-        .bind(&rival)
-        .fetch_all(&mut *batch.connection)
-        .await?;
-        // How its polls were answered says nothing of this task's URLs, which they could not be joined to.
-        let is_news =
-            |fact: &NewFact| !matches!(fact.kind, FactKind::Named | FactKind::Unnamed | FactKind::Exhausted);
-        for row in facts {
-            batch.changes.facts.extend(Some(row.fact(task)?).filter(is_news));
-        }
-        let rival = column::parsed(("tasks", "id", &rival), &rival)?;
-        // What a poll of this batch brought for it has not been written yet.
-        batch.changes.facts.retain(|fact| fact.task != rival || is_news(fact));
-        batch.changes.facts.iter_mut().filter(|fact| fact.task == rival).for_each(|fact| fact.task = task);
-        batch.changes.listed.retain(|(listed, ..)| *listed != rival);
-        batch.changes.taken_in.insert(rival, task);
-        batch.changes.words.insert(rival, format!("it is {task}"));
-        batch.changes.facts.push(NewFact {
-            task: rival,
-            kind: FactKind::Canceled,
-            video: String::new(),
-            at,
-            source: Source::Callback,
-            failure: None,
-        });
-        batch.changes.touch(rival, at, Source::Callback);
-    }
-    Ok(())
-}
-
-#[derive(FromRow)]
-struct FactRow {
-    kind: String,
-    video_id: String,
-    at: i64,
-    source: String,
-    code: Option<String>,
-    message: Option<String>,
-}
-
-impl FactRow {
-    fn fact(self, task: TaskId) -> Result<NewFact, sqlx::Error> {
-        let id = task.to_string();
-        Ok(NewFact {
-            task,
-            kind: column::parsed(("facts", "kind", &id), &self.kind)?,
-            video: self.video_id,
-            at: Timestamp::from_millis(self.at),
-            source: column::parsed(("facts", "source", &id), &self.source)?,
-            failure: column::failure(self.code, self.message),
-        })
-    }
 }
 
 /// A good token whose task is not in the store was issued before this file was restored from a backup.
 async fn recover_tasks(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) -> Result<(), sqlx::Error> {
-    let tasks: Vec<_> =
-        received.iter().map(|callback| json!([callback.task, callback.at.as_millis()])).collect();
-    let recovered: Vec<(String, i64)> = sqlx::query_as(
-        "INSERT INTO tasks (id, created_at, state, next_attempt_at, news_at)
-         SELECT value->>0, value->>1, 'unconfirmed', value->>1, value->>1 FROM json_each(?1)
-         WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.id = value->>0)
-         ON CONFLICT DO NOTHING
-         RETURNING id, created_at",
+    let tasks: Vec<TaskId> = received.iter().map(|callback| callback.task).collect();
+    let missing: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT value FROM json_each(?1) WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.id = value)",
     )
     .bind(json!(tasks).to_string())
     .fetch_all(&mut *batch.connection)
     .await?;
+    let mut recovered = Vec::new();
+    for id in missing {
+        let Some(callback) = received.iter().find(|callback| callback.task.to_string() == id) else {
+            continue;
+        };
+        let destination = match callback.destination {
+            Some(hash) => Some(posts::destination_of_hash(batch.connection, hash).await?),
+            None => None,
+        };
+        sqlx::query(
+            "INSERT INTO tasks (id, destination, quality, created_at, state, next_attempt_at, news_at)
+             VALUES (?1, ?2, ?3, ?4, 'unconfirmed', ?4, ?4)",
+        )
+        .bind(&id)
+        .bind(destination)
+        .bind(callback.quality.map(Quality::number))
+        .bind(callback.at.as_millis())
+        .execute(&mut *batch.connection)
+        .await?;
+        recovered.push((id, callback.at.as_millis()));
+    }
     for (id, at) in recovered {
         let task = column::parsed(("tasks", "id", &id), &id)?;
         // It was sent by us, or nobody could call back: what became of the submit is not known.
@@ -211,6 +155,7 @@ async fn adopt(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) -> Result<
     for (id, upstream_id) in open {
         before.insert(column::parsed(("tasks", "id", &id), &id)?, upstream_id);
     }
+    note_second_ids(batch, received).await?;
     let mut open: BTreeSet<TaskId> = before.keys().copied().collect();
     let mut named: BTreeMap<&str, &ReceivedCallback> = BTreeMap::new();
     for callback in received {
@@ -228,25 +173,26 @@ async fn adopt(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) -> Result<
     }
     let rows: Vec<_> =
         named.iter().map(|(upstream_id, callback)| json!([callback.task, upstream_id])).collect();
-    let adopted: Vec<String> = sqlx::query_scalar(
-        "UPDATE tasks SET upstream_id = named.upstream_id, upstream_id_source = 'callback'
-         FROM (SELECT value->>0 AS id, value->>1 AS upstream_id FROM json_each(?1)) AS named
-         WHERE tasks.id = named.id
-           AND (tasks.upstream_id IS NULL OR upstream_id_source IN (SELECT value FROM json_each(?2)))
-           AND NOT EXISTS (
-             SELECT 1 FROM tasks AS other
-             WHERE other.upstream_id = named.upstream_id AND other.id <> named.id AND (
-               other.job_id IS NOT NULL OR EXISTS (SELECT 1 FROM submits WHERE task_id = other.id)))
-         RETURNING tasks.upstream_id",
+    let free: Vec<String> = sqlx::query_scalar(
+        "SELECT value->>1 FROM json_each(?1) WHERE NOT EXISTS (
+           SELECT 1 FROM tasks AS other
+           WHERE other.upstream_id = value->>1 AND other.id <> value->>0 AND (
+             other.job_id IS NOT NULL OR EXISTS (SELECT 1 FROM submits WHERE task_id = other.id)))",
     )
     .bind(json!(rows).to_string())
-    .bind(&weaker)
     .fetch_all(&mut *batch.connection)
     .await?;
+    let mut adopted = Vec::new();
+    for (id, callback) in free.iter().filter_map(|id| named.get_key_value(id.as_str())) {
+        let claim =
+            Claim { task: callback.task, upstream_id: id, by: UpstreamIdSource::Callback, at: callback.at };
+        if hold(batch, &claim).await? {
+            adopted.push((*id).to_owned());
+        }
+    }
     for (id, callback) in adopted.iter().filter_map(|id| named.get_key_value(id.as_str())) {
-        take_in(batch, callback.task, id, callback.at).await?;
+        taken_in::take_in(batch, callback.task, id, callback.at).await?;
         if before.get(&callback.task).cloned().flatten().is_some_and(|before| before != **id) {
-            begin_polling_again(batch.connection, callback.task, callback.at).await?;
             batch.changes.events.push(NewEvent {
                 task: Some(callback.task),
                 message: Some(
@@ -256,6 +202,29 @@ async fn adopt(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) -> Result<
             });
         }
         batch.changes.touch(callback.task, callback.at, Source::Callback);
+    }
+    Ok(())
+}
+
+/// A body may name another `taskId` than the one that the task has on proof as good: then both are polled.
+async fn note_second_ids(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) -> Result<(), sqlx::Error> {
+    let named = received.iter().filter_map(|callback| Some((callback.task, callback.upstream_id.as_ref()?)));
+    let rows: Vec<_> = named.map(|(task, upstream_id)| json!([task, upstream_id])).collect();
+    let second: Vec<(String, String)> = sqlx::query_as(
+        "SELECT DISTINCT tasks.id, value->>1 FROM json_each(?1) CROSS JOIN tasks ON tasks.id = value->>0
+         WHERE upstream_id_source IN ('callback', 'submit') AND upstream_id <> value->>1
+           AND other_id IS NOT value->>1",
+    )
+    .bind(json!(rows).to_string())
+    .fetch_all(&mut *batch.connection)
+    .await?;
+    for (id, upstream_id) in second {
+        let task = column::parsed(("tasks", "id", &id), &id)?;
+        let at = received.iter().find(|callback| callback.task == task).map(|callback| callback.at);
+        let Some(at) = at else { continue };
+        let claim = Claim { task, upstream_id: &upstream_id, by: UpstreamIdSource::Callback, at };
+        hold(batch, &claim).await?;
+        batch.changes.touch(task, at, Source::Callback);
     }
     Ok(())
 }
@@ -297,6 +266,47 @@ pub(crate) async fn release(
     Ok(())
 }
 
+/// Gives a task its `taskId`. If it has another one, the ranks decide which counts, and whether both are polled.
+pub(crate) async fn hold(batch: &mut Batch<'_>, claim: &Claim<'_>) -> Result<bool, sqlx::Error> {
+    let id = claim.task.to_string();
+    let held: Option<(Option<String>, Option<String>)> =
+        sqlx::query_as("SELECT upstream_id, upstream_id_source FROM tasks WHERE id = ?1")
+            .bind(&id)
+            .fetch_optional(&mut *batch.connection)
+            .await?;
+    let Some((held, by)) = held else { return Ok(false) };
+    let by: Option<UpstreamIdSource> =
+        column::parsed_option(("tasks", "upstream_id_source", &id), by.as_deref())?;
+    let mut other = None;
+    if let (Some(held), Some(by)) = (held.filter(|held| held != claim.upstream_id), by) {
+        let ruling = rule(by, claim.by);
+        if ruling.polls_both {
+            let second = if ruling.replaces { held } else { claim.upstream_id.to_owned() };
+            sqlx::query("UPDATE tasks SET other_id = ?2 WHERE id = ?1")
+                .bind(&id)
+                .bind(&second)
+                .execute(&mut *batch.connection)
+                .await?;
+            tracing::warn!(task = %claim.task, other_id = second, "two taskIds came for one task: both are polled");
+            other = Some(());
+        }
+        if !ruling.replaces && other.is_none() {
+            return Ok(false);
+        }
+        begin_polling_again(batch.connection, claim.task, claim.at).await?;
+        if !ruling.replaces {
+            return Ok(false);
+        }
+    }
+    sqlx::query("UPDATE tasks SET upstream_id = ?2, upstream_id_source = ?3 WHERE id = ?1")
+        .bind(&id)
+        .bind(claim.upstream_id)
+        .bind(claim.by.as_str())
+        .execute(&mut *batch.connection)
+        .await?;
+    Ok(true)
+}
+
 /// What polls of another `taskId` have brought says nothing of when this one has to be polled.
 pub(crate) async fn begin_polling_again(
     connection: &mut SqliteConnection,
@@ -306,7 +316,7 @@ pub(crate) async fn begin_polling_again(
     sqlx::query(
         "UPDATE tasks SET news = news + 1, poll_wanted = news + 1, news_at = ?2, stalled_at = NULL,
            polled_news = -1, asked_news = -1, polled_at = NULL, answered_at = NULL, polls_in_vain = 0,
-           refused_polls = 0, poll_not_before = 0, quiet_since = NULL
+           refused_polls = 0, refused_since = NULL, poll_not_before = 0, quiet_since = NULL
          WHERE id = ?1",
     )
     .bind(task.to_string())

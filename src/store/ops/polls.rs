@@ -1,70 +1,24 @@
 //! Polls: which tasks are due for one, and what one brought. Their results are facts like any other.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
-use serde_json::json;
-use sqlx::sqlite::SqliteConnection;
-
 use crate::domain::event::Source;
+use crate::domain::evidence::polls::{Refusals, refusals_count};
 use crate::domain::id::TaskId;
 use crate::domain::task::{FactKind, Failure};
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
 use crate::domain::video::VideoState;
 use crate::store::batch::Batch;
-use crate::store::batch::changes::NewFact;
-use crate::store::read::due::DuePoll;
+use crate::store::batch::changes::{Listed, ListedEntry, NewFact};
+use crate::store::ops::polled::{EndedPoll, PollEnd, PolledEntry};
+use crate::store::ops::recovered;
 
-/// One video in a poll's answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolledVideo {
-    /// The upstream's id.
-    pub id: String,
-    /// Where it stands.
-    pub state: VideoState,
-    /// The URL it came from, where the answer names it.
-    pub url: Option<String>,
-}
-
-/// How a poll ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PollEnd {
-    /// Upstream listed the task's videos so far.
-    Listed {
-        /// The videos.
-        videos: Vec<PolledVideo>,
-        /// Whether the answer has the shape that names their URLs.
-        names_urls: bool,
-        /// Whether every entry could be read: one that could not may be one more video.
-        is_whole: bool,
-    },
-    /// Upstream refused to say.
-    Refused,
-    /// No answer of use; ask again after this long.
-    Unanswered(Duration),
-}
-
-/// After so many refusals in a row, counting has to decide: the code for "unknown" also stands for trouble
-/// that passes.
+/// After so many refusals in a row, a poll counts as answered: the code for "unknown" also stands for trouble that
+/// passes.
 const REFUSALS: i64 = 3;
 
-/// A poll that has ended.
-#[derive(Clone, Debug)]
-pub struct EndedPoll {
-    /// As [`Readers::next_poll`](crate::store::read::Readers::next_poll) gave it.
-    pub poll: DuePoll,
-    /// When upstream was asked.
-    pub asked_at: Timestamp,
-    /// When the answer, or the lack of one, was clear.
-    pub at: Timestamp,
-    /// How it ended.
-    pub end: PollEnd,
-}
-
 /// Keeps what a poll brought.
-pub(crate) async fn record(batch: &mut Batch<'_>, poll: &EndedPoll) -> Result<(), sqlx::Error> {
-    let EndedPoll { poll, asked_at, at, end } = poll;
+pub(crate) async fn record(batch: &mut Batch<'_>, ended: &EndedPoll) -> Result<(), sqlx::Error> {
+    let EndedPoll { poll, asked_at, at, end } = ended;
     let asked_at = *asked_at;
     let task = poll.task;
     let (word, not_before) = match end {
@@ -72,112 +26,84 @@ pub(crate) async fn record(batch: &mut Batch<'_>, poll: &EndedPoll) -> Result<()
         PollEnd::Listed { .. } => ("listed", 0),
         PollEnd::Refused => ("refused", 0),
     };
-    // What came while the question was on its way is not answered by it. And where the task has another `taskId`
-    // by now, or was taken in by another task, nothing is.
-    let refused: Option<i64> = sqlx::query_scalar(
-        "UPDATE tasks SET poll_not_before = ?2, polls_in_vain = polls_in_vain + 1,
-           polled_at = ?4, asked_news = max(asked_news, ?5),
-           answered_at = CASE WHEN ?7 OR (?3 = 'refused' AND refused_polls + 1 >= ?8) THEN ?4
-                         ELSE answered_at END,
-           polled_news = CASE ?3 WHEN 'unanswered' THEN polled_news ELSE max(polled_news, ?5) END,
-           refused_polls = CASE ?3 WHEN 'listed' THEN 0 WHEN 'refused' THEN refused_polls + 1
-                           ELSE refused_polls END
-         WHERE id = ?1 AND (upstream_id = ?6 OR (upstream_id IS NULL AND replaced_by IS NULL))
-         RETURNING refused_polls",
-    )
-    .bind(task.to_string())
-    .bind(not_before)
-    .bind(word)
-    .bind(asked_at.as_millis())
-    .bind(poll.news)
-    .bind(&poll.upstream_id)
-    .bind(matches!(end, PollEnd::Listed { is_whole: true, .. }))
-    .bind(REFUSALS)
-    .fetch_optional(&mut *batch.connection)
-    .await?;
-    let Some(refused) = refused else { return Ok(()) };
+    // What came while the question was on its way is not answered by it. And if the task has another `taskId` by now,
+    // or was taken in by another task, nothing is.
+    let refused: Option<(i64, i64, Option<i64>)> = sqlx::query_as(ENDED)
+        .bind(task.to_string())
+        .bind(not_before)
+        .bind(word)
+        .bind(asked_at.as_millis())
+        .bind(poll.news)
+        .bind(&poll.upstream_id)
+        .bind(matches!(end, PollEnd::Listed { is_whole: true, .. }))
+        .bind(REFUSALS)
+        .fetch_optional(&mut *batch.connection)
+        .await?;
+    let Some((number, count, first_at)) = refused else { return Ok(()) };
     batch.changes.touch(task, asked_at, Source::Poll);
-
-    let listed = &mut batch.changes.listed;
-    let mut fact = |kind, video: &str, failure| {
-        batch.changes.facts.push(NewFact {
-            task,
-            kind,
-            video: video.to_owned(),
-            at: asked_at,
-            source: Source::Poll,
-            failure,
-        });
-    };
     match end {
         PollEnd::Unanswered(_) => {}
         PollEnd::Refused => {
-            if refused >= REFUSALS {
-                fact(FactKind::Unnamed, "", None);
+            let refusals = Refusals {
+                count: u32::try_from(count).unwrap_or(u32::MAX),
+                first_at: first_at.map_or(asked_at, Timestamp::from_millis),
+                last_at: asked_at,
+            };
+            if refusals_count(&refusals, batch.policy.settle_after) {
+                batch.changes.facts.push(fact(task, FactKind::PollsRefused, "", asked_at));
             }
         }
-        PollEnd::Listed { videos, names_urls, is_whole } => {
-            if *names_urls {
-                listed.push((task, asked_at, *is_whole));
-                fact(FactKind::Named, "", None);
-            } else if !videos.is_empty() {
-                fact(FactKind::Unnamed, "", None);
-            }
-            for video in videos {
-                fact(FactKind::VideoSeen, &video.id, None);
-                match video.state {
-                    VideoState::Indexing => {}
-                    VideoState::Indexed => fact(FactKind::VideoIndexed, &video.id, None),
-                    VideoState::Failed => {
-                        let failure = Failure::new("video_failed", "upstream could not index it");
-                        fact(FactKind::VideoFailed, &video.id, Some(failure));
-                    }
-                }
-            }
-            join(batch.connection, task, videos).await?;
+        PollEnd::Listed { entries, is_whole, .. } => {
+            list(batch, task, asked_at, (entries, *is_whole));
+            recovered::take_urls(batch, number, ended).await?;
         }
     }
     Ok(())
 }
 
-/// Joins videos to the URLs that the answer names for them.
-async fn join(
-    connection: &mut SqliteConnection,
+pub(crate) const ENDED: &str = "UPDATE tasks SET poll_not_before = ?2, polls_in_vain = polls_in_vain + 1,
+       polled_at = ?4, asked_news = max(asked_news, ?5),
+       answered_at = CASE WHEN ?7 OR (?3 = 'refused' AND refused_polls + 1 >= ?8) THEN ?4 ELSE answered_at END,
+       polled_news = CASE ?3 WHEN 'unanswered' THEN polled_news ELSE max(polled_news, ?5) END,
+       refused_polls = CASE ?3 WHEN 'listed' THEN 0 WHEN 'refused' THEN refused_polls + 1 ELSE refused_polls END,
+       refused_since = CASE ?3 WHEN 'listed' THEN NULL WHEN 'refused' THEN ifnull(refused_since, ?4)
+                       ELSE refused_since END,
+       asks_other = other_id IS NOT NULL AND NOT asks_other
+     WHERE id = ?1 AND (upstream_id = ?6 OR other_id = ?6 OR (upstream_id IS NULL AND replaced_by IS NULL))
+     RETURNING number, refused_polls, refused_since";
+
+fn fact(task: TaskId, kind: FactKind, video: &str, at: Timestamp) -> NewFact {
+    NewFact { task, kind, video: video.to_owned(), at, source: Source::Poll, failure: None }
+}
+
+/// Notes what an answer lists: its entries, and facts about the videos.
+fn list(
+    batch: &mut Batch<'_>,
     task: TaskId,
-    videos: &[PolledVideo],
-) -> Result<(), sqlx::Error> {
-    let urls: Vec<(i64, String, String)> =
-        sqlx::query_as("SELECT position, url, canonical FROM task_urls WHERE task_id = ?1")
-            .bind(task.to_string())
-            .fetch_all(&mut *connection)
-            .await?;
-    let by_spelling: HashMap<&str, i64> =
-        urls.iter().map(|(position, url, _)| (url.as_str(), *position)).collect();
-    let mut rows = Vec::new();
-    for video in videos {
-        let Some(url) = &video.url else { continue };
-        let positions: Vec<i64> = match (by_spelling.get(url.as_str()), PostUrl::recognize(url)) {
-            (Some(position), _) => vec![*position],
-            // An older form may have let two spellings of one post into a task.
-            (None, Some(post)) => urls
-                .iter()
-                .filter(|(.., form)| *form == post.canonical)
-                .map(|(position, ..)| *position)
-                .collect(),
-            (None, None) => Vec::new(),
-        };
-        if positions.is_empty() {
-            tracing::warn!(%task, video = video.id, "a poll names a URL that is not the task's");
+    asked_at: Timestamp,
+    (entries, is_whole): (&[PolledEntry], bool),
+) {
+    let listed = |entry: &PolledEntry| ListedEntry {
+        video: entry.id.clone(),
+        url: entry.url.clone(),
+        canonical: entry.url.as_deref().and_then(PostUrl::recognize).map(|post| post.canonical),
+        state: entry.state,
+    };
+    let listed = Listed { task, asked_at, is_whole, entries: entries.iter().map(listed).collect() };
+    batch.changes.listed.push(listed);
+    let facts = &mut batch.changes.facts;
+    for (id, state) in entries.iter().filter_map(|entry| Some((entry.id.as_deref()?, entry.state))) {
+        facts.push(fact(task, FactKind::VideoSeen, id, asked_at));
+        match state {
+            VideoState::Indexing => {}
+            VideoState::Indexed => facts.push(fact(task, FactKind::VideoIndexed, id, asked_at)),
+            VideoState::Failed => {
+                let failure = Failure::new("video_failed", "upstream could not index it");
+                facts.push(NewFact {
+                    failure: Some(failure),
+                    ..fact(task, FactKind::VideoFailed, id, asked_at)
+                });
+            }
         }
-        rows.extend(positions.into_iter().map(|position| json!([video.id, position])));
     }
-    sqlx::query(
-        "INSERT INTO listings (task_id, video_id, position)
-         SELECT ?2, value->>0, value->>1 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
-    )
-    .bind(json!(rows).to_string())
-    .bind(task.to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::domain::callback::Meaning;
 use crate::domain::id::TaskId;
+use crate::domain::job::Quality;
 use crate::domain::time::Timestamp;
 
 /// A callback with a good token.
@@ -21,6 +22,10 @@ pub struct ReceivedCallback {
     pub meaning: Option<Meaning>,
     /// The `taskId` it names.
     pub upstream_id: Option<String>,
+    /// The hash of the destination to which the task was sent, if the token has it.
+    pub destination: Option<[u8; 8]>,
+    /// The quality that the task was sent in, if the token has it.
+    pub quality: Option<Quality>,
 }
 
 /// A callback without a token that counts all the same, because the operator said so.

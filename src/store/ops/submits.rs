@@ -11,10 +11,9 @@ use crate::domain::task::{Failure, SubmitOutcome, UpstreamIdSource};
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Cause};
 use crate::store::column;
-use crate::store::derive::carriers;
-use crate::store::ops::decisions;
 use crate::store::ops::ownership::{self, Claim};
 use crate::store::ops::pauses::{self, NewPause};
+use crate::store::ops::taken_in;
 
 /// How a submit ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,29 +31,6 @@ pub enum SubmitEnd {
 /// So many submits of unknown fate in a row stop sending.
 const UNKNOWN_IN_A_ROW: u8 = 2;
 
-/// Writes the row of a submit that is about to be sent; `false` if the task is no longer queued, its job was canceled,
-/// it has made way for another task, or an operator has paused sending meanwhile.
-pub(crate) async fn begin(batch: &mut Batch<'_>, task: TaskId, at: Timestamp) -> Result<bool, sqlx::Error> {
-    if decisions::cancel_due(batch, task, at).await? || carriers::make_way(batch, task, at).await? {
-        return Ok(false);
-    }
-    let begun = sqlx::query(
-        "INSERT INTO submits (task_id, attempt, started_at)
-         SELECT id, 1 + (SELECT count(*) FROM submits WHERE task_id = tasks.id), ?2
-         FROM tasks WHERE id = ?1 AND state = 'queued'
-           AND NOT EXISTS (SELECT 1 FROM pauses WHERE scope IN ('operator', 'restored'))",
-    )
-    .bind(task.to_string())
-    .bind(at.as_millis())
-    .execute(&mut *batch.connection)
-    .await?;
-    let took_effect = begun.rows_affected() == 1;
-    if took_effect {
-        batch.changes.touch(task, at, Source::Submit);
-    }
-    Ok(took_effect)
-}
-
 /// Closes the open submit of a task.
 pub(crate) async fn end(
     batch: &mut Batch<'_>,
@@ -67,21 +43,8 @@ pub(crate) async fn end(
         SubmitEnd::Accepted(upstream_id) => {
             let by = UpstreamIdSource::Submit;
             ownership::release(batch, &Claim { task, upstream_id, by, at }, Source::Submit).await?;
-            let before: Option<String> = sqlx::query_scalar("SELECT upstream_id FROM tasks WHERE id = ?1")
-                .bind(task.to_string())
-                .fetch_optional(&mut *batch.connection)
-                .await?
-                .flatten();
-            if before.is_some_and(|before| before != *upstream_id) {
-                ownership::begin_polling_again(batch.connection, task, at).await?;
-            }
-            sqlx::query("UPDATE tasks SET upstream_id = ?2, upstream_id_source = ?3 WHERE id = ?1")
-                .bind(task.to_string())
-                .bind(upstream_id)
-                .bind(UpstreamIdSource::Submit.as_str())
-                .execute(&mut *batch.connection)
-                .await?;
-            ownership::take_in(batch, task, upstream_id, at).await?;
+            ownership::hold(batch, &Claim { task, upstream_id, by, at }).await?;
+            taken_in::take_in(batch, task, upstream_id, at).await?;
         }
         SubmitEnd::Deferred(_, wait) => {
             sqlx::query("UPDATE tasks SET next_attempt_at = ?2 WHERE id = ?1")

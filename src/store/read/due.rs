@@ -38,8 +38,10 @@ struct Row {
     next_poll_at: i64,
 }
 
-const NEXT: &str = "SELECT tasks.id, upstream_id, unique_id, news, next_poll_at
-     FROM tasks LEFT JOIN jobs ON jobs.id = tasks.job_id
+/// Until the spelling of a destination is known, polls name no folder.
+pub(crate) const NEXT: &str = "SELECT tasks.id, iif(asks_other, other_id, upstream_id) AS upstream_id,
+       CASE kind WHEN 1 THEN 'default' ELSE name END AS unique_id, news, next_poll_at
+     FROM tasks LEFT JOIN destinations ON destinations.number = tasks.destination
      WHERE next_poll_at > ?1 AND (tasks.settled_at IS NULL OR next_poll_at > ?2)
        AND tasks.id NOT IN (SELECT value FROM json_each(?3))
      ORDER BY next_poll_at LIMIT 1 OFFSET ?4";

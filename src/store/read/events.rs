@@ -1,6 +1,7 @@
 //! The event log: append-only, in the order of commits.
 
-use sqlx::{FromRow, QueryBuilder};
+use serde_json::json;
+use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{JobId, TaskId};
@@ -24,10 +25,9 @@ pub struct EventFilter {
 }
 
 impl EventFilter {
-    /// Whether it lets this event pass, whatever its `seq`.
+    /// Whether it lets this event pass, whatever its `seq`. Whether a job may see it is another question.
     pub(crate) fn admits(&self, event: &Event) -> bool {
-        self.job.is_none_or(|job| event.job_id == Some(job))
-            && self.task.is_none_or(|task| event.task_id == Some(task))
+        self.task.is_none_or(|task| event.task_id == Some(task))
             && self.kind.is_none_or(|kind| event.kind == kind)
     }
 }
@@ -57,7 +57,9 @@ impl Readers {
         );
         query.push_bind(filter.after);
         if let Some(job) = filter.job {
-            query.push(" AND job_id = ").push_bind(job.to_string());
+            query.push(" AND seq IN (");
+            of_job(&mut query, &job.to_string(), filter.after);
+            query.push(")");
         }
         if let Some(task) = filter.task {
             query.push(" AND task_id = ").push_bind(task.to_string());
@@ -93,6 +95,62 @@ impl Readers {
                 .fetch_optional(&self.pool)
                 .await?;
         Ok(seq.unwrap_or_default())
+    }
+}
+
+/// The `seq` of the events that a job sees: its own, those of the tasks that serve it from then on, and of their videos
+/// those that are joined to its URLs, or all of them if the task serves no other job.
+fn of_job(query: &mut QueryBuilder<Sqlite>, job: &str, after: i64) {
+    query.push("SELECT seq FROM events WHERE task_id IS NULL AND job_id = ").push_bind(job.to_owned());
+    query.push(" AND seq > ").push_bind(after);
+    query.push(
+        " UNION ALL SELECT seq FROM served CROSS JOIN tasks ON tasks.number = served.task
+           CROSS JOIN events ON events.task_id = tasks.id AND events.seq > served.after
+         WHERE served.job = (SELECT number FROM jobs WHERE id = ",
+    );
+    query.push_bind(job.to_owned()).push(") AND seq > ").push_bind(after);
+    query.push(
+        " AND (video_id IS NULL
+           OR (SELECT count(*) FROM (SELECT 1 FROM served AS all_served
+                                     WHERE all_served.task = tasks.number LIMIT 2)) = 1
+           OR EXISTS (SELECT 1 FROM joins CROSS JOIN attempts USING (task, position)
+                        CROSS JOIN wants ON wants.round = attempts.round AND wants.job = served.job
+                      WHERE joins.video = events.video_id AND joins.task = tasks.number))",
+    );
+}
+
+/// Which of these events which jobs see, as far as few enough of both.
+pub(crate) const SEEN_BY: &str = "SELECT events.seq, jobs.id
+     FROM json_each(?1) CROSS JOIN events ON events.seq = value
+       CROSS JOIN tasks ON tasks.id = events.task_id
+       CROSS JOIN served ON served.task = tasks.number AND served.after < events.seq
+       CROSS JOIN jobs ON jobs.number = served.job
+     WHERE video_id IS NULL
+       OR (SELECT count(*) FROM (SELECT 1 FROM served AS all_served
+                                 WHERE all_served.task = tasks.number LIMIT 2)) = 1
+       OR EXISTS (SELECT 1 FROM joins CROSS JOIN attempts USING (task, position)
+                    CROSS JOIN wants ON wants.round = attempts.round AND wants.job = served.job
+                  WHERE joins.video = events.video_id AND joins.task = tasks.number)
+     LIMIT ?2";
+
+/// Most pairs of an event and a job that are kept in memory for a page of events.
+const SEEN: i64 = 20_000;
+
+impl Readers {
+    /// Which jobs see which of these events; none if there are too many to say. Events about a job alone are left out.
+    pub(crate) async fn seen_by(&self, events: &[Event]) -> Result<Option<Vec<(i64, JobId)>>, ReadError> {
+        let of_tasks = events.iter().filter(|event| event.task_id.is_some()).map(|event| event.seq);
+        let seqs: Vec<i64> = of_tasks.collect();
+        if seqs.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as(SEEN_BY).bind(json!(seqs).to_string()).bind(SEEN).fetch_all(&self.pool).await?;
+        if i64::try_from(rows.len()).unwrap_or(SEEN) >= SEEN {
+            return Ok(None);
+        }
+        let seen = |(seq, job): (i64, String)| Ok((seq, column::parsed(("jobs", "id", &job), &job)?));
+        Ok(Some(rows.into_iter().map(seen).collect::<Result<_, sqlx::Error>>()?))
     }
 }
 

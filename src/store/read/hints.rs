@@ -52,8 +52,9 @@ impl Readers {
         .await?;
         let Some((upstream_id, due)) = row else { return Ok(None) };
         let unique_ids = sqlx::query_scalar(
-            "SELECT DISTINCT unique_id FROM tasks JOIN jobs ON jobs.id = job_id
-             WHERE tasks.state = 'unconfirmed' LIMIT 5",
+            "SELECT DISTINCT CASE kind WHEN 1 THEN 'default' ELSE name END
+             FROM tasks INDEXED BY tasks_unconfirmed JOIN destinations ON destinations.number = tasks.destination
+             WHERE tasks.state = 'unconfirmed' AND kind IS NOT NULL LIMIT 5",
         )
         .fetch_all(&self.pool)
         .await?;

@@ -1,29 +1,52 @@
-//! The URLs of a job as clients see them, each with the videos of the task URL that it follows.
+//! The URLs of a job as clients see them, each as its round stands, with the videos of the task that decides.
 
 use sqlx::FromRow;
 
 use crate::domain::id::JobId;
 use crate::domain::job::UrlState;
-use crate::domain::task::{Failure, JobUrl};
+use crate::domain::outcome::{Reason, UrlOutcome};
+use crate::domain::task::JobUrl;
+use crate::domain::want::{Mark, want_outcome};
 use crate::store::column;
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
 #[derive(FromRow)]
-struct UrlRow {
+struct Row {
     position: i64,
-    url: String,
-    state: Option<String>,
-    task_id: String,
-    fixed: Option<String>,
-    has_task_url: bool,
+    mark: Option<i64>,
+    url: Option<String>,
+    state: Option<i64>,
+    code: Option<String>,
+    message: Option<String>,
+    certain: Option<bool>,
+    task_id: Option<String>,
     video_ids: String,
-    error_code: Option<String>,
-    error_message: Option<String>,
 }
 
+/// The task of a URL is the one that stands best; of several that stand alike, the last. What can't be read is in every
+/// list, so that it is an error in each.
+pub(crate) const SELECT: &str =
+    "SELECT page.position, mark, ifnull(page.url, posts.url) AS url, rounds.state, rounds.code, rounds.message,
+       rounds.certain,
+       (SELECT tasks.id FROM tasks WHERE tasks.number = best.task) AS task_id,
+       (SELECT json_group_array(video) FROM joins
+          WHERE joins.task = best.task AND joins.position = best.position) AS video_ids
+     FROM (SELECT wants.position, round, mark, url FROM wants
+           WHERE job = (SELECT number FROM jobs WHERE id = ?1) AND wants.position >= ?2 AND (?3 IS NULL
+             OR ?3 = CASE WHEN mark IS NULL
+                       THEN ifnull((SELECT state FROM rounds WHERE rounds.number = round AND state BETWEEN 0 AND 4), ?3)
+                     WHEN mark = 1 THEN 5 WHEN mark IN (2, 3) THEN 0 ELSE ?3 END)
+           ORDER BY wants.position LIMIT ?4) AS page
+       LEFT JOIN rounds ON rounds.number = page.round
+       LEFT JOIN posts ON posts.number = rounds.post
+       LEFT JOIN attempts AS best
+         ON best.round = page.round AND best.task = (
+           SELECT task FROM attempts WHERE attempts.round = page.round ORDER BY state DESC, task DESC LIMIT 1)
+     ORDER BY page.position";
+
 impl Readers {
-    /// A job's URLs in the order of its plan, from a position on, each with its position.
+    /// A job's URLs in the order in which it gave them, from a position on, each with its position.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -35,59 +58,35 @@ impl Readers {
         limit: i64,
     ) -> Result<Vec<(i64, JobUrl)>, ReadError> {
         let id = job.to_string();
-        let rows: Vec<UrlRow> = sqlx::query_as(
-            "SELECT job_urls.position, job_urls.url,
-               CASE fixed WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' WHEN 'unattributed' THEN 'failed'
-                 ELSE task_urls.state END AS state,
-               job_urls.task_id, fixed, task_urls.task_id IS NOT NULL AS has_task_url,
-               CASE fixed WHEN 'known' THEN NULL WHEN 'canceled' THEN fixed WHEN 'unattributed' THEN fixed
-                 ELSE error_code END AS error_code,
-               CASE fixed WHEN 'canceled' THEN 'canceled before it was sent'
-                 WHEN 'unattributed' THEN 'an older version took this URL for another post; it was never sent'
-                 ELSE error_message END AS error_message,
-               (SELECT json_group_array(video_id) FROM listings
-                  WHERE listings.task_id = job_urls.task_id AND listings.position = task_position
-                    AND fixed IS NOT 'unattributed') AS video_ids
-             FROM job_urls LEFT JOIN task_urls
-               ON task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
-             WHERE job_id = ?1 AND job_urls.position >= ?2 AND (?3 IS NULL OR task_urls.task_id IS NULL
-               OR fixed NOT IN ('known', 'canceled', 'unattributed') OR ?3 = CASE fixed
-               WHEN 'known' THEN 'known' WHEN 'canceled' THEN 'failed' WHEN 'unattributed' THEN 'failed'
-               ELSE task_urls.state END)
-             ORDER BY job_urls.position LIMIT ?4",
-        )
-        .bind(&id)
-        .bind(from)
-        .bind(state.map(UrlState::as_str))
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
-        let url = |row: UrlRow| {
-            let task = row.task_id.as_str();
-            if !row.has_task_url {
-                return Err(column::unreadable(
-                    ("job_urls", "task_id", &id),
-                    format!("no such URL of {task}"),
-                ));
-            }
-            let task_id = match row.fixed.as_deref() {
-                None | Some("known" | "canceled") => {
-                    Some(column::parsed(("job_urls", "task_id", &id), task)?)
-                }
-                Some("unattributed") => None,
-                Some(other) => {
-                    return Err(column::unreadable(("job_urls", "fixed", &id), format!("unknown: {other}")));
-                }
-            };
-            let url = JobUrl {
-                url: row.url,
-                state: column::parsed(("task_urls", "state", task), &row.state.unwrap_or_default())?,
-                task_id,
-                video_ids: column::json(("listings", "video_id", task), &row.video_ids)?,
-                error: row.error_code.zip(row.error_message).map(|(code, message)| Failure { code, message }),
-            };
-            Ok((row.position, url))
-        };
-        Ok(rows.into_iter().map(url).collect::<Result<_, sqlx::Error>>()?)
+        let rows: Vec<Row> = sqlx::query_as(SELECT)
+            .bind(&id)
+            .bind(from)
+            .bind(state.map(UrlState::number))
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(|row| url(&id, row)).collect::<Result<_, sqlx::Error>>()?)
     }
+}
+
+fn url(job: &str, row: Row) -> Result<(i64, JobUrl), sqlx::Error> {
+    let missing = || column::unreadable(("wants", "round", job), "no such round");
+    let given = row.url.ok_or_else(missing)?;
+    let mark = column::numbered_option(("wants", "mark", job), row.mark, Mark::from_number)?;
+    let state =
+        column::numbered(("rounds", "state", job), row.state.ok_or_else(missing)?, UrlState::from_number)?;
+    let reason = column::failure(row.code, row.message)
+        .map(|failure| Reason { failure, certain: row.certain.unwrap_or(true) });
+    let outcome = want_outcome(mark, &UrlOutcome { state, reason });
+    let has_task = matches!(mark, None | Some(Mark::Known));
+    let task_id = column::parsed_option(("tasks", "id", job), row.task_id.filter(|_| has_task).as_deref())?;
+    let videos: Vec<String> = column::json(("joins", "video", job), &row.video_ids)?;
+    let url = JobUrl {
+        url: given,
+        state: outcome.state,
+        task_id,
+        video_ids: if has_task { videos } else { Vec::new() },
+        error: outcome.reason,
+    };
+    Ok((row.position, url))
 }

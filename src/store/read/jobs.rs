@@ -10,7 +10,7 @@ use crate::store::column;
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
-/// The settings that a job's tasks are submitted with, and whether it sends also what others carry.
+/// The settings that a job's posts are submitted with, and whether it sends even what is known or on its way.
 pub(crate) async fn options(
     connection: &mut SqliteConnection,
     id: JobId,
@@ -31,7 +31,7 @@ pub(crate) async fn options(
     row.job().map(|job| Some((options(job), force)))
 }
 
-/// One job with its tasks: its own, and those of other jobs that carry URLs of it.
+/// One job with the tasks that serve it.
 pub(crate) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result<Option<Job>, sqlx::Error> {
     let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ?1")
         .bind(id.to_string())
@@ -39,9 +39,9 @@ pub(crate) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result
         .await?;
     let Some(mut job) = row.map(JobRow::job).transpose()? else { return Ok(None) };
     let tasks: Vec<(String, String, Option<String>, i64)> = sqlx::query_as(
-        "SELECT id, state, platform, (SELECT count(*) FROM task_urls WHERE task_id = tasks.id)
-         FROM tasks WHERE job_id = ?1 OR id IN (
-           SELECT task_id FROM job_urls WHERE job_id = ?1 AND fixed IS NOT 'unattributed') ORDER BY id",
+        "SELECT tasks.id, tasks.state, platform, (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number)
+         FROM served CROSS JOIN tasks ON tasks.number = served.task
+         WHERE served.job = (SELECT number FROM jobs WHERE id = ?1) ORDER BY tasks.id",
     )
     .bind(id.to_string())
     .fetch_all(connection)

@@ -55,6 +55,8 @@ pub struct Overview {
     pub unconfirmed: Option<Count>,
     /// Tasks that nothing was heard of for too long in the last week, and that were not sent again.
     pub stalled: Option<Count>,
+    /// URLs that wait to be sent.
+    pub waiting: i64,
     /// Callbacks without a good token in the last week.
     pub hints: Option<Count>,
     /// Tasks that were accepted, and of which nothing at all was heard.
@@ -113,6 +115,7 @@ impl Readers {
             },
             unconfirmed: self.count(UNCONFIRMED, 0).await?,
             stalled: self.count(STALLED, recent).await?,
+            waiting: sqlx::query_scalar(WAITING).fetch_one(&self.pool).await?,
             hints: self
                 .count(
                     "SELECT count(*) AS count, min(first_received_at) AS since FROM quarantine
@@ -151,6 +154,10 @@ impl Readers {
     }
 }
 
+/// Those in lines, which triggers count, and those in waiting tasks.
+pub(crate) const WAITING: &str = "SELECT ifnull((SELECT sum(waiting) FROM lines WHERE waiting > 0), 0) + (
+       SELECT count(*) FROM tasks INDEXED BY tasks_to_submit CROSS JOIN attempts ON attempts.task = tasks.number
+       WHERE tasks.state = 'queued' AND standing = 4)";
 pub(crate) const BY_STATE: &str = "SELECT state, count FROM counts WHERE subject = ?1 AND count > 0";
 pub(crate) const UNCONFIRMED: &str =
     "SELECT count(*) AS count, min(news_at) AS since FROM tasks INDEXED BY tasks_unconfirmed

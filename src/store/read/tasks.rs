@@ -3,8 +3,10 @@
 use sqlx::{FromRow, QueryBuilder};
 
 use crate::domain::id::{JobId, TaskId};
+use crate::domain::job::UrlState;
+use crate::domain::outcome::Reason;
 use crate::domain::task::{Task, TaskState, TaskUrl};
-use crate::domain::url::Platform;
+use crate::domain::url::{CanonicalUrl, Platform};
 use crate::store::column;
 use crate::store::error::ReadError;
 use crate::store::read::{Readers, videos};
@@ -41,14 +43,26 @@ struct Row {
     replaced_by: Option<String>,
     error_code: Option<String>,
     error_message: Option<String>,
+    error_certain: Option<bool>,
+    jobs: String,
+    jobs_total: i64,
 }
+
+/// A task, with the first of the jobs that it serves.
+pub(crate) const SELECT: &str = "SELECT *,
+       (SELECT json_group_array(id) FROM (
+          SELECT jobs.id FROM served CROSS JOIN jobs ON jobs.number = served.job
+          WHERE served.task = tasks.number ORDER BY served.job LIMIT 100)) AS jobs,
+       (SELECT count(*) FROM served WHERE served.task = tasks.number) AS jobs_total
+     FROM tasks WHERE ";
 
 #[derive(FromRow)]
 struct UrlRow {
-    url: String,
-    state: String,
-    error_code: Option<String>,
-    error_message: Option<String>,
+    url: Option<String>,
+    state: i64,
+    code: Option<String>,
+    message: Option<String>,
+    certain: Option<bool>,
     video_ids: String,
 }
 
@@ -58,7 +72,8 @@ impl Readers {
     /// # Errors
     /// [`ReadError`]
     pub async fn tasks(&self, filter: &TaskFilter) -> Result<Vec<Task>, ReadError> {
-        let mut query = QueryBuilder::new("SELECT * FROM tasks WHERE true");
+        let mut query = QueryBuilder::new(SELECT);
+        query.push("true");
         if let Some(before) = filter.before {
             query.push(" AND id < ").push_bind(before.to_string());
         }
@@ -68,17 +83,21 @@ impl Readers {
             query.push(if is_narrow { " AND +state = " } else { " AND state = " }).push_bind(state.as_str());
         }
         if let Some(job) = filter.job {
-            // By the URLs, not by the plan: a job may follow URLs of another job's task.
-            query.push(" AND (job_id = ").push_bind(job.to_string());
-            query.push(" OR id IN (SELECT task_id FROM job_urls WHERE job_id = ");
-            query.push_bind(job.to_string()).push(" AND fixed IS NOT 'unattributed'))");
+            query.push(
+                " AND number IN (SELECT task FROM served WHERE job = (SELECT number FROM jobs WHERE id = ",
+            );
+            query.push_bind(job.to_string()).push("))");
         }
         if let Some(platform) = &filter.platform {
             query.push(if is_narrow { " AND +platform = " } else { " AND platform = " });
             query.push_bind(platform.as_str());
         }
         if let Some(canonical) = &filter.canonical {
-            query.push(" AND id IN (SELECT task_id FROM task_urls WHERE canonical = ");
+            query.push(
+                " AND number IN (SELECT task FROM posts CROSS JOIN rounds ON rounds.post = posts.number
+                   CROSS JOIN attempts ON attempts.round = rounds.number WHERE posts.hash = ",
+            );
+            query.push_bind(CanonicalUrl::hash(canonical)).push(" AND posts.canonical = ");
             query.push_bind(canonical.as_str()).push(")");
         }
         query.push(" ORDER BY id DESC LIMIT ").push_bind(filter.limit);
@@ -98,7 +117,7 @@ impl Readers {
                 .await?
         } else {
             sqlx::query_scalar(
-                "SELECT id FROM tasks WHERE upstream_id = ?1 ORDER BY job_id IS NULL, id DESC LIMIT 1",
+                "SELECT id FROM tasks WHERE upstream_id = ?1 OR other_id = ?1 ORDER BY job_id IS NULL, id DESC LIMIT 1",
             )
             .bind(id)
             .fetch_optional(&self.pool)
@@ -113,17 +132,18 @@ impl Readers {
     /// # Errors
     /// [`ReadError`]
     pub async fn task(&self, id: TaskId) -> Result<Option<Task>, ReadError> {
-        let row: Option<Row> = sqlx::query_as("SELECT * FROM tasks WHERE id = ?1")
-            .bind(id.to_string())
-            .fetch_optional(&self.pool)
-            .await?;
+        let mut query = QueryBuilder::new(SELECT);
+        query.push("id = ").push_bind(id.to_string());
+        let row: Option<Row> = query.build_query_as().fetch_optional(&self.pool).await?;
         let Some(mut task) = row.map(task).transpose()? else { return Ok(None) };
         let rows: Vec<UrlRow> = sqlx::query_as(
-            "SELECT url, state, error_code, error_message,
-               (SELECT json_group_array(video_id) FROM listings
-                  WHERE listings.task_id = task_urls.task_id
-                    AND listings.position = task_urls.position) AS video_ids
-             FROM task_urls WHERE task_id = ?1 ORDER BY position",
+            "SELECT ifnull(rounds.url, posts.url) AS url, attempts.state, attempts.code, attempts.message,
+               attempts.certain,
+               (SELECT json_group_array(video) FROM joins
+                  WHERE joins.task = attempts.task AND joins.position = attempts.position) AS video_ids
+             FROM attempts LEFT JOIN rounds ON rounds.number = attempts.round
+               LEFT JOIN posts ON posts.number = rounds.post
+             WHERE attempts.task = (SELECT number FROM tasks WHERE id = ?1) ORDER BY attempts.position",
         )
         .bind(id.to_string())
         .fetch_all(&self.pool)
@@ -131,10 +151,12 @@ impl Readers {
         let text = id.to_string();
         let url = |row: UrlRow| {
             Ok(TaskUrl {
-                url: row.url,
-                state: column::parsed(("task_urls", "state", &text), &row.state)?,
-                video_ids: column::json(("listings", "video_id", &text), &row.video_ids)?,
-                error: column::failure(row.error_code, row.error_message),
+                url: row
+                    .url
+                    .ok_or_else(|| column::unreadable(("attempts", "round", &text), "no such round"))?,
+                state: column::numbered(("attempts", "state", &text), row.state, UrlState::from_number)?,
+                video_ids: column::json(("joins", "video", &text), &row.video_ids)?,
+                error: reason(row.code, row.message, row.certain),
             })
         };
         task.urls = Some(rows.into_iter().map(url).collect::<Result<_, sqlx::Error>>()?);
@@ -157,8 +179,15 @@ fn task(row: Row) -> Result<Task, sqlx::Error> {
         replaced_by: column::parsed_option(at("replaced_by"), row.replaced_by.as_deref())?,
         upstream_id: row.upstream_id,
         platform: row.platform.map(Platform::from_stored),
-        error: column::failure(row.error_code, row.error_message),
+        error: reason(row.error_code, row.error_message, row.error_certain),
+        jobs: column::json(at("jobs"), &row.jobs)?,
+        jobs_total: row.jobs_total,
         urls: None,
         videos: None,
     })
+}
+
+fn reason(code: Option<String>, message: Option<String>, certain: Option<bool>) -> Option<Reason> {
+    let certain = certain.unwrap_or(true);
+    column::failure(code, message).map(|failure| Reason { failure, certain })
 }

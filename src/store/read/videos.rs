@@ -5,6 +5,7 @@ use sqlx::{FromRow, QueryBuilder};
 
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::task::Failure;
+use crate::domain::url::CanonicalUrl;
 use crate::domain::video::{Video, VideoState};
 use crate::store::column;
 use crate::store::error::ReadError;
@@ -17,7 +18,7 @@ pub struct VideoFilter {
     pub state: Option<VideoState>,
     /// Only those that this task brought.
     pub task: Option<TaskId>,
-    /// Only those that a task of this job brought.
+    /// Only those of this job's URLs.
     pub job: Option<JobId>,
     /// Only those of the post with this canonical URL.
     pub canonical: Option<String>,
@@ -36,6 +37,7 @@ struct Row {
     job_id: Option<String>,
     tasks: String,
     url: Option<String>,
+    attributed: bool,
     state: String,
     first_seen_at: i64,
     indexed_at: Option<i64>,
@@ -43,11 +45,14 @@ struct Row {
     error_message: Option<String>,
 }
 
-const SELECT: &str = "SELECT number, videos.id, videos.task_id, tasks.id IS NOT NULL AS has_task,
+const SELECT: &str = "SELECT videos.number, videos.id, videos.task_id, tasks.id IS NOT NULL AS has_task,
     tasks.job_id, videos.state, first_seen_at,
     indexed_at, videos.error_code, videos.error_message,
-    (SELECT task_urls.url FROM listings JOIN task_urls USING (task_id, position)
-       WHERE listings.video_id = videos.id ORDER BY task_id, position LIMIT 1) AS url,
+    (SELECT ifnull(rounds.url, posts.url) FROM joins CROSS JOIN attempts USING (task, position)
+       CROSS JOIN rounds ON rounds.number = attempts.round CROSS JOIN posts ON posts.number = rounds.post
+       WHERE joins.video = videos.id ORDER BY attributed DESC, attempts.task, attempts.position LIMIT 1) AS url,
+    ifnull((SELECT max(attributed) FROM joins CROSS JOIN attempts USING (task, position)
+       WHERE joins.video = videos.id), 0) AS attributed,
     (SELECT json_group_array(task_id) FROM (
        SELECT DISTINCT task_id FROM facts
        WHERE facts.video_id = videos.id AND facts.video_id <> '' ORDER BY task_id)) AS tasks
@@ -60,7 +65,7 @@ impl Readers {
     /// [`ReadError`]
     pub async fn videos(&self, filter: &VideoFilter) -> Result<Vec<(i64, Video)>, ReadError> {
         let mut query = QueryBuilder::new(SELECT);
-        query.push("number < ").push_bind(filter.before.unwrap_or(i64::MAX));
+        query.push("videos.number < ").push_bind(filter.before.unwrap_or(i64::MAX));
         if let Some(state) = filter.state {
             // Most videos are in one state: `+` keeps SQLite from its index where another one is narrow.
             let is_narrow = filter.task.is_some() || filter.job.is_some() || filter.canonical.is_some();
@@ -72,20 +77,25 @@ impl Readers {
             query.push_bind(task.to_string()).push(")");
         }
         if let Some(job) = filter.job {
+            // A job sees the videos of its own URLs, not those of strangers whose URLs were sent along.
             query.push(
-                " AND videos.id IN (SELECT video_id FROM facts WHERE video_id <> '' AND task_id IN
-                   (SELECT task_id FROM job_urls WHERE job_id = ",
+                " AND videos.id IN (SELECT video FROM wants CROSS JOIN attempts ON attempts.round = wants.round
+                   CROSS JOIN joins ON joins.task = attempts.task AND joins.position = attempts.position
+                   WHERE (mark IS NULL OR mark = 1) AND wants.job = (SELECT number FROM jobs WHERE id = ",
             );
-            query.push_bind(job.to_string()).push(" AND fixed IS NOT 'unattributed'))");
+            query.push_bind(job.to_string()).push("))");
         }
         if let Some(canonical) = &filter.canonical {
             query.push(
-                " AND videos.id IN (SELECT video_id FROM task_urls JOIN listings USING (task_id, position)
-                   WHERE canonical = ",
+                " AND videos.id IN (SELECT video FROM posts CROSS JOIN rounds ON rounds.post = posts.number
+                   CROSS JOIN attempts ON attempts.round = rounds.number
+                   CROSS JOIN joins ON joins.task = attempts.task AND joins.position = attempts.position
+                   WHERE posts.hash = ",
             );
+            query.push_bind(CanonicalUrl::hash(canonical)).push(" AND posts.canonical = ");
             query.push_bind(canonical.as_str()).push(")");
         }
-        query.push(" ORDER BY number DESC LIMIT ").push_bind(filter.limit);
+        query.push(" ORDER BY videos.number DESC LIMIT ").push_bind(filter.limit);
         let rows: Vec<Row> = query.build_query_as().fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(video).collect::<Result<_, _>>()?)
     }
@@ -106,7 +116,7 @@ impl Readers {
 pub(crate) async fn of_task(readers: &SqlitePool, task: TaskId) -> Result<Vec<Video>, sqlx::Error> {
     let mut query = QueryBuilder::new(SELECT);
     query.push("videos.id IN (SELECT video_id FROM facts WHERE video_id <> '' AND task_id = ");
-    query.push_bind(task.to_string()).push(") ORDER BY number");
+    query.push_bind(task.to_string()).push(") ORDER BY videos.number");
     let rows: Vec<Row> = query.build_query_as().fetch_all(readers).await?;
     rows.into_iter().map(|row| video(row).map(|(_, video)| video)).collect()
 }
@@ -126,6 +136,7 @@ fn video(row: Row) -> Result<(i64, Video), sqlx::Error> {
         first_seen_at: column::time(at("first_seen_at"), row.first_seen_at)?,
         indexed_at: column::time_option(at("indexed_at"), row.indexed_at)?,
         url: row.url,
+        attributed: row.attributed,
         error: row.error_code.zip(row.error_message).map(|(code, message)| Failure { code, message }),
         id: row.id,
     };

@@ -20,7 +20,8 @@ use crate::store::batch::{Batch, Cause, log};
 use crate::store::derive::{self, facts, videos};
 use crate::store::live::waiters::{Awaited, Settlements};
 use crate::store::ops::{
-    self, callbacks, decisions, hints, jobs, ownership, pauses, polls, retention, silence, submits,
+    self, callbacks, decisions, forming, hints, jobs, ownership, pauses, polls, retention, retries, silence,
+    submits,
 };
 use crate::store::policy::Policy;
 use crate::store::writer::op::{Effect, Op};
@@ -82,7 +83,7 @@ pub(crate) async fn commit(
         last_seq,
         settled: Settlements::of(&changes.events),
         has_due: changes.has_due,
-        facts: changes.set,
+        facts: changes.set.into_iter().map(|(_, kind, source)| (kind, source)).collect(),
     })
 }
 
@@ -95,7 +96,7 @@ async fn derive_all(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let tasks: BTreeSet<TaskId> = batch.changes.touched.keys().copied().chain(changed).collect();
     batch.tasks.load(batch.connection, tasks).await?;
     facts::set(batch).await?;
-    derive::silence::judge(batch);
+    derive::complete::judge(batch).await?;
     facts::set(batch).await?;
     derive::tasks::touched(batch).await
 }
@@ -131,7 +132,10 @@ async fn apply_one(batch: &mut Batch<'_>, op: &Op) -> Result<Effect, sqlx::Error
             let job = jobs::create_once(batch, job).await?;
             Ok(Effect::Job(Box::new(job)))
         }
-        Op::BeginSubmit { task, at } => submits::begin(batch, *task, *at).await.map(Effect::of),
+        Op::Form(next) => {
+            let formed = forming::begin(batch, next).await?;
+            Ok(formed.map_or(Effect::Nothing, |request| Effect::Formed(Box::new(request))))
+        }
         Op::EndSubmit { task, at, end } => submits::end(batch, *task, *at, end).await.map(|()| Effect::Done),
         Op::CloseOpenSubmits { at } => submits::close_open(batch, *at).await.map(|()| Effect::Done),
         Op::RecordPoll(poll) => polls::record(batch, poll).await.map(|()| Effect::Done),
@@ -143,7 +147,11 @@ async fn apply_one(batch: &mut Batch<'_>, op: &Op) -> Result<Effect, sqlx::Error
         }
         Op::Decide { decision, by, at } => {
             let cause = Cause { at: *at, source: Source::Operator, operator: by.as_deref() };
-            decisions::decide(batch, decision, cause).await.map(Effect::of)
+            decisions::decide(batch, decision, cause).await.map(Effect::Decided)
+        }
+        Op::RetryJob { job, codes, by, at } => {
+            let cause = Cause { at: *at, source: Source::Operator, operator: by.as_deref() };
+            retries::job(batch, *job, codes.as_deref(), cause).await.map(Effect::Retried)
         }
         Op::Prune { before, pass } => {
             let pass = retention::prune(batch.connection, *before, *pass).await?;

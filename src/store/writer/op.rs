@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use crate::domain::event::Source;
-use crate::domain::id::TaskId;
+use crate::domain::id::{JobId, TaskId};
 use crate::domain::time::Timestamp;
+use crate::store::ops::adopts::Decided;
 use crate::store::ops::decisions::Decision;
 use crate::store::ops::due::Front;
+use crate::store::ops::forming::NextRequest;
 use crate::store::ops::hints::Found;
 use crate::store::ops::jobs::{CreatedJob, NewJob};
 use crate::store::ops::pauses::NewPause;
-use crate::store::ops::polls::EndedPoll;
+use crate::store::ops::polled::EndedPoll;
 use crate::store::ops::received::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 use crate::store::ops::retention::Pass;
+use crate::store::ops::retries::JobRetried;
 use crate::store::ops::submits::SubmitEnd;
+use crate::store::read::queue::Request;
 
 /// What an operation did.
 #[derive(Clone, Debug)]
@@ -24,6 +28,12 @@ pub(crate) enum Effect {
     Nothing,
     /// What became of a job.
     Job(Box<CreatedJob>),
+    /// What became of an operator's decision.
+    Decided(Decided),
+    /// What became of the retry of a job.
+    Retried(JobRetried),
+    /// A request whose submit is on disk.
+    Formed(Box<Request>),
     /// How far a pass has come.
     Pruned(Pass),
 }
@@ -38,25 +48,21 @@ impl Effect {
 impl Op {
     /// Whether who asks for it waits for what its commit leaves to the next ones, and finds all of it done.
     pub(crate) const fn is_done_whole(&self) -> bool {
-        matches!(
-            self,
-            Self::Decide {
-                decision: Decision::Cancel(_) | Decision::CancelJob(_) | Decision::Retry { .. },
-                ..
-            }
-        )
+        let Self::Decide { decision, .. } = self else { return matches!(self, Self::RetryJob { .. }) };
+        matches!(decision, Decision::Cancel(_) | Decision::CancelJob(_) | Decision::Retry { .. })
     }
 
     /// Whether it reads states that an operation before it may have changed: then it begins a batch.
     pub(crate) const fn reads_states(&self) -> bool {
         matches!(
             self,
-            Self::BeginSubmit { .. }
+            Self::Form(_)
                 | Self::Sweep { .. }
                 | Self::ClockSetForward { .. }
                 | Self::ClockSetBack { .. }
                 | Self::CreateJob(_)
                 | Self::Decide { .. }
+                | Self::RetryJob { .. }
                 | Self::Looked { .. }
                 | Self::Continue(_)
         )
@@ -75,10 +81,8 @@ pub(crate) enum Op {
         at: Timestamp,
     },
     CreateJob(NewJob),
-    BeginSubmit {
-        task: TaskId,
-        at: Timestamp,
-    },
+    /// Forms the next request and writes its submit.
+    Form(NextRequest),
     EndSubmit {
         task: TaskId,
         at: Timestamp,
@@ -100,6 +104,14 @@ pub(crate) enum Op {
     },
     Decide {
         decision: Decision,
+        /// The API key's name.
+        by: Option<String>,
+        at: Timestamp,
+    },
+    /// Looks the failed URLs of a job up again: those with one of these codes, or all that were not canceled.
+    RetryJob {
+        job: JobId,
+        codes: Option<Vec<String>>,
         /// The API key's name.
         by: Option<String>,
         at: Timestamp,

@@ -1,5 +1,7 @@
 //! The simulator observed from outside: over HTTP, with a receiver for its callbacks.
 mod faults;
+mod lists;
+mod other_tasks;
 mod rules;
 mod spoiled;
 

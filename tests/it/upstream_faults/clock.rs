@@ -12,11 +12,12 @@ use rand::{Rng, SeedableRng};
 use scrapehook::config::Live;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::{JobId, TaskId};
-use scrapehook::domain::task::TaskState;
+use scrapehook::domain::job::Quality;
+use scrapehook::domain::task::{Task, TaskState};
 use scrapehook::domain::time::{Timestamp, millis};
 use scrapehook::domain::token::TokenKeys;
 use scrapehook::simulator::{Faults, Settings, Simulator};
-use scrapehook::store::{EventFilter, PollEnd, ReceivedHint};
+use scrapehook::store::{EventFilter, PollEnd, ReceivedHint, TaskFilter};
 use scrapehook::upstream::wire::{POLL, SUBMIT_PRIVATE};
 use scrapehook::upstream::{Budget, Upstream};
 use scrapehook::workers::{CallbackUrls, Dispatcher, Reconciler, Step, Worker};
@@ -25,7 +26,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{Duration, assert_charged_once, silent};
-use crate::file::{DAY, File, HOUR, MINUTE, POLICY, at, callback};
+use crate::file::{DAY, File, HOUR, MINUTE, POLICY, at, callback, whole};
 use crate::support::{DEADLINE, Setup, UPSTREAM_KEY, mixed_urls, simulator};
 
 /// A real file, the simulator, and workers whose clock is the test.
@@ -43,6 +44,20 @@ impl ByHand {
         let upstream = simulator(Settings { faults: silent(faults), ..Settings::default() }).await;
         let (dispatcher, reconciler) = workers(&file, &upstream, urls_per_day);
         Self { file, upstream, urls_per_day, dispatcher, reconciler }
+    }
+
+    /// A job whose URLs wait, each of another platform.
+    async fn wait_for(&self, hosts: &[&str]) {
+        let urls = hosts.iter().map(|host| format!("https://{host}.example/post")).collect::<Vec<_>>();
+        self.file.waiting_job(&urls, Quality::P360, false).await;
+    }
+
+    /// The tasks that were formed, oldest first.
+    async fn tasks(&self) -> Vec<Task> {
+        let filter = TaskFilter { limit: 500, ..TaskFilter::default() };
+        let mut tasks = self.file.store.read().tasks(&filter).await.unwrap();
+        tasks.reverse();
+        tasks
     }
 
     /// As after a restart: what is kept in memory alone is gone.
@@ -81,7 +96,7 @@ fn before(time: Timestamp, span: Duration) -> Timestamp {
 #[tokio::test]
 async fn what_was_put_off_an_hour_ahead_is_sent_when_the_clock_is_back() {
     let mut test = ByHand::start(Faults { unavailable: 1.0, ..Faults::default() }, None).await;
-    test.file.job(&["a"]).await;
+    test.wait_for(&["a"]).await;
     assert_eq!(test.send(later(HOUR)).await, Step::Worked);
     test.upstream.set_faults(Faults::default());
     let Step::WaitUntil(then) = test.send(at(0)).await else { panic!("it is put off for a second") };
@@ -95,7 +110,7 @@ async fn what_was_put_off_an_hour_ahead_is_sent_when_the_clock_is_back() {
 #[tokio::test]
 async fn a_pause_an_hour_ahead_is_probed_when_the_clock_is_back() {
     let mut test = ByHand::start(Faults { no_credits: 1.0, ..Faults::default() }, None).await;
-    test.file.job(&["a", "b"]).await;
+    test.wait_for(&["a", "b"]).await;
     assert_eq!(test.send(later(HOUR)).await, Step::Worked);
     let Step::WaitUntil(probe) = test.send(later(HOUR)).await else { panic!("sending is paused") };
     assert!(probe >= later(HOUR + MINUTE), "{probe}");
@@ -111,10 +126,12 @@ async fn a_pause_an_hour_ahead_is_probed_when_the_clock_is_back() {
 #[tokio::test]
 async fn polls_put_off_an_hour_ahead_wait_behind_no_other_when_the_clock_is_back() {
     let mut test = ByHand::start(Faults::default(), None).await;
-    let tasks = test.file.job(&["a", "b", "c"]).await;
-    for _ in &tasks {
+    test.wait_for(&["a", "b", "c"]).await;
+    for _ in 0..3 {
         test.send(at(0)).await;
     }
+    let tasks = test.tasks().await;
+    assert_eq!(tasks.len(), 3);
     test.upstream.set_faults(Faults { html: 1.0, ..Faults::default() });
     for _ in &tasks {
         assert_eq!(test.poll(later(HOUR)).await, Step::Worked);
@@ -132,8 +149,9 @@ async fn polls_put_off_an_hour_ahead_wait_behind_no_other_when_the_clock_is_back
 #[tokio::test]
 async fn a_hint_an_hour_ahead_is_looked_at_when_the_clock_is_back() {
     let mut test = ByHand::start(Faults { cut: 1.0, ..Faults::default() }, None).await;
-    let task = test.file.job(&["a"]).await[0];
+    test.wait_for(&["a"]).await;
     test.send(at(0)).await;
+    let task = test.tasks().await[0].id;
     assert_eq!(test.file.state(task).await, TaskState::Unconfirmed);
     let upstream_id = test.upstream.submits()[0].task_id.clone();
     let hint = ReceivedHint {
@@ -152,8 +170,9 @@ async fn a_hint_an_hour_ahead_is_looked_at_when_the_clock_is_back() {
 #[tokio::test]
 async fn a_clock_set_forward_proves_no_silence() {
     let mut test = ByHand::start(Faults { no_video: 1.0, ..Faults::default() }, None).await;
-    let task = test.file.job(&["a"]).await[0];
+    test.wait_for(&["a"]).await;
     test.send(at(0)).await;
+    let task = test.tasks().await[0].id;
     let id = test.upstream.submits()[0].task_id.clone().unwrap();
     test.file.store.receive_callback(callback(task, 10, Some(Meaning::Succeeded), &id)).await.unwrap();
     // Two polls, a moment apart, which list nothing; between them the clock gains an hour.
@@ -165,7 +184,7 @@ async fn a_clock_set_forward_proves_no_silence() {
     // A minute that did go by proves it.
     let due = test.file.due().await.unwrap();
     let then = later(MINUTE * 3 + HOUR);
-    let none = PollEnd::Listed { videos: Vec::new(), names_urls: true, is_whole: true };
+    let none = whole(Vec::new());
     test.file.store.record_poll(due, then, then, none).await.unwrap();
     assert_eq!(test.file.state(task).await, TaskState::Failed);
     test.file.close().await;
@@ -194,7 +213,7 @@ async fn a_clock_set_forward_brings_no_deadline_nearer() {
 #[tokio::test]
 async fn a_day_s_budget_is_not_doubled_by_a_jump_over_midnight() {
     let mut test = ByHand::start(Faults::default(), Some(2)).await;
-    test.file.job(&["a", "b", "c", "d", "e", "f", "g"]).await;
+    test.wait_for(&["a", "b", "c", "d", "e", "f", "g"]).await;
     let midnight = at(0).next_day();
     let evening = before(midnight, MINUTE * 30);
     let mut send_all = async |now: Timestamp, sum: usize| {
@@ -220,19 +239,15 @@ async fn a_clock_that_jumps_at_every_step_ends_every_task_and_sends_none_twice()
     let faults = Faults { unavailable: 0.3, no_credits: 0.1, ..Faults::default() };
     let mut test = ByHand::start(faults, None).await;
     let hosts: Vec<_> = (0..12).map(|n| format!("host{n}")).collect();
-    let tasks = test.file.job(&hosts.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    test.wait_for(&hosts.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let mut ids: Vec<TaskId> = Vec::new();
     let mut jobs: Vec<JobId> = Vec::new();
     let mut rounds = 0_u32;
-    let all_have_ended = async |file: &File| {
-        for task in &tasks {
-            if file.state(*task).await != TaskState::Indexed {
-                return false;
-            }
-        }
-        true
+    let all_have_ended = async |test: &ByHand| {
+        let tasks = test.tasks().await;
+        tasks.len() == hosts.len() && tasks.iter().all(|task| task.state == TaskState::Indexed)
     };
-    while !all_have_ended(&test.file).await {
+    while !all_have_ended(&test).await {
         rounds += 1;
         assert!(rounds < 500, "a task has no way on");
         let hour = [Duration::ZERO, HOUR, HOUR * 2][random.random_range(0..3)];
@@ -247,7 +262,7 @@ async fn a_clock_that_jumps_at_every_step_ends_every_task_and_sends_none_twice()
     }
     println!("{rounds} rounds");
     assert!(ids.is_sorted() && jobs.is_sorted(), "ids grow");
-    assert_charged_once(&test.upstream, tasks.len());
+    assert_charged_once(&test.upstream, hosts.len());
     let events =
         test.file.store.read().events(&EventFilter { limit: 1_000, ..EventFilter::default() }).await.unwrap();
     assert!(events.windows(2).all(|pair| pair[0].seq < pair[1].seq));

@@ -33,7 +33,7 @@ async fn every_submit_is_charged_once_and_found((fault, faults): (&str, Faults))
     upstream.until(|upstream| upstream.submits().len() == TASKS).await;
     let all = |page: &Value| {
         let tasks = page["items"].as_array().unwrap();
-        tasks.iter().all(|task| task["state"] == "unconfirmed")
+        tasks.len() == TASKS && tasks.iter().all(|task| task["state"] == "unconfirmed")
     };
     service.until(&format!("/v1/tasks?job={job}"), all).await;
 
@@ -125,7 +125,9 @@ async fn an_upstream_that_is_down_is_sent_everything_once_it_is_up() {
     };
     service.until(refused, is_refused).await;
     assert!(begun.elapsed() >= Duration::from_secs(1));
-    assert_eq!(states(&service, &job).await, ["queued"; TASKS]);
+    // One task is tried again and again; no other is formed meanwhile.
+    assert_eq!(states(&service, &job).await, ["queued"]);
+    assert_eq!(service.get(&format!("/v1/jobs/{job}")).await["progress"]["waiting"], urls().len());
 
     let upstream = simulator(Settings { listen: address, ..Settings::default() }).await;
     assert_eq!(service.until_settled(&job).await["state"], "done");

@@ -177,3 +177,19 @@ async fn what_can_no_longer_be_read_is_no_other_post() {
     renew(&mut file, NOW).await.unwrap();
     assert_eq!(all(&mut file, "SELECT state || known FROM jobs").await, ["done2"]);
 }
+
+#[tokio::test]
+async fn a_file_without_the_tables_of_older_versions_has_this_form_from_its_start() {
+    let mut file = file(std::path::Path::new(":memory:")).await;
+    MIGRATIONS.run(&mut file).await.unwrap();
+    run(&mut file, "PRAGMA foreign_keys = OFF; DROP TABLE task_urls;").await;
+    renew(&mut file, NOW).await.unwrap();
+    assert_eq!(remembered(&mut file, FORM).await.unwrap(), Some(CANONICAL_FORM.to_string()));
+    remember(&mut file, FORM, "1").await.unwrap();
+    renew(&mut file, NOW).await.unwrap();
+    assert_eq!(
+        remembered(&mut file, FORM).await.unwrap().as_deref(),
+        Some("1"),
+        "what is there is not touched"
+    );
+}

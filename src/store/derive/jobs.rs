@@ -1,0 +1,157 @@
+//! Jobs: how many of their URLs stand where, and the states that follow from that.
+//!
+//! Statements here take all rows of a batch at once. Each of them goes from its JSON to the rows by their keys.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::{Value, json};
+use sqlx::FromRow;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::event::EventKind;
+use crate::domain::id::JobId;
+use crate::domain::job::{JobState, Progress};
+use crate::store::batch::Batch;
+use crate::store::batch::changes::{NewEvent, Touch};
+use crate::store::column;
+
+/// Most URLs of jobs that one commit counts.
+const URLS: i64 = 20_000;
+
+pub(crate) const COUNT: &str =
+    "UPDATE jobs SET waiting = n.waiting, sent = n.sent, downloaded = n.downloaded, indexed = n.indexed,
+       failed = n.failed, known = n.known, canceled = n.canceled
+     FROM (
+       SELECT j.value AS job, sum(mark IS NULL AND rounds.state = 1) AS waiting,
+         sum(mark IS NULL AND rounds.state = 2) AS sent, sum(mark IS NULL AND rounds.state = 3) AS downloaded,
+         sum(mark IS NULL AND rounds.state = 4) AS indexed,
+         sum(ifnull(mark, 0) IN (2, 3) OR (mark IS NULL AND rounds.state = 0)) AS failed,
+         sum(mark IS 1) AS known,
+         sum(mark IS 2 OR (mark IS NULL AND rounds.state = 0 AND rounds.code IS 'canceled')) AS canceled
+       FROM json_each(?1) AS j
+         CROSS JOIN wants ON wants.job = j.value CROSS JOIN rounds ON rounds.number = wants.round
+       GROUP BY j.value) AS n
+     WHERE jobs.number = n.job";
+
+/// Counts where the URLs of jobs stand, by the numbers of the jobs.
+pub(crate) async fn count(connection: &mut SqliteConnection, jobs: &[i64]) -> Result<(), sqlx::Error> {
+    if !jobs.is_empty() {
+        sqlx::query(COUNT).bind(json!(jobs).to_string()).execute(connection).await?;
+    }
+    Ok(())
+}
+
+const DEFER_COUNTS: &str = "INSERT INTO due_counts (job, at, source)
+     SELECT value, ?2, ?3 FROM json_each(?1) WHERE true
+     ON CONFLICT (job) DO UPDATE SET at = excluded.at, source = excluded.source";
+
+/// Leaves the counts of jobs to the next commits.
+pub(crate) async fn defer(batch: &mut Batch<'_>, jobs: &[i64], touch: Touch) -> Result<(), sqlx::Error> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    batch.changes.has_due = true;
+    sqlx::query(DEFER_COUNTS)
+        .bind(json!(jobs).to_string())
+        .bind(touch.at.as_millis())
+        .bind(touch.source.as_str())
+        .execute(&mut *batch.connection)
+        .await?;
+    Ok(())
+}
+
+/// Counts jobs again, some of whose URLs belong to other rounds than before, or leaves that to the next commits.
+pub(crate) async fn recount(
+    batch: &mut Batch<'_>,
+    jobs: &BTreeSet<i64>,
+    touch: Touch,
+) -> Result<(), sqlx::Error> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<(i64, String, i64)> = sqlx::query_as(
+        "SELECT number, jobs.id, urls FROM json_each(?1) CROSS JOIN jobs ON jobs.number = value",
+    )
+    .bind(json!(jobs).to_string())
+    .fetch_all(&mut *batch.connection)
+    .await?;
+    let urls: i64 = rows.iter().map(|(.., urls)| urls).sum();
+    let numbers: Vec<i64> = rows.iter().map(|(number, ..)| *number).collect();
+    if urls > URLS {
+        return defer(batch, &numbers, touch).await;
+    }
+    count(batch.connection, &numbers).await?;
+    for (_, id, _) in rows {
+        batch.changes.jobs.insert(column::parsed(("jobs", "id", &id), &id)?, touch);
+    }
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct Counts {
+    id: String,
+    state: String,
+    urls: i64,
+    waiting: i64,
+    sent: i64,
+    downloaded: i64,
+    indexed: i64,
+    failed: i64,
+    known: i64,
+    canceled: i64,
+}
+
+impl Counts {
+    const fn progress(&self) -> Progress {
+        Progress {
+            urls: self.urls,
+            waiting: self.waiting,
+            sent: self.sent,
+            downloaded: self.downloaded,
+            indexed: self.indexed,
+            failed: self.failed,
+            known: self.known,
+            canceled: self.canceled,
+        }
+    }
+}
+
+pub(crate) const COUNTS: &str =
+    "SELECT jobs.id, state, urls, waiting, sent, downloaded, indexed, failed, known, canceled
+     FROM json_each(?1) CROSS JOIN jobs ON jobs.id = value";
+
+pub(crate) const SETTLE: &str = "UPDATE jobs SET state = new.state, settled_at = new.settled_at
+     FROM (SELECT value->>0 AS id, value->>1 AS state, value->>2 AS settled_at FROM json_each(?1)) AS new
+     WHERE jobs.id = new.id";
+
+/// Stores the states that follow from the counts of the jobs that changed in this batch.
+pub(crate) async fn settle(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
+    let touched: HashMap<String, (JobId, Touch)> = std::mem::take(&mut batch.changes.jobs)
+        .into_iter()
+        .map(|(job, touch)| (job.to_string(), (job, touch)))
+        .collect();
+    if touched.is_empty() {
+        return Ok(());
+    }
+    let ids: BTreeSet<&String> = touched.keys().collect();
+    let rows: Vec<Counts> =
+        sqlx::query_as(COUNTS).bind(json!(ids).to_string()).fetch_all(&mut *batch.connection).await?;
+    let mut settled: BTreeMap<JobId, Value> = BTreeMap::new();
+    for row in rows {
+        let new = row.progress().job_state();
+        let Some((job, touch)) = touched.get(&row.id).filter(|_| row.state != new.as_str()) else { continue };
+        let is_settled = new != JobState::Running;
+        settled.insert(*job, json!([job, new, is_settled.then_some(touch.at.as_millis())]));
+        let kind = if is_settled { EventKind::JobSettled } else { EventKind::JobReopened };
+        batch.changes.events.push(NewEvent {
+            job: Some(*job),
+            message: is_settled.then(|| new.to_string()),
+            ..NewEvent::new(kind, touch.source, touch.at)
+        });
+    }
+    if !settled.is_empty() {
+        let rows: Vec<&Value> = settled.values().collect();
+        sqlx::query(SETTLE).bind(json!(rows).to_string()).execute(&mut *batch.connection).await?;
+    }
+    Ok(())
+}

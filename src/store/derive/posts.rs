@@ -1,0 +1,264 @@
+//! Posts: the ledger over all jobs, so that nothing is sent while an attempt has it. Finds posts and their attempts,
+//! and makes rows for new ones. Must never decide what becomes of a want: `domain::want` does.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+use sqlx::FromRow;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::destination::{ANY_PRIVATE, Destination};
+use crate::domain::forming::LastEnd;
+use crate::domain::job::{Library, Quality};
+use crate::domain::outcome::Reason;
+use crate::domain::task::Failure;
+use crate::domain::url::CanonicalUrl;
+use crate::domain::want::{Attempt, AttemptStanding};
+use crate::store::batch::changes::Round;
+use crate::store::column;
+use crate::store::derive::attempts;
+
+/// The number of a destination; its row is made if it has none, and gets its spelling if only its hash was known.
+pub(crate) async fn destination(
+    connection: &mut SqliteConnection,
+    destination: &Destination,
+) -> Result<i64, sqlx::Error> {
+    let hash = destination.hash();
+    let (kind, name, folder) = match destination {
+        Destination::Public => (0, None, None),
+        Destination::Default => (1, None, None),
+        Destination::Name(name) => (2, Some(name.as_str()), None),
+        Destination::Number(number) => (3, None, Some(*number)),
+    };
+    let known: Option<(i64, bool)> =
+        sqlx::query_as("SELECT number, kind IS NOT NULL FROM destinations WHERE hash = ?1")
+            .bind(&hash[..])
+            .fetch_optional(&mut *connection)
+            .await?;
+    if let Some((number, true)) = known {
+        return Ok(number);
+    }
+    sqlx::query_scalar(
+        "INSERT INTO destinations (hash, kind, name, folder) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (hash) DO UPDATE SET kind = excluded.kind, name = excluded.name, folder = excluded.folder
+         RETURNING number",
+    )
+    .bind(&hash[..])
+    .bind(kind)
+    .bind(name)
+    .bind(folder)
+    .fetch_one(connection)
+    .await
+}
+
+/// The number of the destination with this hash. Without a spelling it is a folder of the private library.
+pub(crate) async fn destination_of_hash(
+    connection: &mut SqliteConnection,
+    hash: [u8; 8],
+) -> Result<i64, sqlx::Error> {
+    for known in [Destination::Public, Destination::Default] {
+        if known.hash() == hash {
+            return destination(connection, &known).await;
+        }
+    }
+    let kind = (hash == ANY_PRIVATE).then_some(4);
+    sqlx::query("INSERT INTO destinations (hash, kind) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+        .bind(&hash[..])
+        .bind(kind)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query_scalar("SELECT number FROM destinations WHERE hash = ?1")
+        .bind(&hash[..])
+        .fetch_one(connection)
+        .await
+}
+
+/// What is known of a canonical URL at a destination.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    /// The post, if it is in the ledger.
+    pub(crate) post: Option<i64>,
+    /// Its URL as it was first given.
+    pub(crate) url: Option<String>,
+    /// Every attempt to get it, in the order in which they were sent.
+    pub(crate) attempts: Vec<Attempt<Round>>,
+    pub(crate) queued: Option<Round>,
+    last: Option<Last>,
+}
+
+/// How its newest round has ended.
+#[derive(Clone, Debug)]
+struct Last {
+    round: Round,
+    reason: Reason,
+    was_refused: bool,
+    task_urls: usize,
+}
+
+impl History {
+    pub(crate) fn last_end(&self) -> Option<LastEnd<'_>> {
+        let last = self.last.as_ref()?;
+        Some(LastEnd { reason: &last.reason, was_refused: last.was_refused, task_urls: last.task_urls })
+    }
+
+    /// The newest attempt that serves this quality and is indexed: the round that a known want belongs to.
+    pub(crate) fn known(&self, quality: Quality) -> Option<Round> {
+        let serves = |attempt: &&Attempt<Round>| {
+            attempt.standing == AttemptStanding::Indexed && attempt.quality.is_none_or(|sent| sent >= quality)
+        };
+        self.attempts.iter().rev().find(serves).map(|attempt| attempt.round)
+    }
+}
+
+#[derive(FromRow)]
+struct Row {
+    canonical: String,
+    post: i64,
+    url: String,
+    is_here: bool,
+    round: Option<Round>,
+    waits: bool,
+    state: Option<i64>,
+    code: Option<String>,
+    certain: Option<bool>,
+    standing: Option<i64>,
+    quality: Option<i64>,
+    was_refused: bool,
+    task_urls: i64,
+}
+
+pub(crate) const HISTORY: &str =
+    "SELECT canonical, posts.number AS post, posts.url, posts.destination IS ?2 AS is_here, rounds.number AS round,
+       rounds.line IS NOT NULL AS waits, rounds.state, rounds.code, rounds.certain, standing, tasks.quality,
+       tasks.state IS 'rejected' AS was_refused,
+       (SELECT count(*) FROM (SELECT 1 FROM attempts AS beside WHERE beside.task = tasks.number LIMIT 2)) AS task_urls
+     FROM json_each(?1) AS asked
+       CROSS JOIN posts ON posts.hash = asked.value->>0 AND posts.canonical = asked.value->>1
+         AND posts.destination IN (?2, ?3)
+       LEFT JOIN rounds ON rounds.post = posts.number
+       LEFT JOIN attempts ON attempts.round = rounds.number
+       LEFT JOIN tasks ON tasks.number = attempts.task
+     ORDER BY posts.number, tasks.number, rounds.number";
+
+/// What is known of these canonical URLs at a destination. Whoever is not here is not known.
+///
+/// What a task of an unknown private folder has counts for every one.
+pub(crate) async fn histories(
+    connection: &mut SqliteConnection,
+    destination: &Destination,
+    canonical: impl Iterator<Item = &str>,
+) -> Result<HashMap<String, History>, sqlx::Error> {
+    let asked: Vec<_> = canonical.map(|url| json!([CanonicalUrl::hash(url), url])).collect();
+    let number: Option<i64> = sqlx::query_scalar("SELECT number FROM destinations WHERE hash = ?1")
+        .bind(&destination.hash()[..])
+        .fetch_optional(&mut *connection)
+        .await?;
+    let any: Option<i64> = match destination.library() {
+        Library::Public => None,
+        Library::Private => {
+            sqlx::query_scalar("SELECT number FROM destinations WHERE hash = ?1")
+                .bind(&ANY_PRIVATE[..])
+                .fetch_optional(&mut *connection)
+                .await?
+        }
+    };
+    if number.is_none() && any.is_none() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<Row> = sqlx::query_as(HISTORY)
+        .bind(json!(asked).to_string())
+        .bind(number)
+        .bind(any)
+        .fetch_all(connection)
+        .await?;
+    let mut histories: HashMap<String, History> = HashMap::new();
+    for mut row in rows {
+        let history = histories.entry(std::mem::take(&mut row.canonical)).or_default();
+        take(history, row)?;
+    }
+    Ok(histories)
+}
+
+fn take(history: &mut History, row: Row) -> Result<(), sqlx::Error> {
+    if row.is_here {
+        history.post = Some(row.post);
+        history.url = Some(row.url);
+    }
+    let Some(round) = row.round else { return Ok(()) };
+    let id = round.to_string();
+    let standing = row.standing.filter(|standing| *standing != attempts::WAITS);
+    let standing =
+        column::numbered_option(("attempts", "standing", &id), standing, AttemptStanding::from_number)?;
+    if row.is_here && (row.waits || (row.standing.is_some() && standing.is_none())) {
+        history.queued = Some(round);
+    }
+    if let Some(standing) = standing {
+        let quality = column::numbered_option(("tasks", "quality", &id), row.quality, Quality::from_number)?;
+        history.attempts.push(Attempt { round, quality, standing });
+    }
+    if let Some(code) = row.code.filter(|_| row.is_here && row.state == Some(0))
+        && history.last.as_ref().is_none_or(|last| last.round <= round)
+    {
+        let reason = Reason { failure: Failure::new(code, ""), certain: row.certain.unwrap_or(true) };
+        let task_urls = usize::try_from(row.task_urls).unwrap_or_default();
+        history.last = Some(Last { round, reason, was_refused: row.was_refused, task_urls });
+    }
+    Ok(())
+}
+
+/// The lines that posts wait in, by platform and quality, as far as they were looked up.
+pub(crate) struct Lines {
+    destination: i64,
+    known: HashMap<(String, i64), i64>,
+}
+
+impl Lines {
+    pub(crate) fn of(destination: i64) -> Self {
+        Self { destination, known: HashMap::new() }
+    }
+
+    /// The number of a line; its row is made if it has none.
+    pub(crate) async fn number(
+        &mut self,
+        connection: &mut SqliteConnection,
+        platform: &str,
+        quality: Quality,
+    ) -> Result<i64, sqlx::Error> {
+        let key = (platform.to_owned(), quality.number());
+        if let Some(number) = self.known.get(&key) {
+            return Ok(*number);
+        }
+        let insert =
+            "INSERT INTO lines (platform, destination, quality) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        let select = "SELECT number FROM lines WHERE platform = ?1 AND destination = ?2 AND quality = ?3";
+        for sql in [insert, select] {
+            let number: Option<i64> = sqlx::query_scalar(sql)
+                .bind(platform)
+                .bind(self.destination)
+                .bind(quality.number())
+                .fetch_optional(&mut *connection)
+                .await?;
+            if let Some(number) = number {
+                self.known.insert(key, number);
+                return Ok(number);
+            }
+        }
+        Err(sqlx::Error::RowNotFound)
+    }
+}
+
+/// The next numbers of the tables that numbers are given in by hand, because many rows are inserted at once.
+pub(crate) async fn next_numbers(connection: &mut SqliteConnection) -> Result<(i64, Round), sqlx::Error> {
+    sqlx::query_as(
+        "SELECT 1 + ifnull((SELECT max(number) FROM posts), 0), 1 + ifnull((SELECT max(number) FROM rounds), 0)",
+    )
+    .fetch_one(connection)
+    .await
+}
+
+pub(crate) const INSERT_POSTS: &str =
+    "INSERT INTO posts (number, destination, hash, canonical, url, platform)
+     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5 FROM json_each(?1)";
+pub(crate) const INSERT_ROUNDS: &str =
+    "INSERT INTO rounds (number, post, job, url, begun_at, line, kind, state)
+     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7 FROM json_each(?1)";

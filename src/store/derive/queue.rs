@@ -1,0 +1,193 @@
+//! The queue: where posts wait, what their entries are worth, and how they leave it. Must never leave a post in it that
+//! nobody wants any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+use sqlx::FromRow;
+
+use crate::domain::id::TaskId;
+use crate::domain::job::Quality;
+use crate::domain::round::round_outcome;
+use crate::domain::task::FactKind;
+use crate::store::batch::Batch;
+use crate::store::batch::changes::{NewFact, Round, Touch};
+use crate::store::column;
+use crate::store::derive::posts::Lines;
+use crate::store::derive::rounds;
+
+/// A round that waits: in a line, or in a task.
+#[derive(FromRow)]
+struct Entry {
+    round: Round,
+    platform: String,
+    destination: i64,
+    line_quality: Option<i64>,
+    task: Option<String>,
+    task_quality: Option<i64>,
+}
+
+pub(crate) const ENTRIES: &str =
+    "SELECT rounds.number AS round, posts.platform, posts.destination, lines.quality AS line_quality,
+       tasks.id AS task, tasks.quality AS task_quality
+     FROM json_each(?1) CROSS JOIN rounds ON rounds.number = value CROSS JOIN posts ON posts.number = rounds.post
+       LEFT JOIN lines ON lines.number = rounds.line
+       LEFT JOIN attempts ON attempts.round = rounds.number AND attempts.standing = 4
+       LEFT JOIN tasks ON tasks.number = attempts.task";
+
+async fn entries(batch: &mut Batch<'_>, waiting: &BTreeSet<Round>) -> Result<Vec<Entry>, sqlx::Error> {
+    sqlx::query_as(ENTRIES).bind(json!(waiting).to_string()).fetch_all(&mut *batch.connection).await
+}
+
+/// Somebody wants these waiting rounds in this quality, too. If that is more than a waiting task is sent in, the post
+/// leaves the task and waits in a line.
+pub(crate) async fn raise(
+    batch: &mut Batch<'_>,
+    waiting: &BTreeSet<Round>,
+    quality: Quality,
+    touch: Touch,
+) -> Result<(), sqlx::Error> {
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let mut moved = Vec::new();
+    let mut leaving = BTreeMap::new();
+    for entry in entries(batch, waiting).await? {
+        if entry.line_quality.or(entry.task_quality).is_none_or(|kept| kept >= quality.number()) {
+            continue;
+        }
+        let line = Lines::of(entry.destination).number(batch.connection, &entry.platform, quality).await?;
+        moved.push((entry.round, line));
+        if let Some(task) = &entry.task {
+            let task: TaskId = column::parsed(("tasks", "id", task), task)?;
+            leaving.entry(task).or_insert_with(BTreeSet::new).insert(entry.round);
+        }
+    }
+    leave_tasks(batch, &leaving, touch).await?;
+    wait_in(batch, &moved).await
+}
+
+/// Puts rounds into lines.
+pub(crate) async fn wait_in(batch: &mut Batch<'_>, moved: &[(Round, i64)]) -> Result<(), sqlx::Error> {
+    if moved.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE rounds SET line = new.line
+         FROM (SELECT value->>0 AS number, value->>1 AS line FROM json_each(?1)) AS new
+         WHERE rounds.number = new.number",
+    )
+    .bind(json!(moved).to_string())
+    .execute(&mut *batch.connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes rounds out of waiting tasks. A task that is left without posts is canceled.
+pub(crate) async fn leave_tasks(
+    batch: &mut Batch<'_>,
+    leaving: &BTreeMap<TaskId, BTreeSet<Round>>,
+    touch: Touch,
+) -> Result<(), sqlx::Error> {
+    for (task, rounds) in leaving {
+        sqlx::query(
+            "DELETE FROM attempts WHERE task = (SELECT number FROM tasks WHERE id = ?1)
+               AND round IN (SELECT value FROM json_each(?2))",
+        )
+        .bind(task.to_string())
+        .bind(json!(rounds).to_string())
+        .execute(&mut *batch.connection)
+        .await?;
+        let is_empty: bool = sqlx::query_scalar(
+            "SELECT NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.task = tasks.number) FROM tasks WHERE id = ?1",
+        )
+        .bind(task.to_string())
+        .fetch_one(&mut *batch.connection)
+        .await?;
+        batch.changes.touch(*task, touch.at, touch.source);
+        if is_empty {
+            // A retry that was never sent replaces nothing.
+            sqlx::query(
+                "UPDATE tasks SET replaced_by = NULL
+                 WHERE id = (SELECT retry_of FROM tasks WHERE id = ?1) AND replaced_by = ?1",
+            )
+            .bind(task.to_string())
+            .execute(&mut *batch.connection)
+            .await?;
+            batch.changes.words.entry(*task).or_insert_with(|| "all of its posts have left it".to_owned());
+            batch.changes.facts.push(NewFact {
+                task: *task,
+                kind: FactKind::Canceled,
+                video: String::new(),
+                at: touch.at,
+                source: touch.source,
+                failure: None,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Ends waiting rounds that nobody wants any more: they leave the queue, and the tasks that wait with them.
+pub(crate) async fn abandon(
+    batch: &mut Batch<'_>,
+    waiting: &BTreeSet<Round>,
+    touch: Touch,
+) -> Result<(), sqlx::Error> {
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let unwanted: Vec<Round> = sqlx::query_scalar(
+        "SELECT value FROM json_each(?1)
+         WHERE NOT EXISTS (SELECT 1 FROM wants WHERE wants.round = value AND mark IS NULL)",
+    )
+    .bind(json!(waiting).to_string())
+    .fetch_all(&mut *batch.connection)
+    .await?;
+    let unwanted: BTreeSet<Round> = unwanted.into_iter().collect();
+    if unwanted.is_empty() {
+        return Ok(());
+    }
+    let mut leaving = BTreeMap::new();
+    for entry in entries(batch, &unwanted).await? {
+        if let Some(task) = &entry.task {
+            let task: TaskId = column::parsed(("tasks", "id", task), task)?;
+            leaving.entry(task).or_insert_with(BTreeSet::new).insert(entry.round);
+        }
+    }
+    leave_tasks(batch, &leaving, touch).await?;
+    sqlx::query("UPDATE rounds SET line = NULL WHERE number IN (SELECT value FROM json_each(?1))")
+        .bind(json!(unwanted).to_string())
+        .execute(&mut *batch.connection)
+        .await?;
+    let end = round_outcome(false, &[]);
+    let rows = unwanted.iter().map(|round| rounds::row(*round, &end)).collect();
+    rounds::store(batch.connection, rows).await
+}
+
+pub(crate) const WORTH: &str = "SELECT rounds.number, posts.platform, posts.destination, lines.quality,
+       iif(EXISTS (SELECT 1 FROM wants CROSS JOIN jobs ON jobs.number = wants.job
+                   WHERE wants.round = rounds.number AND mark IS NULL
+                     AND CAST(jobs.quality AS INTEGER) >= lines.quality),
+         lines.quality,
+         (SELECT max(CAST(jobs.quality AS INTEGER)) FROM wants CROSS JOIN jobs ON jobs.number = wants.job
+          WHERE wants.round = rounds.number AND mark IS NULL)) AS best
+     FROM json_each(?1) CROSS JOIN rounds ON rounds.number = value
+       CROSS JOIN lines ON lines.number = rounds.line CROSS JOIN posts ON posts.number = rounds.post";
+
+/// Somebody has left these waiting rounds: what those who stay want may be less.
+pub(crate) async fn lower(batch: &mut Batch<'_>, waiting: &BTreeSet<Round>) -> Result<(), sqlx::Error> {
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<(Round, String, i64, i64, Option<i64>)> =
+        sqlx::query_as(WORTH).bind(json!(waiting).to_string()).fetch_all(&mut *batch.connection).await?;
+    let mut moved = Vec::new();
+    for (round, platform, destination, kept, best) in rows {
+        let Some(best) = best.filter(|best| *best != kept) else { continue };
+        let best = column::numbered(("lines", "quality", &round.to_string()), best, Quality::from_number)?;
+        let line = Lines::of(destination).number(batch.connection, &platform, best).await?;
+        moved.push((round, line));
+    }
+    wait_in(batch, &moved).await
+}

@@ -1,0 +1,184 @@
+//! Forming: which posts the next request takes along, decided in the commit that writes its submit.
+//!
+//! Must never send a post that an attempt has by now, unless somebody wants it by force, and must never let a request
+//! out of this commit without its submit on disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use crate::domain::event::Source;
+use crate::domain::forming::{Waiting, form};
+use crate::domain::id::TaskId;
+use crate::domain::time::Timestamp;
+use crate::store::batch::Batch;
+use crate::store::batch::changes::{Round, Touch};
+use crate::store::derive::{arrivals, queue};
+use crate::store::ops::second_look::{Candidate, Looked, look_again};
+use crate::store::read::queue::{Request, Turn, request};
+
+/// What the dispatcher wants to send.
+#[derive(Clone, Debug)]
+pub struct NextRequest {
+    /// Whose turn it is.
+    pub turn: Turn,
+    /// The id of the task that is made, unless the turn is a waiting task's.
+    pub new: TaskId,
+    /// When it is sent.
+    pub at: Timestamp,
+    /// How many URLs the day's budget allows; none without a limit.
+    pub left_today: Option<usize>,
+}
+
+/// Writes the submit of the next request; none if nothing of it has to be sent any more, or an operator has paused
+/// sending meanwhile.
+pub(crate) async fn begin(batch: &mut Batch<'_>, next: &NextRequest) -> Result<Option<Request>, sqlx::Error> {
+    let is_paused: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pauses WHERE scope IN ('operator', 'restored'))")
+            .fetch_one(&mut *batch.connection)
+            .await?;
+    if is_paused {
+        return Ok(None);
+    }
+    let task = match next.turn {
+        Turn::Task(task) => look_at_task(batch, task, next).await?,
+        Turn::Line(line) => take_from_line(batch, line, next).await?,
+    };
+    let Some(task) = task else { return Ok(None) };
+    sqlx::query(
+        "INSERT INTO submits (task_id, attempt, started_at, urls)
+         SELECT id, 1 + (SELECT count(*) FROM submits WHERE task_id = tasks.id), ?2,
+           (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number AND standing = 4)
+         FROM tasks WHERE id = ?1 AND state = 'queued'",
+    )
+    .bind(task.to_string())
+    .bind(next.at.as_millis())
+    .execute(&mut *batch.connection)
+    .await?;
+    batch.changes.touch(task, next.at, Source::Submit);
+    request(batch.connection, task).await
+}
+
+/// The posts that can be in the next request of a line, in the order in which they wait. Of each kind there are as many
+/// as a request takes.
+pub(crate) const CANDIDATES: &str =
+    "SELECT rounds.number AS round, kind, canonical, posts.destination, rounds.line FROM (
+       SELECT * FROM (SELECT number FROM rounds WHERE line = ?1 AND kind = 0 ORDER BY number LIMIT ?2)
+       UNION ALL SELECT * FROM (SELECT number FROM rounds WHERE line = ?1 AND kind = 1 ORDER BY number LIMIT ?2)
+       UNION ALL SELECT * FROM (SELECT number FROM rounds WHERE line = ?1 AND kind = 2 ORDER BY number LIMIT 1)
+     ) AS first
+       CROSS JOIN rounds ON rounds.number = first.number LEFT JOIN posts ON posts.number = rounds.post
+     ORDER BY rounds.number";
+
+/// Makes a task for the posts of a line whose turn it is. One that can't be read keeps no other from being sent.
+async fn take_from_line(
+    batch: &mut Batch<'_>,
+    line: i64,
+    next: &NextRequest,
+) -> Result<Option<TaskId>, sqlx::Error> {
+    let cap = batch.policy.urls_per_task;
+    let candidates: Vec<Candidate> = sqlx::query_as(CANDIDATES)
+        .bind(line)
+        .bind(i64::try_from(cap).unwrap_or(i64::MAX))
+        .fetch_all(&mut *batch.connection)
+        .await?;
+    let touch = Touch { at: next.at, source: Source::Submit };
+    let Looked { staying, some_have_left, unread } = look_again(batch, candidates, touch).await?;
+    let waiting = staying.into_iter().map(|candidate| Waiting {
+        post: candidate.round,
+        has_id: candidate.kind != arrivals::Travel::ShortLink as i64,
+        travels_alone: candidate.kind == arrivals::Travel::Alone as i64,
+    });
+    let taken = form(waiting, cap, next.left_today);
+    if taken.is_empty() {
+        return unread.filter(|_| !some_have_left).map_or(Ok(None), Err);
+    }
+    if let Some(error) = unread {
+        tracing::error!(%error, "a waiting post is not sent");
+    }
+    insert(batch, line, next, &taken).await?;
+    Ok(Some(next.new))
+}
+
+async fn insert(
+    batch: &mut Batch<'_>,
+    line: i64,
+    next: &NextRequest,
+    taken: &[Round],
+) -> Result<(), sqlx::Error> {
+    let number: i64 = sqlx::query_scalar(
+        "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, next_attempt_at, news_at)
+         SELECT ?1, (SELECT jobs.id FROM wants JOIN jobs ON jobs.number = wants.job
+                     WHERE wants.round = ?4 AND mark IS NULL ORDER BY wants.job LIMIT 1),
+           platform, destinations.number, quality, ?3, 'queued', ?3, ?3
+         FROM lines LEFT JOIN destinations ON destinations.number = lines.destination
+         WHERE lines.number = ?2 RETURNING number",
+    )
+    .bind(next.new.to_string())
+    .bind(line)
+    .bind(next.at.as_millis())
+    .bind(taken.first())
+    .fetch_one(&mut *batch.connection)
+    .await?;
+    bind_to(batch, number, taken).await
+}
+
+/// Binds rounds to a task: they leave their lines, and the task serves the jobs that want them.
+pub(crate) async fn bind_to(batch: &mut Batch<'_>, task: i64, taken: &[Round]) -> Result<(), sqlx::Error> {
+    let rounds = json!(taken).to_string();
+    sqlx::query(
+        "INSERT INTO attempts (task, position, round, state, standing)
+         SELECT ?2, key, value, 1, 4 FROM json_each(?1)",
+    )
+    .bind(&rounds)
+    .bind(task)
+    .execute(&mut *batch.connection)
+    .await?;
+    sqlx::query("UPDATE rounds SET line = NULL WHERE number IN (SELECT value FROM json_each(?1))")
+        .bind(&rounds)
+        .execute(&mut *batch.connection)
+        .await?;
+    sqlx::query(
+        "INSERT INTO served (task, job, after)
+         SELECT DISTINCT ?2, job, ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)
+         FROM json_each(?1) CROSS JOIN wants ON wants.round = value AND mark IS NULL
+         WHERE true ON CONFLICT DO NOTHING",
+    )
+    .bind(&rounds)
+    .bind(task)
+    .execute(&mut *batch.connection)
+    .await?;
+    Ok(())
+}
+
+pub(crate) const OF_TASK: &str =
+    "SELECT attempts.round, ifnull(rounds.kind, 0) AS kind, canonical, posts.destination, rounds.line
+     FROM tasks CROSS JOIN attempts ON attempts.task = tasks.number
+       LEFT JOIN rounds ON rounds.number = attempts.round LEFT JOIN posts ON posts.number = rounds.post
+     WHERE tasks.id = ?1 AND tasks.state = 'queued' AND standing = 4 ORDER BY position";
+
+/// Looks once more at the posts of a task that has waited; none if nothing of it is left.
+async fn look_at_task(
+    batch: &mut Batch<'_>,
+    task: TaskId,
+    next: &NextRequest,
+) -> Result<Option<TaskId>, sqlx::Error> {
+    let bound: Vec<Candidate> =
+        sqlx::query_as(OF_TASK).bind(task.to_string()).fetch_all(&mut *batch.connection).await?;
+    if bound.is_empty() {
+        return Ok(None);
+    }
+    let touch = Touch { at: next.at, source: Source::Submit };
+    let looked = look_again(batch, bound.clone(), touch).await?;
+    if let Some(error) = looked.unread {
+        return Err(error);
+    }
+    let staying: BTreeSet<Round> = looked.staying.into_iter().map(|candidate| candidate.round).collect();
+    let leaving: BTreeSet<Round> =
+        bound.iter().map(|candidate| candidate.round).filter(|round| !staying.contains(round)).collect();
+    if !leaving.is_empty() {
+        // Those that nobody wanted have left it already.
+        queue::leave_tasks(batch, &BTreeMap::from([(task, leaving)]), touch).await?;
+    }
+    Ok((!staying.is_empty()).then_some(task))
+}

@@ -1,0 +1,172 @@
+//! Tasks that are known from their callbacks alone: their polls say which posts they have.
+//!
+//! Must never send a post that such a task has: doubt never spends money.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::domain::destination::{ANY_PRIVATE, Destination};
+use crate::domain::event::Source;
+use crate::domain::id::TaskId;
+use crate::domain::task::UpstreamIdSource;
+use crate::domain::time::Timestamp;
+use crate::domain::url::{CanonicalUrl, PostUrl};
+use crate::store::batch::Batch;
+use crate::store::derive::posts;
+use crate::store::ops::adopts;
+use crate::store::ops::hints::{self, Found};
+use crate::store::ops::ownership::Claim;
+use crate::store::ops::polled::{EndedPoll, PollEnd, PolledEntry};
+use crate::store::read::due::DuePoll;
+
+/// Begins the ids of videos of the public library.
+const PUBLIC_VIDEO: &str = "PI-";
+
+/// Gives a task without a job the posts that a poll has listed.
+///
+/// If an accepted callback made it, and it is certainly an unconfirmed task, the two become one.
+pub(crate) async fn take_urls(
+    batch: &mut Batch<'_>,
+    number: i64,
+    ended: &EndedPoll,
+) -> Result<(), sqlx::Error> {
+    let EndedPoll { poll, asked_at, end, .. } = ended;
+    let task = poll.task;
+    let PollEnd::Listed { entries, is_whole, earliest } = end else { return Ok(()) };
+    let (has_job, was_sent, destination): (bool, bool, Option<i64>) = sqlx::query_as(
+        "SELECT job_id IS NOT NULL, EXISTS (SELECT 1 FROM submits WHERE task_id = tasks.id), destination
+         FROM tasks WHERE number = ?1",
+    )
+    .bind(number)
+    .fetch_one(&mut *batch.connection)
+    .await?;
+    if has_job || entries.is_empty() {
+        return Ok(());
+    }
+    let posts: Vec<PostUrl> =
+        entries.iter().filter_map(|entry| PostUrl::recognize(entry.url.as_deref()?)).collect();
+    if !was_sent
+        && is_unconfirmed_task(batch, (poll, *asked_at), (&posts, entries, *is_whole, *earliest)).await?
+    {
+        return Ok(());
+    }
+    let destination = match destination {
+        Some(destination) => destination,
+        None => find_destination(batch, (task, was_sent), entries).await?,
+    };
+    add(batch, (task, number, destination), posts, *asked_at).await
+}
+
+/// What an answer lists: its posts, its entries, whether all of it was read, and how old it is.
+type Answer<'a> = (&'a [PostUrl], &'a [PolledEntry], bool, Option<Timestamp>);
+
+/// Whether the task is one whose submit was not answered; then that has taken it in.
+async fn is_unconfirmed_task(
+    batch: &mut Batch<'_>,
+    (poll, at): (&DuePoll, Timestamp),
+    (posts, entries, is_whole, earliest): Answer<'_>,
+) -> Result<bool, sqlx::Error> {
+    let found = Found {
+        // It can be in any folder: an accepted callback does not say.
+        unique_id: poll.unique_id.clone().or_else(|| Some("default".to_owned())),
+        posts: posts.iter().map(|post| post.canonical.clone()).collect(),
+        is_doubtful: !is_whole || posts.len() < entries.len(),
+        earliest,
+    };
+    let Some(owner) = hints::owner(batch, &poll.upstream_id, &found).await? else { return Ok(false) };
+    let claim = Claim { task: owner, upstream_id: &poll.upstream_id, by: UpstreamIdSource::Poll, at };
+    Ok(adopts::adopt(batch, &claim, Source::Poll).await? == adopts::Decided::Done)
+}
+
+/// Where a task was sent that does not say. One of an old token counts for every folder of its library, one that an
+/// accepted callback made for the default folder.
+async fn find_destination(
+    batch: &mut Batch<'_>,
+    (task, was_sent): (TaskId, bool),
+    entries: &[PolledEntry],
+) -> Result<i64, sqlx::Error> {
+    let is_public = |entry: &PolledEntry| entry.id.as_deref().is_some_and(|id| id.starts_with(PUBLIC_VIDEO));
+    let number = if entries.iter().any(is_public) {
+        posts::destination(batch.connection, &Destination::Public).await?
+    } else if was_sent {
+        posts::destination_of_hash(batch.connection, ANY_PRIVATE).await?
+    } else {
+        posts::destination(batch.connection, &Destination::Default).await?
+    };
+    sqlx::query("UPDATE tasks SET destination = ?2 WHERE id = ?1")
+        .bind(task.to_string())
+        .bind(number)
+        .execute(&mut *batch.connection)
+        .await?;
+    Ok(number)
+}
+
+/// Adds those of the posts that the task does not have.
+async fn add(
+    batch: &mut Batch<'_>,
+    (task, number, destination): (TaskId, i64, i64),
+    listed: Vec<PostUrl>,
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let known: Vec<(i64, String)> = sqlx::query_as(
+        "SELECT position, canonical FROM attempts CROSS JOIN rounds ON rounds.number = attempts.round
+           CROSS JOIN posts ON posts.number = rounds.post WHERE attempts.task = ?1",
+    )
+    .bind(number)
+    .fetch_all(&mut *batch.connection)
+    .await?;
+    let mut position = known.iter().map(|(position, _)| position + 1).max().unwrap_or(0);
+    let mut seen: BTreeSet<String> = known.into_iter().map(|(_, canonical)| canonical).collect();
+    for url in listed {
+        if !seen.insert(url.canonical.clone()) {
+            continue;
+        }
+        let post = post(batch, destination, &url).await?;
+        let (_, round) = posts::next_numbers(batch.connection).await?;
+        let given = Some(&url.given);
+        let row = json!([[round, post, NOTHING, given, at.as_millis(), NOTHING, 0, 2]]);
+        sqlx::query(posts::INSERT_ROUNDS).bind(row.to_string()).execute(&mut *batch.connection).await?;
+        sqlx::query(
+            "INSERT INTO attempts (task, position, round, state, standing) VALUES (?1, ?2, ?3, 2, 2)",
+        )
+        .bind(number)
+        .bind(position)
+        .bind(round)
+        .execute(&mut *batch.connection)
+        .await?;
+        sqlx::query("UPDATE tasks SET platform = ifnull(platform, ?2) WHERE number = ?1")
+            .bind(number)
+            .bind(url.platform.as_str())
+            .execute(&mut *batch.connection)
+            .await?;
+        position += 1;
+        // A post that waits leaves the queue when its turn comes. The dispatcher looks again now.
+        batch.changes.wakes_workers = true;
+    }
+    batch.changes.stale.insert(task);
+    Ok(())
+}
+
+/// NULL in a row of JSON.
+const NOTHING: Option<i64> = None;
+
+/// The number of a post; its row is made if it has none.
+async fn post(batch: &mut Batch<'_>, destination: i64, url: &PostUrl) -> Result<i64, sqlx::Error> {
+    let hash = CanonicalUrl::hash(&url.canonical);
+    let known: Option<i64> = sqlx::query_scalar(
+        "SELECT number FROM posts WHERE hash = ?1 AND canonical = ?2 AND destination = ?3",
+    )
+    .bind(hash)
+    .bind(&url.canonical)
+    .bind(destination)
+    .fetch_optional(&mut *batch.connection)
+    .await?;
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let (number, _) = posts::next_numbers(batch.connection).await?;
+    let row = json!([[number, destination, hash, url.canonical, url.given, url.platform.as_str()]]);
+    sqlx::query(posts::INSERT_POSTS).bind(row.to_string()).execute(&mut *batch.connection).await?;
+    Ok(number)
+}

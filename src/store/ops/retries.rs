@@ -1,0 +1,341 @@
+//! Retries: failed URLs are looked up again, and what nobody has is sent again, because somebody asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use sqlx::FromRow;
+
+use crate::domain::destination::Destination;
+use crate::domain::event::{EventKind, Source};
+use crate::domain::id::{JobId, TaskId};
+use crate::domain::job::{JobOptions, Quality, UrlState};
+use crate::domain::outcome::UrlOutcome;
+use crate::domain::task::TaskState;
+use crate::domain::url::{Platform, PostUrl};
+use crate::domain::want::{Ask, Mark, Terms, want_outcome};
+use crate::store::batch::changes::{self, NewEvent, Round};
+use crate::store::batch::{Batch, Cause};
+use crate::store::column;
+use crate::store::derive::arrivals::{self, Asked, Asking, Placed};
+use crate::store::derive::jobs;
+use crate::store::ops::{cancels, forming};
+use crate::store::read::jobs::options;
+
+/// What became of the retry of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobRetried {
+    /// At least one URL is known, shares a round, or waits.
+    Changed,
+    /// No URL changes: so many are known or indexed, on their way, and in the queue.
+    Nothing {
+        /// Known, or indexed.
+        known: i64,
+        /// Sent, or downloaded.
+        on_their_way: i64,
+        /// In the queue.
+        waiting: i64,
+    },
+}
+
+const NOTHING: JobRetried = JobRetried::Nothing { known: 0, on_their_way: 0, waiting: 0 };
+
+/// A job's URL that may be asked for again.
+#[derive(FromRow)]
+struct Row {
+    position: i64,
+    round: Round,
+    mark: Option<i64>,
+    state: i64,
+    code: Option<String>,
+    url: String,
+    canonical: String,
+    platform: String,
+}
+
+impl Row {
+    /// Why the want has failed; none if it has not.
+    fn code(&self) -> Result<Option<String>, sqlx::Error> {
+        let id = self.round.to_string();
+        let mark = column::numbered_option(("wants", "mark", &id), self.mark, Mark::from_number)?;
+        let state = column::numbered(("rounds", "state", &id), self.state, UrlState::from_number)?;
+        let reason = column::failure(self.code.clone(), None)
+            .map(|failure| crate::domain::outcome::Reason { failure, certain: true });
+        let outcome = want_outcome(mark, &UrlOutcome { state, reason });
+        let is_failed = outcome.state == UrlState::Failed;
+        Ok(changes::code(&outcome).filter(|_| is_failed).map(str::to_owned))
+    }
+
+    fn asked(self) -> Asked {
+        let platform = Platform::from_stored(self.platform);
+        // What was taken once stays what it was: the URL is not parsed again.
+        let url = PostUrl { given: self.url, canonical: self.canonical, platform };
+        Asked { position: self.position, url }
+    }
+}
+
+pub(crate) const OF_JOB: &str =
+    "SELECT position, round, mark, rounds.state, rounds.code, ifnull(wants.url, posts.url) AS url, canonical, platform
+     FROM wants CROSS JOIN rounds ON rounds.number = wants.round CROSS JOIN posts ON posts.number = rounds.post
+     WHERE wants.job = ?1 ORDER BY position";
+
+/// Looks the failed URLs of a job up again as if it had just arrived, except that unconfirmed attempts are set aside.
+///
+/// Without `codes` these are all that were not canceled; with `codes`, those that failed with one of them.
+pub(crate) async fn job(
+    batch: &mut Batch<'_>,
+    job: JobId,
+    codes: Option<&[String]>,
+    cause: Cause<'_>,
+) -> Result<JobRetried, sqlx::Error> {
+    let Some((options, force)) = options(batch.connection, job).await? else { return Ok(NOTHING) };
+    let number: i64 = sqlx::query_scalar("SELECT number FROM jobs WHERE id = ?1")
+        .bind(job.to_string())
+        .fetch_one(&mut *batch.connection)
+        .await?;
+    let rows: Vec<Row> = sqlx::query_as(OF_JOB).bind(number).fetch_all(&mut *batch.connection).await?;
+    let is_asked = |code: &String| match codes {
+        Some(codes) => codes.contains(code),
+        None => code != changes::CANCELED,
+    };
+    let mut failed = Vec::new();
+    let mut before = BTreeSet::new();
+    for row in rows {
+        if row.code()?.as_ref().is_some_and(is_asked) {
+            before.insert((row.position, row.round, row.mark));
+            failed.push(row.asked());
+        }
+    }
+    let asking = Asking {
+        job: number,
+        destination: &Destination::of(&options),
+        terms: Terms { quality: options.quality, force },
+        ask: Ask::JobRetry,
+        touch: cause.touch(),
+        waits: true,
+    };
+    let placed = arrivals::place(batch, &asking, failed).await?;
+    let is_moved = |url: &Placed| !before.contains(&(url.position, url.round, url.mark.map(Mark::number)));
+    let moved: Vec<Placed> = placed.into_iter().filter(is_moved).collect();
+    if moved.is_empty() {
+        return nothing(batch, number).await;
+    }
+    move_wants(batch, number, &moved).await?;
+    jobs::recount(batch, &BTreeSet::from([number]), cause.touch()).await?;
+    batch.changes.events.push(NewEvent {
+        job: Some(job),
+        message: Some(cause.words(&format!("{} URLs, asked for", moved.len()))),
+        ..NewEvent::new(EventKind::JobRetried, Source::Operator, cause.at)
+    });
+    // Whoever sends hears of what waits.
+    batch.changes.wakes_workers = true;
+    Ok(JobRetried::Changed)
+}
+
+async fn nothing(batch: &mut Batch<'_>, job: i64) -> Result<JobRetried, sqlx::Error> {
+    let (known, on_their_way, waiting): (i64, i64, i64) =
+        sqlx::query_as("SELECT known + indexed, sent + downloaded, waiting FROM jobs WHERE number = ?1")
+            .bind(job)
+            .fetch_one(&mut *batch.connection)
+            .await?;
+    Ok(JobRetried::Nothing { known, on_their_way, waiting })
+}
+
+pub(crate) const MOVE: &str = "UPDATE wants SET round = new.round, mark = new.mark
+     FROM (SELECT value->>0 AS job, value->>1 AS position, value->>2 AS round, value->>3 AS mark
+           FROM json_each(?1)) AS new
+     WHERE wants.job = new.job AND wants.position = new.position";
+
+/// Lets URLs of a job belong to other rounds than before.
+async fn move_wants(batch: &mut Batch<'_>, job: i64, moved: &[Placed]) -> Result<(), sqlx::Error> {
+    let row = |url: &Placed| json!([job, url.position, url.round, url.mark.map(Mark::number)]);
+    let rows: Vec<Value> = moved.iter().map(row).collect();
+    sqlx::query(MOVE).bind(json!(rows).to_string()).execute(&mut *batch.connection).await?;
+    let shared = moved.iter().filter(|url| !url.entered).map(|url| (url.round, job)).collect();
+    arrivals::serve(batch, &shared).await
+}
+
+#[derive(FromRow)]
+struct TaskRow {
+    number: i64,
+    state: String,
+    platform: Option<String>,
+    destination: Option<i64>,
+}
+
+/// The wants of one of a task's rounds that ask in the same way, as the first of them gave its URL.
+#[derive(FromRow)]
+struct Wanting {
+    job: i64,
+    job_id: String,
+    round: Round,
+    quality: String,
+    force: bool,
+    url: String,
+    canonical: String,
+    platform: String,
+}
+
+pub(crate) const OF_TASK: &str =
+    "SELECT min(wants.job) AS job, jobs.id AS job_id, wants.round, jobs.quality, jobs.force,
+       ifnull(wants.url, posts.url) AS url, canonical, posts.platform
+     FROM attempts CROSS JOIN rounds ON rounds.number = attempts.round
+       CROSS JOIN posts ON posts.number = rounds.post
+       CROSS JOIN wants ON wants.round = rounds.number AND mark IS NULL
+       CROSS JOIN jobs ON jobs.number = wants.job
+     WHERE attempts.task = ?1 AND rounds.state <> 4
+     GROUP BY attempts.position, jobs.quality, jobs.force";
+
+/// Makes a new task for what a task has left without an indexed video, or what nobody knows the fate of. What another
+/// attempt has by now joins that one; if that is so for all, there is no new task. `false` if nobody wants any of it.
+pub(crate) async fn task(
+    batch: &mut Batch<'_>,
+    (task, new): (TaskId, TaskId),
+    cause: Cause<'_>,
+) -> Result<bool, sqlx::Error> {
+    let row: Option<TaskRow> =
+        sqlx::query_as("SELECT number, state, platform, destination FROM tasks WHERE id = ?1")
+            .bind(task.to_string())
+            .fetch_optional(&mut *batch.connection)
+            .await?;
+    let Some(row) = row else { return Ok(false) };
+    let state: TaskState = column::parsed(("tasks", "state", &task.to_string()), &row.state)?;
+    if !(state.is_settled() || state == TaskState::Unconfirmed) {
+        return Ok(false);
+    }
+    let wanting: Vec<Wanting> =
+        sqlx::query_as(OF_TASK).bind(row.number).fetch_all(&mut *batch.connection).await?;
+    if wanting.is_empty() {
+        return Ok(false);
+    }
+    let entered = look_up_again(batch, wanting, cause).await?;
+    if !entered.0.is_empty() {
+        insert(batch, (task, new), (&row, entered), cause).await?;
+    }
+    if state == TaskState::Unconfirmed {
+        // Whoever retries has decided that it was not taken, or that it may be paid again.
+        cancels::give_up(task, cause.words("given up"), cause.at, &mut batch.changes);
+    }
+    batch.changes.touch(task, cause.at, Source::Operator);
+    Ok(true)
+}
+
+/// Looks wants up again, those together that ask in the same way, because there can be thousands of jobs; gives the
+/// rounds that have to be sent, and in which quality.
+async fn look_up_again(
+    batch: &mut Batch<'_>,
+    mut wanting: Vec<Wanting>,
+    cause: Cause<'_>,
+) -> Result<(Vec<Round>, Option<Quality>), sqlx::Error> {
+    let (mut entered, mut best) = (Vec::new(), None);
+    let mut recounted = BTreeSet::new();
+    // Whoever came first is first: the rounds that begin are theirs.
+    let mut first: BTreeMap<(String, bool), i64> = BTreeMap::new();
+    for want in &wanting {
+        let job = first.entry((want.quality.clone(), want.force)).or_insert(want.job);
+        *job = want.job.min(*job);
+    }
+    let place = |want: &Wanting| first.get(&(want.quality.clone(), want.force)).copied();
+    wanting.sort_by_key(place);
+    for alike in wanting.chunk_by(|one, two| (&one.quality, one.force) == (&two.quality, two.force)) {
+        let Some(first) = alike.iter().min_by_key(|want| want.job) else { continue };
+        let id: JobId = column::parsed(("jobs", "id", &first.job_id), &first.job_id)?;
+        let Some((options, force)) = options(batch.connection, id).await? else { continue };
+        let JobOptions { quality, .. } = options;
+        let asking = Asking {
+            job: first.job,
+            destination: &Destination::of(&options),
+            terms: Terms { quality, force },
+            ask: Ask::TaskRetry,
+            touch: cause.touch(),
+            // The first ones' rounds are those of the others, too, who find them in the queue.
+            waits: true,
+        };
+        let asked = (0..).zip(alike).map(|(position, want)| Asked {
+            position,
+            url: PostUrl {
+                given: want.url.clone(),
+                canonical: want.canonical.clone(),
+                platform: Platform::from_stored(want.platform.clone()),
+            },
+        });
+        let placed = arrivals::place(batch, &asking, asked.collect()).await?;
+        let moved: Vec<(Round, &Placed)> = alike
+            .iter()
+            .map(|want| want.round)
+            .zip(&placed)
+            .filter(|(old, url)| *old != url.round || url.mark.is_some())
+            .collect();
+        if moved.iter().any(|(_, url)| url.entered || entered.contains(&url.round)) {
+            best = best.max(Some(quality));
+        }
+        entered.extend(moved.iter().filter(|(_, url)| url.entered).map(|(_, url)| url.round));
+        recounted.extend(move_alike(batch, &moved, (&first.quality, force)).await?);
+    }
+    jobs::recount(batch, &recounted, cause.touch()).await?;
+    Ok((entered, best))
+}
+
+pub(crate) const MOVE_ALIKE: &str = "UPDATE wants SET round = moved.new, mark = moved.mark
+     FROM (SELECT value->>0 AS old, value->>1 AS new, value->>2 AS mark FROM json_each(?1)) AS moved
+     WHERE wants.round = moved.old AND wants.mark IS NULL AND EXISTS (
+       SELECT 1 FROM jobs WHERE jobs.number = wants.job AND quality = ?2 AND force = ?3)
+     RETURNING job, round";
+
+/// Lets wants that ask in the same way belong to other rounds than before; gives their jobs.
+async fn move_alike(
+    batch: &mut Batch<'_>,
+    moved: &[(Round, &Placed)],
+    (quality, force): (&str, bool),
+) -> Result<BTreeSet<i64>, sqlx::Error> {
+    let row = |(old, url): &(Round, &Placed)| json!([old, url.round, url.mark.map(Mark::number)]);
+    let rows: Vec<Value> = moved.iter().map(row).collect();
+    let wants: Vec<(i64, Round)> = sqlx::query_as(MOVE_ALIKE)
+        .bind(json!(rows).to_string())
+        .bind(quality)
+        .bind(force)
+        .fetch_all(&mut *batch.connection)
+        .await?;
+    let shared: BTreeSet<Round> =
+        moved.iter().filter(|(_, url)| !url.entered).map(|(_, url)| url.round).collect();
+    let serving = wants.iter().filter(|(_, round)| shared.contains(round)).map(|(job, round)| (*round, *job));
+    arrivals::serve(batch, &serving.collect()).await?;
+    Ok(wants.into_iter().map(|(job, _)| job).collect())
+}
+
+/// Inserts the new task, at the front of the queue.
+async fn insert(
+    batch: &mut Batch<'_>,
+    (task, new): (TaskId, TaskId),
+    (row, (entered, quality)): (&TaskRow, (Vec<Round>, Option<Quality>)),
+    cause: Cause<'_>,
+) -> Result<(), sqlx::Error> {
+    let number: i64 = sqlx::query_scalar(
+        "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, next_attempt_at, news_at,
+           retry_of)
+         SELECT ?1, (SELECT jobs.id FROM wants JOIN jobs ON jobs.number = wants.job
+                     WHERE wants.round = ?7 AND mark IS NULL ORDER BY wants.job LIMIT 1),
+           ?2, ?3, ?4, ?5, 'queued', ?5, ?5, ?6 RETURNING number",
+    )
+    .bind(new.to_string())
+    .bind(&row.platform)
+    .bind(row.destination)
+    .bind(quality.map(Quality::number))
+    .bind(cause.at.as_millis())
+    .bind(task.to_string())
+    .bind(entered.first())
+    .fetch_one(&mut *batch.connection)
+    .await?;
+    forming::bind_to(batch, number, &entered).await?;
+    sqlx::query("UPDATE tasks SET replaced_by = ?2 WHERE id = ?1")
+        .bind(task.to_string())
+        .bind(new.to_string())
+        .execute(&mut *batch.connection)
+        .await?;
+    batch.changes.events.push(NewEvent {
+        task: Some(new),
+        message: Some(cause.words(&format!("retry of {task}, asked for"))),
+        ..NewEvent::new(EventKind::TaskQueued, Source::Operator, cause.at)
+    });
+    batch.changes.touch(new, cause.at, Source::Operator);
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! The second look: whether posts whose turn has come still have to be sent, in the commit that would send them.
+//!
+//! Must never let a post be sent that an attempt has by now, unless somebody wants it by force.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::json;
+use sqlx::FromRow;
+
+use crate::domain::destination::Destination;
+use crate::domain::job::Quality;
+use crate::domain::want::{Terms, second_look};
+use crate::store::batch::Batch;
+use crate::store::batch::changes::{Round, Touch};
+use crate::store::column;
+use crate::store::derive::posts::{self, History};
+use crate::store::derive::{arrivals, jobs, queue};
+
+/// A post that waits.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct Candidate {
+    pub(crate) round: Round,
+    pub(crate) kind: i64,
+    pub(crate) canonical: Option<String>,
+    pub(crate) destination: Option<i64>,
+    /// None if it waits in a task.
+    pub(crate) line: Option<i64>,
+}
+
+/// What is left of posts after the second look.
+pub(crate) struct Looked {
+    pub(crate) staying: Vec<Candidate>,
+    /// Whether some have left the queue.
+    pub(crate) some_have_left: bool,
+    /// Why some can't be read, of the first of them. They stay where they are.
+    pub(crate) unread: Option<sqlx::Error>,
+}
+
+/// What the wants of a round ask for.
+#[derive(FromRow)]
+struct Worth {
+    round: Round,
+    /// The oldest job that wants it.
+    job: Option<String>,
+    /// A want belongs to a job that is not in the file.
+    has_lost_job: bool,
+    quality: Option<i64>,
+    forced: Option<i64>,
+}
+
+pub(crate) const TERMS: &str = "SELECT asked.value AS round, min(jobs.id) AS job,
+       ifnull(max(wants.job IS NOT NULL AND jobs.number IS NULL), 0) AS has_lost_job,
+       max(iif(jobs.force, NULL, CAST(jobs.quality AS INTEGER))) AS quality,
+       max(iif(jobs.force, CAST(jobs.quality AS INTEGER), NULL)) AS forced
+     FROM json_each(?1) AS asked
+       LEFT JOIN wants ON wants.round = asked.value AND wants.mark IS NULL
+       LEFT JOIN jobs ON jobs.number = wants.job
+     GROUP BY asked.value";
+
+pub(crate) const CANCELED: &str =
+    "UPDATE wants SET mark = 2 WHERE mark IS NULL AND round IN (SELECT value FROM json_each(?1))
+       AND position > (SELECT after_position FROM due_cancels WHERE due_cancels.job = wants.job) RETURNING job";
+
+/// A job may be canceled whose URLs the cancel has not come to yet: these are canceled first, as if it had. Gives the
+/// posts that wait where they have waited.
+async fn cancel_due(
+    batch: &mut Batch<'_>,
+    candidates: Vec<Candidate>,
+    touch: Touch,
+) -> Result<Vec<Candidate>, sqlx::Error> {
+    let is_any: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM due_cancels)")
+        .fetch_one(&mut *batch.connection)
+        .await?;
+    if !is_any {
+        return Ok(candidates);
+    }
+    let rounds: BTreeSet<Round> = candidates.iter().map(|candidate| candidate.round).collect();
+    let jobs: Vec<i64> = sqlx::query_scalar(CANCELED)
+        .bind(json!(rounds).to_string())
+        .fetch_all(&mut *batch.connection)
+        .await?;
+    jobs::recount(batch, &jobs.into_iter().collect(), touch).await?;
+    queue::abandon(batch, &rounds, touch).await?;
+    queue::lower(batch, &rounds).await?;
+    let lines: Vec<(Round, Option<i64>)> =
+        sqlx::query_as("SELECT number, line FROM json_each(?1) CROSS JOIN rounds ON rounds.number = value")
+            .bind(json!(rounds).to_string())
+            .fetch_all(&mut *batch.connection)
+            .await?;
+    let lines: HashMap<Round, Option<i64>> = lines.into_iter().collect();
+    let is_here = |candidate: &Candidate| lines.get(&candidate.round) == Some(&candidate.line);
+    Ok(candidates.into_iter().filter(is_here).collect())
+}
+
+/// Looks once more before paying: those that an attempt has by now join it, and those that nobody wants are left out.
+pub(crate) async fn look_again(
+    batch: &mut Batch<'_>,
+    candidates: Vec<Candidate>,
+    touch: Touch,
+) -> Result<Looked, sqlx::Error> {
+    let candidates = cancel_due(batch, candidates, touch).await?;
+    let mut histories = histories(batch, &candidates).await?;
+    let rounds: Vec<Round> = candidates.iter().map(|candidate| candidate.round).collect();
+    let worth: Vec<Worth> =
+        sqlx::query_as(TERMS).bind(json!(rounds).to_string()).fetch_all(&mut *batch.connection).await?;
+    let mut terms: HashMap<Round, Result<Vec<Terms>, sqlx::Error>> =
+        worth.into_iter().map(|row| (row.round, terms_of(&row))).collect();
+    let (mut staying, mut unread) = (Vec::new(), None);
+    let (mut unwanted, mut joining) = (BTreeSet::new(), Vec::new());
+    for candidate in candidates {
+        let wants = terms.remove(&candidate.round).unwrap_or(Ok(Vec::new()));
+        let history = histories.remove(&candidate.round).unwrap_or(Ok(History::default()));
+        match (wants, history) {
+            (Err(error), _) | (_, Err(error)) => {
+                unread.get_or_insert(error);
+            }
+            (Ok(wants), _) if wants.is_empty() => {
+                unwanted.insert(candidate.round);
+            }
+            (Ok(wants), Ok(history)) => {
+                let look = second_look(&history.attempts, &wants);
+                joining.extend(look.joins.map(|to| (candidate.round, to)));
+                // In a line, whoever stays waits for the next look: what they ask for may be another line's. A task
+                // that waits keeps them: outside of it they would wait nowhere.
+                if look.joins.is_none() || (candidate.line.is_none() && look.stays.is_some()) {
+                    staying.push(candidate);
+                }
+            }
+        }
+    }
+    let some_have_left = !joining.is_empty() || !unwanted.is_empty();
+    for (from, to) in joining {
+        join(batch, from, to, touch).await?;
+    }
+    queue::abandon(batch, &unwanted, touch).await?;
+    Ok(Looked { staying, some_have_left, unread })
+}
+
+/// What is known of the posts of these rounds, or why it can't be read.
+async fn histories(
+    batch: &mut Batch<'_>,
+    candidates: &[Candidate],
+) -> Result<HashMap<Round, Result<History, sqlx::Error>>, sqlx::Error> {
+    let destination = match candidates.iter().find_map(|candidate| candidate.destination) {
+        Some(destination) => destination_of(batch, destination).await?,
+        None => None,
+    };
+    let canonical = || candidates.iter().filter_map(|candidate| candidate.canonical.as_deref());
+    let mut known = match &destination {
+        Some(destination) => posts::histories(batch.connection, destination, canonical()).await,
+        None => Ok(HashMap::new()),
+    };
+    let mut histories = HashMap::new();
+    for candidate in candidates {
+        let history = match (&candidate.canonical, &mut known) {
+            (None, _) => {
+                let round = candidate.round.to_string();
+                Err(column::unreadable(("rounds", "post", &round), "no such post"))
+            }
+            (Some(canonical), Ok(known)) => Ok(known.remove(canonical).unwrap_or_default()),
+            // One of them makes no sense: each is asked about by itself.
+            (Some(canonical), Err(error)) if column::is_unreadable(error) => {
+                let url = std::iter::once(canonical.as_str());
+                match &destination {
+                    Some(destination) => posts::histories(batch.connection, destination, url)
+                        .await
+                        .map(|mut known| known.remove(canonical).unwrap_or_default()),
+                    None => Ok(History::default()),
+                }
+            }
+            (Some(_), Err(_)) => break,
+        };
+        histories.insert(candidate.round, history);
+    }
+    match known {
+        Err(error) if !column::is_unreadable(&error) => Err(error),
+        _ => Ok(histories),
+    }
+}
+
+fn terms_of(row: &Worth) -> Result<Vec<Terms>, sqlx::Error> {
+    let id = row.job.as_deref().unwrap_or_default();
+    let quality = |number| column::numbered_option(("jobs", "quality", id), number, Quality::from_number);
+    let unforced = quality(row.quality)?.map(|quality| Terms { quality, force: false });
+    let forced = quality(row.forced)?.map(|quality| Terms { quality, force: true });
+    let terms: Vec<Terms> = unforced.into_iter().chain(forced).collect();
+    if terms.is_empty() && row.has_lost_job {
+        return Err(column::unreadable(("wants", "job", &row.round.to_string()), "no such job"));
+    }
+    Ok(terms)
+}
+
+/// Lets the wants without `force` of a waiting round join another round.
+async fn join(batch: &mut Batch<'_>, from: Round, to: Round, touch: Touch) -> Result<(), sqlx::Error> {
+    let moved: Vec<i64> = sqlx::query_scalar(
+        "UPDATE wants SET round = ?2 WHERE round = ?1 AND mark IS NULL
+           AND (SELECT force FROM jobs WHERE jobs.number = wants.job) = 0 RETURNING job",
+    )
+    .bind(from)
+    .bind(to)
+    .fetch_all(&mut *batch.connection)
+    .await?;
+    let jobs: BTreeSet<i64> = moved.into_iter().collect();
+    tracing::info!(
+        round = from,
+        jobs = jobs.len(),
+        "another attempt has this post by now: it is not sent again"
+    );
+    arrivals::serve(batch, &jobs.iter().map(|job| (to, *job)).collect()).await?;
+    jobs::recount(batch, &jobs, touch).await?;
+    let from = BTreeSet::from([from]);
+    queue::abandon(batch, &from, touch).await?;
+    queue::lower(batch, &from).await
+}
+
+/// The destination with this number; none if only its hash is known.
+async fn destination_of(batch: &mut Batch<'_>, number: i64) -> Result<Option<Destination>, sqlx::Error> {
+    let row: Option<(Option<i64>, Option<String>, Option<i64>)> =
+        sqlx::query_as("SELECT kind, name, folder FROM destinations WHERE number = ?1")
+            .bind(number)
+            .fetch_optional(&mut *batch.connection)
+            .await?;
+    Ok(row.and_then(|(kind, name, folder)| column::destination(kind, name, folder)))
+}
