@@ -164,7 +164,7 @@ CREATE TABLE lines (
     platform    TEXT NOT NULL,
     destination INTEGER NOT NULL REFERENCES destinations (number),
     quality     INTEGER NOT NULL, -- vertical resolution
-    waiting     INTEGER NOT NULL DEFAULT 0, -- rounds that wait in it; kept by triggers
+    waiting     INTEGER NOT NULL DEFAULT 0, -- rounds that wait in it; a trigger keeps it, but not as rounds are inserted
     UNIQUE (platform, destination, quality)
 ) STRICT;
 
@@ -188,9 +188,6 @@ CREATE TABLE rounds (
 CREATE INDEX rounds_by_post ON rounds (post);
 CREATE INDEX rounds_waiting ON rounds (line, kind, number) WHERE line IS NOT NULL;
 
-CREATE TRIGGER rounds_waiting_insert AFTER INSERT ON rounds WHEN new.line IS NOT NULL BEGIN
-    UPDATE lines SET waiting = waiting + 1 WHERE number = new.line;
-END;
 CREATE TRIGGER rounds_waiting_update AFTER UPDATE OF line ON rounds WHEN old.line IS NOT new.line BEGIN
     UPDATE lines SET waiting = waiting - 1 WHERE number = old.line;
     UPDATE lines SET waiting = waiting + 1 WHERE number = new.line;

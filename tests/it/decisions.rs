@@ -192,11 +192,29 @@ async fn a_request_is_cut_to_what_is_left_of_the_day_and_the_rest_waits() {
     let service = service.stop().await.set("DISPATCH__MAX_URLS_PER_DAY", "7").start().await;
     service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["sent"] == 7).await;
     assert_eq!(service.get(&format!("/v1/jobs/{late}")).await["progress"]["waiting"], 1);
+    upstream.until(|upstream| upstream.charged().len() >= 7).await;
     service.stop().await;
     let sent: Vec<String> =
         upstream.submits().into_iter().flat_map(|submit| submit.body.video_urls).collect();
     assert_eq!(sent, urls[..7], "in their order");
     assert_eq!(upstream.submits().len(), 2);
+}
+
+#[tokio::test]
+async fn a_retry_that_a_days_budget_does_not_last_for_waits_for_the_next_day() {
+    let faults = Faults { fail_task: 1.0, ..Faults::default() };
+    let (upstream, service) = with_faults(faults, &[("DISPATCH__MAX_URLS_PER_DAY", "5")]).await;
+    let urls: Vec<_> = (0..3).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
+    let job = service.submit(&urls).await;
+    service.until_settled(&job).await;
+    let failed = only_task(&service, "failed").await;
+    let (status, retry) = service.call(&format!("/v1/tasks/{failed}/retry"), Value::Null).await;
+    assert_eq!((status, retry["urls"].as_array().unwrap().len()), (202, 3));
+    // Two are left, and a task that waits is never cut.
+    let id = retry["id"].as_str().unwrap();
+    assert_eq!(service.get(&format!("/v1/tasks/{id}")).await["state"], "queued");
+    service.stop().await;
+    assert_eq!(upstream.submitted(), 1);
 }
 
 #[tokio::test]

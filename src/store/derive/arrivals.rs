@@ -1,6 +1,6 @@
 //! Arrivals: where the URLs of a job go, when it arrives and when it is retried. Must never send anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
@@ -61,6 +61,8 @@ pub(crate) struct Placed {
 struct Entering {
     posts: Vec<Value>,
     rounds: Vec<Value>,
+    /// How many rounds begin to wait in each line.
+    waiting: BTreeMap<i64, i64>,
 }
 
 /// Finds the round of each URL, and begins new ones.
@@ -101,6 +103,9 @@ pub(crate) async fn place(
                     next_post += 1;
                     next_post - 1
                 });
+                if let Some(line) = line {
+                    *entering.waiting.entry(line).or_default() += 1;
+                }
                 let travel = travel(&url, &history, asking.ask) as i64;
                 let given = spelling(&url, &history);
                 let (at, state) = (asking.touch.at.as_millis(), UrlState::Waiting.number());
@@ -139,7 +144,13 @@ fn travel(url: &PostUrl, history: &History, ask: Ask) -> Travel {
 }
 
 async fn write(connection: &mut SqliteConnection, entering: Entering) -> Result<(), sqlx::Error> {
-    for (sql, rows) in [(posts::INSERT_POSTS, entering.posts), (posts::INSERT_ROUNDS, entering.rounds)] {
+    let counted: Vec<(i64, i64)> = entering.waiting.into_iter().collect();
+    let counted = counted.iter().map(|counted| json!(counted)).collect();
+    for (sql, rows) in [
+        (posts::INSERT_POSTS, entering.posts),
+        (posts::INSERT_ROUNDS, entering.rounds),
+        (posts::COUNT_WAITING, counted),
+    ] {
         if !rows.is_empty() {
             sqlx::query(sql).bind(Value::Array(rows).to_string()).execute(&mut *connection).await?;
         }

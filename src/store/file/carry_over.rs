@@ -24,6 +24,10 @@ mod wants;
 /// Rows that one statement takes.
 const ROWS: i64 = 1_000;
 
+/// Rounds that wait are counted by line once all of them are there.
+const COUNT_WAITING: &str =
+    "UPDATE lines SET waiting = (SELECT count(*) FROM rounds WHERE rounds.line = lines.number)";
+
 /// The tables that the new ones replace. None refers to a later one.
 const OLD_TABLES: [&str; 5] = [
     "DROP TABLE old_due_cancels",
@@ -109,6 +113,7 @@ async fn fill(connection: &mut SqliteConnection, now: Timestamp) -> Result<Carri
     evidence::carry(connection).await?;
     carried.dissolved = tasks::dissolve(connection, now).await?;
     jobs::count(connection, now).await?;
+    connection.execute(COUNT_WAITING).await?;
     carried.waiting =
         sqlx::query_scalar("SELECT coalesce(sum(waiting), 0) FROM lines").fetch_one(&mut *connection).await?;
     for drop in OLD_TABLES {

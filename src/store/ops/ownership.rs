@@ -67,8 +67,8 @@ pub(crate) async fn accept(
         None => {
             sqlx::query(
                 "INSERT INTO tasks
-                   (id, created_at, state, next_attempt_at, news_at, upstream_id, upstream_id_source)
-                 VALUES (?1, ?2, 'accepted', ?2, ?2, ?3, 'callback')",
+                   (id, created_at, state, next_attempt_at, news_at, poll_wanted, upstream_id, upstream_id_source)
+                 VALUES (?1, ?2, 'accepted', ?2, ?2, 0, ?3, 'callback')",
             )
             .bind(callback.new.to_string())
             .bind(callback.at.as_millis())
@@ -109,9 +109,11 @@ async fn recover_tasks(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) ->
             Some(hash) => Some(posts::destination_of_hash(batch.connection, hash).await?),
             None => None,
         };
+        // Polled at once: until it lists its posts, they can be sent again.
         sqlx::query(
-            "INSERT INTO tasks (id, destination, quality, created_at, state, next_attempt_at, news_at)
-             VALUES (?1, ?2, ?3, ?4, 'unconfirmed', ?4, ?4)",
+            "INSERT INTO tasks
+               (id, destination, quality, created_at, state, next_attempt_at, news_at, poll_wanted)
+             VALUES (?1, ?2, ?3, ?4, 'unconfirmed', ?4, ?4, 0)",
         )
         .bind(&id)
         .bind(destination)

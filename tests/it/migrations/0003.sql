@@ -93,6 +93,7 @@ INSERT INTO rounds (number, post, job, url, begun_at, line, kind, state, code, m
   (14, 14, 5, NULL, 1796010821629, 6, 1, 1, NULL, NULL, NULL),
   (15, 15, 5, NULL, 1796010821629, 7, 1, 1, NULL, NULL, NULL),
   (16, 10, 3, NULL, 1796010821637, NULL, 0, 1, NULL, NULL, NULL);
+UPDATE lines SET waiting = (SELECT count(*) FROM rounds WHERE rounds.line = lines.number);
 
 INSERT INTO wants (job, position, round, mark, url) VALUES
   (1, 0, 1, NULL, NULL),
