@@ -51,6 +51,7 @@ mod listeners;
 mod logged;
 mod metrics;
 mod migrations;
+mod money;
 #[cfg(target_os = "linux")]
 mod mounts;
 mod multiplied;

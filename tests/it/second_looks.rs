@@ -105,6 +105,21 @@ async fn only_those_who_force_stay_when_an_attempt_is_proven() {
 }
 
 #[tokio::test]
+async fn those_who_force_stay_in_a_task_that_waits_when_an_attempt_is_proven() {
+    let file = File::started().await;
+    let (forced, old) = sent(&file, &[X, Y], Quality::P360, true).await;
+    file.submit(old[0], lost()).await;
+    let (_, new) = retry(&file, old[0], 3).await;
+    let shares = wanted(&file, &[X], Quality::P360, false).await;
+    file.store.receive_callback(callback(old[0], 4, Some(Meaning::Succeeded), "theirs")).await.unwrap();
+    let request = file.send(5).await.unwrap();
+    assert_eq!((request.task, request.urls), (new, vec![X.to_owned(), Y.to_owned()]));
+    assert_eq!((stands(&file, forced).await.1.sent, stands(&file, shares).await.1.downloaded), (2, 1));
+    assert!(file.send(6).await.is_none());
+    file.close().await;
+}
+
+#[tokio::test]
 async fn a_lesser_quality_that_is_proven_keeps_no_better_one_from_being_sent() {
     let file = File::started().await;
     let (low, old) = sent(&file, &[X], Quality::P360, false).await;

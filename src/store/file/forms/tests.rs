@@ -193,3 +193,10 @@ async fn a_file_without_the_tables_of_older_versions_has_this_form_from_its_star
         "what is there is not touched"
     );
 }
+
+/// Files with posts were made with this form, so nothing renews their forms yet. Whoever changes the form has to write
+/// that first: two posts that become one must not be queued twice, and a want goes to the post of its own URL.
+#[test]
+fn no_form_is_newer_than_files_with_posts() {
+    assert_eq!(CANONICAL_FORM, 3);
+}
