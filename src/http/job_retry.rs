@@ -98,10 +98,10 @@ fn unchanged(known: i64, on_their_way: i64, waiting: i64, has_codes: bool) -> St
     let numbers = format!(
         "No URL of this job has changed: {known} known, {on_their_way} on their way, {waiting} in the queue."
     );
-    let advice = if on_their_way + waiting > 0 {
-        "Wait until they have ended."
-    } else if has_codes {
+    let advice = if has_codes {
         "Look at the codes of its failed URLs: GET /v1/jobs/{id}/urls?state=failed."
+    } else if on_their_way + waiting > 0 {
+        "Wait until they have ended."
     } else {
         "Canceled URLs are only retried if `codes` names `canceled`. To send indexed URLs again, submit a job with \
          `force`."
@@ -218,7 +218,7 @@ mod tests {
         assert!(
             unchanged(3, 0, 0, false).contains("3 known") && unchanged(3, 0, 0, false).contains("`force`")
         );
-        let said = unchanged(1, 2, 4, true);
+        let said = unchanged(1, 2, 4, false);
         assert!(said.contains("2 on their way, 4 in the queue.") && said.contains("Wait"), "{said}");
         assert!(unchanged(0, 0, 0, true).contains("state=failed"));
     }

@@ -90,7 +90,7 @@ pub(super) async fn get_status(
     let now = clock::now();
     let overview = context.store.read().overview(now).await?;
     let pauses = context.store.read().pauses().await?;
-    let mut problems: Vec<Wrong> = pauses.iter().map(|pause| paused(pause, overview.waiting)).collect();
+    let mut problems: Vec<Wrong> = pauses.iter().map(|pause| paused(pause, &overview)).collect();
     problems.extend(context.proof.make(&context.store).await.err().map(not_writable));
     problems.extend(unanswered(&context.surroundings.silence, now));
     problems.extend(room(&context.surroundings.store_path));
@@ -113,7 +113,7 @@ pub(super) async fn get_status(
     }))
 }
 
-fn paused(pause: &Pause, waiting: i64) -> Wrong {
+fn paused(pause: &Pause, overview: &Overview) -> Wrong {
     let action = match (pause.scope.as_str(), pause.code.as_str()) {
         (Pause::OPERATOR, _) => "`scrapehook resume` when sending may go on.",
         (Pause::RESTORED, _) => {
@@ -133,7 +133,11 @@ fn paused(pause: &Pause, waiting: i64) -> Wrong {
     };
     let mut detail = format!("Sending is paused: {}", pause.reason());
     if pause.scope == Pause::RESTORED {
-        detail.push_str(&format!("; {waiting} URLs wait and may be charged again"));
+        let Overview { waiting, unlisted, .. } = overview;
+        detail.push_str(&format!(
+            "; {waiting} URLs wait and may be charged again, and {unlisted} tasks that came back have not listed \
+             all of their URLs yet"
+        ));
     }
     Wrong { code: "sending_paused", since: Some(pause.since), detail, action }
 }

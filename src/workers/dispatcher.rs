@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::{Claims, TokenKeys, callback_url};
 use crate::domain::url::Platform;
 use crate::failpoint::FailPoint;
-use crate::store::{LeftOut, NewPause, NextRequest, NextTurn, Request, Store, SubmitEnd, Turn, WriteError};
+use crate::store::{LeftOut, NewPause, NextRequest, Request, Store, SubmitEnd, Turn, WriteError};
 use crate::telemetry::{Part, Span, Traces};
 use crate::upstream::wire::SubmitBody;
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, Refusal, SubmitAnswer, Upstream};
@@ -107,13 +107,11 @@ impl Dispatcher {
         self
     }
 
-    /// How many URLs the day's budget allows; none without a limit. If it does not last for `least`, when it begins
-    /// again.
-    async fn left_today(&mut self, least: u64, now: Timestamp) -> Result<Left, StepError> {
+    /// How many URLs the day's budget allows; none without a limit. If it is spent, when it begins again.
+    async fn left_today(&mut self, now: Timestamp) -> Result<Left, StepError> {
         let Some(most) = self.urls_per_day else { return Ok(Ok(None)) };
         let sent = self.store.read().urls_sent_since(now.start_of_day()).await?;
-        // A task that is larger than the whole budget has a day to itself.
-        if sent < most && (sent == 0 || sent.saturating_add(least) <= most) {
+        if sent < most {
             return Ok(Ok(Some(usize::try_from(most - sent).unwrap_or(usize::MAX))));
         }
         let tomorrow = now.next_day();
@@ -124,15 +122,14 @@ impl Dispatcher {
         Ok(Err(tomorrow))
     }
 
-    async fn send(&mut self, next: &NextTurn, pauses: &[Pause], now: Timestamp) -> Result<Step, StepError> {
-        let turn = next.turn;
+    async fn send(&mut self, turn: Turn, pauses: &[Pause], now: Timestamp) -> Result<Step, StepError> {
         let started = Instant::now();
         let at = || now.after(started.elapsed());
         tokio::select! {
             () = self.budget.turn(Kind::Submit) => {}
             () = self.stop.cancelled() => return Ok(Step::Idle),
         }
-        let left_today = match self.left_today(next.least, at()).await? {
+        let left_today = match self.left_today(at()).await? {
             Ok(left_today) => left_today,
             Err(tomorrow) => return Ok(Step::WaitUntil(tomorrow)),
         };
@@ -310,8 +307,8 @@ impl Worker for Dispatcher {
         let aside = self.aside.those_that_wait(Instant::now());
         let left_out = LeftOut { platforms, turns: aside };
         match self.store.read().next_turn(&left_out, now, LONGEST_WAIT).await? {
-            Some(next) if next.due <= now => match self.left_today(next.least, now).await? {
-                Ok(_) => self.send(&next, &pauses, now).await,
+            Some(next) if next.due <= now => match self.left_today(now).await? {
+                Ok(_) => self.send(next.turn, &pauses, now).await,
                 Err(tomorrow) => Ok(Step::WaitUntil(tomorrow)),
             },
             Some(next) => Ok(Step::WaitUntil(first_probe.map_or(next.due, |probe| probe.min(next.due)))),

@@ -28,6 +28,7 @@ mod disk;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod documented;
+mod doubts;
 mod encodings;
 #[cfg(target_os = "linux")]
 mod faulty_disk;

@@ -46,6 +46,7 @@ struct Row {
     error_message: Option<String>,
     error_certain: Option<bool>,
     is_old: bool,
+    has_job: bool,
     serves_several: bool,
     submit: Option<String>,
     facts: String,
@@ -74,6 +75,7 @@ pub(crate) const SELECT: &str =
        accepted_at, downloaded_at, settled_at,
        news, news_at, polled_news, asked_news, polled_at, answered_at, poll_wanted, polls_in_vain, poll_not_before,
        quiet_since, stalled_at, next_poll_at, error_code, error_message, error_certain, is_old,
+       job_id IS NOT NULL AS has_job,
        (SELECT count(*) FROM (SELECT 1 FROM served WHERE served.task = tasks.number LIMIT 2)) > 1 AS serves_several,
        (SELECT json_array(outcome, code, message) FROM submits
           WHERE task_id = tasks.id ORDER BY attempt DESC LIMIT 1) AS submit,
@@ -152,6 +154,7 @@ fn read(row: Row, used: u64) -> Result<LoadedTask, sqlx::Error> {
         upstream_id: row.upstream_id,
         other_id: row.other_id,
         is_guess: row.is_guess,
+        has_job: row.has_job,
         serves_several: row.serves_several,
         succeeded_at: None,
         evidence,

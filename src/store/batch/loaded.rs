@@ -10,7 +10,7 @@ use crate::domain::url::CanonicalUrl;
 use crate::domain::video::VideoState;
 use crate::store::batch::changes::{ListedEntry, Round};
 
-/// Most entries that are kept of a task.
+/// Most entries that are kept of a task, besides those that decide about one of its URLs.
 const ENTRIES: usize = 1_000;
 
 /// A URL of a task as it is stored.
@@ -57,6 +57,8 @@ pub(crate) struct LoadedTask {
     pub(crate) other_id: Option<String>,
     /// Whether its `taskId` was not told by its own callbacks, nor by the answer to its submit.
     pub(crate) is_guess: bool,
+    /// Whether it was sent for a job. One that is known from its callbacks alone was not.
+    pub(crate) has_job: bool,
     /// Whether it serves more than one job.
     pub(crate) serves_several: bool,
     pub(crate) succeeded_at: Option<Timestamp>,
@@ -143,13 +145,23 @@ impl LoadedTask {
         let is_same_url = |kept: &&ListedEntry| kept.video == listed.video && kept.url == listed.url;
         let kept: Vec<&ListedEntry> = self.listed.iter().filter(is_same_url).collect();
         let is_listing = kept.is_empty();
-        if kept.iter().any(|kept| kept.state == listed.state) || self.listed.len() >= ENTRIES {
+        let is_full = self.listed.len() >= ENTRIES && !self.decides(listed);
+        if kept.iter().any(|kept| kept.state == listed.state) || is_full {
             return EntryNews::default();
         }
         let before = kept.iter().map(|kept| kept.state).max();
         let is_state = listed.video.is_none() && before.is_none_or(|before| before < listed.state);
         self.add_listed(listed.clone());
         EntryNews { row: Some(self.listed.len() - 1), is_listing, is_state }
+    }
+
+    /// Whether an entry can decide about a URL of the task although the list is full: it is the first of this URL that
+    /// stands so well.
+    fn decides(&self, listed: &ListedEntry) -> bool {
+        let Some(canonical) = &listed.canonical else { return false };
+        let is_better =
+            |kept: &ListedEntry| kept.canonical.as_ref() == Some(canonical) && kept.state >= listed.state;
+        self.evidence.urls.iter().any(|url| url.text == *canonical) && !self.listed.iter().any(is_better)
     }
 
     /// Takes over an entry as a row has it.

@@ -37,7 +37,7 @@ pub(crate) struct AttemptChange {
     /// Videos that no longer do.
     left: Vec<String>,
     /// Whether its state or its reason is another one.
-    is_outcome: bool,
+    pub(crate) is_outcome: bool,
 }
 
 /// Changes the loaded URLs to what was found, and says what changed.

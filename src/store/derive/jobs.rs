@@ -31,14 +31,22 @@ pub(crate) const COUNT: &str =
        FROM json_each(?1) AS j
          CROSS JOIN wants ON wants.job = j.value CROSS JOIN rounds ON rounds.number = wants.round
        GROUP BY j.value) AS n
-     WHERE jobs.number = n.job";
+     WHERE jobs.number = n.job
+       AND (jobs.waiting, jobs.sent, jobs.downloaded, jobs.indexed, jobs.failed, jobs.known, jobs.canceled)
+         IS NOT (n.waiting, n.sent, n.downloaded, n.indexed, n.failed, n.known, n.canceled)
+     RETURNING id";
 
-/// Counts where the URLs of jobs stand, by the numbers of the jobs.
-pub(crate) async fn count(connection: &mut SqliteConnection, jobs: &[i64]) -> Result<(), sqlx::Error> {
-    if !jobs.is_empty() {
-        sqlx::query(COUNT).bind(json!(jobs).to_string()).execute(connection).await?;
+/// Counts where the URLs of jobs stand, by the numbers of the jobs; gives those whose counts have changed.
+pub(crate) async fn count(
+    connection: &mut SqliteConnection,
+    jobs: &[i64],
+) -> Result<BTreeSet<JobId>, sqlx::Error> {
+    if jobs.is_empty() {
+        return Ok(BTreeSet::new());
     }
-    Ok(())
+    let changed: Vec<String> =
+        sqlx::query_scalar(COUNT).bind(json!(jobs).to_string()).fetch_all(connection).await?;
+    changed.iter().map(|id| column::parsed(("jobs", "id", id), id)).collect()
 }
 
 const DEFER_COUNTS: &str = "INSERT INTO due_counts (job, at, source)
@@ -69,21 +77,18 @@ pub(crate) async fn recount(
     if jobs.is_empty() {
         return Ok(());
     }
-    let rows: Vec<(i64, String, i64)> = sqlx::query_as(
-        "SELECT number, jobs.id, urls FROM json_each(?1) CROSS JOIN jobs ON jobs.number = value",
-    )
-    .bind(json!(jobs).to_string())
-    .fetch_all(&mut *batch.connection)
-    .await?;
-    let urls: i64 = rows.iter().map(|(.., urls)| urls).sum();
-    let numbers: Vec<i64> = rows.iter().map(|(number, ..)| *number).collect();
+    let rows: Vec<(i64, i64)> =
+        sqlx::query_as("SELECT number, urls FROM json_each(?1) CROSS JOIN jobs ON jobs.number = value")
+            .bind(json!(jobs).to_string())
+            .fetch_all(&mut *batch.connection)
+            .await?;
+    let urls: i64 = rows.iter().map(|(_, urls)| urls).sum();
+    let numbers: Vec<i64> = rows.into_iter().map(|(number, _)| number).collect();
     if urls > URLS {
         return defer(batch, &numbers, touch).await;
     }
-    count(batch.connection, &numbers).await?;
-    for (_, id, _) in rows {
-        batch.changes.jobs.insert(column::parsed(("jobs", "id", &id), &id)?, touch);
-    }
+    let changed = count(batch.connection, &numbers).await?;
+    batch.changes.jobs.extend(changed.into_iter().map(|job| (job, touch)));
     Ok(())
 }
 
@@ -124,7 +129,8 @@ pub(crate) const SETTLE: &str = "UPDATE jobs SET state = new.state, settled_at =
      FROM (SELECT value->>0 AS id, value->>1 AS state, value->>2 AS settled_at FROM json_each(?1)) AS new
      WHERE jobs.id = new.id";
 
-/// Stores the states that follow from the counts of the jobs that changed in this batch.
+/// Stores the states that follow from the counts of the jobs that changed in this batch. A job whose counts change
+/// after its end is opened again, and may settle again at once.
 pub(crate) async fn settle(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let touched: HashMap<String, (JobId, Touch)> = std::mem::take(&mut batch.changes.jobs)
         .into_iter()
@@ -138,16 +144,24 @@ pub(crate) async fn settle(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         sqlx::query_as(COUNTS).bind(json!(ids).to_string()).fetch_all(&mut *batch.connection).await?;
     let mut settled: BTreeMap<JobId, Value> = BTreeMap::new();
     for row in rows {
+        let Some((job, touch)) = touched.get(&row.id) else { continue };
+        let old: JobState = column::parsed(("jobs", "state", &row.id), &row.state)?;
         let new = row.progress().job_state();
-        let Some((job, touch)) = touched.get(&row.id).filter(|_| row.state != new.as_str()) else { continue };
         let is_settled = new != JobState::Running;
-        settled.insert(*job, json!([job, new, is_settled.then_some(touch.at.as_millis())]));
-        let kind = if is_settled { EventKind::JobSettled } else { EventKind::JobReopened };
-        batch.changes.events.push(NewEvent {
+        let event = |kind, message| NewEvent {
             job: Some(*job),
-            message: is_settled.then(|| new.to_string()),
+            message,
             ..NewEvent::new(kind, touch.source, touch.at)
-        });
+        };
+        if old != JobState::Running {
+            batch.changes.events.push(event(EventKind::JobReopened, None));
+        }
+        if is_settled {
+            batch.changes.events.push(event(EventKind::JobSettled, Some(new.to_string())));
+        }
+        if is_settled || old != new {
+            settled.insert(*job, json!([job, new, is_settled.then_some(touch.at.as_millis())]));
+        }
     }
     if !settled.is_empty() {
         let rows: Vec<&Value> = settled.values().collect();

@@ -21,6 +21,16 @@ impl Policy {
     }
 }
 
+/// What the evidence of a task leaves to polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Open {
+    /// A poll could give a URL its end now.
+    pub(crate) could_settle: bool,
+    /// Only a complete list shows whose the videos are, or which posts the task has. Until then a new job could pay for
+    /// them again.
+    pub(crate) needs_complete_list: bool,
+}
+
 /// When the task is polled next; `None` if nothing more is to be learned.
 ///
 /// At once if a poll could settle the task, if somebody asked for one, or if the last news of a settled task came after
@@ -29,7 +39,7 @@ impl Policy {
 pub(crate) fn next_poll_at(
     stored: &LoadedTask,
     state: TaskState,
-    could_settle: bool,
+    open: Open,
     (touch, policy): (Touch, Policy),
 ) -> Option<i64> {
     if !stored.evidence.has_upstream_id {
@@ -43,8 +53,8 @@ pub(crate) fn next_poll_at(
     }
     let is_polled = stored.polled_news >= stored.news;
     let is_stalled = state == TaskState::Stalled;
-    let is_due = is_wanted || (!is_polled && !is_stalled && (could_settle || state.is_settled()));
-    let next = if is_fresh && is_due { at } else { next_in_vain(stored, state, (at, policy))? };
+    let is_due = is_wanted || (!is_polled && !is_stalled && (open.could_settle || state.is_settled()));
+    let next = if is_fresh && is_due { at } else { next_in_vain(stored, state, open, (at, policy))? };
     Some(next.max(stored.poll_not_before))
 }
 
@@ -56,7 +66,12 @@ const fn is_wanted(stored: &LoadedTask) -> bool {
 /// When to ask again although nothing happened since the last poll; `None` if that is over.
 ///
 /// A poll that somebody asked for is tried until the wait has grown to the deadline.
-fn next_in_vain(stored: &LoadedTask, state: TaskState, (at, policy): (i64, Policy)) -> Option<i64> {
+fn next_in_vain(
+    stored: &LoadedTask,
+    state: TaskState,
+    open: Open,
+    (at, policy): (i64, Policy),
+) -> Option<i64> {
     let is_settled = state.is_settled();
     let growth = policy.poll_after * POLL_GROWTH;
     let most = if is_settled { growth.max(policy.deadline) } else { growth };
@@ -70,7 +85,7 @@ fn next_in_vain(stored: &LoadedTask, state: TaskState, (at, policy): (i64, Polic
     if !is_settled {
         return Some(next);
     }
-    let (until, end) = after_settling(stored, state, (at, policy));
+    let (until, end) = after_settling(stored, state, open, (at, policy));
     if stored.polled_at.is_none_or(|polled| polled < end) {
         return Some(if next < until { next } else { end });
     }
@@ -80,7 +95,13 @@ fn next_in_vain(stored: &LoadedTask, state: TaskState, (at, policy): (i64, Polic
 /// Until when a settled task is polled as before, and when for the last time.
 ///
 /// If upstream has not said since the deadline what there is, a stalled task is polled for `reconcile.deadline` more.
-fn after_settling(stored: &LoadedTask, state: TaskState, (at, policy): (i64, Policy)) -> (i64, i64) {
+/// So is one that needs a complete list: its last poll brought news, and two more have to bring none.
+fn after_settling(
+    stored: &LoadedTask,
+    state: TaskState,
+    open: Open,
+    (at, policy): (i64, Policy),
+) -> (i64, i64) {
     let settled = Settled {
         settled_at: Timestamp::from_millis(stored.settled_at.unwrap_or(at)),
         news_at: Timestamp::from_millis(stored.news_at),
@@ -90,7 +111,8 @@ fn after_settling(stored: &LoadedTask, state: TaskState, (at, policy): (i64, Pol
     let deadline = stored.news_at.saturating_add(millis(policy.deadline));
     let is_unheard =
         state == TaskState::Stalled && stored.answered_at.is_none_or(|answered| answered < deadline);
-    let more = if is_unheard { policy.deadline } else { Duration::ZERO };
+    let needs_more = open.needs_complete_list && !stored.evidence.list_is_complete;
+    let more = if is_unheard || needs_more { policy.deadline } else { Duration::ZERO };
     let until = polls.until.max(settled.settled_at.after(more));
     (until.as_millis(), until.after(policy.settle_after).as_millis())
 }

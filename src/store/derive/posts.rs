@@ -196,7 +196,8 @@ fn take(history: &mut History, row: Row) -> Result<(), sqlx::Error> {
         let quality = column::numbered_option(("tasks", "quality", &id), row.quality, Quality::from_number)?;
         history.attempts.push(Attempt { round, quality, standing });
     }
-    if let Some(code) = row.code.filter(|_| row.is_here && row.state == Some(0))
+    // A round that was canceled before it was sent says nothing of the post.
+    if let Some(code) = row.code.filter(|_| row.is_here && row.state == Some(0) && row.standing.is_some())
         && history.last.as_ref().is_none_or(|last| last.round <= round)
     {
         let reason = Reason { failure: Failure::new(code, ""), certain: row.certain.unwrap_or(true) };

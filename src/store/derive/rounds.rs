@@ -59,6 +59,7 @@ pub(crate) const TELL: &str = "UPDATE jobs SET
        CROSS JOIN wants ON wants.round = c.value->>0 AND mark IS NULL
        GROUP BY job) AS d
      WHERE jobs.number = d.job AND NOT EXISTS (SELECT 1 FROM due_counts WHERE due_counts.job = d.job)
+       AND (d.waiting OR d.sent OR d.downloaded OR d.indexed OR d.failed OR d.canceled)
      RETURNING id";
 
 async fn tell(batch: &mut Batch<'_>, rounds: &[RoundChange]) -> Result<(), sqlx::Error> {

@@ -1,11 +1,14 @@
 //! The end of a batch: derives the states of the tasks it touched, stores what changed, and carries it on to their
 //! rounds. Must never decide what evidence proves: `domain::evidence` does.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::domain::event::EventKind;
 use crate::domain::evidence::{Findings, weigh};
 use crate::domain::id::TaskId;
+use crate::domain::job::UrlState;
 use crate::domain::outcome::Reason;
 use crate::domain::task::TaskState;
 use crate::store::batch::Batch;
@@ -13,8 +16,11 @@ use crate::store::batch::changes::{NewEvent, Touch};
 use crate::store::batch::loaded::LoadedTask;
 use crate::store::column;
 use crate::store::derive::attempts::{self, AttemptChange};
-use crate::store::derive::polling;
+use crate::store::derive::polling::{self, Open};
 use crate::store::policy::Policy;
+
+/// What an older version left open is not known.
+const NOTHING_OPEN: Open = Open { could_settle: false, needs_complete_list: false };
 
 /// Derives every touched task again.
 pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
@@ -27,7 +33,7 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         let mut change = TaskChange { task, touch, words, policy: batch.policy, events: &mut events };
         // What an older version decided stays until there is news.
         if stored.is_old && state.is_settled() {
-            stored.next_poll_at = polling::next_poll_at(stored, state, false, (touch, batch.policy));
+            stored.next_poll_at = polling::next_poll_at(stored, state, NOTHING_OPEN, (touch, batch.policy));
             batch.changes.rows.tasks.push(row(task, stored, state));
             continue;
         }
@@ -39,7 +45,10 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         }
         change.take(stored, &findings);
         let attempts = attempts::changes(stored, &findings);
-        change.tell_of_joined(stored, &attempts);
+        let told: BTreeSet<&String> =
+            batch.changes.events.iter().filter_map(|event| event.video.as_ref()).collect();
+        change.tell_of_joined(stored, &attempts, &told);
+        change.settle_again(stored, findings.state, &attempts);
         changed.extend(attempts.into_iter().map(|attempt| (touch, attempt)));
         batch.changes.rows.tasks.push(row(task, stored, findings.state));
     }
@@ -97,8 +106,11 @@ impl TaskChange<'_> {
         let error = findings.error.as_ref();
         stored.error =
             error.map(|error| (error.failure.code.clone(), error.failure.message.clone(), error.certain));
-        stored.next_poll_at =
-            polling::next_poll_at(stored, state, findings.wants_poll, (self.touch, self.policy));
+        let is_guessed =
+            findings.urls.iter().any(|url| url.outcome.state == UrlState::Indexed && !url.makes_known);
+        let open =
+            Open { could_settle: findings.wants_poll, needs_complete_list: is_guessed || !stored.has_job };
+        stored.next_poll_at = polling::next_poll_at(stored, state, open, (self.touch, self.policy));
         if is_new_state {
             stored.state = state.to_string();
         }
@@ -106,12 +118,13 @@ impl TaskChange<'_> {
 
     /// A job hears of a video only if it is joined to one of its URLs. If that was not known when the video was heard
     /// of, the video is told of again.
-    fn tell_of_joined(&mut self, stored: &LoadedTask, attempts: &[AttemptChange]) {
+    fn tell_of_joined(&mut self, stored: &LoadedTask, attempts: &[AttemptChange], told: &BTreeSet<&String>) {
         if !stored.serves_several {
             return;
         }
         let entries = &stored.evidence.entries;
-        for video in attempts.iter().flat_map(|attempt| &attempt.joined) {
+        let joined = attempts.iter().flat_map(|attempt| &attempt.joined);
+        for video in joined.filter(|video| !told.contains(video)) {
             let Some(entry) = entries.iter().find(|entry| entry.video_id.as_ref() == Some(video)) else {
                 continue;
             };
@@ -122,6 +135,18 @@ impl TaskChange<'_> {
                 message: Some("upstream lists it for a URL of its task".to_owned()),
                 ..NewEvent::new(super::videos::kind_of(entry.state), source, at)
             });
+        }
+    }
+}
+
+impl TaskChange<'_> {
+    /// News after the end that changes the end of a URL, and not the task's state: it settles again.
+    fn settle_again(&mut self, stored: &mut LoadedTask, state: TaskState, attempts: &[AttemptChange]) {
+        let at = self.touch.at.as_millis();
+        let has_changed = attempts.iter().any(|attempt| attempt.is_outcome);
+        if state.is_settled() && has_changed && stored.settled_at != Some(at) {
+            stored.settled_at = Some(at);
+            self.event(EventKind::TaskSettled, Some(state.to_string()));
         }
     }
 }

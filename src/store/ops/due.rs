@@ -1,6 +1,6 @@
 //! One step of what is due: a commit's worth of rounds, of counts, or of a job's cancel.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use sqlx::FromRow;
@@ -121,21 +121,23 @@ async fn count(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error>
     .bind(front.skip)
     .fetch_all(&mut *batch.connection)
     .await?;
-    let (mut numbers, mut urls) = (Vec::new(), 0);
+    let (mut touches, mut urls) = (BTreeMap::new(), 0);
     for row in rows {
         let job: JobId = column::parsed(("jobs", "id", &row.id), &row.id)?;
         let source = column::parsed(("due_counts", "source", &row.id), &row.source)?;
-        batch.changes.jobs.insert(job, Touch { at: Timestamp::from_millis(row.at), source });
-        numbers.push(row.job);
+        touches.insert(job, (row.job, Touch { at: Timestamp::from_millis(row.at), source }));
         urls += row.urls;
         if urls >= STEP.urls {
             break;
         }
     }
-    if numbers.is_empty() {
+    if touches.is_empty() {
         return Ok(false);
     }
-    jobs::count(batch.connection, &numbers).await?;
+    let numbers: Vec<i64> = touches.values().map(|(number, _)| *number).collect();
+    for job in jobs::count(batch.connection, &numbers).await? {
+        batch.changes.jobs.extend(touches.get(&job).map(|(_, touch)| (job, *touch)));
+    }
     sqlx::query("DELETE FROM due_counts WHERE job IN (SELECT value FROM json_each(?1))")
         .bind(json!(numbers).to_string())
         .execute(&mut *batch.connection)

@@ -10,9 +10,12 @@ use serde_json::json;
 use crate::domain::event::Source;
 use crate::domain::forming::{Waiting, form};
 use crate::domain::id::TaskId;
+use crate::domain::job::Quality;
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{Round, Touch};
+use crate::store::column;
+use crate::store::derive::posts::Lines;
 use crate::store::derive::{arrivals, queue};
 use crate::store::ops::second_look::{Candidate, Looked, look_again};
 use crate::store::read::queue::{Request, Turn, request};
@@ -180,5 +183,32 @@ async fn look_at_task(
         // Those that nobody wanted have left it already.
         queue::leave_tasks(batch, &BTreeMap::from([(task, leaving)]), touch).await?;
     }
+    let kept: Vec<Round> =
+        bound.iter().map(|candidate| candidate.round).filter(|round| staying.contains(round)).collect();
+    if let Some((_, surplus)) = next.left_today.and_then(|left| kept.split_at_checked(left)) {
+        wait_again(batch, task, surplus, touch).await?;
+    }
     Ok((!staying.is_empty()).then_some(task))
+}
+
+/// Lets posts of a task that the day's budget does not last for wait in a line again.
+async fn wait_again(
+    batch: &mut Batch<'_>,
+    task: TaskId,
+    surplus: &[Round],
+    touch: Touch,
+) -> Result<(), sqlx::Error> {
+    if surplus.is_empty() {
+        return Ok(());
+    }
+    let (platform, destination, quality): (String, i64, i64) =
+        sqlx::query_as("SELECT platform, destination, quality FROM tasks WHERE id = ?1")
+            .bind(task.to_string())
+            .fetch_one(&mut *batch.connection)
+            .await?;
+    let quality = column::numbered(("tasks", "quality", &task.to_string()), quality, Quality::from_number)?;
+    let line = Lines::of(destination).number(batch.connection, &platform, quality).await?;
+    queue::leave_tasks(batch, &BTreeMap::from([(task, surplus.iter().copied().collect())]), touch).await?;
+    let moved: Vec<(Round, i64)> = surplus.iter().map(|round| (*round, line)).collect();
+    queue::wait_in(batch, &moved).await
 }

@@ -38,6 +38,8 @@ pub(crate) async fn end(
     at: Timestamp,
     end: &SubmitEnd,
 ) -> Result<(), sqlx::Error> {
+    let doubtful = duplicate(batch.connection, task, end).await?;
+    let end = doubtful.as_ref().unwrap_or(end);
     close(batch.connection, task, at, end).await?;
     match end {
         SubmitEnd::Accepted(upstream_id) => {
@@ -58,6 +60,28 @@ pub(crate) async fn end(
     }
     batch.changes.touch(task, at, Source::Submit);
     Ok(())
+}
+
+/// Upstream's code for a request that it has taken before.
+const DUPLICATE: &str = "0409";
+
+/// A duplicate on another attempt than a task's first may mean that an earlier one was taken after all.
+async fn duplicate(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+    end: &SubmitEnd,
+) -> Result<Option<SubmitEnd>, sqlx::Error> {
+    let SubmitEnd::Rejected(failure) = end else { return Ok(None) };
+    if failure.code != DUPLICATE {
+        return Ok(None);
+    }
+    let is_another: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM submits WHERE task_id = ?1 AND outcome IS NULL AND attempt > 1)",
+    )
+    .bind(task.to_string())
+    .fetch_one(connection)
+    .await?;
+    Ok(is_another.then(|| SubmitEnd::Unknown(failure.clone())))
 }
 
 /// Too many submits of unknown fate in a row stop sending, and so does a probe that becomes one. In the same

@@ -33,8 +33,6 @@ pub struct NextTurn {
     pub platform: Platform,
     /// When it comes, or has come.
     pub due: Timestamp,
-    /// How many URLs its request has at least: all of a task's, and one of a line.
-    pub least: u64,
 }
 
 /// A task whose submit is on disk, with all that the request needs.
@@ -69,12 +67,10 @@ struct TaskRow {
     id: String,
     platform: Option<String>,
     next_attempt_at: i64,
-    urls: i64,
 }
 
-pub(crate) const NEXT_TASK: &str = "SELECT id, platform, next_attempt_at,
-       (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number AND standing = 4) AS urls
-     FROM tasks INDEXED BY tasks_to_submit
+pub(crate) const NEXT_TASK: &str =
+    "SELECT id, platform, next_attempt_at FROM tasks INDEXED BY tasks_to_submit
      WHERE state = 'queued' AND platform NOT IN (SELECT value FROM json_each(?1))
        AND id NOT IN (SELECT value FROM json_each(?2))
      ORDER BY next_attempt_at, id LIMIT 1 OFFSET ?3";
@@ -126,7 +122,6 @@ impl Readers {
             turn: Turn::Line(number),
             platform: Platform::from_stored(platform),
             due: now,
-            least: 1,
         });
         Ok(line.or(task))
     }
@@ -178,7 +173,6 @@ fn next(row: TaskRow) -> Result<NextTurn, sqlx::Error> {
         turn: Turn::Task(task),
         platform: Platform::from_stored(row.platform.unwrap_or_default()),
         due: Timestamp::from_millis(row.next_attempt_at),
-        least: u64::try_from(row.urls).unwrap_or_default(),
     })
 }
 
