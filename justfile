@@ -31,9 +31,13 @@ kill rounds="1000":
 kill-matrix:
     SCRAPEHOOK_KILL_PASSINGS=1000 cargo test --test it kill_matrix:: -- --nocapture
 
-# Every order of every choice of news with four videos, and a longer random walk (about 20 minutes).
+# Every order of every choice from sets of six, and a longer random walk (about 10 minutes).
 orders:
-    SCRAPEHOOK_ORDERS_VIDEOS=4 SCRAPEHOOK_ORDERS=20000 cargo test --test it orders:: -- --nocapture
+    SCRAPEHOOK_ORDERS_SET=6 SCRAPEHOOK_ORDERS=1200 cargo test --test it orders:: -- --nocapture
+
+# Random users, an upstream that loses answers, and 200 kills: no charge beyond the asks (about 20 minutes).
+money:
+    SCRAPEHOOK_MONEY=10000 SCRAPEHOOK_MONEY_KILLS=200 cargo test --test it money:: -- --nocapture
 
 # A hundred thousand forged callbacks, ten thousand idle connections.
 floods:

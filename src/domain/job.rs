@@ -277,7 +277,30 @@ mod tests {
         assert_eq!(with(&[(Indexed, 2), (Known, 1)], 0), JobState::Done);
         assert_eq!(with(&[(Known, 1)], 0), JobState::Done);
         assert_eq!(with(&[(Indexed, 2), (Failed, 1)], 0), JobState::Partial);
+        assert_eq!(with(&[(Indexed, 1), (Known, 1), (Failed, 1)], 0), JobState::Partial);
         assert_eq!(with(&[(Failed, 3)], 2), JobState::Failed);
         assert_eq!(with(&[(Failed, 3)], 3), JobState::Canceled);
+    }
+
+    #[test]
+    fn numbers_in_the_store_never_change() {
+        let qualities = Quality::ALL.iter().map(|quality| quality.number());
+        assert!(qualities.eq([360, 480, 720, 1080, 1440, 2160]));
+        use UrlState::{Downloaded, Failed, Indexed, Known, Sent, Waiting};
+        for (number, state) in (0..).zip([Failed, Waiting, Sent, Downloaded, Indexed, Known]) {
+            assert_eq!((state.number(), UrlState::from_number(number)), (number, Some(state)));
+        }
+        for number in [-1, 6] {
+            assert_eq!((UrlState::from_number(number), Quality::from_number(number)), (None, None));
+        }
+        for &quality in Quality::ALL {
+            assert_eq!(Quality::from_number(quality.number()), Some(quality));
+        }
+    }
+
+    #[test]
+    fn each_library_has_the_default_quality_that_upstream_documents() {
+        assert_eq!(Library::Private.default_quality(), Quality::P360);
+        assert_eq!(Library::Public.default_quality(), Quality::P720);
     }
 }

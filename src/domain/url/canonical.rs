@@ -121,6 +121,15 @@ mod tests {
     }
 
     #[test]
+    fn the_number_by_which_the_store_finds_a_url_never_changes() {
+        for (text, hash) in
+            [("https://vimeo.com/12", 8_824_946_228_622_966_498), ("", -2_039_914_840_885_289_964)]
+        {
+            assert_eq!(CanonicalUrl::hash(text), hash, "{text}");
+        }
+    }
+
+    #[test]
     fn another_id_of_one_shape_is_another_post() {
         let is_another = |one: &str, two: &str| {
             let (one, two) = (url(one).id.unwrap(), url(two).id.unwrap());

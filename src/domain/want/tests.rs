@@ -53,8 +53,22 @@ fn a_mark_holds_whatever_the_round_does() {
         assert_eq!(want_outcome(Some(Mark::Known), &round), UrlOutcome::of(UrlState::Known));
         let canceled = want_outcome(Some(Mark::Canceled), &round).reason.unwrap();
         assert_eq!((&*canceled.failure.code, canceled.certain), ("canceled", true));
+        let other = want_outcome(Some(Mark::OtherPost), &round).reason.unwrap();
+        assert_eq!((&*other.failure.code, other.certain), ("unattributed", false));
         assert_eq!(want_outcome(None, &round), round);
     }
+}
+
+#[test]
+fn numbers_in_the_store_never_change() {
+    for (number, mark) in (1..).zip([Mark::Known, Mark::Canceled, Mark::OtherPost]) {
+        assert_eq!((mark.number(), Mark::from_number(number)), (number, Some(mark)));
+    }
+    for (number, standing) in (0..).zip([Ended, Unconfirmed, OnItsWay, Indexed]) {
+        assert_eq!((standing.number(), AttemptStanding::from_number(number)), (number, Some(standing)));
+    }
+    assert_eq!([-1, 0, 4].map(Mark::from_number), [None; 3]);
+    assert_eq!([-1, 4].map(AttemptStanding::from_number), [None; 2]);
 }
 
 #[test]
