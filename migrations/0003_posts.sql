@@ -244,6 +244,10 @@ CREATE TABLE joins (
 
 CREATE INDEX joins_by_video ON joins (video, task, position);
 
+-- Which post the video of an event belonged to when it was told of, so that its job sees it, then and later.
+-- -1: the task served one job alone; 0: nobody knew; NULL: an older version told of it.
+ALTER TABLE events ADD COLUMN post INTEGER;
+
 -- Which jobs a task serves, and the last event before it did: what came before is not theirs.
 CREATE TABLE served (
     task  INTEGER NOT NULL REFERENCES tasks (number),

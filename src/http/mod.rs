@@ -80,6 +80,7 @@ struct Limits {
     callback_body: usize,
     body_timeout: Duration,
     urls_per_job: usize,
+    urls_per_day: Option<u64>,
 }
 
 /// What a caller has to show; replaced while the service runs.
@@ -128,6 +129,7 @@ pub fn routes(
             callback_body: config.callback.max_body,
             body_timeout: config.server.body_timeout,
             urls_per_job: config.dispatch.max_urls_per_job,
+            urls_per_day: config.dispatch.max_urls_per_day,
         },
     };
     let (router, document) = OpenApiRouter::with_openapi(openapi::Described::openapi())

@@ -90,7 +90,15 @@ pub(super) async fn get_status(
     let now = clock::now();
     let overview = context.store.read().overview(now).await?;
     let pauses = context.store.read().pauses().await?;
-    let mut problems: Vec<Wrong> = pauses.iter().map(|pause| paused(pause, &overview)).collect();
+    let mut problems: Vec<Wrong> = pauses.iter().map(paused).collect();
+    if pauses.iter().any(|pause| pause.scope == Pause::RESTORED) {
+        let unlisted = context.store.read().unlisted().await?;
+        problems.extend(restored(overview.waiting, unlisted));
+    }
+    if let Some(most) = context.limits.urls_per_day.filter(|_| overview.waiting > 0) {
+        let sent = context.store.read().urls_sent_since(now.start_of_day()).await?;
+        problems.extend(spent((sent, most), overview.waiting, now));
+    }
     problems.extend(context.proof.make(&context.store).await.err().map(not_writable));
     problems.extend(unanswered(&context.surroundings.silence, now));
     problems.extend(room(&context.surroundings.store_path));
@@ -113,7 +121,7 @@ pub(super) async fn get_status(
     }))
 }
 
-fn paused(pause: &Pause, overview: &Overview) -> Wrong {
+fn paused(pause: &Pause) -> Wrong {
     let action = match (pause.scope.as_str(), pause.code.as_str()) {
         (Pause::OPERATOR, _) => "`scrapehook resume` when sending may go on.",
         (Pause::RESTORED, _) => {
@@ -131,15 +139,39 @@ fn paused(pause: &Pause, overview: &Overview) -> Wrong {
              sends at once."
         }
     };
-    let mut detail = format!("Sending is paused: {}", pause.reason());
-    if pause.scope == Pause::RESTORED {
-        let Overview { waiting, unlisted, .. } = overview;
-        detail.push_str(&format!(
-            "; {waiting} URLs wait and may be charged again, and {unlisted} tasks that came back have not listed \
-             all of their URLs yet"
-        ));
+    Wrong {
+        code: "sending_paused",
+        since: Some(pause.since),
+        detail: format!("Sending is paused: {}", pause.reason()),
+        action,
     }
-    Wrong { code: "sending_paused", since: Some(pause.since), detail, action }
+}
+
+/// The day's budget is spent, and URLs wait.
+fn spent((sent, most): (u64, u64), waiting: i64, now: Timestamp) -> Option<Wrong> {
+    (sent >= most).then(|| Wrong {
+        code: "budget_spent",
+        since: None,
+        detail: format!(
+            "dispatch.max_urls_per_day is spent: {sent} of {most} URLs were sent today, and {waiting} wait until {}.",
+            now.next_day()
+        ),
+        action: "Sending goes on automatically then. To send more today, raise dispatch.max_urls_per_day and restart.",
+    })
+}
+
+/// What a resume after a restore may cost; nothing if nothing waits.
+fn restored(waiting: i64, unlisted: i64) -> Option<Wrong> {
+    (waiting > 0).then(|| Wrong {
+        code: "may_be_charged_again",
+        since: None,
+        detail: format!(
+            "URLs that wait and may be charged again: {waiting}. Tasks that came back and have not listed all of \
+             their URLs yet: {unlisted}."
+        ),
+        action: "Wait until the tasks have listed their URLs: those leave the queue. Cancel the jobs whose URLs were \
+                 sent after the backup, then `scrapehook resume`.",
+    })
 }
 
 fn unanswered(silence: &Silence, now: Timestamp) -> Option<Wrong> {

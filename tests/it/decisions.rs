@@ -216,6 +216,10 @@ async fn a_retry_is_cut_to_what_is_left_of_the_day_and_holds_nobody_up() {
     let _ = service.call("/v1/resume", Value::Null).await;
     upstream.until(|upstream| upstream.submitted() == 2).await;
     service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["waiting"] == 1).await;
+    let status = service.get("/v1/status").await;
+    let spent: Vec<_> =
+        status["problems"].as_array().unwrap().iter().map(|problem| &problem["code"]).collect();
+    assert!(spent.contains(&&json!("budget_spent")), "{status}");
     service.stop().await;
     assert_eq!(upstream.submits()[1].body.video_urls.len(), 2);
 }

@@ -136,3 +136,55 @@ async fn a_canceled_round_does_not_hide_that_a_post_travels_alone() {
     assert_eq!(requests, [1, 1]);
     file.close().await;
 }
+
+#[tokio::test]
+async fn a_job_sees_the_event_of_its_video_once_and_goes_on_to_see_it_after_a_retry() {
+    let file = File::started().await;
+    let first = wanted(&file, &[X], Quality::P360, false).await;
+    let (second, tasks) = sent(&file, &[Y], Quality::P360, false).await;
+    file.accept(tasks[0]).await;
+    file.store.receive_callback(callback(tasks[0], 5, indexed("v"), "t")).await.unwrap();
+    let videos = async |job| {
+        let told = kinds(&file, job).await;
+        told.into_iter().filter(|kind| kind.as_str().starts_with("video.")).collect::<Vec<_>>()
+    };
+    assert!(videos(first).await.is_empty(), "nobody knows whose it is");
+    let due = file.due().await.unwrap();
+    file.store.record_poll(due, at(9), at(9), listed(&[("v", Indexed, X), ("w", Failed, Y)])).await.unwrap();
+    let before = (videos(first).await, videos(second).await);
+    assert_eq!(before, (vec![EventKind::VideoIndexed], vec![EventKind::VideoFailed]));
+    let retried = file.store.retry_job(second, None, None, at(10)).await.unwrap();
+    assert_eq!(retried, scrapehook::store::JobRetried::Changed);
+    assert_eq!((videos(first).await, videos(second).await), before);
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_task_that_was_sent_from_a_later_copy_takes_its_posts_out_of_the_queue() {
+    use sqlx::ConnectOptions;
+    let file = File::started().await;
+    let job = wanted(&file, &[X], Quality::P360, false).await;
+    let folder = file.close().await;
+    // An older version had it queued in the copy, and its posts wait again since the copy was carried over.
+    let path = folder.path().join("scrapehook.db");
+    let mut database = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    let task = scrapehook::domain::id::TaskId::new(at(1));
+    for sql in [
+        "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, settled_at,
+           next_attempt_at, news_at, error_code, error_message, error_certain)
+         SELECT ?1, id, 'a.example', 1, 360, 1, 'canceled', 1, 1, 1, 'canceled', 'canceled before it was sent', 1
+         FROM jobs",
+        "INSERT INTO facts (task_id, kind, video_id, at, source) VALUES (?1, 'canceled', '', 1, 'clock')",
+    ] {
+        sqlx::query(sql).bind(task.to_string()).execute(&mut database).await.unwrap();
+    }
+    sqlx::Connection::close(database).await.unwrap();
+    let mut file = File::open(folder).await;
+    file.run();
+    file.store.receive_callback(callback(task, 5, indexed("v"), "theirs")).await.unwrap();
+    let due = file.due().await.expect("it is polled");
+    file.store.record_poll(due, at(9), at(9), listed(&[("v", Indexed, X)])).await.unwrap();
+    assert!(file.send(10).await.is_none(), "it is not sent again");
+    assert_eq!(stands(&file, job).await.0, JobState::Done);
+    file.close().await;
+}

@@ -313,7 +313,7 @@ fn show_plan(output: &mut Output, plan: &Value) -> std::io::Result<()> {
     output.line(&format!("{}: {}", urls(number(plan, "urls")), parts.join(", ")))?;
     let unconfirmed = number(plan, "unconfirmed");
     if unconfirmed > 0 {
-        let said = "on their way without an answer to their submit: they may never come";
+        let said = "went out without an answer to the submit and may never come";
         output
             .paragraph(0, &format!("{unconfirmed} of them {said}. --force sends them, and may pay again."))?;
     }

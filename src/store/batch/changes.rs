@@ -112,12 +112,19 @@ pub(crate) struct NewEvent {
     pub(crate) video: Option<String>,
     pub(crate) at: Timestamp,
     pub(crate) message: Option<String>,
+    /// Which post its video belongs to: see the column.
+    pub(crate) post: Option<i64>,
 }
 
 impl NewEvent {
+    /// The task of its video serves one job alone, which sees every event of it.
+    pub(crate) const OF_ONE_JOB: i64 = -1;
+    /// Nobody knows yet which post its video belongs to.
+    pub(crate) const OF_NOBODY: i64 = 0;
+
     /// An event about nothing in particular.
     pub(crate) fn new(kind: EventKind, source: Source, at: Timestamp) -> Self {
-        Self { kind, source, job: None, task: None, video: None, at, message: None }
+        Self { kind, source, job: None, task: None, video: None, at, message: None, post: None }
     }
 }
 

@@ -65,7 +65,7 @@ struct VideoRow(String, String, Option<String>, Option<String>);
 #[derive(Deserialize)]
 struct EntryRow(Option<String>, Option<String>, Option<String>, i64);
 #[derive(Deserialize)]
-struct UrlRow(i64, i64, i64, i64, i64, Option<String>, Option<i64>, String, i64);
+struct UrlRow(i64, i64, i64, i64, i64, Option<String>, Option<i64>, String, i64, i64);
 #[derive(Deserialize)]
 struct Join(i64, String);
 
@@ -75,7 +75,7 @@ pub(crate) const SELECT: &str =
        accepted_at, downloaded_at, settled_at,
        news, news_at, polled_news, asked_news, polled_at, answered_at, poll_wanted, polls_in_vain, poll_not_before,
        quiet_since, stalled_at, next_poll_at, error_code, error_message, error_certain, is_old,
-       job_id IS NOT NULL AS has_job,
+       job_id IS NOT NULL AND EXISTS (SELECT 1 FROM submits WHERE task_id = tasks.id) AS has_job,
        (SELECT count(*) FROM (SELECT 1 FROM served WHERE served.task = tasks.number LIMIT 2)) > 1 AS serves_several,
        (SELECT json_array(outcome, code, message) FROM submits
           WHERE task_id = tasks.id ORDER BY attempt DESC LIMIT 1) AS submit,
@@ -87,8 +87,8 @@ pub(crate) const SELECT: &str =
        (SELECT json_group_array(json_array(video, url, canonical, state)) FROM
           (SELECT video, url, canonical, state FROM entries WHERE task = tasks.number ORDER BY number)) AS entries,
        (SELECT json_group_array(json_array(position, round, state, standing, attributed, code, certain, canonical,
-            is_only)) FROM
-          (SELECT position, round, attempts.state, standing, attributed, attempts.code, attempts.certain, canonical,
+            is_only, post)) FROM
+          (SELECT position, round, attempts.state, standing, attributed, attempts.code, attempts.certain, canonical, post,
              NOT EXISTS (SELECT 1 FROM attempts AS other
                          WHERE other.round = attempts.round AND other.task <> attempts.task) AS is_only
            FROM attempts LEFT JOIN rounds ON rounds.number = round LEFT JOIN posts ON posts.number = rounds.post
@@ -206,13 +206,16 @@ fn urls(id: &str, urls: &str, joins: &str) -> Result<(Vec<LoadedUrl>, Vec<Canoni
         videos.entry(position).or_default().push(video);
     }
     let rows: Vec<UrlRow> = column::json(("attempts", "state", id), urls)?;
-    let url = |UrlRow(position, round, state, standing, attributed, code, certain, canonical, is_only)| {
+    let url = |row: UrlRow| {
+        let UrlRow(position, round, state, standing, attributed, code, certain, canonical, is_only, post) =
+            row;
         let state = column::numbered(("attempts", "state", id), state, UrlState::from_number)?;
         let mut videos = videos.remove(&position).unwrap_or_default();
         videos.sort_unstable();
         let url = LoadedUrl {
             position,
             round,
+            post,
             is_only: is_only != 0,
             state,
             standing,

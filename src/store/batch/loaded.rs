@@ -18,6 +18,8 @@ const ENTRIES: usize = 1_000;
 pub(crate) struct LoadedUrl {
     pub(crate) position: i64,
     pub(crate) round: Round,
+    /// The number of its post.
+    pub(crate) post: i64,
     /// Whether no other task belongs to the round.
     pub(crate) is_only: bool,
     pub(crate) state: UrlState,

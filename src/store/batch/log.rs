@@ -8,9 +8,9 @@ use crate::store::batch::changes::NewEvent;
 
 /// Appends events in their order; job and `taskId` are filled in from the task.
 pub(crate) const APPEND: &str =
-    "INSERT INTO events (kind, source, job_id, task_id, upstream_id, video_id, at, message)
+    "INSERT INTO events (kind, source, job_id, task_id, upstream_id, video_id, at, message, post)
      SELECT value->>0, value->>1, coalesce(value->>2, tasks.job_id), value->>3, tasks.upstream_id,
-            value->>4, value->>5, value->>6
+            value->>4, value->>5, value->>6, value->>7
      FROM json_each(?) LEFT JOIN tasks ON tasks.id = value->>3
      ORDER BY json_each.key";
 
@@ -24,7 +24,8 @@ pub(crate) fn rows(events: &[NewEvent]) -> Vec<Value> {
             event.task,
             event.video,
             event.at.as_millis(),
-            event.message
+            event.message,
+            event.post,
         ])
     };
     events.iter().map(row).collect()

@@ -26,7 +26,7 @@ pub(crate) struct AttemptChange {
     /// The task's number.
     task: i64,
     position: i64,
-    round: Round,
+    pub(crate) round: Round,
     is_only: bool,
     old: (UrlState, Option<String>),
     outcome: UrlOutcome,

@@ -53,7 +53,21 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         batch.changes.rows.tasks.push(row(task, stored, findings.state));
     }
     batch.changes.events.append(&mut events);
+    name_posts(batch);
     attempts::store(batch, changed).await
+}
+
+/// Says which post the videos of this batch's events belong to, as far as that is known.
+fn name_posts(batch: &mut Batch<'_>) {
+    for event in batch.changes.events.iter_mut().filter(|event| event.post.is_none()) {
+        let (Some(video), Some(task)) = (&event.video, event.task.and_then(|task| batch.tasks.get(task)))
+        else {
+            continue;
+        };
+        let owner = task.urls.iter().find(|url| url.videos.contains(video));
+        let unknown = if task.serves_several { NewEvent::OF_NOBODY } else { NewEvent::OF_ONE_JOB };
+        event.post = Some(owner.map_or(unknown, |url| url.post));
+    }
 }
 
 /// What became of a task in a batch.
@@ -122,20 +136,25 @@ impl TaskChange<'_> {
         if !stored.serves_several {
             return;
         }
-        let entries = &stored.evidence.entries;
-        let joined = attempts.iter().flat_map(|attempt| &attempt.joined);
-        for video in joined.filter(|video| !told.contains(video)) {
-            let Some(entry) = entries.iter().find(|entry| entry.video_id.as_ref() == Some(video)) else {
-                continue;
-            };
-            let Touch { at, source } = self.touch;
-            self.events.push(NewEvent {
-                task: Some(self.task),
-                video: Some(video.clone()),
-                message: Some("upstream lists it for a URL of its task".to_owned()),
-                ..NewEvent::new(super::videos::kind_of(entry.state), source, at)
-            });
+        for attempt in attempts {
+            let post = stored.urls.iter().find(|url| url.round == attempt.round).map(|url| url.post);
+            for video in attempt.joined.iter().filter(|video| !told.contains(video)) {
+                self.tell_of(stored, video, post);
+            }
         }
+    }
+
+    fn tell_of(&mut self, stored: &LoadedTask, video: &String, post: Option<i64>) {
+        let entries = &stored.evidence.entries;
+        let Some(entry) = entries.iter().find(|entry| entry.video_id.as_ref() == Some(video)) else { return };
+        let Touch { at, source } = self.touch;
+        self.events.push(NewEvent {
+            task: Some(self.task),
+            video: Some(video.clone()),
+            message: Some("upstream lists it for a URL of its task".to_owned()),
+            post,
+            ..NewEvent::new(super::videos::kind_of(entry.state), source, at)
+        });
     }
 }
 

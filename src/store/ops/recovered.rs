@@ -41,7 +41,8 @@ pub(crate) async fn take_urls(
     .bind(number)
     .fetch_one(&mut *batch.connection)
     .await?;
-    if has_job || entries.is_empty() {
+    // A task that was never sent from this file and has a `taskId` was sent from a later copy of it.
+    if (has_job && was_sent) || entries.is_empty() {
         return Ok(());
     }
     let posts: Vec<PostUrl> =

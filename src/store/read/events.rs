@@ -98,8 +98,24 @@ impl Readers {
     }
 }
 
-/// The `seq` of the events that a job sees: its own, those of the tasks that serve it from then on, and of their videos
-/// those that are joined to its URLs, or all of them if the task serves no other job.
+/// Whether the job of a row of `served` sees an event of its task: of videos those of its own posts, whatever became of
+/// its URLs since. What an older version told of was told of one job's task.
+macro_rules! seen {
+    () => {
+        "(video_id IS NULL OR events.post = -1
+           OR EXISTS (SELECT 1 FROM rounds CROSS JOIN wants
+                        ON wants.round = rounds.number AND wants.job = served.job
+                      WHERE rounds.post = events.post)
+           OR (events.post IS NULL AND (
+             (SELECT count(*) FROM (SELECT 1 FROM served AS every
+                                    WHERE every.task = tasks.number LIMIT 2)) = 1
+             OR EXISTS (SELECT 1 FROM joins CROSS JOIN attempts USING (task, position)
+                          CROSS JOIN wants ON wants.round = attempts.round AND wants.job = served.job
+                        WHERE joins.video = events.video_id AND joins.task = tasks.number))))"
+    };
+}
+
+/// The `seq` of the events that a job sees: its own, and those of the tasks that serve it from then on.
 fn of_job(query: &mut QueryBuilder<Sqlite>, job: &str, after: i64) {
     query.push("SELECT seq FROM events WHERE task_id IS NULL AND job_id = ").push_bind(job.to_owned());
     query.push(" AND seq > ").push_bind(after);
@@ -109,29 +125,20 @@ fn of_job(query: &mut QueryBuilder<Sqlite>, job: &str, after: i64) {
          WHERE served.job = (SELECT number FROM jobs WHERE id = ",
     );
     query.push_bind(job.to_owned()).push(") AND seq > ").push_bind(after);
-    query.push(
-        " AND (video_id IS NULL
-           OR (SELECT count(*) FROM (SELECT 1 FROM served AS all_served
-                                     WHERE all_served.task = tasks.number LIMIT 2)) = 1
-           OR EXISTS (SELECT 1 FROM joins CROSS JOIN attempts USING (task, position)
-                        CROSS JOIN wants ON wants.round = attempts.round AND wants.job = served.job
-                      WHERE joins.video = events.video_id AND joins.task = tasks.number))",
-    );
+    query.push(concat!(" AND ", seen!()));
 }
 
 /// Which of these events which jobs see, as far as few enough of both.
-pub(crate) const SEEN_BY: &str = "SELECT events.seq, jobs.id
+pub(crate) const SEEN_BY: &str = concat!(
+    "SELECT events.seq, jobs.id
      FROM json_each(?1) CROSS JOIN events ON events.seq = value
        CROSS JOIN tasks ON tasks.id = events.task_id
        CROSS JOIN served ON served.task = tasks.number AND served.after < events.seq
        CROSS JOIN jobs ON jobs.number = served.job
-     WHERE video_id IS NULL
-       OR (SELECT count(*) FROM (SELECT 1 FROM served AS all_served
-                                 WHERE all_served.task = tasks.number LIMIT 2)) = 1
-       OR EXISTS (SELECT 1 FROM joins CROSS JOIN attempts USING (task, position)
-                    CROSS JOIN wants ON wants.round = attempts.round AND wants.job = served.job
-                  WHERE joins.video = events.video_id AND joins.task = tasks.number)
-     LIMIT ?2";
+     WHERE ",
+    seen!(),
+    " LIMIT ?2"
+);
 
 /// Most pairs of an event and a job that are kept in memory for a page of events.
 const SEEN: i64 = 20_000;

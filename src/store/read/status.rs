@@ -57,8 +57,6 @@ pub struct Overview {
     pub stalled: Option<Count>,
     /// URLs that wait to be sent.
     pub waiting: i64,
-    /// Tasks that are known from their callbacks alone, and have not listed all of their URLs yet.
-    pub unlisted: i64,
     /// Callbacks without a good token in the last week.
     pub hints: Option<Count>,
     /// Tasks that were accepted, and of which nothing at all was heard.
@@ -118,7 +116,6 @@ impl Readers {
             unconfirmed: self.count(UNCONFIRMED, 0).await?,
             stalled: self.count(STALLED, recent).await?,
             waiting: sqlx::query_scalar(WAITING).fetch_one(&self.pool).await?,
-            unlisted: sqlx::query_scalar(UNLISTED).fetch_one(&self.pool).await?,
             hints: self
                 .count(
                     "SELECT count(*) AS count, min(first_received_at) AS since FROM quarantine
@@ -130,6 +127,15 @@ impl Readers {
             last_callback_at,
             last_error,
         })
+    }
+
+    /// How many tasks are known from their callbacks alone and have not listed all of their URLs yet. It reads all tasks
+    /// that are polled.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn unlisted(&self) -> Result<i64, ReadError> {
+        Ok(sqlx::query_scalar(UNLISTED).fetch_one(&self.pool).await?)
     }
 
     /// What is watched all the time.
@@ -161,9 +167,10 @@ impl Readers {
 pub(crate) const WAITING: &str = "SELECT ifnull((SELECT sum(waiting) FROM lines WHERE waiting > 0), 0) + (
        SELECT count(*) FROM tasks INDEXED BY tasks_to_submit CROSS JOIN attempts ON attempts.task = tasks.number
        WHERE tasks.state = 'queued' AND standing = 4)";
-pub(crate) const UNLISTED: &str = "SELECT count(*) FROM tasks INDEXED BY tasks_by_job
-     WHERE job_id IS NULL AND next_poll_at IS NOT NULL AND NOT EXISTS (
-       SELECT 1 FROM facts WHERE task_id = tasks.id AND kind = 'list_complete')";
+pub(crate) const UNLISTED: &str = "SELECT count(*) FROM tasks INDEXED BY tasks_to_poll
+     WHERE next_poll_at IS NOT NULL
+       AND (job_id IS NULL OR NOT EXISTS (SELECT 1 FROM submits WHERE task_id = tasks.id))
+       AND NOT EXISTS (SELECT 1 FROM facts WHERE task_id = tasks.id AND kind = 'list_complete')";
 pub(crate) const BY_STATE: &str = "SELECT state, count FROM counts WHERE subject = ?1 AND count > 0";
 pub(crate) const UNCONFIRMED: &str =
     "SELECT count(*) AS count, min(news_at) AS since FROM tasks INDEXED BY tasks_unconfirmed
