@@ -35,6 +35,7 @@ const LONG: usize = 64 * 1024;
 /// `Idempotency-Key` with the same request gives the same job again.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs",
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        pattern = "^[!-~]([ -~]*[!-~])?$",
         description = "A text of your choice for this request, kept forever: visible ASCII characters, \
                        and blanks between them. `abc` and `\"abc\"` are the same key.")),
     request_body(description = "The job.",

@@ -88,7 +88,8 @@ pub(crate) const SELECT: &str =
           (SELECT video, url, canonical, state FROM entries WHERE task = tasks.number ORDER BY number)) AS entries,
        (SELECT json_group_array(json_array(position, round, state, standing, attributed, code, certain, canonical,
             is_only, post)) FROM
-          (SELECT position, round, attempts.state, standing, attributed, attempts.code, attempts.certain, canonical, post,
+          (SELECT position, round, attempts.state, standing, attributed, attempts.code, attempts.certain, canonical,
+             post,
              NOT EXISTS (SELECT 1 FROM attempts AS other
                          WHERE other.round = attempts.round AND other.task <> attempts.task) AS is_only
            FROM attempts LEFT JOIN rounds ON rounds.number = round LEFT JOIN posts ON posts.number = rounds.post

@@ -129,8 +129,8 @@ impl Readers {
         })
     }
 
-    /// How many tasks are known from their callbacks alone and have not listed all of their URLs yet. It reads all tasks
-    /// that are polled.
+    /// How many tasks are known from their callbacks alone and have not listed all of their URLs yet. It reads all
+    /// tasks that are polled.
     ///
     /// # Errors
     /// [`ReadError`]

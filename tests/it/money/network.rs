@@ -178,6 +178,19 @@ impl Scenario<'_> {
         self.world.file.folder.path().join("scrapehook.db")
     }
 
+    /// Another test may start a process just now, which inherits the locks of the file until it runs its own program. So
+    /// the next start has a copy.
+    fn move_out(&mut self) {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["scrapehook.db", "copy.db"] {
+            let old = self.world.file.folder.path().join(name);
+            if old.exists() {
+                std::fs::copy(old, folder.path().join(name)).unwrap();
+            }
+        }
+        self.world.file.folder = folder;
+    }
+
     async fn stop(&mut self) {
         self.store().close();
         self.world.file.running.take().unwrap().await.unwrap();
@@ -192,6 +205,7 @@ impl Scenario<'_> {
 
     async fn start(&mut self) {
         self.in_flight.clear();
+        self.move_out();
         let path = self.database();
         let (store, writer) =
             Store::open(&path, Binding::to("http://upstream"), POLICY, self.now()).await.unwrap();
@@ -214,6 +228,7 @@ impl Scenario<'_> {
         for name in ["scrapehook.db", "scrapehook.db-wal", "scrapehook.db-shm"] {
             let _ = std::fs::remove_file(self.world.file.folder.path().join(name));
         }
+        self.move_out();
         let from = self.world.file.folder.path().join("copy.db");
         store::restore(&from, &self.database(), self.now(), &CancellationToken::new()).await.unwrap();
         self.start().await;
