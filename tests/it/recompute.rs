@@ -269,7 +269,8 @@ async fn assert_jobs(file: &mut SqliteConnection) {
         sqlx::query_as("SELECT number, id, state FROM jobs").fetch_all(&mut *file).await.unwrap();
     for (number, job, state) in jobs {
         let urls: Vec<(Option<i64>, i64, Option<String>)> = sqlx::query_as(
-            "SELECT mark, rounds.state, rounds.code FROM wants JOIN rounds ON rounds.number = round WHERE wants.job = ?1",
+            "SELECT mark, rounds.state, rounds.code FROM wants JOIN rounds ON rounds.number = round
+             WHERE wants.job = ?1",
         )
         .bind(number)
         .fetch_all(&mut *file)

@@ -178,8 +178,8 @@ impl Scenario<'_> {
         self.world.file.folder.path().join("scrapehook.db")
     }
 
-    /// Another test may start a process just now, which inherits the locks of the file until it runs its own program. So
-    /// the next start has a copy.
+    /// Copies the file for the next start: another test may be starting a process just now, which inherits the locks
+    /// of the file until it runs its own program.
     fn move_out(&mut self) {
         let folder = tempfile::tempdir().unwrap();
         for name in ["scrapehook.db", "copy.db"] {
