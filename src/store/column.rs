@@ -5,11 +5,41 @@ use std::error::Error;
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
+use sqlx::FromRow;
 use thiserror::Error;
 
 use crate::domain::destination::Destination;
+use crate::domain::job::Progress;
 use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
+
+/// How many of a job's URLs stand where: the columns of `jobs` behind [`Progress`].
+#[derive(FromRow)]
+pub(crate) struct Counts {
+    urls: i64,
+    waiting: i64,
+    sent: i64,
+    downloaded: i64,
+    indexed: i64,
+    failed: i64,
+    known: i64,
+    canceled: i64,
+}
+
+impl Counts {
+    pub(crate) const fn progress(&self) -> Progress {
+        Progress {
+            urls: self.urls,
+            waiting: self.waiting,
+            sent: self.sent,
+            downloaded: self.downloaded,
+            indexed: self.indexed,
+            failed: self.failed,
+            known: self.known,
+            canceled: self.canceled,
+        }
+    }
+}
 
 /// Where a value stands: table, column, and the id of its row.
 pub(crate) type Place<'a> = (&'static str, &'static str, &'a str);

@@ -10,10 +10,10 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::EventKind;
 use crate::domain::id::JobId;
-use crate::domain::job::{JobState, Progress};
+use crate::domain::job::JobState;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewEvent, Touch};
-use crate::store::column;
+use crate::store::column::{self, Counts};
 
 /// Most URLs of jobs that one commit counts.
 const URLS: i64 = 20_000;
@@ -93,32 +93,11 @@ pub(crate) async fn recount(
 }
 
 #[derive(FromRow)]
-struct Counts {
+struct Counted {
     id: String,
     state: String,
-    urls: i64,
-    waiting: i64,
-    sent: i64,
-    downloaded: i64,
-    indexed: i64,
-    failed: i64,
-    known: i64,
-    canceled: i64,
-}
-
-impl Counts {
-    const fn progress(&self) -> Progress {
-        Progress {
-            urls: self.urls,
-            waiting: self.waiting,
-            sent: self.sent,
-            downloaded: self.downloaded,
-            indexed: self.indexed,
-            failed: self.failed,
-            known: self.known,
-            canceled: self.canceled,
-        }
-    }
+    #[sqlx(flatten)]
+    counts: Counts,
 }
 
 pub(crate) const COUNTS: &str =
@@ -140,13 +119,13 @@ pub(crate) async fn settle(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         return Ok(());
     }
     let ids: BTreeSet<&String> = touched.keys().collect();
-    let rows: Vec<Counts> =
+    let rows: Vec<Counted> =
         sqlx::query_as(COUNTS).bind(json!(ids).to_string()).fetch_all(&mut *batch.connection).await?;
     let mut settled: BTreeMap<JobId, Value> = BTreeMap::new();
     for row in rows {
         let Some((job, touch)) = touched.get(&row.id) else { continue };
         let old: JobState = column::parsed(("jobs", "state", &row.id), &row.state)?;
-        let new = row.progress().job_state();
+        let new = row.counts.progress().job_state();
         let is_settled = new != JobState::Running;
         let event = |kind, message| NewEvent {
             job: Some(*job),

@@ -4,9 +4,9 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use crate::domain::id::JobId;
-use crate::domain::job::{Job, JobOptions, JobState, JobTask, Progress};
+use crate::domain::job::{Job, JobOptions, JobState, JobTask};
 use crate::domain::url::Platform;
-use crate::store::column;
+use crate::store::column::{self, Counts};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
@@ -121,30 +121,11 @@ struct JobRow {
     quality: String,
     library: String,
     force: bool,
-    urls: i64,
-    waiting: i64,
-    sent: i64,
-    downloaded: i64,
-    indexed: i64,
-    failed: i64,
-    known: i64,
-    canceled: i64,
+    #[sqlx(flatten)]
+    counts: Counts,
 }
 
 impl JobRow {
-    const fn progress(&self) -> Progress {
-        Progress {
-            urls: self.urls,
-            waiting: self.waiting,
-            sent: self.sent,
-            downloaded: self.downloaded,
-            indexed: self.indexed,
-            failed: self.failed,
-            known: self.known,
-            canceled: self.canceled,
-        }
-    }
-
     fn job(self) -> Result<Job, sqlx::Error> {
         let at = |column| ("jobs", column, self.id.as_str());
         Ok(Job {
@@ -153,7 +134,7 @@ impl JobRow {
             created_at: column::time(at("created_at"), self.created_at)?,
             settled_at: column::time_option(at("settled_at"), self.settled_at)?,
             labels: column::json(at("labels"), &self.labels)?,
-            progress: self.progress(),
+            progress: self.counts.progress(),
             quality: column::parsed(at("quality"), &self.quality)?,
             library: column::parsed(at("library"), &self.library)?,
             unique_id: self.unique_id,
