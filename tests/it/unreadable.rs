@@ -242,6 +242,14 @@ async fn a_waiting_post_whose_attempts_can_not_be_read_keeps_no_other_of_its_lin
 }
 
 #[tokio::test]
+async fn a_waiting_post_that_its_url_does_not_lead_to_is_not_taken_for_one_without_attempts() {
+    let hash = |change: &str| {
+        format!("UPDATE posts SET hash = hash {change} WHERE number = (SELECT min(number) FROM posts)")
+    };
+    sent_without(&hash("+ 1"), &hash("- 1"), SAME_LINE).await;
+}
+
+#[tokio::test]
 async fn a_line_that_can_not_be_read_keeps_no_other_from_being_sent() {
     let of_line = |set: &str| {
         format!("UPDATE lines SET {set} WHERE number = (SELECT line FROM rounds WHERE number = ROUND)")

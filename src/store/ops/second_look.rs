@@ -109,7 +109,7 @@ pub(crate) async fn look_again(
     let (mut unwanted, mut joining) = (BTreeSet::new(), Vec::new());
     for candidate in candidates {
         let wants = terms.remove(&candidate.round).unwrap_or(Ok(Vec::new()));
-        let history = histories.remove(&candidate.round).unwrap_or(Ok(History::default()));
+        let history = histories.remove(&candidate.round).unwrap_or_else(|| found(candidate.round, None));
         match (wants, history) {
             (Err(error), _) | (_, Err(error)) => {
                 unread.get_or_insert(error);
@@ -157,17 +157,20 @@ async fn histories(
                 let round = candidate.round.to_string();
                 Err(column::unreadable(("rounds", "post", &round), "no such post"))
             }
-            (Some(canonical), Ok(known)) => Ok(known.remove(canonical).unwrap_or_default()),
+            (Some(canonical), Ok(known)) if destination.is_some() => {
+                found(candidate.round, known.get(canonical).cloned())
+            }
             // One of them makes no sense: each is asked about by itself.
             (Some(canonical), Err(error)) if column::is_unreadable(error) => {
                 let url = std::iter::once(canonical.as_str());
                 match &destination {
                     Some(destination) => posts::histories(batch.connection, destination, url)
                         .await
-                        .map(|mut known| known.remove(canonical).unwrap_or_default()),
+                        .and_then(|mut known| found(candidate.round, known.remove(canonical))),
                     None => Ok(History::default()),
                 }
             }
+            (Some(_), Ok(_)) => Ok(History::default()),
             (Some(_), Err(_)) => break,
         };
         histories.insert(candidate.round, history);
@@ -176,6 +179,14 @@ async fn histories(
         Err(error) if !column::is_unreadable(&error) => Err(error),
         _ => Ok(histories),
     }
+}
+
+/// What is known of a post that waits. It is in the ledger, so a look by its URL that does not find it proves damage,
+/// not that no attempt has it: it must not be paid for.
+fn found(round: Round, history: Option<History>) -> Result<History, sqlx::Error> {
+    history.filter(|history| history.post.is_some()).ok_or_else(|| {
+        column::unreadable(("posts", "hash", &round.to_string()), "its URL does not lead to it")
+    })
 }
 
 fn terms_of(row: &Worth) -> Result<Vec<Terms>, sqlx::Error> {
