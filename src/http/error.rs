@@ -137,11 +137,11 @@ impl Problem {
 
     pub(super) fn faults(faults: Faults) -> Self {
         let detail = match faults.count {
-            1 => "1 error was found. Nothing was stored.".to_owned(),
+            1 => "1 error was found. Nothing was changed.".to_owned(),
             count if count > NAMED => {
-                format!("{count} errors were found, and the first {NAMED} are listed. Nothing was stored.")
+                format!("{count} errors were found, and the first {NAMED} are listed. Nothing was changed.")
             }
-            count => format!("{count} errors were found. Nothing was stored."),
+            count => format!("{count} errors were found. Nothing was changed."),
         };
         Self { faults: faults.named, ..Self::new(Code::Invalid, detail) }
     }

@@ -85,28 +85,31 @@ pub(super) async fn retry_job(
     }
     let has_codes = codes.is_some();
     let retried = context.store.retry_job(id, codes, caller.name, clock::now()).await?;
-    if let JobRetried::Nothing { known, on_their_way, waiting } = retried {
-        let detail = unchanged(known, on_their_way, waiting, has_codes);
-        return Err(Problem::new(Code::WrongState, detail));
+    if let JobRetried::Nothing { known, on_their_way, waiting, failed } = retried {
+        let numbers = format!(
+            "No URL of this job has changed: {known} known, {on_their_way} on their way, {waiting} in the queue, \
+             {failed} failed."
+        );
+        let advice = unchanged(on_their_way + waiting > 0, failed > 0, has_codes);
+        return Err(Problem::new(Code::WrongState, format!("{numbers} {advice}")));
     }
     let job = context.store.read().job(id).await?.ok_or_else(|| Problem::not_found("job"))?;
     Ok((StatusCode::ACCEPTED, Json(job)).into_response())
 }
 
-/// Why a retry changes nothing, and what to do instead.
-fn unchanged(known: i64, on_their_way: i64, waiting: i64, has_codes: bool) -> String {
-    let numbers = format!(
-        "No URL of this job has changed: {known} known, {on_their_way} on their way, {waiting} in the queue."
-    );
-    let advice = if has_codes {
-        "Look at the codes of its failed URLs: GET /v1/jobs/{id}/urls?state=failed."
-    } else if on_their_way + waiting > 0 {
-        "Wait until they have ended."
-    } else {
-        "Canceled URLs are only retried if `codes` names `canceled`. To send indexed URLs again, submit a job with \
-         `force`."
-    };
-    format!("{numbers} {advice}")
+/// What to do about a job whose retry changes nothing.
+const fn unchanged(is_running: bool, has_failed: bool, has_codes: bool) -> &'static str {
+    match (has_codes, has_failed, is_running) {
+        (true, true, _) => {
+            "None has failed with these codes. Look at the codes of its failed URLs: \
+             GET /v1/jobs/{id}/urls?state=failed."
+        }
+        (false, true, _) => {
+            "Those that failed were canceled. They are retried if `codes` (`--code`) names `canceled`."
+        }
+        (_, false, true) => "Wait until they have ended.",
+        (_, false, false) => "To send indexed URLs again, submit a job with `force`.",
+    }
 }
 
 /// The codes that a body names, each once; none if it names none. No body is a body without fields.
@@ -214,12 +217,15 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_that_changes_nothing_says_the_numbers_and_what_to_do() {
-        assert!(
-            unchanged(3, 0, 0, false).contains("3 known") && unchanged(3, 0, 0, false).contains("`force`")
-        );
-        let said = unchanged(1, 2, 4, false);
-        assert!(said.contains("2 on their way, 4 in the queue.") && said.contains("Wait"), "{said}");
-        assert!(unchanged(0, 0, 0, true).contains("state=failed"));
+    fn a_retry_that_changes_nothing_says_what_to_do() {
+        for (is_running, has_failed, has_codes, advice) in [
+            (false, false, false, "`force`"),
+            (true, false, false, "Wait"),
+            (true, false, true, "Wait"),
+            (true, true, false, "`canceled`"),
+            (true, true, true, "state=failed"),
+        ] {
+            assert!(unchanged(is_running, has_failed, has_codes).contains(advice), "{advice}");
+        }
     }
 }

@@ -225,8 +225,9 @@ fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {
              again by themselves.",
             tasks.count
         ),
-        action: "Look in the upstream's account (`scrapehook tasks --state unconfirmed`): `scrapehook adopt` what was \
-                 taken, `retry` what was not, `cancel` what is not wanted any more. A callback settles it, too.",
+        action: "Look in the upstream's account (`scrapehook tasks --state unconfirmed`): `scrapehook adopt TASK \
+                 UPSTREAM_ID` for those that were taken, `retry TASK` for those that were not, `cancel TASK` for those \
+                 that nobody wants any more. A callback settles them too.",
     });
     let stalled = overview.stalled.map(|tasks| Wrong {
         code: "stalled",

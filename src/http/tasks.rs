@@ -197,8 +197,8 @@ pub(super) async fn adopt_task(
     let body = body::read_json(request, ADOPT_BODY, context.limits.body_timeout).await?;
     let upstream_id = adopt_body(&body)?;
     let adopt = Decision::Adopt(id, upstream_id);
-    let why_not = "Only a task whose submit was not answered can be given a taskId, in place of none or of a guess, \
-                   and only one that no other task holds.";
+    let why_not = "Only a task whose submit was not answered can adopt a taskId, in place of none or of a guess. This \
+                   one was answered, is still being sent, or has a taskId from its own callback or an earlier adopt.";
     decide(&context, adopt, caller, why_not).await?;
     show(&context, id).await
 }
@@ -269,9 +269,14 @@ pub(super) async fn retry_task(
 ) -> Result<Response, Problem> {
     let id = find(&context, &id).await?;
     let new = TaskId::new(clock::now());
-    let why_not = "A task can be sent again when it has ended or is unconfirmed, if a job waits for a URL of it that \
-                   is not indexed. To try the failed URLs of a job again, retry the job.";
-    decide(&context, Decision::Retry { task: id, new }, caller, why_not).await?;
+    let old = context.store.read().task(id).await?;
+    let why_not = match old.and_then(|old| old.replaced_by) {
+        Some(newer) => format!("This task was retried already: its URLs went on in the task {newer}."),
+        None => "A task can be sent again when it has ended or is unconfirmed, if a job waits for a URL of it that is \
+                 not indexed. To try the failed URLs of a job again, retry the job."
+            .to_owned(),
+    };
+    decide(&context, Decision::Retry { task: id, new }, caller, &why_not).await?;
     if context.store.read().task(new).await?.is_none() {
         // Other tasks had all of it: there is nothing new to send.
         return Ok(show(&context, id).await?.into_response());

@@ -64,7 +64,8 @@ struct Shared {
 impl Standing {
     /// Nothing is known yet, or nothing ever will be, because there is no public URL.
     pub fn new(has_public_url: bool) -> Self {
-        let detail = if has_public_url { "not yet" } else { "server.public_url is not set" };
+        let detail =
+            if has_public_url { "the first check has not ended" } else { "server.public_url is not set" };
         let last = CallbackCheck {
             state: CheckState::NotChecked,
             at: None,

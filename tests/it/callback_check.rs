@@ -32,7 +32,10 @@ async fn the_service_looks_by_itself_and_again_when_somebody_has_mended_it() {
     let proxy = Proxy::start(&to, Rule::Pass { below: "/hooks" }, None).await;
     let service = setup.set("SERVER__PUBLIC_URL", &proxy.http()).start().await;
     let status = service.get("/v1/status").await;
-    assert_eq!(status["callback_check"], json!({ "state": "not_checked", "at": null, "detail": "not yet" }));
+    assert_eq!(
+        status["callback_check"],
+        json!({ "state": "not_checked", "at": null, "detail": "the first check has not ended" })
+    );
     assert!(codes(&status).is_empty());
 
     let status = callback_check(&service, "failed").await;

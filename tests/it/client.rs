@@ -183,7 +183,7 @@ async fn an_operators_decisions_reach_the_service() {
     assert!(code == 0 && shown.contains(&format!("retry of     {failed}")), "{shown}");
     assert!(said.contains("scrapehook events --task task_"), "{said}");
     let (code, said) = shop.not_done(&["retry", &failed]);
-    assert!(code == 1 && said.contains("a job waits for"), "{said}");
+    assert!(code == 1 && said.contains("retried already"), "{said}");
     assert_eq!(shop.json(&["cancel", &shop.task_in("queued").await])[0]["state"], "canceled");
     shop.service.stop().await;
 }

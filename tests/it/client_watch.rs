@@ -182,6 +182,14 @@ fn ctrl_c_is_heard_before_the_first_answer() {
 }
 
 #[test]
+fn a_task_is_no_job_to_watch() {
+    let (_listener, client) = played();
+    let (code, _, said) = Running::start(&client, &["watch", "task_7"]).ended();
+    assert_eq!(code, 2);
+    assert!(said.concat().contains("events --task task_7 --follow"), "{said:?}");
+}
+
+#[test]
 fn what_is_no_stream_of_events_is_not_followed() {
     const MANY: usize = 256;
     let line = "a".repeat(64 * 1024);

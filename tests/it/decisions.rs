@@ -30,7 +30,9 @@ async fn a_failed_task_is_sent_again_once_and_its_job_follows() {
     let old = only_task(&service, "failed").await;
     let (status, new) = service.call(&format!("/v1/tasks/{old}/retry"), Value::Null).await;
     assert_eq!((status, &new["retry_of"], &new["job_id"]), (202, &json!(old), &json!(job)));
-    assert_wrong_state(service.call(&format!("/v1/tasks/{old}/retry"), Value::Null).await);
+    let (status, problem) = service.call(&format!("/v1/tasks/{old}/retry"), Value::Null).await;
+    assert!(problem["detail"].as_str().unwrap().contains(new["id"].as_str().unwrap()), "{problem}");
+    assert_wrong_state((status, problem));
     assert_eq!(service.get(&format!("/v1/tasks/{old}")).await["replaced_by"], new["id"]);
     assert_eq!(service.until_settled(&job).await["state"], "done");
     let new = new["id"].as_str().unwrap();

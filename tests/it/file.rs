@@ -94,14 +94,15 @@ impl File {
 
     /// A job whose URLs wait, as far as nobody else has them.
     pub async fn waiting_job(&self, urls: &[String], quality: Quality, force: bool) -> JobId {
+        let labels = [("k".to_owned(), "v".to_owned())].into();
+        let library = Library::Private;
+        let options = JobOptions { unique_id: None, folder_id: None, quality, library, labels };
+        self.waiting_job_with(urls, options, force).await
+    }
+
+    /// As [`File::waiting_job`], with options of its own.
+    pub async fn waiting_job_with(&self, urls: &[String], options: JobOptions, force: bool) -> JobId {
         let urls: Vec<_> = urls.iter().map(|url| PostUrl::parse(url).unwrap()).collect();
-        let options = JobOptions {
-            unique_id: None,
-            folder_id: None,
-            quality,
-            library: Library::Private,
-            labels: [("k".to_owned(), "v".to_owned())].into(),
-        };
         let job = NewJob {
             id: JobId::new(at(0)),
             at: at(0),

@@ -103,6 +103,21 @@ async fn a_retry_without_a_body_takes_all_failed_urls() {
 }
 
 #[tokio::test]
+async fn a_retry_that_changes_nothing_says_how_the_urls_stand_and_how_to_choose() {
+    let (_upstream, service, job) = used().await;
+    for (codes, advice) in
+        [(json!(["stalled"]), "codes of its failed URLs"), (json!(["canceled"]), "these codes")]
+    {
+        let request = retry(&service, &job).json(&json!({ "codes": codes }));
+        let problem = refused(request, 409, "wrong_state").await;
+        let detail = problem["detail"].as_str().unwrap();
+        let numbers = "0 known, 0 on their way, 0 in the queue, 1 failed.";
+        assert!(detail.contains(numbers) && detail.contains(advice), "{detail}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn a_retry_of_nothing_or_of_another_kind_is_refused() {
     let (_upstream, service, job) = used().await;
     for id in ["job_0", "job_00000000000000000000000000000000", "task_00000000000000000000000000000000", "x"]

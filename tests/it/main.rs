@@ -65,6 +65,7 @@ mod polling;
 mod proxy;
 mod raw;
 mod recompute;
+mod recovered;
 mod reloading;
 mod retention;
 mod retention_load;

@@ -52,6 +52,13 @@ pub struct Watch {
 }
 
 pub(super) async fn run(args: Watch) -> anyhow::Result<ExitCode> {
+    if args.job.starts_with("task_") {
+        let follow = args.service.command(&format!("events --task {} --follow", args.job));
+        return Err(ClientError::Usage(format!(
+            "this is a task, and a job is watched. Follow a task with:\n  {follow}"
+        ))
+        .into());
+    }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let api = args.service.connect()?;
     let (path, query) = (["jobs", &args.job], Query::new());

@@ -8,7 +8,7 @@ use sqlx::FromRow;
 use crate::domain::destination::Destination;
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::job::{JobOptions, Quality, UrlState};
+use crate::domain::job::{Quality, UrlState};
 use crate::domain::outcome::UrlOutcome;
 use crate::domain::task::TaskState;
 use crate::domain::url::{Platform, PostUrl};
@@ -17,7 +17,7 @@ use crate::store::batch::changes::{self, NewEvent, Round};
 use crate::store::batch::{Batch, Cause};
 use crate::store::column;
 use crate::store::derive::arrivals::{self, Asked, Asking, Placed};
-use crate::store::derive::jobs;
+use crate::store::derive::{jobs, posts};
 use crate::store::ops::{cancels, forming};
 use crate::store::read::jobs::options;
 
@@ -34,10 +34,12 @@ pub enum JobRetried {
         on_their_way: i64,
         /// In the queue.
         waiting: i64,
+        /// Failed, and not asked for by the codes that were given, or canceled.
+        failed: i64,
     },
 }
 
-const NOTHING: JobRetried = JobRetried::Nothing { known: 0, on_their_way: 0, waiting: 0 };
+const NOTHING: JobRetried = JobRetried::Nothing { known: 0, on_their_way: 0, waiting: 0, failed: 0 };
 
 /// A job's URL that may be asked for again.
 #[derive(FromRow)]
@@ -132,12 +134,13 @@ pub(crate) async fn job(
 }
 
 async fn nothing(batch: &mut Batch<'_>, job: i64) -> Result<JobRetried, sqlx::Error> {
-    let (known, on_their_way, waiting): (i64, i64, i64) =
-        sqlx::query_as("SELECT known + indexed, sent + downloaded, waiting FROM jobs WHERE number = ?1")
-            .bind(job)
-            .fetch_one(&mut *batch.connection)
-            .await?;
-    Ok(JobRetried::Nothing { known, on_their_way, waiting })
+    let (known, on_their_way, waiting, failed): (i64, i64, i64, i64) = sqlx::query_as(
+        "SELECT known + indexed, sent + downloaded, waiting, failed FROM jobs WHERE number = ?1",
+    )
+    .bind(job)
+    .fetch_one(&mut *batch.connection)
+    .await?;
+    Ok(JobRetried::Nothing { known, on_their_way, waiting, failed })
 }
 
 pub(crate) const MOVE: &str = "UPDATE wants SET round = new.round, mark = new.mark
@@ -159,7 +162,16 @@ struct TaskRow {
     number: i64,
     state: String,
     platform: Option<String>,
-    destination: Option<i64>,
+}
+
+/// In which way a job asks for its posts.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, FromRow)]
+struct Manner {
+    quality: String,
+    force: bool,
+    library: String,
+    unique_id: Option<String>,
+    folder_id: Option<i64>,
 }
 
 /// The wants of one of a task's rounds that ask in the same way, as the first of them gave its URL.
@@ -168,22 +180,22 @@ struct Wanting {
     job: i64,
     job_id: String,
     round: Round,
-    quality: String,
-    force: bool,
+    #[sqlx(flatten)]
+    manner: Manner,
     url: String,
     canonical: String,
     platform: String,
 }
 
 pub(crate) const OF_TASK: &str =
-    "SELECT min(wants.job) AS job, jobs.id AS job_id, wants.round, jobs.quality, jobs.force,
+    "SELECT min(wants.job) AS job, jobs.id AS job_id, wants.round, jobs.quality, force, library, unique_id, folder_id,
        ifnull(wants.url, posts.url) AS url, canonical, posts.platform
      FROM attempts CROSS JOIN rounds ON rounds.number = attempts.round
        CROSS JOIN posts ON posts.number = rounds.post
        CROSS JOIN wants ON wants.round = rounds.number AND mark IS NULL
        CROSS JOIN jobs ON jobs.number = wants.job
      WHERE attempts.task = ?1 AND rounds.state <> 4
-     GROUP BY attempts.position, jobs.quality, jobs.force";
+     GROUP BY attempts.position, jobs.quality, force, library, unique_id, folder_id";
 
 /// Makes a new task for what a task has left without an indexed video, or what nobody knows the fate of. What another
 /// attempt has by now joins that one; if that is so for all, there is no new task. `false` if nobody wants any of it.
@@ -192,11 +204,10 @@ pub(crate) async fn task(
     (task, new): (TaskId, TaskId),
     cause: Cause<'_>,
 ) -> Result<bool, sqlx::Error> {
-    let row: Option<TaskRow> =
-        sqlx::query_as("SELECT number, state, platform, destination FROM tasks WHERE id = ?1")
-            .bind(task.to_string())
-            .fetch_optional(&mut *batch.connection)
-            .await?;
+    let row: Option<TaskRow> = sqlx::query_as("SELECT number, state, platform FROM tasks WHERE id = ?1")
+        .bind(task.to_string())
+        .fetch_optional(&mut *batch.connection)
+        .await?;
     let Some(row) = row else { return Ok(false) };
     let state: TaskState = column::parsed(("tasks", "state", &task.to_string()), &row.state)?;
     if !(state.is_settled() || state == TaskState::Unconfirmed) {
@@ -207,9 +218,8 @@ pub(crate) async fn task(
     if wanting.is_empty() {
         return Ok(false);
     }
-    let entered = look_up_again(batch, wanting, cause).await?;
-    if !entered.0.is_empty() {
-        insert(batch, (task, new), (&row, entered), cause).await?;
+    if let Some(entered) = look_up_again(batch, wanting, cause).await? {
+        insert(batch, (task, new), (row.platform.as_deref(), &entered), cause).await?;
     }
     if state == TaskState::Unconfirmed {
         // Whoever retries has decided that it was not taken, or that it may be paid again.
@@ -219,32 +229,43 @@ pub(crate) async fn task(
     Ok(true)
 }
 
-/// Looks wants up again, those together that ask in the same way, because there can be thousands of jobs; gives the
-/// rounds that have to be sent, and in which quality.
+/// What has to be sent for the retry of a task.
+struct Entered {
+    /// The number of the destination.
+    destination: i64,
+    rounds: Vec<Round>,
+    /// The best that anybody wants.
+    quality: Quality,
+}
+
+/// Looks wants up again, those together that ask in the same way, because there can be thousands of jobs; gives what
+/// has to be sent.
+///
+/// The jobs of a task that was recovered from an old token can want several folders. One request has one: that of the
+/// oldest job. What the others want waits in the lines of their folders.
 async fn look_up_again(
     batch: &mut Batch<'_>,
     mut wanting: Vec<Wanting>,
     cause: Cause<'_>,
-) -> Result<(Vec<Round>, Option<Quality>), sqlx::Error> {
-    let (mut entered, mut best) = (Vec::new(), None);
+) -> Result<Option<Entered>, sqlx::Error> {
+    let mut entered: Option<Entered> = None;
     let mut recounted = BTreeSet::new();
     // Whoever came first is first: the rounds that begin are theirs.
-    let mut first: BTreeMap<(String, bool), i64> = BTreeMap::new();
+    let mut first: BTreeMap<Manner, i64> = BTreeMap::new();
     for want in &wanting {
-        let job = first.entry((want.quality.clone(), want.force)).or_insert(want.job);
+        let job = first.entry(want.manner.clone()).or_insert(want.job);
         *job = want.job.min(*job);
     }
-    let place = |want: &Wanting| first.get(&(want.quality.clone(), want.force)).copied();
-    wanting.sort_by_key(place);
-    for alike in wanting.chunk_by(|one, two| (&one.quality, one.force) == (&two.quality, two.force)) {
+    wanting.sort_by_key(|want| first.get(&want.manner).copied());
+    for alike in wanting.chunk_by(|one, two| one.manner == two.manner) {
         let Some(first) = alike.iter().min_by_key(|want| want.job) else { continue };
         let id: JobId = column::parsed(("jobs", "id", &first.job_id), &first.job_id)?;
         let Some((options, force)) = options(batch.connection, id).await? else { continue };
-        let JobOptions { quality, .. } = options;
+        let destination = Destination::of(&options);
         let asking = Asking {
             job: first.job,
-            destination: &Destination::of(&options),
-            terms: Terms { quality, force },
+            destination: &destination,
+            terms: Terms { quality: options.quality, force },
             ask: Ask::TaskRetry,
             touch: cause.touch(),
             // The first ones' rounds are those of the others, too, who find them in the queue.
@@ -265,34 +286,50 @@ async fn look_up_again(
             .zip(&placed)
             .filter(|(old, url)| *old != url.round || url.mark.is_some())
             .collect();
-        if moved.iter().any(|(_, url)| url.entered || entered.contains(&url.round)) {
-            best = best.max(Some(quality));
+        let number = posts::destination(batch.connection, &destination).await?;
+        let new = moved.iter().filter(|(_, url)| url.entered).map(|(_, url)| url.round);
+        match &mut entered {
+            Some(entered) if entered.destination == number => {
+                if moved.iter().any(|(_, url)| url.entered || entered.rounds.contains(&url.round)) {
+                    entered.quality = entered.quality.max(options.quality);
+                }
+                entered.rounds.extend(new);
+            }
+            Some(_) => {}
+            None => {
+                let rounds: Vec<Round> = new.collect();
+                let begun = Entered { destination: number, rounds, quality: options.quality };
+                entered = Some(begun).filter(|begun| !begun.rounds.is_empty());
+            }
         }
-        entered.extend(moved.iter().filter(|(_, url)| url.entered).map(|(_, url)| url.round));
-        recounted.extend(move_alike(batch, &moved, (&first.quality, force)).await?);
+        recounted.extend(move_alike(batch, &moved, &first.manner).await?);
     }
     jobs::recount(batch, &recounted, cause.touch()).await?;
-    Ok((entered, best))
+    Ok(entered)
 }
 
 pub(crate) const MOVE_ALIKE: &str = "UPDATE wants SET round = moved.new, mark = moved.mark
      FROM (SELECT value->>0 AS old, value->>1 AS new, value->>2 AS mark FROM json_each(?1)) AS moved
      WHERE wants.round = moved.old AND wants.mark IS NULL AND EXISTS (
-       SELECT 1 FROM jobs WHERE jobs.number = wants.job AND quality = ?2 AND force = ?3)
+       SELECT 1 FROM jobs WHERE jobs.number = wants.job AND quality = ?2 AND force = ?3 AND library = ?4
+         AND unique_id IS ?5 AND folder_id IS ?6)
      RETURNING job, round";
 
 /// Lets wants that ask in the same way belong to other rounds than before; gives their jobs.
 async fn move_alike(
     batch: &mut Batch<'_>,
     moved: &[(Round, &Placed)],
-    (quality, force): (&str, bool),
+    manner: &Manner,
 ) -> Result<BTreeSet<i64>, sqlx::Error> {
     let row = |(old, url): &(Round, &Placed)| json!([old, url.round, url.mark.map(Mark::number)]);
     let rows: Vec<Value> = moved.iter().map(row).collect();
     let wants: Vec<(i64, Round)> = sqlx::query_as(MOVE_ALIKE)
         .bind(json!(rows).to_string())
-        .bind(quality)
-        .bind(force)
+        .bind(&manner.quality)
+        .bind(manner.force)
+        .bind(&manner.library)
+        .bind(&manner.unique_id)
+        .bind(manner.folder_id)
         .fetch_all(&mut *batch.connection)
         .await?;
     let shared: BTreeSet<Round> =
@@ -306,7 +343,7 @@ async fn move_alike(
 async fn insert(
     batch: &mut Batch<'_>,
     (task, new): (TaskId, TaskId),
-    (row, (entered, quality)): (&TaskRow, (Vec<Round>, Option<Quality>)),
+    (platform, entered): (Option<&str>, &Entered),
     cause: Cause<'_>,
 ) -> Result<(), sqlx::Error> {
     let number: i64 = sqlx::query_scalar(
@@ -317,15 +354,15 @@ async fn insert(
            ?2, ?3, ?4, ?5, 'queued', ?5, ?5, ?6 RETURNING number",
     )
     .bind(new.to_string())
-    .bind(&row.platform)
-    .bind(row.destination)
-    .bind(quality.map(Quality::number))
+    .bind(platform)
+    .bind(entered.destination)
+    .bind(entered.quality.number())
     .bind(cause.at.as_millis())
     .bind(task.to_string())
-    .bind(entered.first())
+    .bind(entered.rounds.first())
     .fetch_one(&mut *batch.connection)
     .await?;
-    forming::bind_to(batch, number, &entered).await?;
+    forming::bind_to(batch, number, &entered.rounds).await?;
     sqlx::query("UPDATE tasks SET replaced_by = ?2 WHERE id = ?1")
         .bind(task.to_string())
         .bind(new.to_string())

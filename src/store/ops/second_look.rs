@@ -141,44 +141,29 @@ async fn histories(
     batch: &mut Batch<'_>,
     candidates: &[Candidate],
 ) -> Result<HashMap<Round, Result<History, sqlx::Error>>, sqlx::Error> {
-    let destination = match candidates.iter().find_map(|candidate| candidate.destination) {
-        Some(destination) => destination_of(batch, destination).await?,
-        None => None,
-    };
-    let canonical = || candidates.iter().filter_map(|candidate| candidate.canonical.as_deref());
-    let mut known = match &destination {
-        Some(destination) => posts::histories(batch.connection, destination, canonical()).await,
-        None => Ok(HashMap::new()),
-    };
     let mut histories = HashMap::new();
+    let Some(destination) = candidates.iter().find_map(|candidate| candidate.destination) else {
+        return Ok(histories);
+    };
+    let destination = destination_of(batch, destination).await?;
+    let canonical = candidates.iter().filter_map(|candidate| candidate.canonical.as_deref());
+    let mut known = match posts::histories(batch.connection, &destination, canonical).await {
+        Ok(known) => Some(known),
+        // One of them makes no sense: each is asked about by itself.
+        Err(error) if column::is_unreadable(&error) => None,
+        Err(error) => return Err(error),
+    };
     for candidate in candidates {
-        let history = match (&candidate.canonical, &mut known) {
-            (None, _) => {
-                let round = candidate.round.to_string();
-                Err(column::unreadable(("rounds", "post", &round), "no such post"))
-            }
-            (Some(canonical), Ok(known)) if destination.is_some() => {
-                found(candidate.round, known.get(canonical).cloned())
-            }
-            // One of them makes no sense: each is asked about by itself.
-            (Some(canonical), Err(error)) if column::is_unreadable(error) => {
-                let url = std::iter::once(canonical.as_str());
-                match &destination {
-                    Some(destination) => posts::histories(batch.connection, destination, url)
-                        .await
-                        .and_then(|mut known| found(candidate.round, known.remove(canonical))),
-                    None => Ok(History::default()),
-                }
-            }
-            (Some(_), Ok(_)) => Ok(History::default()),
-            (Some(_), Err(_)) => break,
+        let Some(canonical) = candidate.canonical.as_deref() else { continue };
+        let history = match &mut known {
+            Some(known) => found(candidate.round, known.remove(canonical)),
+            None => posts::histories(batch.connection, &destination, std::iter::once(canonical))
+                .await
+                .and_then(|mut known| found(candidate.round, known.remove(canonical))),
         };
         histories.insert(candidate.round, history);
     }
-    match known {
-        Err(error) if !column::is_unreadable(&error) => Err(error),
-        _ => Ok(histories),
-    }
+    Ok(histories)
 }
 
 /// What is known of a post that waits. It is in the ledger, so a look by its URL that does not find it proves damage,
@@ -224,12 +209,13 @@ async fn join(batch: &mut Batch<'_>, from: Round, to: Round, touch: Touch) -> Re
     queue::lower(batch, &from).await
 }
 
-/// The destination with this number; none if only its hash is known.
-async fn destination_of(batch: &mut Batch<'_>, number: i64) -> Result<Option<Destination>, sqlx::Error> {
+/// The destination with this number. What waits was asked for with its spelling.
+async fn destination_of(batch: &mut Batch<'_>, number: i64) -> Result<Destination, sqlx::Error> {
     let row: Option<(Option<i64>, Option<String>, Option<i64>)> =
         sqlx::query_as("SELECT kind, name, folder FROM destinations WHERE number = ?1")
             .bind(number)
             .fetch_optional(&mut *batch.connection)
             .await?;
-    Ok(row.and_then(|(kind, name, folder)| column::destination(kind, name, folder)))
+    row.and_then(|(kind, name, folder)| column::destination(kind, name, folder))
+        .ok_or_else(|| column::unreadable(("destinations", "kind", &number.to_string()), "no spelling"))
 }
