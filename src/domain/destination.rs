@@ -90,16 +90,14 @@ impl Destination {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::job::Quality;
     use super::*;
 
     fn destination(library: Library, name: Option<&str>, number: Option<i64>) -> Destination {
         Destination::of(&JobOptions {
             unique_id: name.map(str::to_owned),
             folder_id: number,
-            quality: Quality::P360,
             library,
-            labels: Default::default(),
+            ..JobOptions::default()
         })
     }
 

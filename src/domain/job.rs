@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::id::{JobId, TaskId};
+use super::queue::Priority;
 use super::task::TaskState;
 use super::time::Timestamp;
 use super::url::Platform;
@@ -134,6 +135,22 @@ pub struct JobOptions {
     pub library: Library,
     /// The client's own words to find the job by.
     pub labels: BTreeMap<String, String>,
+    /// How urgent it is among the jobs of its API key.
+    pub priority: Priority,
+}
+
+/// Those of a job that says nothing but its URLs.
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self {
+            unique_id: None,
+            folder_id: None,
+            quality: Library::Private.default_quality(),
+            library: Library::Private,
+            labels: BTreeMap::new(),
+            priority: Priority::Normal,
+        }
+    }
 }
 
 /// How many of a job's URLs stand where; the states add up to `urls`.
@@ -211,6 +228,8 @@ pub struct Job {
     pub quality: Quality,
     /// Where the videos are put.
     pub library: Library,
+    /// How urgent it is among the jobs of its API key.
+    pub priority: Priority,
     /// Where its URLs stand.
     pub progress: Progress,
     /// Its tasks; only where one job is asked for.

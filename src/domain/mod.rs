@@ -17,6 +17,7 @@ pub mod mask;
 pub mod outcome;
 pub mod pause;
 pub mod plan;
+pub mod queue;
 pub mod redact;
 pub mod retry;
 pub mod round;

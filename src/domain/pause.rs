@@ -38,6 +38,11 @@ impl Pause {
         reason(&self.scope, &self.code, &self.message)
     }
 
+    /// Whether a pause with this scope stops everything.
+    pub fn stops_all(scope: &str) -> bool {
+        scope == Self::ALL || Self::waits_for_operator(scope)
+    }
+
     /// Whether nothing is tried until an operator ends the pause with this scope.
     pub fn waits_for_operator(scope: &str) -> bool {
         matches!(scope, Self::OPERATOR | Self::RESTORED)

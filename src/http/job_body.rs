@@ -11,6 +11,7 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, 
 use super::body::{self, escape};
 use super::error::{Faults, Problem};
 use crate::domain::job::{JobOptions, Library, Quality};
+use crate::domain::queue::Priority;
 use crate::domain::url::PostUrl;
 
 /// Most labels of a job.
@@ -43,6 +44,8 @@ pub(super) struct JobRequest {
     library: Option<Library>,
     /// Words to find the job by; at most 32.
     labels: Option<BTreeMap<String, String>>,
+    /// How urgent the job is among the jobs of its API key. The default is `normal`.
+    priority: Option<Priority>,
     /// Also send what is indexed or on its way.
     force: Option<bool>,
     /// Say what would be done, and do nothing.
@@ -82,10 +85,15 @@ impl AskedJob {
     /// Equal for every way to ask for the same job.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
         let Self { urls, options, force, dry_run: _ } = self;
-        let JobOptions { unique_id, folder_id, quality, library, labels } = options;
+        let JobOptions { unique_id, folder_id, quality, library, labels, priority } = options;
         let urls: Vec<&str> = urls.iter().map(|url| url.given.as_str()).collect();
         let asked = json!([urls, unique_id, folder_id, quality, library, labels, force]);
-        Sha256::digest(asked.to_string()).into()
+        let hash = Sha256::new().chain_update(asked.to_string());
+        // Stored hashes are older than priorities.
+        match priority {
+            Priority::Normal => hash.finalize().into(),
+            Priority::High | Priority::Low => hash.chain_update(priority.as_str()).finalize().into(),
+        }
     }
 }
 
@@ -180,6 +188,7 @@ impl Reader {
             quality: self.quality(fields, library),
             library,
             labels: self.labels(fields),
+            priority: self.priority(fields),
         };
         if options.unique_id.is_some() && options.folder_id.is_some() {
             self.fault("/folder_id", "give either unique_id or folder_id");
@@ -228,6 +237,16 @@ impl Reader {
             Some(value) => value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
                 self.fault("/library", "`private` or `public` is expected");
                 Library::Private
+            }),
+        }
+    }
+
+    fn priority(&mut self, fields: &mut Map<String, Value>) -> Priority {
+        match fields.remove("priority") {
+            None | Some(Value::Null) => Priority::Normal,
+            Some(value) => value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+                self.fault("/priority", "`high`, `normal` or `low` is expected");
+                Priority::Normal
             }),
         }
     }

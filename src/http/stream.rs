@@ -162,14 +162,13 @@ fn render(event: &Event) -> sse::Event {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use tempfile::TempDir;
     use tokio::task::JoinHandle;
 
     use super::*;
     use crate::domain::id::JobId;
-    use crate::domain::job::{JobOptions, Library, Quality};
+    use crate::domain::job::JobOptions;
     use crate::domain::plan::fold;
     use crate::domain::time::Timestamp;
     use crate::domain::url::PostUrl;
@@ -191,16 +190,10 @@ mod tests {
         let path = folder.path().join("scrapehook.db");
         let (store, writer) = Store::open(&path, Binding::to("http://upstream"), policy, at).await.unwrap();
         let writer = tokio::spawn(writer.run());
-        let options = JobOptions {
-            unique_id: None,
-            folder_id: None,
-            quality: Quality::P360,
-            library: Library::Private,
-            labels: BTreeMap::new(),
-        };
         let urls = fold(vec![PostUrl::parse("https://youtu.be/a").unwrap()]);
         let (id, created_by, idempotency) = (JobId::new(at), None, None);
-        let job = NewJob { id, at, created_by, options, urls, force: false, idempotency };
+        let job =
+            NewJob { id, at, created_by, options: JobOptions::default(), urls, force: false, idempotency };
         store.create_job(job).await.unwrap();
         let reader = Reader {
             follower: store.follow(EventFilter { limit: PAGE, ..EventFilter::default() }),

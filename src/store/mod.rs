@@ -50,7 +50,7 @@ pub use read::due::DuePoll;
 pub use read::events::EventFilter;
 pub use read::hints::Look;
 pub use read::jobs::JobFilter;
-pub use read::queue::{LeftOut, NextTurn, Request, Turn};
+pub use read::queue::{NextTurn, Request, Search, Turn};
 pub use read::status::{Count, Counts, LastError, Overview, Tally};
 pub use read::tasks::TaskFilter;
 pub use read::videos::VideoFilter;

@@ -15,7 +15,7 @@ use crate::store::read::jobs::{self, JobFilter};
 use crate::store::read::{events, status};
 
 /// Tables that grow with what is submitted.
-const GROWING: [&str; 15] = [
+const GROWING: [&str; 18] = [
     "jobs",
     "job_labels",
     "tasks",
@@ -31,6 +31,9 @@ const GROWING: [&str; 15] = [
     "videos",
     "events",
     "callbacks",
+    "lines",
+    "queue_groups",
+    "places",
 ];
 
 /// How SQLite goes about it, a step a line, in the order of its loops.
@@ -71,7 +74,10 @@ fn statements(source: &str) -> Vec<String> {
 
 /// Reads of a growing table that are no search, and are short all the same: the index has few rows, or the read ends
 /// after a few.
-const SHORT: [&str; 7] = [
+const SHORT: [&str; 9] = [
+    "SCAN lines USING INDEX lines_waiting",
+    // As many rows as the configuration has had keys.
+    "SCAN api_keys USING INDEX api_keys_by_clock",
     "SCAN tasks USING INDEX tasks_to_submit",
     "SCAN tasks USING INDEX tasks_unconfirmed",
     "SCAN submits USING INDEX submits_open",

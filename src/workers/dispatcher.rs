@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::{Claims, TokenKeys, callback_url};
 use crate::domain::url::Platform;
 use crate::failpoint::FailPoint;
-use crate::store::{LeftOut, NewPause, NextRequest, Request, Store, SubmitEnd, Turn, WriteError};
+use crate::store::{NewPause, NextRequest, Request, Search, Store, SubmitEnd, Turn, WriteError};
 use crate::telemetry::{Part, Span, Traces};
 use crate::upstream::wire::SubmitBody;
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, Refusal, SubmitAnswer, Upstream};
@@ -302,11 +302,13 @@ impl Worker for Dispatcher {
         if let Some((_, probe_at)) = paused.iter().find(|(pause, _)| pause.scope == Pause::ALL) {
             return Ok(Step::WaitUntil(*probe_at));
         }
-        let platforms: Vec<String> = paused.iter().map(|(pause, _)| pause.scope.clone()).collect();
+        let is_tried = |pause: &&Pause| {
+            !Pause::stops_all(&pause.scope) && !pause.probe_at.is_some_and(|at| is_kept(&at))
+        };
+        let probes = pauses.iter().filter(is_tried).map(|pause| pause.scope.clone()).collect();
         let first_probe = paused.iter().map(|(_, probe_at)| *probe_at).min();
         let aside = self.aside.those_that_wait(Instant::now());
-        let left_out = LeftOut { platforms, turns: aside };
-        match self.store.read().next_turn(&left_out, now, LONGEST_WAIT).await? {
+        match self.store.read().next_turn(&Search { aside, probes }, now, LONGEST_WAIT).await? {
             Some(next) if next.due <= now => match self.left_today(now).await? {
                 Ok(_) => self.send(next.turn, &pauses, now).await,
                 Err(tomorrow) => Ok(Step::WaitUntil(tomorrow)),

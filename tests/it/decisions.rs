@@ -189,7 +189,7 @@ async fn a_request_is_cut_to_what_is_left_of_the_day_and_the_rest_waits() {
     let _ = service.call("/v1/pause", Value::Null).await;
     let urls: Vec<_> = (0..8).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
     let job = service.submit(&urls).await;
-    let late = service.submit(&["https://youtu.be/late".to_owned()]).await;
+    let late = service.submit(&["https://www.tiktok.com/@v/video/99".to_owned()]).await;
     let service = service.stop().await.set("DISPATCH__MAX_URLS_PER_DAY", "5").start().await;
     let _ = service.call("/v1/resume", Value::Null).await;
     service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["sent"] == 5).await;

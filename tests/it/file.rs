@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::{JobId, TaskId};
-use scrapehook::domain::job::{JobOptions, Library, Quality};
+use scrapehook::domain::job::{JobOptions, Quality};
 use scrapehook::domain::plan::fold;
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::domain::video::VideoState;
 use scrapehook::store::{
-    Binding, CreatedJob, DuePoll, LeftOut, NewJob, NextRequest, Policy, PollEnd, PolledEntry,
-    ReceivedCallback, Request, Store, SubmitEnd, Writer,
+    Binding, CreatedJob, DuePoll, NewJob, NextRequest, Policy, PollEnd, PolledEntry, ReceivedCallback,
+    Request, Search, Store, SubmitEnd, Writer,
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -95,8 +95,7 @@ impl File {
     /// A job whose URLs wait, as far as nobody else has them.
     pub async fn waiting_job(&self, urls: &[String], quality: Quality, force: bool) -> JobId {
         let labels = [("k".to_owned(), "v".to_owned())].into();
-        let library = Library::Private;
-        let options = JobOptions { unique_id: None, folder_id: None, quality, library, labels };
+        let options = JobOptions { quality, labels, ..JobOptions::default() };
         self.waiting_job_with(urls, options, force).await
     }
 
@@ -119,7 +118,7 @@ impl File {
     /// Forms the next request; none if nothing waits.
     pub async fn send(&self, millis: i64) -> Option<Request> {
         loop {
-            let next = self.store.read().next_turn(&LeftOut::default(), at(millis), HOUR).await.unwrap()?;
+            let next = self.store.read().next_turn(&Search::default(), at(millis), HOUR).await.unwrap()?;
             if next.due > at(millis) {
                 return None;
             }

@@ -63,6 +63,7 @@ mod orders;
 mod permissions;
 mod polling;
 mod proxy;
+mod queue;
 mod raw;
 mod recompute;
 mod recovered;

@@ -16,6 +16,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, FromRow};
 
 use crate::file::{POLICY, at};
+use crate::queue::assert_places_follow_from_wants;
 use crate::support::DEADLINE;
 
 /// Does what a stop has left to the next start.
@@ -77,6 +78,7 @@ pub async fn assert_states_follow_from_facts(database: &Path) {
     }
     assert_videos(&mut file, &videos).await;
     assert_rounds(&mut file).await;
+    assert_places_follow_from_wants(&mut file).await;
     assert_jobs(&mut file).await;
     assert_counts(&mut file).await;
     file.close().await.unwrap();

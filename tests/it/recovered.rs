@@ -1,10 +1,8 @@
 //! Tasks that are known from their callbacks alone, because the file was restored from an older copy.
 
-use std::collections::BTreeMap;
-
 use scrapehook::domain::destination::Destination;
 use scrapehook::domain::id::{JobId, TaskId};
-use scrapehook::domain::job::{JobOptions, JobState, Library, Quality};
+use scrapehook::domain::job::{JobOptions, JobState, Quality};
 use scrapehook::domain::video::VideoState::{Failed, Indexing};
 
 use crate::file::{File, at, callback, indexed, listed};
@@ -12,13 +10,7 @@ use crate::rounds::{X, Y, retry, stands, wanted};
 
 /// A job whose URLs wait for a folder, as far as no attempt has them.
 async fn wanted_in(file: &File, folder: &str, urls: &[&str]) -> JobId {
-    let options = JobOptions {
-        unique_id: Some(folder.to_owned()),
-        folder_id: None,
-        quality: Quality::P360,
-        library: Library::Private,
-        labels: BTreeMap::new(),
-    };
+    let options = JobOptions { unique_id: Some(folder.to_owned()), ..JobOptions::default() };
     let urls: Vec<_> = urls.iter().map(|url| (*url).to_owned()).collect();
     file.waiting_job_with(&urls, options, false).await
 }

@@ -9,9 +9,7 @@ use scrapehook::domain::job::{Quality, UrlState};
 use scrapehook::domain::pause::Pause;
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::video::VideoState;
-use scrapehook::store::{
-    Decided, Decision, LeftOut, NextRequest, PollEnd, ReceivedCallback, SubmitEnd, Turn,
-};
+use scrapehook::store::{Decided, Decision, NextRequest, PollEnd, ReceivedCallback, Search, SubmitEnd, Turn};
 
 use crate::file::{File, HOUR, MINUTE, at, callback, indexed, listed, lost};
 
@@ -217,7 +215,7 @@ async fn a_task_that_was_let_go_of_is_loaded_again_as_it_was() {
 async fn an_operators_pause_holds_for_the_submit_that_waits_for_its_turn() {
     let file = File::started().await;
     file.waiting_job(&["https://a.example/post".to_owned()], Quality::P360, false).await;
-    let turn = file.store.read().next_turn(&LeftOut::default(), at(1), HOUR).await.unwrap().unwrap().turn;
+    let turn = file.store.read().next_turn(&Search::default(), at(1), HOUR).await.unwrap().unwrap().turn;
     file.store.decide(Decision::Pause, None, at(1)).await.unwrap();
     assert!(file.store.form(request(turn, 2)).await.unwrap().is_none());
     file.store.decide(Decision::Resume, None, at(3)).await.unwrap();

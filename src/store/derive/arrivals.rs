@@ -13,6 +13,7 @@ use crate::domain::want::{Arrival, Ask, Mark, Post, Terms, look_up};
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{Round, Touch};
 use crate::store::column;
+use crate::store::derive::places::{self, Class, Entering};
 use crate::store::derive::posts::{self, History, Lines};
 use crate::store::derive::queue;
 
@@ -28,12 +29,12 @@ pub(crate) enum Travel {
 pub(crate) struct Asking<'a> {
     /// The job's number.
     pub(crate) job: i64,
+    /// In whose turns it waits.
+    pub(crate) class: Class,
     pub(crate) destination: &'a Destination,
     pub(crate) terms: Terms,
     pub(crate) ask: Ask,
     pub(crate) touch: Touch,
-    /// What enters the queue waits there. It does not if a task is made for it in this commit.
-    pub(crate) waits: bool,
 }
 
 /// A URL that asks for its post.
@@ -58,11 +59,22 @@ pub(crate) struct Placed {
 
 /// What has to be written for those that enter the queue.
 #[derive(Default)]
-struct Entering {
+struct New {
     posts: Vec<Value>,
     rounds: Vec<Value>,
-    /// How many rounds begin to wait in each line.
-    waiting: BTreeMap<i64, i64>,
+    places: Vec<Entering>,
+}
+
+/// Numbers the URLs of a job in each line, because they take turns by requests.
+#[derive(Default)]
+struct Numbers(BTreeMap<i64, i64>);
+
+impl Numbers {
+    fn next(&mut self, line: i64) -> i64 {
+        let next = self.0.entry(line).or_default();
+        *next += 1;
+        *next - 1
+    }
 }
 
 /// Finds the round of each URL, and begins new ones.
@@ -76,8 +88,8 @@ pub(crate) async fn place(
     let destination = posts::destination(batch.connection, asking.destination).await?;
     let (mut next_post, mut next_round) = posts::next_numbers(batch.connection).await?;
     let mut lines = Lines::of(destination);
-    let (mut placed, mut entering) = (Vec::with_capacity(urls.len()), Entering::default());
-    let mut joined = BTreeSet::new();
+    let (mut placed, mut new) = (Vec::with_capacity(urls.len()), New::default());
+    let (mut joined, mut numbers) = (BTreeMap::new(), Numbers::default());
     for Asked { position, url } in urls {
         let history = histories.remove(&url.canonical).unwrap_or_default();
         let post = Post { attempts: &history.attempts, queued: history.queued };
@@ -89,41 +101,41 @@ pub(crate) async fn place(
                 None => return Err(sqlx::Error::RowNotFound),
             },
             Arrival::Enter => {
-                let line = match asking.waits {
-                    true => Some(
-                        lines.number(batch.connection, url.platform.as_str(), asking.terms.quality).await?,
-                    ),
-                    false => None,
-                };
+                let line =
+                    lines.number(batch.connection, url.platform.as_str(), asking.terms.quality).await?;
                 let post = history.post.unwrap_or_else(|| {
                     let hash = CanonicalUrl::hash(&url.canonical);
                     let row =
                         (next_post, destination, hash, &url.canonical, &url.given, url.platform.as_str());
-                    entering.posts.push(json!(row));
+                    new.posts.push(json!(row));
                     next_post += 1;
                     next_post - 1
                 });
-                if let Some(line) = line {
-                    *entering.waiting.entry(line).or_default() += 1;
-                }
-                let travel = travel(&url, &history, asking.ask) as i64;
+                let kind = travel(&url, &history, asking.ask) as i64;
+                let place = numbers.next(line);
+                new.places.push(Entering { round: next_round, line, kind, place });
                 let given = spelling(&url, &history);
                 let (at, state) = (asking.touch.at.as_millis(), UrlState::Waiting.number());
-                entering.rounds.push(json!([next_round, post, asking.job, given, at, line, travel, state]));
+                new.rounds.push(json!([next_round, post, asking.job, given, at, line, kind, state]));
                 next_round += 1;
                 (next_round - 1, None, true)
             }
         };
         if history.queued == Some(round) {
-            joined.insert(round);
+            let line = lines.number(batch.connection, url.platform.as_str(), asking.terms.quality).await?;
+            joined.insert(round, numbers.next(line));
         }
         let state = if mark.is_some() { UrlState::Known } else { UrlState::Waiting };
         let url = if entered { spelling(&url, &history).map(str::to_owned) } else { Some(url.given) };
         placed.push(Placed { position, round, mark, state, url, entered });
     }
-    write(batch.connection, entering).await?;
+    let (class, at) = (asking.class, asking.touch.at);
+    write(batch.connection, new.posts, new.rounds, &new.places).await?;
+    places::enter(batch, class, &new.places, at).await?;
     read_shared(batch.connection, &mut placed).await?;
-    queue::raise(batch, &joined, asking.terms.quality, asking.touch).await?;
+    queue::raise(batch, &joined.keys().copied().collect(), asking.terms.quality, asking.touch).await?;
+    let joining = queue::joining(batch, &joined).await?;
+    places::join(batch, class, joining, at).await?;
     Ok(placed)
 }
 
@@ -143,14 +155,20 @@ fn travel(url: &PostUrl, history: &History, ask: Ask) -> Travel {
     }
 }
 
-async fn write(connection: &mut SqliteConnection, entering: Entering) -> Result<(), sqlx::Error> {
-    let counted: Vec<(i64, i64)> = entering.waiting.into_iter().collect();
-    let counted = counted.iter().map(|counted| json!(counted)).collect();
-    for (sql, rows) in [
-        (posts::INSERT_POSTS, entering.posts),
-        (posts::INSERT_ROUNDS, entering.rounds),
-        (posts::COUNT_WAITING, counted),
-    ] {
+async fn write(
+    connection: &mut SqliteConnection,
+    posts: Vec<Value>,
+    rounds: Vec<Value>,
+    places: &[Entering],
+) -> Result<(), sqlx::Error> {
+    let mut waiting: BTreeMap<i64, i64> = BTreeMap::new();
+    for place in places {
+        *waiting.entry(place.line).or_default() += 1;
+    }
+    let counted = waiting.into_iter().map(|counted| json!(counted)).collect();
+    for (sql, rows) in
+        [(posts::INSERT_POSTS, posts), (posts::INSERT_ROUNDS, rounds), (posts::COUNT_WAITING, counted)]
+    {
         if !rows.is_empty() {
             sqlx::query(sql).bind(Value::Array(rows).to_string()).execute(&mut *connection).await?;
         }

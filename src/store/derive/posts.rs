@@ -260,9 +260,9 @@ pub(crate) async fn next_numbers(connection: &mut SqliteConnection) -> Result<(i
 pub(crate) const INSERT_POSTS: &str =
     "INSERT INTO posts (number, destination, hash, canonical, url, platform)
      SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5 FROM json_each(?1)";
-pub(crate) const INSERT_ROUNDS: &str =
-    "INSERT INTO rounds (number, post, job, url, begun_at, line, kind, state)
-     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7 FROM json_each(?1)";
 /// Rounds that begin to wait are counted together: a trigger for each of ten thousand would double the time of a job.
 pub(crate) const COUNT_WAITING: &str = "UPDATE lines SET waiting = waiting + new.rounds
      FROM (SELECT value->>0 AS line, value->>1 AS rounds FROM json_each(?1)) AS new WHERE number = new.line";
+pub(crate) const INSERT_ROUNDS: &str =
+    "INSERT INTO rounds (number, post, job, url, begun_at, line, kind, state)
+     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7 FROM json_each(?1)";

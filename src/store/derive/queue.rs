@@ -13,6 +13,7 @@ use crate::domain::task::FactKind;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewFact, Round, Touch};
 use crate::store::column;
+use crate::store::derive::places::{self, Entering};
 use crate::store::derive::posts::Lines;
 use crate::store::derive::rounds;
 
@@ -64,11 +65,39 @@ pub(crate) async fn raise(
         }
     }
     leave_tasks(batch, &leaving, touch).await?;
-    wait_in(batch, &moved).await
+    wait_in(batch, &moved, touch).await
+}
+
+pub(crate) const JOINING: &str =
+    "SELECT number, line, kind FROM json_each(?1) CROSS JOIN rounds ON number = value
+     WHERE line IS NOT NULL ORDER BY number";
+
+/// Those of these rounds that wait in lines, each with its place among the URLs of the job that joins it.
+pub(crate) async fn joining(
+    batch: &mut Batch<'_>,
+    joined: &BTreeMap<Round, i64>,
+) -> Result<Vec<Entering>, sqlx::Error> {
+    if joined.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rounds: Vec<&Round> = joined.keys().collect();
+    let rows: Vec<(Round, i64, i64)> =
+        sqlx::query_as(JOINING).bind(json!(rounds).to_string()).fetch_all(&mut *batch.connection).await?;
+    let entering = |(round, line, kind): (Round, i64, i64)| Entering {
+        round,
+        line,
+        kind,
+        place: joined.get(&round).copied().unwrap_or_default(),
+    };
+    Ok(rows.into_iter().map(entering).collect())
 }
 
 /// Puts rounds into lines.
-pub(crate) async fn wait_in(batch: &mut Batch<'_>, moved: &[(Round, i64)]) -> Result<(), sqlx::Error> {
+pub(crate) async fn wait_in(
+    batch: &mut Batch<'_>,
+    moved: &[(Round, i64)],
+    touch: Touch,
+) -> Result<(), sqlx::Error> {
     if moved.is_empty() {
         return Ok(());
     }
@@ -80,7 +109,7 @@ pub(crate) async fn wait_in(batch: &mut Batch<'_>, moved: &[(Round, i64)]) -> Re
     .bind(json!(moved).to_string())
     .execute(&mut *batch.connection)
     .await?;
-    Ok(())
+    places::follow(batch, &moved.iter().map(|(round, _)| *round).collect(), touch.at).await
 }
 
 /// Takes rounds out of waiting tasks. A task that is left without posts is canceled.
@@ -156,6 +185,7 @@ pub(crate) async fn abandon(
         }
     }
     leave_tasks(batch, &leaving, touch).await?;
+    places::leave(batch, &unwanted).await?;
     sqlx::query("UPDATE rounds SET line = NULL WHERE number IN (SELECT value FROM json_each(?1))")
         .bind(json!(unwanted).to_string())
         .execute(&mut *batch.connection)
@@ -175,8 +205,12 @@ pub(crate) const WORTH: &str = "SELECT rounds.number, posts.platform, posts.dest
      FROM json_each(?1) CROSS JOIN rounds ON rounds.number = value
        CROSS JOIN lines ON lines.number = rounds.line CROSS JOIN posts ON posts.number = rounds.post";
 
-/// Somebody has left these waiting rounds: what those who stay want may be less.
-pub(crate) async fn lower(batch: &mut Batch<'_>, waiting: &BTreeSet<Round>) -> Result<(), sqlx::Error> {
+/// Somebody has left these waiting rounds: the others may want a lesser quality, and with less priority.
+pub(crate) async fn lower(
+    batch: &mut Batch<'_>,
+    waiting: &BTreeSet<Round>,
+    touch: Touch,
+) -> Result<(), sqlx::Error> {
     if waiting.is_empty() {
         return Ok(());
     }
@@ -189,5 +223,6 @@ pub(crate) async fn lower(batch: &mut Batch<'_>, waiting: &BTreeSet<Round>) -> R
         let line = Lines::of(destination).number(batch.connection, &platform, best).await?;
         moved.push((round, line));
     }
-    wait_in(batch, &moved).await
+    wait_in(batch, &moved, touch).await?;
+    places::follow(batch, waiting, touch.at).await
 }

@@ -16,5 +16,6 @@ pub(crate) mod open;
 pub(crate) mod partial;
 pub(crate) mod path;
 pub(crate) mod private;
+pub(crate) mod queue;
 pub(crate) mod schema;
 pub(crate) mod watch;

@@ -22,6 +22,7 @@ use crate::store::file::forms;
 use crate::store::file::inspect::inspect;
 use crate::store::file::lock::InstanceLock;
 use crate::store::file::migrate::migrate;
+use crate::store::file::queue;
 use crate::store::file::schema::MIGRATIONS;
 
 /// The first SQLite without the bug that can lose data in WAL mode.
@@ -128,6 +129,7 @@ async fn prepare(
     }
     forms::renew(writer, now).await.map_err(sqlite)?;
     carry_over::run(writer, path, now).await?;
+    queue::fill(writer).await.map_err(sqlite)?;
     let callback_secret = remembered_secret(writer, path).await?;
     // From now on the file itself names its upstream and its secret, even if its log is lost.
     sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut *writer).await.map_err(sqlite)?;

@@ -81,7 +81,7 @@ pub(crate) async fn waiting(batch: &mut Batch<'_>, cancel: &Cancel) -> Result<bo
         .execute(&mut *batch.connection)
         .await?;
     queue::abandon(batch, &rounds, touch).await?;
-    queue::lower(batch, &rounds).await?;
+    queue::lower(batch, &rounds, touch).await?;
     if is_all {
         sqlx::query("DELETE FROM due_cancels WHERE job = ?1")
             .bind(cancel.job)

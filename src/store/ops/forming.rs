@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
+use sqlx::FromRow;
 
 use crate::domain::event::Source;
 use crate::domain::forming::{Waiting, form};
@@ -16,7 +17,8 @@ use crate::store::batch::Batch;
 use crate::store::batch::changes::{Round, Touch};
 use crate::store::column;
 use crate::store::derive::posts::Lines;
-use crate::store::derive::{arrivals, queue};
+use crate::store::derive::turns::{self, Head};
+use crate::store::derive::{arrivals, places, queue};
 use crate::store::ops::second_look::{Candidate, Looked, look_again};
 use crate::store::read::queue::{Request, Turn, request};
 
@@ -45,7 +47,7 @@ pub(crate) async fn begin(batch: &mut Batch<'_>, next: &NextRequest) -> Result<O
     }
     let task = match next.turn {
         Turn::Task(task) => look_at_task(batch, task, next).await?,
-        Turn::Line(line) => take_from_line(batch, line, next).await?,
+        Turn::Group(group) => take_from_line(batch, group, next).await?,
     };
     let Some(task) = task else { return Ok(None) };
     sqlx::query(
@@ -62,29 +64,76 @@ pub(crate) async fn begin(batch: &mut Batch<'_>, next: &NextRequest) -> Result<O
     request(batch.connection, task).await
 }
 
-/// The posts that can be in the next request of a line, in the order in which they wait. Of each kind there are as many
-/// as a request takes.
+/// A group whose turn it is.
+#[derive(FromRow)]
+struct Group {
+    line: i64,
+    #[sqlx(flatten)]
+    head: Head,
+}
+
+const HEAD: &str =
+    "SELECT line, key, priority, number AS grp FROM queue_groups WHERE number = ?1 AND waiting > 0";
+
+/// The groups that a request of a line is filled from: the one at the head, then those of its key by priority, then
+/// those of the other keys, the lowest clock first.
+pub(crate) const OF_LINE: &str =
+    "SELECT queue_groups.number FROM queue_groups INDEXED BY queue_groups_by_line
+       CROSS JOIN api_keys ON api_keys.number = queue_groups.key
+     WHERE line = ?1 AND waiting > 0
+     ORDER BY queue_groups.number <> ?2, key <> ?3, clock, key, priority";
+
+/// The posts of a group that can be in the next request, in the order of their turns. Of each kind there are as many as
+/// a request takes.
 pub(crate) const CANDIDATES: &str =
-    "SELECT rounds.number AS round, kind, canonical, posts.destination, rounds.line FROM (
-       SELECT * FROM (SELECT number FROM rounds WHERE line = ?1 AND kind = 0 ORDER BY number LIMIT ?2)
-       UNION ALL SELECT * FROM (SELECT number FROM rounds WHERE line = ?1 AND kind = 1 ORDER BY number LIMIT ?2)
-       UNION ALL SELECT * FROM (SELECT number FROM rounds WHERE line = ?1 AND kind = 2 ORDER BY number LIMIT 1)
+    "SELECT rounds.number AS round, rounds.kind, canonical, posts.destination, rounds.line FROM (
+       SELECT * FROM (
+         SELECT round, turn FROM places WHERE grp = ?1 AND kind = 0 ORDER BY turn, round LIMIT ?2)
+       UNION ALL SELECT * FROM (
+         SELECT round, turn FROM places WHERE grp = ?1 AND kind = 1 ORDER BY turn, round LIMIT ?2)
+       UNION ALL SELECT * FROM (
+         SELECT round, turn FROM places WHERE grp = ?1 AND kind = 2 ORDER BY turn, round LIMIT 1)
      ) AS first
-       CROSS JOIN rounds ON rounds.number = first.number LEFT JOIN posts ON posts.number = rounds.post
-     ORDER BY rounds.number";
+       CROSS JOIN rounds ON rounds.number = first.round LEFT JOIN posts ON posts.number = rounds.post
+     ORDER BY turn, round";
+
+/// The posts that can be in the next request of a line, in order, each once.
+async fn candidates(batch: &mut Batch<'_>, group: &Group) -> Result<Vec<Candidate>, sqlx::Error> {
+    let cap = batch.policy.urls_per_task;
+    let groups: Vec<i64> = sqlx::query_scalar(OF_LINE)
+        .bind(group.line)
+        .bind(group.head.grp)
+        .bind(group.head.key)
+        .fetch_all(&mut *batch.connection)
+        .await?;
+    let mut found: Vec<Candidate> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for number in groups {
+        let next: Vec<Candidate> = sqlx::query_as(CANDIDATES)
+            .bind(number)
+            .bind(i64::try_from(cap).unwrap_or(i64::MAX))
+            .fetch_all(&mut *batch.connection)
+            .await?;
+        found.extend(next.into_iter().filter(|candidate| seen.insert(candidate.round)));
+        let with_others = arrivals::Travel::WithOthers as i64;
+        if found.iter().filter(|candidate| candidate.kind == with_others).count() >= cap {
+            break;
+        }
+    }
+    Ok(found)
+}
 
 /// Makes a task for the posts of a line whose turn it is. One that can't be read keeps no other from being sent.
 async fn take_from_line(
     batch: &mut Batch<'_>,
-    line: i64,
+    group: i64,
     next: &NextRequest,
 ) -> Result<Option<TaskId>, sqlx::Error> {
     let cap = batch.policy.urls_per_task;
-    let candidates: Vec<Candidate> = sqlx::query_as(CANDIDATES)
-        .bind(line)
-        .bind(i64::try_from(cap).unwrap_or(i64::MAX))
-        .fetch_all(&mut *batch.connection)
-        .await?;
+    let group: Option<Group> =
+        sqlx::query_as(HEAD).bind(group).fetch_optional(&mut *batch.connection).await?;
+    let Some(group) = group else { return Ok(None) };
+    let candidates = candidates(batch, &group).await?;
     let touch = Touch { at: next.at, source: Source::Submit };
     let Looked { staying, some_have_left, unread } = look_again(batch, candidates, touch).await?;
     let waiting = staying.into_iter().map(|candidate| Waiting {
@@ -99,35 +148,45 @@ async fn take_from_line(
     if let Some(error) = unread {
         tracing::error!(%error, "a waiting post is not sent");
     }
-    insert(batch, line, next, &taken).await?;
+    let left = insert(batch, &group, next, &taken).await?;
+    turns::serve(batch, group.head, (&taken, &left), next.at).await?;
     Ok(Some(next.new))
 }
 
 async fn insert(
     batch: &mut Batch<'_>,
-    line: i64,
+    group: &Group,
     next: &NextRequest,
     taken: &[Round],
-) -> Result<(), sqlx::Error> {
+) -> Result<BTreeMap<i64, i64>, sqlx::Error> {
     let number: i64 = sqlx::query_scalar(
-        "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, next_attempt_at, news_at)
+        "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, next_attempt_at, news_at,
+           key, priority)
          SELECT ?1, (SELECT jobs.id FROM wants JOIN jobs ON jobs.number = wants.job
                      WHERE wants.round = ?4 AND mark IS NULL ORDER BY wants.job LIMIT 1),
-           platform, destinations.number, quality, ?3, 'queued', ?3, ?3
+           platform, destinations.number, quality, ?3, 'queued', ?3, ?3, ?5, ?6
          FROM lines LEFT JOIN destinations ON destinations.number = lines.destination
          WHERE lines.number = ?2 RETURNING number",
     )
     .bind(next.new.to_string())
-    .bind(line)
+    .bind(group.line)
     .bind(next.at.as_millis())
     .bind(taken.first())
+    .bind(group.head.key)
+    .bind(group.head.priority)
     .fetch_one(&mut *batch.connection)
     .await?;
     bind_to(batch, number, taken).await
 }
 
-/// Binds rounds to a task: they leave their lines, and the task serves the jobs that want them.
-pub(crate) async fn bind_to(batch: &mut Batch<'_>, task: i64, taken: &[Round]) -> Result<(), sqlx::Error> {
+/// Binds rounds to a task: they leave their lines, and the task serves the jobs that want them. Gives the groups that
+/// they have left, with the highest turn in each.
+pub(crate) async fn bind_to(
+    batch: &mut Batch<'_>,
+    task: i64,
+    taken: &[Round],
+) -> Result<BTreeMap<i64, i64>, sqlx::Error> {
+    let left = places::leave(batch, &taken.iter().copied().collect()).await?;
     let rounds = json!(taken).to_string();
     sqlx::query(
         "INSERT INTO attempts (task, position, round, state, standing)
@@ -151,7 +210,7 @@ pub(crate) async fn bind_to(batch: &mut Batch<'_>, task: i64, taken: &[Round]) -
     .bind(task)
     .execute(&mut *batch.connection)
     .await?;
-    Ok(())
+    Ok(left)
 }
 
 pub(crate) const OF_TASK: &str =
@@ -188,7 +247,16 @@ async fn look_at_task(
     if let Some((_, surplus)) = next.left_today.and_then(|left| kept.split_at_checked(left)) {
         wait_again(batch, task, surplus, touch).await?;
     }
-    Ok((!staying.is_empty()).then_some(task))
+    let sent = next.left_today.map_or(kept.len(), |left| left.min(kept.len()));
+    if sent == 0 {
+        return Ok(None);
+    }
+    let head: Head = sqlx::query_as("SELECT key, priority, NULL AS grp FROM tasks WHERE id = ?1")
+        .bind(task.to_string())
+        .fetch_one(&mut *batch.connection)
+        .await?;
+    turns::serve(batch, head, (&kept[..sent], &BTreeMap::new()), next.at).await?;
+    Ok(Some(task))
 }
 
 /// Lets posts of a task that the day's budget does not last for wait in a line again.
@@ -210,5 +278,5 @@ async fn wait_again(
     let line = Lines::of(destination).number(batch.connection, &platform, quality).await?;
     queue::leave_tasks(batch, &BTreeMap::from([(task, surplus.iter().copied().collect())]), touch).await?;
     let moved: Vec<(Round, i64)> = surplus.iter().map(|round| (*round, line)).collect();
-    queue::wait_in(batch, &moved).await
+    queue::wait_in(batch, &moved, touch).await
 }

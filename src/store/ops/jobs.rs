@@ -17,6 +17,7 @@ use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewEvent, Touch};
 use crate::store::column;
 use crate::store::derive::arrivals::{self, Asked, Asking, Placed};
+use crate::store::derive::places::{self, Class};
 use crate::store::derive::{jobs, posts};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
@@ -103,16 +104,17 @@ async fn create(batch: &mut Batch<'_>, job: &NewJob) -> Result<Job, sqlx::Error>
         job: Some(job.id),
         ..NewEvent::new(EventKind::JobCreated, Source::Operator, job.at)
     });
-    let number = insert(batch, job).await?;
+    let key = places::key(batch, job.created_by.as_deref()).await?;
+    let number = insert(batch, job, key).await?;
     let destination = Destination::of(&job.options);
     let touch = Touch { at: job.at, source: Source::Operator };
     let asking = Asking {
         job: number,
+        class: Class { key, priority: job.options.priority },
         destination: &destination,
         terms: job.terms(),
         ask: Ask::Job,
         touch,
-        waits: true,
     };
     let urls = (0..).zip(job.urls.iter().cloned()).map(|(position, url)| Asked { position, url });
     let placed = arrivals::place(batch, &asking, urls.collect()).await?;
@@ -134,11 +136,11 @@ async fn create(batch: &mut Batch<'_>, job: &NewJob) -> Result<Job, sqlx::Error>
 }
 
 /// Inserts the rows of a job without its URLs; gives its number.
-async fn insert(batch: &mut Batch<'_>, job: &NewJob) -> Result<i64, sqlx::Error> {
+async fn insert(batch: &mut Batch<'_>, job: &NewJob, key: i64) -> Result<i64, sqlx::Error> {
     let number: i64 = sqlx::query_scalar(
         "INSERT INTO jobs (id, created_at, created_by, state, labels, unique_id, folder_id, quality, library,
-           force, urls, waiting)
-         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0) RETURNING number",
+           force, urls, waiting, priority, key)
+         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12) RETURNING number",
     )
     .bind(job.id.to_string())
     .bind(job.at.as_millis())
@@ -150,6 +152,8 @@ async fn insert(batch: &mut Batch<'_>, job: &NewJob) -> Result<i64, sqlx::Error>
     .bind(job.options.library.as_str())
     .bind(job.force)
     .bind(i64::try_from(job.urls.len()).unwrap_or(i64::MAX))
+    .bind(job.options.priority.number())
+    .bind(key)
     .fetch_one(&mut *batch.connection)
     .await?;
     let labels: Vec<_> = job.options.labels.iter().collect();

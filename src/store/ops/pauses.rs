@@ -50,6 +50,7 @@ pub(crate) async fn set(
         "sending is paused; unless an operator did it, one task is tried at the time of the next probe"
     );
     if probes == 0 {
+        stop(batch, &pause.scope).await?;
         batch.changes.events.push(NewEvent {
             message: Some(reason(&pause.scope, &pause.failure.code, &pause.failure.message)),
             ..NewEvent::new(EventKind::SendingPaused, cause.source, cause.at)
@@ -60,13 +61,12 @@ pub(crate) async fn set(
 
 /// Lifts a pause; `false` where there was none.
 pub(crate) async fn lift(batch: &mut Batch<'_>, scope: &str, cause: Cause<'_>) -> Result<bool, sqlx::Error> {
-    let lifted = sqlx::query("DELETE FROM pauses WHERE scope = ?1")
+    let since: Option<i64> = sqlx::query_scalar("DELETE FROM pauses WHERE scope = ?1 RETURNING since")
         .bind(scope)
-        .execute(&mut *batch.connection)
+        .fetch_optional(&mut *batch.connection)
         .await?;
-    if lifted.rows_affected() == 0 {
-        return Ok(false);
-    }
+    let Some(since) = since else { return Ok(false) };
+    start(batch, (scope, since), cause).await?;
     batch.changes.events.push(NewEvent {
         message: Some(scope.to_owned()),
         ..NewEvent::new(EventKind::SendingResumed, cause.source, cause.at)
@@ -76,14 +76,70 @@ pub(crate) async fn lift(batch: &mut Batch<'_>, scope: &str, cause: Cause<'_>) -
 
 /// Lifts every pause, whatever its reason.
 pub(crate) async fn lift_all(batch: &mut Batch<'_>, cause: Cause<'_>) -> Result<(), sqlx::Error> {
-    let lifted: Vec<String> =
-        sqlx::query_scalar("DELETE FROM pauses RETURNING scope").fetch_all(&mut *batch.connection).await?;
-    for scope in lifted {
+    let lifted: Vec<(String, i64)> =
+        sqlx::query_as("DELETE FROM pauses RETURNING scope, since").fetch_all(&mut *batch.connection).await?;
+    for (scope, since) in lifted {
+        start(batch, (&scope, since), cause).await?;
         let by = cause.operator.map(|name| format!(", by {name}")).unwrap_or_default();
         batch.changes.events.push(NewEvent {
             message: Some(format!("{scope}{by}")),
             ..NewEvent::new(EventKind::SendingResumed, cause.source, cause.at)
         });
+    }
+    Ok(())
+}
+
+const STOP_GROUPS: &str =
+    "UPDATE queue_groups SET is_paused = 1 WHERE line IN (SELECT number FROM lines WHERE platform = ?1)";
+const STOP_TASKS: &str = "UPDATE tasks SET is_paused = 1 WHERE state = 'queued' AND platform = ?1";
+
+/// Takes what a pause stops out of the turns, so that nothing looks for it. A pause of everything has no need to.
+async fn stop(batch: &mut Batch<'_>, scope: &str) -> Result<(), sqlx::Error> {
+    for sql in [STOP_GROUPS, STOP_TASKS] {
+        sqlx::query(sql).bind(scope).execute(&mut *batch.connection).await?;
+    }
+    Ok(())
+}
+
+/// Keys that nothing else of was sent: their clocks have stood still.
+pub(crate) const BEGIN_CLOCKS: &str = "UPDATE api_keys SET clock = max(clock, (SELECT clock FROM queue))
+     WHERE number IN (
+         SELECT key FROM lines
+           CROSS JOIN queue_groups ON queue_groups.line = lines.number AND queue_groups.waiting > 0
+         WHERE platform = ?1)
+       AND NOT EXISTS (
+         SELECT 1 FROM queue_groups AS g WHERE g.key = api_keys.number AND g.is_paused = 0 AND g.waiting > 0)";
+
+/// Their priorities could not be served either.
+pub(crate) const BEGIN_TIME: &str = "UPDATE queue_classes SET since = ?2
+     WHERE (key, priority) IN (
+       SELECT key, priority FROM lines
+         CROSS JOIN queue_groups ON queue_groups.line = lines.number AND queue_groups.waiting > 0
+       WHERE platform = ?1)
+       AND NOT EXISTS (
+         SELECT 1 FROM queue_groups AS g WHERE g.key = queue_classes.key AND g.priority = queue_classes.priority
+           AND g.is_paused = 0 AND g.waiting > 0)";
+
+/// The time of a pause does not count as time in which a priority could have been served.
+const SKIP_TIME: &str = "UPDATE queue_classes SET since = max(since, min(?2, since + ?2 - max(since, ?1)))";
+
+/// Lets what a pause has stopped take turns again.
+async fn start(
+    batch: &mut Batch<'_>,
+    (scope, since): (&str, i64),
+    cause: Cause<'_>,
+) -> Result<(), sqlx::Error> {
+    if Pause::stops_all(scope) {
+        sqlx::query(SKIP_TIME).bind(since).bind(cause.at.as_millis()).execute(&mut *batch.connection).await?;
+        return Ok(());
+    }
+    sqlx::query(BEGIN_TIME).bind(scope).bind(cause.at.as_millis()).execute(&mut *batch.connection).await?;
+    for sql in [
+        BEGIN_CLOCKS,
+        "UPDATE queue_groups SET is_paused = 0 WHERE line IN (SELECT number FROM lines WHERE platform = ?1)",
+        "UPDATE tasks SET is_paused = 0 WHERE state = 'queued' AND is_paused = 1 AND platform = ?1",
+    ] {
+        sqlx::query(sql).bind(scope).execute(&mut *batch.connection).await?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::{Quality, UrlState};
 use crate::domain::outcome::UrlOutcome;
+use crate::domain::queue::Priority;
 use crate::domain::task::TaskState;
 use crate::domain::url::{Platform, PostUrl};
 use crate::domain::want::{Ask, Mark, Terms, want_outcome};
@@ -17,6 +18,7 @@ use crate::store::batch::changes::{self, NewEvent, Round};
 use crate::store::batch::{Batch, Cause};
 use crate::store::column;
 use crate::store::derive::arrivals::{self, Asked, Asking, Placed};
+use crate::store::derive::places::{self, Class};
 use crate::store::derive::{jobs, posts};
 use crate::store::ops::{cancels, forming};
 use crate::store::read::jobs::options;
@@ -90,7 +92,7 @@ pub(crate) async fn job(
     cause: Cause<'_>,
 ) -> Result<JobRetried, sqlx::Error> {
     let Some((options, force)) = options(batch.connection, job).await? else { return Ok(NOTHING) };
-    let number: i64 = sqlx::query_scalar("SELECT number FROM jobs WHERE id = ?1")
+    let (number, key): (i64, i64) = sqlx::query_as("SELECT number, key FROM jobs WHERE id = ?1")
         .bind(job.to_string())
         .fetch_one(&mut *batch.connection)
         .await?;
@@ -109,11 +111,11 @@ pub(crate) async fn job(
     }
     let asking = Asking {
         job: number,
+        class: Class { key, priority: options.priority },
         destination: &Destination::of(&options),
         terms: Terms { quality: options.quality, force },
         ask: Ask::JobRetry,
         touch: cause.touch(),
-        waits: true,
     };
     let placed = arrivals::place(batch, &asking, failed).await?;
     let is_moved = |url: &Placed| !before.contains(&(url.position, url.round, url.mark.map(Mark::number)));
@@ -179,6 +181,7 @@ struct Manner {
 struct Wanting {
     job: i64,
     job_id: String,
+    key: i64,
     round: Round,
     #[sqlx(flatten)]
     manner: Manner,
@@ -188,7 +191,7 @@ struct Wanting {
 }
 
 pub(crate) const OF_TASK: &str =
-    "SELECT min(wants.job) AS job, jobs.id AS job_id, wants.round, jobs.quality, force, library, unique_id, folder_id,
+    "SELECT min(wants.job) AS job, jobs.id AS job_id, jobs.key, wants.round, jobs.quality, force, library, unique_id, folder_id,
        ifnull(wants.url, posts.url) AS url, canonical, posts.platform
      FROM attempts CROSS JOIN rounds ON rounds.number = attempts.round
        CROSS JOIN posts ON posts.number = rounds.post
@@ -264,12 +267,11 @@ async fn look_up_again(
         let destination = Destination::of(&options);
         let asking = Asking {
             job: first.job,
+            class: Class { key: first.key, priority: options.priority },
             destination: &destination,
             terms: Terms { quality: options.quality, force },
             ask: Ask::TaskRetry,
             touch: cause.touch(),
-            // The first ones' rounds are those of the others, too, who find them in the queue.
-            waits: true,
         };
         let asked = (0..).zip(alike).map(|(position, want)| Asked {
             position,
@@ -303,6 +305,8 @@ async fn look_up_again(
             }
         }
         recounted.extend(move_alike(batch, &moved, &first.manner).await?);
+        // Jobs of several keys can ask in the same way.
+        places::follow(batch, &moved.iter().map(|(_, url)| url.round).collect(), cause.at).await?;
     }
     jobs::recount(batch, &recounted, cause.touch()).await?;
     Ok(entered)
@@ -339,19 +343,31 @@ async fn move_alike(
     Ok(wants.into_iter().map(|(job, _)| job).collect())
 }
 
-/// Inserts the new task, at the front of the queue.
+pub(crate) const PRIORITY: &str = "SELECT ifnull(min(priority), 1) FROM json_each(?1)
+       CROSS JOIN wants ON wants.round = value AND mark IS NULL CROSS JOIN jobs ON jobs.number = wants.job";
+
+/// Inserts the new task, at the front of the queue of the key that asked.
 async fn insert(
     batch: &mut Batch<'_>,
     (task, new): (TaskId, TaskId),
     (platform, entered): (Option<&str>, &Entered),
     cause: Cause<'_>,
 ) -> Result<(), sqlx::Error> {
+    let priority: i64 = sqlx::query_scalar(PRIORITY)
+        .bind(json!(entered.rounds).to_string())
+        .fetch_one(&mut *batch.connection)
+        .await?;
+    let id = new.to_string();
+    let priority = column::numbered(("jobs", "priority", &id), priority, Priority::from_number)?;
+    let class = Class { key: places::key(batch, cause.operator).await?, priority };
+    places::begin_to_wait(batch, class, cause.at).await?;
     let number: i64 = sqlx::query_scalar(
         "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, next_attempt_at, news_at,
-           retry_of)
+           retry_of, key, priority, is_paused)
          SELECT ?1, (SELECT jobs.id FROM wants JOIN jobs ON jobs.number = wants.job
                      WHERE wants.round = ?7 AND mark IS NULL ORDER BY wants.job LIMIT 1),
-           ?2, ?3, ?4, ?5, 'queued', ?5, ?5, ?6 RETURNING number",
+           ?2, ?3, ?4, ?5, 'queued', ?5, ?5, ?6, ?8, ?9, EXISTS (SELECT 1 FROM pauses WHERE scope = ?2)
+         RETURNING number",
     )
     .bind(new.to_string())
     .bind(platform)
@@ -360,6 +376,8 @@ async fn insert(
     .bind(cause.at.as_millis())
     .bind(task.to_string())
     .bind(entered.rounds.first())
+    .bind(class.key)
+    .bind(class.priority.number())
     .fetch_one(&mut *batch.connection)
     .await?;
     forming::bind_to(batch, number, &entered.rounds).await?;

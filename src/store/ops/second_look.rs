@@ -81,7 +81,7 @@ async fn cancel_due(
         .await?;
     jobs::recount(batch, &jobs.into_iter().collect(), touch).await?;
     queue::abandon(batch, &rounds, touch).await?;
-    queue::lower(batch, &rounds).await?;
+    queue::lower(batch, &rounds, touch).await?;
     let lines: Vec<(Round, Option<i64>)> =
         sqlx::query_as("SELECT number, line FROM json_each(?1) CROSS JOIN rounds ON rounds.number = value")
             .bind(json!(rounds).to_string())
@@ -206,7 +206,7 @@ async fn join(batch: &mut Batch<'_>, from: Round, to: Round, touch: Touch) -> Re
     jobs::recount(batch, &jobs, touch).await?;
     let from = BTreeSet::from([from]);
     queue::abandon(batch, &from, touch).await?;
-    queue::lower(batch, &from).await
+    queue::lower(batch, &from, touch).await
 }
 
 /// The destination with this number. What waits was asked for with its spelling.

@@ -5,6 +5,7 @@ use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use crate::domain::id::JobId;
 use crate::domain::job::{Job, JobOptions, JobState, JobTask};
+use crate::domain::queue::Priority;
 use crate::domain::url::Platform;
 use crate::store::column::{self, Counts};
 use crate::store::error::ReadError;
@@ -27,6 +28,7 @@ pub(crate) async fn options(
         quality: job.quality,
         library: job.library,
         labels: job.labels,
+        priority: job.priority,
     };
     row.job().map(|job| Some((options(job), force)))
 }
@@ -80,7 +82,7 @@ pub(crate) fn list(filter: &JobFilter, by_state: bool) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new("SELECT jobs.* FROM ");
     match &filter.label {
         Some((key, value)) if !by_state => {
-            query.push("job_labels CROSS JOIN jobs ON jobs.id = job_labels.job_id WHERE key = ");
+            query.push("job_labels CROSS JOIN jobs ON jobs.id = job_labels.job_id WHERE job_labels.key = ");
             query.push_bind(key.clone()).push(" AND value = ").push_bind(value.clone());
             if let Some(before) = filter.before {
                 query.push(" AND job_id < ").push_bind(before.to_string());
@@ -121,6 +123,7 @@ struct JobRow {
     quality: String,
     library: String,
     force: bool,
+    priority: i64,
     #[sqlx(flatten)]
     counts: Counts,
 }
@@ -137,6 +140,7 @@ impl JobRow {
             progress: self.counts.progress(),
             quality: column::parsed(at("quality"), &self.quality)?,
             library: column::parsed(at("library"), &self.library)?,
+            priority: column::numbered(at("priority"), self.priority, Priority::from_number)?,
             unique_id: self.unique_id,
             folder_id: self.folder_id,
             tasks: None,

@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::domain::destination::Destination;
 use crate::domain::id::TaskId;
 use crate::domain::job::Quality;
+use crate::domain::queue::{Class, Priority, order};
 use crate::domain::time::{Timestamp, millis};
 use crate::domain::url::Platform;
 use crate::store::column;
@@ -20,8 +21,8 @@ use crate::store::read::Readers;
 pub enum Turn {
     /// A task that has waited: for another attempt, or because it is a retry.
     Task(TaskId),
-    /// The posts of a line, by its number.
-    Line(i64),
+    /// The posts of a line that an API key wants with one priority, by the number of this group.
+    Group(i64),
 }
 
 /// The turn that comes next.
@@ -29,8 +30,6 @@ pub enum Turn {
 pub struct NextTurn {
     /// Whose it is.
     pub turn: Turn,
-    /// The platform of its posts.
-    pub platform: Platform,
     /// When it comes, or has come.
     pub due: Timestamp,
 }
@@ -50,45 +49,66 @@ pub struct Request {
     pub urls: Vec<String>,
 }
 
-/// What is left out when a turn is looked for.
+/// How a turn is looked for.
 #[derive(Clone, Debug, Default)]
-pub struct LeftOut {
-    /// Platforms that are paused.
-    pub platforms: Vec<String>,
+pub struct Search {
     /// Turns that are put aside, because a record of theirs can't be read.
-    pub turns: Vec<Turn>,
+    pub aside: Vec<Turn>,
+    /// Paused platforms that are tried now.
+    pub probes: Vec<String>,
 }
 
 /// So many waiting tasks whose own row can't be read are left out.
-const MOST_UNREAD: i64 = 16;
+const MOST_UNREAD: usize = 16;
 
+/// What is next of a priority of a key: a group of posts, or a task.
 #[derive(FromRow)]
-struct TaskRow {
-    id: String,
-    platform: Option<String>,
-    next_attempt_at: i64,
+struct Row {
+    key: i64,
+    priority: i64,
+    since: i64,
+    grp: Option<i64>,
+    grp_served: Option<i64>,
+    task: Option<i64>,
+    task_id: Option<String>,
+    task_served: Option<i64>,
 }
 
-pub(crate) const NEXT_TASK: &str =
-    "SELECT id, platform, next_attempt_at FROM tasks INDEXED BY tasks_to_submit
-     WHERE state = 'queued' AND platform NOT IN (SELECT value FROM json_each(?1))
-       AND id NOT IN (SELECT value FROM json_each(?2))
-     ORDER BY next_attempt_at, id LIMIT 1 OFFSET ?3";
+/// One row for each priority of each key of which something can be sent, the key with the lowest clock first. The line
+/// that was served longest ago is found by an index, and so is the task.
+pub(crate) const NEXT: &str = "SELECT api_keys.number AS key, queue_classes.priority, since,
+       queue_groups.number AS grp, queue_groups.served AS grp_served,
+       tasks.number AS task, tasks.id AS task_id, tasks.served AS task_served
+     FROM api_keys INDEXED BY api_keys_by_clock
+       CROSS JOIN queue_classes ON queue_classes.key = api_keys.number
+       LEFT JOIN queue_groups ON queue_groups.number = (
+         SELECT g.number FROM queue_groups AS g INDEXED BY queue_groups_next
+         WHERE g.key = api_keys.number AND g.priority = queue_classes.priority AND g.is_paused = 0 AND g.waiting > 0
+           AND g.number NOT IN (SELECT value FROM json_each(?1))
+         ORDER BY g.served, g.number LIMIT 1)
+       LEFT JOIN tasks ON tasks.number = (
+         SELECT t.number FROM tasks AS t INDEXED BY tasks_in_queue
+         WHERE t.key = api_keys.number AND t.priority = queue_classes.priority AND t.is_paused = 0 AND t.state = 'queued'
+           AND (t.next_attempt_at <= ?3 OR t.next_attempt_at > ?4)
+           AND t.number NOT IN (SELECT value FROM json_each(?2))
+         ORDER BY t.served, t.id LIMIT 1)
+     WHERE queue_groups.number IS NOT NULL OR tasks.number IS NOT NULL
+     ORDER BY clock, api_keys.number, queue_classes.priority";
 
-/// The line with the post that has waited longest. Each line's own first post is found by an index.
-pub(crate) const NEXT_LINE: &str = "SELECT number, platform FROM (
-       SELECT lines.number, platform, min(
-         ifnull((SELECT number FROM rounds WHERE line = lines.number AND kind = 0 ORDER BY number LIMIT 1), ?3),
-         ifnull((SELECT number FROM rounds WHERE line = lines.number AND kind = 1 ORDER BY number LIMIT 1), ?3),
-         ifnull((SELECT number FROM rounds WHERE line = lines.number AND kind = 2 ORDER BY number LIMIT 1), ?3)
-       ) AS first
-       FROM lines INDEXED BY lines_waiting
-       WHERE waiting > 0 AND platform NOT IN (SELECT value FROM json_each(?1))
-         AND lines.number NOT IN (SELECT value FROM json_each(?2)))
-     ORDER BY first LIMIT 1";
+/// When the first waiting task may be tried again.
+pub(crate) const NEXT_DUE: &str = "SELECT number, id, next_attempt_at FROM tasks INDEXED BY tasks_to_submit
+     WHERE state = 'queued' AND is_paused = 0 AND number NOT IN (SELECT value FROM json_each(?1))
+     ORDER BY next_attempt_at, id LIMIT 1";
+
+pub(crate) const PAUSED_TASK: &str = "SELECT id FROM tasks INDEXED BY tasks_paused
+     WHERE platform = ?1 AND state = 'queued' AND is_paused = 1 ORDER BY id LIMIT 1";
+pub(crate) const PAUSED_GROUP: &str = "SELECT queue_groups.number
+     FROM lines CROSS JOIN queue_groups ON queue_groups.line = lines.number AND queue_groups.waiting > 0
+     WHERE lines.platform = ?1 LIMIT 1";
 
 impl Readers {
-    /// The turn that comes next, at `now` or later. A task that has waited goes before the lines.
+    /// The turn that comes next, at `now` or later: API keys take turns by their clocks, then priorities, then lines and
+    /// waiting tasks, the one that was served longest ago first.
     ///
     /// A task that would wait longer than `longest` was put off before the clock was set back: its turn has come.
     ///
@@ -96,62 +116,77 @@ impl Readers {
     /// [`ReadError`]
     pub async fn next_turn(
         &self,
-        left_out: &LeftOut,
+        search: &Search,
         now: Timestamp,
         longest: Duration,
     ) -> Result<Option<NextTurn>, ReadError> {
-        let task = self.next_task(left_out).await?.map(|next| {
-            let is_put_off = next.due.as_millis() > now.as_millis().saturating_add(millis(longest));
-            if is_put_off { NextTurn { due: now, ..next } } else { next }
-        });
-        if task.as_ref().is_some_and(|task| task.due <= now) {
-            return Ok(task);
-        }
-        let lines = left_out.turns.iter().filter_map(|turn| match turn {
-            Turn::Line(line) => Some(*line),
-            Turn::Task(_) => None,
-        });
-        let lines: Vec<i64> = lines.collect();
-        let line: Option<(i64, String)> = sqlx::query_as(NEXT_LINE)
-            .bind(json!(left_out.platforms).to_string())
-            .bind(json!(lines).to_string())
-            .bind(i64::MAX)
-            .fetch_optional(&self.pool)
-            .await?;
-        let line = line.map(|(number, platform)| NextTurn {
-            turn: Turn::Line(number),
-            platform: Platform::from_stored(platform),
-            due: now,
-        });
-        Ok(line.or(task))
-    }
-
-    /// The waiting task whose next attempt comes first.
-    ///
-    /// One that can't be read is left out and logged: it must not keep all others from being sent.
-    async fn next_task(&self, left_out: &LeftOut) -> Result<Option<NextTurn>, ReadError> {
-        let tasks = left_out.turns.iter().filter_map(|turn| match turn {
-            Turn::Task(task) => Some(*task),
-            Turn::Line(_) => None,
-        });
-        let tasks: Vec<TaskId> = tasks.collect();
-        let mut unread = 0;
-        loop {
-            let row: Result<Option<TaskRow>, sqlx::Error> = sqlx::query_as(NEXT_TASK)
-                .bind(json!(left_out.platforms).to_string())
-                .bind(json!(tasks).to_string())
-                .bind(unread)
-                .fetch_optional(&self.pool)
-                .await;
-            match row.and_then(|row| row.map(next).transpose()) {
-                Ok(task) => return Ok(task),
-                Err(error) if unread < MOST_UNREAD && column::is_unreadable(&error) => {
-                    tracing::error!(%error, "a waiting task is not sent");
-                    unread += 1;
-                }
-                Err(error) => return Err(error.into()),
+        for platform in &search.probes {
+            if let Some(turn) = self.probe(platform, &search.aside).await? {
+                return Ok(Some(NextTurn { turn, due: now }));
             }
         }
+        let mut aside = self.numbers(&search.aside).await?;
+        for _ in 0..MOST_UNREAD {
+            let rows: Vec<Row> = sqlx::query_as(NEXT)
+                .bind(json!(aside.groups).to_string())
+                .bind(json!(aside.tasks).to_string())
+                .bind(now.as_millis())
+                .bind(now.as_millis().saturating_add(millis(longest)))
+                .fetch_all(&self.pool)
+                .await?;
+            match choose(&rows, now) {
+                Ok(Some(turn)) => return Ok(Some(NextTurn { turn, due: now })),
+                Ok(None) => break,
+                Err((task, error)) => {
+                    tracing::error!(%error, "a waiting task is not sent");
+                    aside.tasks.push(task);
+                }
+            }
+        }
+        self.next_due(aside.tasks).await
+    }
+
+    async fn next_due(&self, mut aside: Vec<i64>) -> Result<Option<NextTurn>, ReadError> {
+        for _ in 0..MOST_UNREAD {
+            let row: Option<(i64, String, i64)> =
+                sqlx::query_as(NEXT_DUE).bind(json!(aside).to_string()).fetch_optional(&self.pool).await?;
+            let Some((number, id, due)) = row else { return Ok(None) };
+            let Ok(task) = column::parsed(("tasks", "id", &id), &id) else {
+                aside.push(number);
+                continue;
+            };
+            let due = Timestamp::from_millis(due);
+            return Ok(Some(NextTurn { turn: Turn::Task(task), due }));
+        }
+        Ok(None)
+    }
+
+    /// What a paused platform is tried with.
+    async fn probe(&self, platform: &str, aside: &[Turn]) -> Result<Option<Turn>, ReadError> {
+        let task: Option<String> =
+            sqlx::query_scalar(PAUSED_TASK).bind(platform).fetch_optional(&self.pool).await?;
+        let group: Option<i64> =
+            sqlx::query_scalar(PAUSED_GROUP).bind(platform).fetch_optional(&self.pool).await?;
+        let task = task.and_then(|id| column::parsed(("tasks", "id", &id), &id).ok()).map(Turn::Task);
+        let turns = task.into_iter().chain(group.map(Turn::Group));
+        Ok(turns.into_iter().find(|turn| !aside.contains(turn)))
+    }
+
+    async fn numbers(&self, turns: &[Turn]) -> Result<Aside, ReadError> {
+        let mut aside = Aside::default();
+        for turn in turns {
+            match turn {
+                Turn::Group(number) => aside.groups.push(*number),
+                Turn::Task(task) => {
+                    let number: Option<i64> = sqlx::query_scalar("SELECT number FROM tasks WHERE id = ?1")
+                        .bind(task.to_string())
+                        .fetch_optional(&self.pool)
+                        .await?;
+                    aside.tasks.extend(number);
+                }
+            }
+        }
+        Ok(aside)
     }
 
     /// How many URLs were sent since then, except in submits that were certainly not taken.
@@ -167,13 +202,35 @@ impl Readers {
 pub(crate) const SENT_SINCE: &str = "SELECT ifnull(sum(urls), 0) FROM submits
      WHERE started_at >= ?1 AND (outcome IS NULL OR outcome IN ('accepted', 'unknown')) AND code IS NOT 'recovered'";
 
-fn next(row: TaskRow) -> Result<NextTurn, sqlx::Error> {
-    let task = column::parsed(("tasks", "id", &row.id), &row.id)?;
-    Ok(NextTurn {
-        turn: Turn::Task(task),
-        platform: Platform::from_stored(row.platform.unwrap_or_default()),
-        due: Timestamp::from_millis(row.next_attempt_at),
-    })
+/// Turns that are left out, by number.
+#[derive(Default)]
+struct Aside {
+    groups: Vec<i64>,
+    tasks: Vec<i64>,
+}
+
+/// The turn that comes next of what could be sent. If its task can't be read, the error and the task's number.
+fn choose(rows: &[Row], now: Timestamp) -> Result<Option<Turn>, (i64, sqlx::Error)> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let rows: Vec<&Row> = rows.iter().take_while(|row| row.key == first.key).collect();
+    let class = |row: &&Row| {
+        let priority = Priority::from_number(row.priority)?;
+        Some(Class { priority, since: Timestamp::from_millis(row.since) })
+    };
+    let order = order(rows.iter().filter_map(class).collect(), now);
+    let Some(row) = order.first().and_then(|first| rows.iter().find(|row| row.priority == first.number()))
+    else {
+        return Ok(None);
+    };
+    match (row.grp, row.task, &row.task_id) {
+        (Some(group), None, _) => Ok(Some(Turn::Group(group))),
+        (Some(group), Some(_), _) if row.grp_served < row.task_served => Ok(Some(Turn::Group(group))),
+        (_, Some(number), Some(id)) => match column::parsed(("tasks", "id", id), id) {
+            Ok(task) => Ok(Some(Turn::Task(task))),
+            Err(error) => Err((number, error)),
+        },
+        _ => Ok(None),
+    }
 }
 
 #[derive(FromRow)]

@@ -165,7 +165,7 @@ impl Readers {
 
 /// Those in lines, which triggers count, and those in waiting tasks.
 pub(crate) const WAITING: &str = "SELECT ifnull((SELECT sum(waiting) FROM lines WHERE waiting > 0), 0) + (
-       SELECT count(*) FROM tasks INDEXED BY tasks_to_submit CROSS JOIN attempts ON attempts.task = tasks.number
+       SELECT count(*) FROM tasks INDEXED BY tasks_by_state CROSS JOIN attempts ON attempts.task = tasks.number
        WHERE tasks.state = 'queued' AND standing = 4)";
 pub(crate) const UNLISTED: &str = "SELECT count(*) FROM tasks INDEXED BY tasks_to_poll
      WHERE next_poll_at IS NOT NULL

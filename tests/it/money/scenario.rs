@@ -13,7 +13,7 @@ use scrapehook::domain::task::Failure;
 use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::store::{
-    CreatedJob, IdempotencyKey, LeftOut, NewJob, NextRequest, Request, Store, SubmitEnd, Turn,
+    CreatedJob, IdempotencyKey, NewJob, NextRequest, Request, Search, Store, SubmitEnd, Turn,
 };
 use sha2::{Digest, Sha256};
 
@@ -262,7 +262,7 @@ impl<'a> Scenario<'a> {
 
     /// Whose turn has come.
     async fn next_turn(&self) -> Option<Turn> {
-        let next = self.store().read().next_turn(&LeftOut::default(), self.now(), HOUR).await.unwrap()?;
+        let next = self.store().read().next_turn(&Search::default(), self.now(), HOUR).await.unwrap()?;
         (next.due <= self.now()).then_some(next.turn)
     }
 
@@ -356,7 +356,7 @@ fn options(folder: usize, quality: Quality, spelling: usize) -> JobOptions {
         (2, _) => (None, Some(7), Library::Private),
         _ => (None, None, Library::Public),
     };
-    JobOptions { unique_id, folder_id, quality, library, labels: BTreeMap::new() }
+    JobOptions { unique_id, folder_id, quality, library, ..JobOptions::default() }
 }
 
 fn folder_of(destination: &Destination) -> usize {

@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::{JobId, TaskId};
-use scrapehook::domain::job::{JobOptions, Library, Quality, UrlState};
+use scrapehook::domain::job::{JobOptions, Quality, UrlState};
 use scrapehook::domain::plan::fold;
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::domain::video::VideoState;
 use scrapehook::store::{
-    Decided, Decision, DuePoll, Found, LeftOut, NewJob, NextRequest, PollEnd, PolledEntry, ReceivedHint,
+    Decided, Decision, DuePoll, Found, NewJob, NextRequest, PollEnd, PolledEntry, ReceivedHint, Search,
     SubmitEnd,
 };
 use sha2::{Digest, Sha256};
@@ -206,19 +206,12 @@ impl Driven<'_> {
 }
 
 fn job(urls: &[String]) -> NewJob {
-    let options = JobOptions {
-        unique_id: None,
-        folder_id: None,
-        quality: Quality::P360,
-        library: Library::Private,
-        labels: BTreeMap::new(),
-    };
     let urls = fold(urls.iter().map(|url| PostUrl::parse(url).unwrap()).collect());
     NewJob {
         id: JobId::new(at(0)),
         at: at(0),
         created_by: None,
-        options,
+        options: JobOptions::default(),
         urls,
         force: false,
         idempotency: None,
@@ -230,7 +223,7 @@ pub async fn tasks<'a>(file: &'a File, numbers: Range<usize>, which: &[usize]) -
     let urls_of = |number: usize| which.iter().map(move |&url| urls(number)[url].clone()).collect::<Vec<_>>();
     let all: Vec<String> = numbers.clone().flat_map(urls_of).collect();
     file.waiting_job(&all, Quality::P360, false).await;
-    let turn = file.store.read().next_turn(&LeftOut::default(), at(1), HOUR).await.unwrap().unwrap().turn;
+    let turn = file.store.read().next_turn(&Search::default(), at(1), HOUR).await.unwrap().unwrap().turn;
     let mut tasks = Vec::new();
     for number in numbers {
         let next = NextRequest { turn, new: TaskId::new(at(1)), at: at(1), left_today: Some(which.len()) };

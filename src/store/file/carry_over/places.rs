@@ -29,7 +29,7 @@ impl JobRow {
             folder_id: self.folder_id,
             quality,
             library: column::parsed(("jobs", "library", &self.id), &self.library)?,
-            labels: Default::default(),
+            ..JobOptions::default()
         };
         Ok((Destination::of(&options), quality))
     }

@@ -1,6 +1,5 @@
 //! A database whose operations are committed one by one, with the work of each counted.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 use tempfile::TempDir;
 
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::job::{JobOptions, Library, Quality};
+use crate::domain::job::JobOptions;
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
 use crate::store::batch::working_set::WorkingSet;
@@ -112,9 +111,9 @@ impl Driven {
     pub(super) async fn more_like(&mut self, job: JobId, count: i64) {
         for statement in [
             "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
-             INSERT INTO jobs (id, created_at, state, labels, quality, library, force, urls, waiting)
+             INSERT INTO jobs (id, created_at, state, labels, quality, library, force, urls, waiting, key)
              SELECT printf('%s%06x', substr(id, 1, 30), n), created_at, state, labels, quality, library, force, urls,
-               waiting FROM n, jobs WHERE id = ?1",
+               waiting, key FROM n, jobs WHERE id = ?1",
             "INSERT INTO wants SELECT new.number, position, round, mark, wants.url
              FROM jobs AS old JOIN wants ON wants.job = old.number JOIN jobs AS new ON new.number > (
                SELECT max(number) FROM jobs) - ?2 WHERE old.id = ?1",
@@ -147,8 +146,8 @@ impl Driven {
     /// Forms the next request of a line.
     pub(super) async fn send(&mut self) -> Request {
         loop {
-            let line = self.number("SELECT min(number) FROM lines WHERE waiting > 0").await;
-            if let Some(request) = self.form(Turn::Line(line)).await {
+            let group = self.number("SELECT min(number) FROM queue_groups WHERE waiting > 0").await;
+            if let Some(request) = self.form(Turn::Group(group)).await {
                 return request;
             }
         }
@@ -175,15 +174,16 @@ pub(super) async fn counts(connection: &mut SqliteConnection) -> Vec<[i64; 6]> {
 }
 
 pub(super) fn new_job(id: JobId, urls: &[String]) -> NewJob {
-    let options = JobOptions {
-        unique_id: None,
-        folder_id: None,
-        quality: Quality::P360,
-        library: Library::Private,
-        labels: BTreeMap::new(),
-    };
     let urls = urls.iter().map(|url| PostUrl::parse(url).unwrap()).collect();
-    NewJob { id, at: at(0), created_by: None, options, urls, force: false, idempotency: None }
+    NewJob {
+        id,
+        at: at(0),
+        created_by: None,
+        options: JobOptions::default(),
+        urls,
+        force: false,
+        idempotency: None,
+    }
 }
 
 pub(super) fn posts(count: usize) -> Vec<String> {

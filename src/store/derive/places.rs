@@ -1,0 +1,312 @@
+//! Places: where waiting posts stand in the queue, once for each priority in which an API key wants them. Must never let
+//! a post stand there that waits in no line, nor leave one out that does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use sqlx::FromRow;
+
+use crate::domain::queue::{Priority, turn};
+use crate::domain::time::Timestamp;
+use crate::store::batch::Batch;
+use crate::store::batch::changes::Round;
+use crate::store::column;
+
+/// Who waits: the number of an API key, and a priority of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Class {
+    pub(crate) key: i64,
+    pub(crate) priority: Priority,
+}
+
+/// A round that enters the queue, or is wanted by one more job while it waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entering {
+    pub(crate) round: Round,
+    pub(crate) line: i64,
+    /// How it travels: see the column.
+    pub(crate) kind: i64,
+    /// Its place among the URLs of its job in this line, from 0.
+    pub(crate) place: i64,
+}
+
+/// The number of an API key; its row is made if it has none. Without keys the name is empty.
+pub(crate) async fn key(batch: &mut Batch<'_>, name: Option<&str>) -> Result<i64, sqlx::Error> {
+    let name = name.unwrap_or_default();
+    let known: Option<i64> = sqlx::query_scalar("SELECT number FROM api_keys WHERE name = ?1")
+        .bind(name)
+        .fetch_optional(&mut *batch.connection)
+        .await?;
+    if let Some(number) = known {
+        return Ok(number);
+    }
+    sqlx::query_scalar("INSERT INTO api_keys (name) VALUES (?1) RETURNING number")
+        .bind(name)
+        .fetch_one(&mut *batch.connection)
+        .await
+}
+
+/// A key that begins to wait starts at the clock that is being served, unless it is ahead. A priority that begins to
+/// wait has not starved yet.
+pub(crate) async fn begin_to_wait(
+    batch: &mut Batch<'_>,
+    class: Class,
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE api_keys SET clock = max(clock, (SELECT clock FROM queue)) WHERE number = ?1
+           AND NOT EXISTS (SELECT 1 FROM queue_groups WHERE key = ?1 AND waiting > 0)
+           AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.key = ?1 AND state = 'queued')",
+    )
+    .bind(class.key)
+    .execute(&mut *batch.connection)
+    .await?;
+    sqlx::query(
+        "INSERT INTO queue_classes (key, priority, since) VALUES (?1, ?2, ?3)
+         ON CONFLICT (key, priority) DO UPDATE SET since = excluded.since
+         WHERE NOT EXISTS (SELECT 1 FROM queue_groups WHERE key = ?1 AND priority = ?2 AND waiting > 0)
+           AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.key = ?1 AND tasks.priority = ?2 AND state = 'queued')",
+    )
+    .bind(class.key)
+    .bind(class.priority.number())
+    .bind(at.as_millis())
+    .execute(&mut *batch.connection)
+    .await?;
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct Group {
+    number: i64,
+    line: i64,
+    turn: i64,
+}
+
+pub(crate) const GROUPS: &str = "SELECT queue_groups.number, line, turn FROM json_each(?1)
+       CROSS JOIN queue_groups ON queue_groups.key = ?2 AND priority = ?3 AND line = value";
+
+/// The groups of a class for these lines; their rows are made if there are none.
+async fn groups(
+    batch: &mut Batch<'_>,
+    class: Class,
+    lines: &BTreeSet<i64>,
+) -> Result<BTreeMap<i64, Group>, sqlx::Error> {
+    let lines = json!(lines).to_string();
+    sqlx::query(
+        "INSERT INTO queue_groups (key, priority, line, is_paused)
+         SELECT ?2, ?3, lines.number, EXISTS (SELECT 1 FROM pauses WHERE scope = lines.platform)
+         FROM json_each(?1) CROSS JOIN lines ON lines.number = value WHERE true ON CONFLICT DO NOTHING",
+    )
+    .bind(&lines)
+    .bind(class.key)
+    .bind(class.priority.number())
+    .execute(&mut *batch.connection)
+    .await?;
+    // A line that begins to wait comes after the one that was served longest ago, and before the others.
+    sqlx::query(
+        "UPDATE queue_groups SET served = max(served, ifnull((
+             SELECT min(g.served) FROM queue_groups AS g
+             WHERE g.key = ?2 AND g.priority = ?3 AND g.is_paused = 0 AND g.waiting > 0), 0))
+         WHERE key = ?2 AND priority = ?3 AND line IN (SELECT value FROM json_each(?1)) AND waiting = 0",
+    )
+    .bind(&lines)
+    .bind(class.key)
+    .bind(class.priority.number())
+    .execute(&mut *batch.connection)
+    .await?;
+    let groups: Vec<Group> = sqlx::query_as(GROUPS)
+        .bind(&lines)
+        .bind(class.key)
+        .bind(class.priority.number())
+        .fetch_all(&mut *batch.connection)
+        .await?;
+    Ok(groups.into_iter().map(|group| (group.line, group)).collect())
+}
+
+pub(crate) const INSERT: &str = "INSERT INTO places (grp, kind, turn, round)
+     SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1)";
+const COUNT: &str = "UPDATE queue_groups SET waiting = waiting + new.places
+     FROM (SELECT value->>0 AS number, value->>1 AS places FROM json_each(?1)) AS new
+     WHERE queue_groups.number = new.number";
+
+/// Lets rounds wait that have no place of this class yet.
+pub(crate) async fn enter(
+    batch: &mut Batch<'_>,
+    class: Class,
+    entering: &[Entering],
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    if entering.is_empty() {
+        return Ok(());
+    }
+    begin_to_wait(batch, class, at).await?;
+    let groups = groups(batch, class, &entering.iter().map(|entering| entering.line).collect()).await?;
+    let size = batch.policy.urls_per_task;
+    let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut rows: Vec<Value> = Vec::with_capacity(entering.len());
+    for entering in entering {
+        let Some(group) = groups.get(&entering.line) else { continue };
+        let turn = group.turn + turn(entering.place, size);
+        rows.push(json!([group.number, entering.kind, turn, entering.round]));
+        *counts.entry(group.number).or_default() += 1;
+    }
+    sqlx::query(INSERT).bind(Value::Array(rows).to_string()).execute(&mut *batch.connection).await?;
+    count(batch, &counts).await
+}
+
+async fn count(batch: &mut Batch<'_>, counts: &BTreeMap<i64, i64>) -> Result<(), sqlx::Error> {
+    let counts: Vec<(&i64, &i64)> = counts.iter().collect();
+    sqlx::query(COUNT).bind(json!(counts).to_string()).execute(&mut *batch.connection).await.map(|_| ())
+}
+
+/// A place that a round has left.
+#[derive(FromRow)]
+struct Left {
+    grp: i64,
+    turn: i64,
+}
+
+pub(crate) const LEAVE: &str =
+    "DELETE FROM places WHERE round IN (SELECT value FROM json_each(?1)) RETURNING grp, turn";
+
+/// Takes rounds out of the queue; gives the groups that they have left, with the highest turn in each.
+pub(crate) async fn leave(
+    batch: &mut Batch<'_>,
+    rounds: &BTreeSet<Round>,
+) -> Result<BTreeMap<i64, i64>, sqlx::Error> {
+    let left: Vec<Left> =
+        sqlx::query_as(LEAVE).bind(json!(rounds).to_string()).fetch_all(&mut *batch.connection).await?;
+    let (mut counts, mut turns) = (BTreeMap::new(), BTreeMap::new());
+    for Left { grp, turn } in left {
+        *counts.entry(grp).or_default() -= 1;
+        let highest = turns.entry(grp).or_insert(turn);
+        *highest = turn.max(*highest);
+    }
+    count(batch, &counts).await?;
+    Ok(turns)
+}
+
+/// Who wants a waiting round, and how urgently.
+#[derive(FromRow)]
+struct Wanted {
+    round: Round,
+    key: i64,
+    priority: i64,
+    line: i64,
+    kind: i64,
+}
+
+pub(crate) const WANTED: &str = "SELECT wants.round, jobs.key, jobs.priority, rounds.line, rounds.kind
+     FROM json_each(?1) CROSS JOIN rounds ON rounds.number = value AND rounds.line IS NOT NULL
+       CROSS JOIN wants ON wants.round = rounds.number AND mark IS NULL
+       CROSS JOIN jobs ON jobs.number = wants.job
+     GROUP BY wants.round, jobs.key, jobs.priority";
+
+/// A place that a waiting round has.
+#[derive(FromRow)]
+struct Standing {
+    grp: i64,
+    kind: i64,
+    turn: i64,
+    round: Round,
+    key: i64,
+    priority: i64,
+    line: i64,
+}
+
+pub(crate) const STANDING: &str = "SELECT grp, kind, places.turn, round, queue_groups.key, priority, line
+     FROM json_each(?1) CROSS JOIN places ON places.round = value
+       CROSS JOIN queue_groups ON queue_groups.number = places.grp";
+
+pub(crate) const TAKE: &str = "DELETE FROM places WHERE (grp, kind, turn, round) IN (
+     SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1))";
+
+/// One more job of a class wants rounds that wait already. Each has the best turn of the jobs of the class.
+pub(crate) async fn join(
+    batch: &mut Batch<'_>,
+    class: Class,
+    joining: Vec<Entering>,
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    if joining.is_empty() {
+        return Ok(());
+    }
+    let rounds: BTreeSet<Round> = joining.iter().map(|joining| joining.round).collect();
+    let standing: Vec<Standing> =
+        sqlx::query_as(STANDING).bind(json!(rounds).to_string()).fetch_all(&mut *batch.connection).await?;
+    let is_of_class = |place: &Standing| (place.key, place.priority) == (class.key, class.priority.number());
+    let standing: BTreeMap<Round, Standing> =
+        standing.into_iter().filter(is_of_class).map(|place| (place.round, place)).collect();
+    let groups = groups(batch, class, &joining.iter().map(|joining| joining.line).collect()).await?;
+    let size = batch.policy.urls_per_task;
+    let is_better = |joining: &Entering| {
+        standing.get(&joining.round).is_none_or(|place| {
+            let reached = groups.get(&joining.line).map_or(0, |group| group.turn);
+            reached + turn(joining.place, size) < place.turn
+        })
+    };
+    let entering: Vec<Entering> = joining.into_iter().filter(is_better).collect();
+    let replaced = entering.iter().filter_map(|entering| standing.get(&entering.round));
+    take(batch, replaced).await?;
+    enter(batch, class, &entering, at).await
+}
+
+async fn take(batch: &mut Batch<'_>, places: impl Iterator<Item = &Standing>) -> Result<(), sqlx::Error> {
+    let (mut taken, mut counts) = (Vec::new(), BTreeMap::new());
+    for place in places {
+        taken.push(json!([place.grp, place.kind, place.turn, place.round]));
+        *counts.entry(place.grp).or_default() -= 1;
+    }
+    if taken.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(TAKE).bind(Value::Array(taken).to_string()).execute(&mut *batch.connection).await?;
+    count(batch, &counts).await
+}
+
+/// Who wants these rounds has changed, or in which line they wait: their places follow. Whoever stays in a group keeps
+/// the turn; a new place has the turn that its group has reached, and those that come together take turns by requests.
+pub(crate) async fn follow(
+    batch: &mut Batch<'_>,
+    rounds: &BTreeSet<Round>,
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    if rounds.is_empty() {
+        return Ok(());
+    }
+    let asked = json!(rounds).to_string();
+    let wanted: Vec<Wanted> = sqlx::query_as(WANTED).bind(&asked).fetch_all(&mut *batch.connection).await?;
+    let standing: Vec<Standing> =
+        sqlx::query_as(STANDING).bind(&asked).fetch_all(&mut *batch.connection).await?;
+    let mut wanted: BTreeMap<(Round, i64, i64), Wanted> =
+        wanted.into_iter().map(|wanted| ((wanted.round, wanted.key, wanted.priority), wanted)).collect();
+    let stays = |place: &Standing| {
+        wanted
+            .get(&(place.round, place.key, place.priority))
+            .is_some_and(|wanted| (wanted.line, wanted.kind) == (place.line, place.kind))
+    };
+    let (staying, leaving): (Vec<Standing>, Vec<Standing>) = standing.into_iter().partition(stays);
+    for place in staying {
+        wanted.remove(&(place.round, place.key, place.priority));
+    }
+    take(batch, leaving.iter()).await?;
+    let mut entering: BTreeMap<Class, Vec<Entering>> = BTreeMap::new();
+    let mut numbers: BTreeMap<(Class, i64), i64> = BTreeMap::new();
+    for ((round, key, _), wanted) in wanted {
+        let id = round.to_string();
+        let priority = column::numbered(("jobs", "priority", &id), wanted.priority, Priority::from_number)?;
+        let class = Class { key, priority };
+        let place = numbers.entry((class, wanted.line)).or_default();
+        entering.entry(class).or_default().push(Entering {
+            round,
+            line: wanted.line,
+            kind: wanted.kind,
+            place: *place,
+        });
+        *place += 1;
+    }
+    for (class, entering) in entering {
+        enter(batch, class, &entering, at).await?;
+    }
+    Ok(())
+}
