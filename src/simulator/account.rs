@@ -19,6 +19,7 @@ use super::order::{self, Library, Order, Place};
 use super::plan::{Callback, Draw, Known, Plan};
 use super::platform::YOUTUBE;
 use super::records::{OtherTask, SentCallback, Submitted};
+use super::refusals::{refuse_any, refuse_content, trouble};
 use super::settings::Settings;
 use super::spoiled::Spoiled;
 use super::task::{Listing, Task, unknown_task};
@@ -46,6 +47,8 @@ pub(super) struct Account {
     poll_rng: StdRng,
     connection_rng: StdRng,
     list_rng: StdRng,
+    refusal_rng: StdRng,
+    started_at: Instant,
     admitted_at: Option<Instant>,
     known: Known,
     tasks: HashMap<String, Task>,
@@ -80,6 +83,8 @@ pub(super) struct Accepted {
     pub(super) parcels: Vec<Parcel>,
     /// Whether the connection is closed instead of an answer.
     pub(super) cut: bool,
+    /// The refusal that is the answer all the same.
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// Callbacks that go to one URL, one after another.
@@ -102,7 +107,7 @@ impl Parcel {
 
 impl Account {
     /// An account to which nothing happened yet.
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings, now: Instant) -> Self {
         let mut root = StdRng::seed_from_u64(settings.seed);
         Self {
             // Streams of their own, so that the number of polls can't move the luck of submits.
@@ -110,6 +115,8 @@ impl Account {
             poll_rng: StdRng::from_rng(&mut root),
             connection_rng: StdRng::from_rng(&mut root),
             list_rng: StdRng::from_rng(&mut root),
+            refusal_rng: StdRng::from_rng(&mut root),
+            started_at: now,
             settings,
             submits: Vec::new(),
             charged: BTreeMap::new(),
@@ -153,12 +160,15 @@ impl Account {
         let mut dice = Dice::fork(&mut self.submit_rng);
         let body = order::read(body);
         let ask = Ask { library, key, now };
-        let outcome = self.decide_submit(&mut dice, &ask, &body);
+        let mut refusal_dice = Dice::fork(&mut self.refusal_rng);
+        let outcome = self.decide_submit(&mut dice, &mut refusal_dice, &ask, &body);
+        dice.applied.append(&mut refusal_dice.applied);
+        let refusal = outcome.as_ref().map_or_else(Some, |accepted| accepted.refusal.as_ref());
         self.submits.push(Submitted {
             task_id: outcome.as_ref().ok().map(|accepted| accepted.task_id.clone()),
             public: library == Library::Public,
             body: body.unwrap_or_default(),
-            code: outcome.as_ref().map_or_else(Refusal::code, |_| "0000").to_owned(),
+            code: refusal.map_or("0000", Refusal::code).to_owned(),
         });
         self.conclude("submit", dice, outcome)
     }
@@ -166,6 +176,7 @@ impl Account {
     fn decide_submit(
         &mut self,
         dice: &mut Dice,
+        refusal_dice: &mut Dice,
         ask: &Ask<'_>,
         body: &Result<SubmitBody, Refusal>,
     ) -> Result<Accepted, Refusal> {
@@ -173,12 +184,18 @@ impl Account {
         if dice.fault("no-credits", self.settings.faults.no_credits, "submit") {
             return Err(short_of_credits());
         }
-        let mut order = Order::check(ask.library, body.as_ref().map_err(Clone::clone)?)?;
+        let faults = &self.settings.faults;
+        refuse_any(faults, refusal_dice, ask.now.duration_since(self.started_at))?;
+        let body = body.as_ref().map_err(Clone::clone)?;
+        let mut order = Order::check(ask.library, body, faults.hosts_are_platforms)?;
+        refuse_content(faults, refusal_dice, &order)?;
         order.callback_url = order.callback_url.or_else(|| self.settings.default_callback_url.clone());
         self.charge(&order)?;
 
         let Made { mut plan, others } = self.make(dice, &order, ask.now);
-        let cut = dice.fault("cut", self.settings.faults.cut, &plan.task_id);
+        let faults = &self.settings.faults;
+        let cut = dice.fault("cut", faults.cut, &plan.task_id);
+        let is_refused = refusal_dice.fault("refused-but-charged", faults.refused_but_charged, &plan.task_id);
         self.tell(Line::Accepted {
             task_id: plan.task_id.clone(),
             urls: order.urls.len(),
@@ -194,7 +211,7 @@ impl Account {
             parcels.extend(Parcel::of(&mut other.plan, other.order.callback_url));
             self.keep(other.plan, other.order.place);
         }
-        Ok(Accepted { task_id, parcels, cut })
+        Ok(Accepted { task_id, parcels, cut, refusal: is_refused.then(trouble) })
     }
 
     fn make(&mut self, dice: &mut Dice, order: &Order, now: Instant) -> Made {

@@ -54,6 +54,10 @@ pub struct Faults {
     pub rate_limited: f64,
     /// A submit is answered with 0402.
     pub no_credits: f64,
+    /// A submit is refused with 0001, and nothing is charged.
+    pub refused: f64,
+    /// A submit is accepted and charged and its callbacks come, but the answer is a refusal with 0001.
+    pub refused_but_charged: f64,
     /// A request is answered by the infrastructure, with HTTP 503.
     pub unavailable: f64,
     /// A submit is accepted and charged, then its connection is closed without an answer.
@@ -78,6 +82,14 @@ pub struct Faults {
     pub slow_by: Duration,
     /// How many polls leave out a late video after its end.
     pub late_by: u32,
+    /// How long after the simulator's start every submit is refused with 0001. Nothing is charged.
+    pub refused_for: Duration,
+    /// Texts that no URL of a submit may contain: otherwise all of it is refused with 0001, and nothing is charged.
+    pub bad_urls: Vec<String>,
+    /// Folders, by name or number, for which each submit is refused with 0003. Nothing is charged.
+    pub bad_folders: Vec<String>,
+    /// Each host is a platform of its own, so two hosts of one platform can't go together.
+    pub hosts_are_platforms: bool,
     /// How many polls of a task, counted from its first, are refused with 0001.
     pub refused_polls: u32,
     /// How many polls of a task, counted from the first that is not refused, list nothing.
@@ -89,7 +101,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// The faults with a probability or a number above 0, by name.
+    /// The faults with a probability or a number above 0, by name. Times are in seconds, lists are counted.
     pub fn active(&self) -> Vec<(&'static str, f64)> {
         let mut active = vec![
             ("early-callback", self.early_callback),
@@ -114,6 +126,8 @@ impl Faults {
             ("other-task-same-urls", self.other_task_same_urls),
             ("rate-limited", self.rate_limited),
             ("no-credits", self.no_credits),
+            ("refused", self.refused),
+            ("refused-but-charged", self.refused_but_charged),
             ("unavailable", self.unavailable),
             ("cut", self.cut),
             ("slow", self.slow),
@@ -124,6 +138,10 @@ impl Faults {
             ("huge", self.huge),
             ("wrong-types", self.wrong_types),
             ("redirect", self.redirect),
+            ("refused-for", self.refused_for.as_secs_f64()),
+            ("bad-url", count(&self.bad_urls)),
+            ("bad-folder", count(&self.bad_folders)),
+            ("hosts-are-platforms", f64::from(self.hosts_are_platforms)),
             ("refused-polls", f64::from(self.refused_polls)),
             ("empty-polls", f64::from(self.empty_polls)),
             ("poll-without-urls", f64::from(self.poll_without_urls)),
@@ -132,6 +150,10 @@ impl Faults {
         active.retain(|(_, probability)| *probability > 0.0);
         active
     }
+}
+
+fn count(texts: &[String]) -> f64 {
+    u32::try_from(texts.len()).map_or(f64::INFINITY, f64::from)
 }
 
 /// One request's own randomness, and the faults that it brought about.

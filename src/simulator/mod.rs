@@ -16,6 +16,7 @@ mod other_url;
 mod plan;
 mod platform;
 mod records;
+mod refusals;
 mod routes;
 mod server;
 mod settings;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reqwest::Client;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -77,7 +79,7 @@ impl Simulator {
         let stop = CancellationToken::new();
         let tracker = TaskTracker::new();
         let shared = Arc::new(Shared {
-            account: Mutex::new(Account::new(settings)),
+            account: Mutex::new(Account::new(settings, Instant::now())),
             changes: watch::Sender::new(()),
             client: courier::client()?,
             tracker: tracker.clone(),

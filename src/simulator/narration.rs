@@ -53,7 +53,7 @@ pub enum Line {
     Fault {
         /// Its name, as on the command line.
         fault: &'static str,
-        /// What it happened to: a kind of request, a task, a URL or a video.
+        /// What it happened to: a kind of request, a task, a URL, a folder or a video.
         on: String,
     },
 }

@@ -5,7 +5,7 @@
 use crate::upstream::wire::{MAX_URLS_PER_TASK, SubmitBody};
 
 use super::answers::Refusal;
-use super::platform::platform;
+use super::platform::{host, platform};
 
 const QUALITIES: [&str; 6] = ["360", "480", "720", "1080", "1440", "2160"];
 const DEFAULT_FOLDER: &str = "default";
@@ -67,6 +67,18 @@ impl Place {
         }
     }
 
+    /// Whether this is the folder with a name, or with a number in decimal.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        match self {
+            Self::Public => false,
+            Self::Folder(folder) if folder == DEFAULT_FOLDER => {
+                name == DEFAULT_FOLDER || name.parse() == Ok(DEFAULT_FOLDER_ID)
+            }
+            Self::Folder(folder) => folder == name,
+            Self::FolderId(id) => name.parse() == Ok(*id),
+        }
+    }
+
     /// Whether a follow-up call may name this folder: it must be the submitted one.
     pub(super) fn admits(&self, unique_id: &str) -> bool {
         match self {
@@ -100,8 +112,12 @@ pub(super) fn read(body: &[u8]) -> Result<SubmitBody, Refusal> {
 }
 
 impl Order {
-    /// Checks a submit against the rules.
-    pub(super) fn check(library: Library, body: &SubmitBody) -> Result<Self, Refusal> {
+    /// Checks a submit against the rules. The hosts of one platform go together, unless each host is one.
+    pub(super) fn check(
+        library: Library,
+        body: &SubmitBody,
+        hosts_are_platforms: bool,
+    ) -> Result<Self, Refusal> {
         let broken = |msg: String| Err(Refusal::application(BROKEN_RULE, msg));
         let urls: Vec<String> = body.video_urls.iter().chain(&body.tiktok_post_urls).cloned().collect();
         if urls.len() > MAX_URLS_PER_TASK {
@@ -114,14 +130,16 @@ impl Order {
                 None => return broken(format!("{url:?} is no video URL.")),
             }
         }
-        platforms.dedup();
-        let platform = match platforms.as_slice() {
-            [] => return broken("video_urls must not be empty.".to_owned()),
-            [platform] => platform.clone(),
-            [first, second, ..] => {
-                return broken(format!("One platform per call, not {first} and {second}."));
-            }
+        let Some(platform) = platforms.first().cloned() else {
+            return broken("video_urls must not be empty.".to_owned());
         };
+        if hosts_are_platforms {
+            platforms = urls.iter().filter_map(|url| host(url)).collect();
+        }
+        platforms.dedup();
+        if let [first, second, ..] = platforms.as_slice() {
+            return broken(format!("One platform per call, not {first} and {second}."));
+        }
         let quality = body.quality.as_deref().unwrap_or_else(|| library.default_quality());
         if !QUALITIES.contains(&quality) {
             return broken(format!("quality {quality:?} is unknown."));

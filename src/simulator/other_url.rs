@@ -1,8 +1,6 @@
 //! Other URLs of a post, as lists may show them in place of the submitted one. Must never fail.
 
-use url::Url;
-
-use super::platform::{is_known, platform};
+use super::platform::{host, is_known, platform};
 
 /// A URL in the shape of the post's platform, as a short link leads to.
 pub(super) fn resolved(url: &str, number: u64) -> String {
@@ -11,7 +9,7 @@ pub(super) fn resolved(url: &str, number: u64) -> String {
 
 /// A URL at the same host in a shape that no platform has.
 pub(super) fn unknown(url: &str, number: u64) -> String {
-    format!("https://{}/discover/{number:019}", host(url))
+    format!("https://{}/discover/{number:019}", host(url).unwrap_or_default())
 }
 
 /// The same URL spelled differently: with another scheme, without its `www.` or without its last slash.
@@ -50,17 +48,13 @@ fn spelled(url: &str, which: u32) -> String {
         _ => "http",
     };
     // At an unknown host, the name without `www.` may be another site.
-    if which & 2 != 0 && is_known(&host(url)) {
+    if which & 2 != 0 && host(url).is_some_and(|host| is_known(&host)) {
         rest = rest.strip_prefix("www.").unwrap_or(rest);
     }
     if which & 4 != 0 && !rest.contains(['?', '#']) {
         rest = rest.strip_suffix('/').unwrap_or(rest);
     }
     format!("{scheme}://{rest}")
-}
-
-fn host(url: &str) -> String {
-    Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -25,9 +25,13 @@ pub(super) const YOUTUBE: &str = "youtube";
 
 /// The platform of a URL, an unknown host being its own; `None` where the URL has no host.
 pub(super) fn platform(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok()?;
-    let host = url.host_str()?;
-    Some(known(host).unwrap_or(host).to_owned())
+    let host = host(url)?;
+    Some(known(&host).map(str::to_owned).unwrap_or(host))
+}
+
+/// The host of a URL, if it has one.
+pub(super) fn host(url: &str) -> Option<String> {
+    Url::parse(url).ok()?.host_str().map(str::to_owned)
 }
 
 /// Whether the host belongs to a platform of the table.

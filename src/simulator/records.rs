@@ -5,13 +5,14 @@ use crate::upstream::wire::{NoticeBody, SubmitBody};
 /// A request that reached one of the submit routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submitted {
-    /// The task that it became, if it was accepted.
+    /// The task that it became, if it was accepted, also if the answer was a refusal all the same.
     pub task_id: Option<String>,
     /// Whether it was for the public library.
     pub public: bool,
     /// The body, empty where it couldn't be read.
     pub body: SubmitBody,
-    /// The outcome's code, `0000` if it was accepted, or `503` where the infrastructure answered.
+    /// The outcome's code: `0000` if it was accepted, that of a refusal, charged or not, or `503` where the
+    /// infrastructure answered.
     pub code: String,
 }
 

@@ -114,7 +114,10 @@ async fn submit(
                 // The connection goes, and this request with it.
                 return pending().await;
             }
-            shared.agree(NewTask { task_id: accepted.task_id })
+            match accepted.refusal {
+                Some(refusal) => shared.refuse(&refusal, &uri),
+                None => shared.agree(NewTask { task_id: accepted.task_id }),
+            }
         }
         Err(refusal) => {
             sleep(delay).await;

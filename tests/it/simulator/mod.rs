@@ -2,6 +2,7 @@
 mod faults;
 mod lists;
 mod other_tasks;
+mod refusals;
 mod rules;
 mod spoiled;
 

@@ -1,0 +1,39 @@
+//! Refusals of submits that keep the documented rules, as faults ask for them.
+//!
+//! Must never charge or make anything.
+
+use tokio::time::Duration;
+
+use super::answers::Refusal;
+use super::faults::{Dice, Faults};
+use super::order::Order;
+
+/// Refuses a submit whatever it asks for, so long after the start of the simulator.
+pub(super) fn refuse_any(faults: &Faults, dice: &mut Dice, since_start: Duration) -> Result<(), Refusal> {
+    let is_hit = dice.fault("refused", faults.refused, "submit");
+    if since_start < faults.refused_for {
+        dice.applied.push(("refused-for", "submit".to_owned()));
+        return Err(trouble());
+    }
+    if is_hit { Err(trouble()) } else { Ok(()) }
+}
+
+/// Refuses an order for one of its URLs or for its folder.
+pub(super) fn refuse_content(faults: &Faults, dice: &mut Dice, order: &Order) -> Result<(), Refusal> {
+    if let Some(folder) = faults.bad_folders.iter().find(|name| order.place.is_called(name)) {
+        dice.applied.push(("bad-folder", folder.clone()));
+        return Err(Refusal::application("0003", "The folder is invalid."));
+    }
+    let is_bad = |url: &&String| faults.bad_urls.iter().any(|text| url.contains(text));
+    if let Some(url) = order.urls.iter().find(is_bad) {
+        dice.applied.push(("bad-url", url.clone()));
+        // It does not say which one: whoever wants to know has to find out.
+        return Err(Refusal::application("0001", "A video URL is invalid."));
+    }
+    Ok(())
+}
+
+/// A refusal that says nothing about its reason.
+pub(super) fn trouble() -> Refusal {
+    Refusal::application("0001", "The request could not be processed.")
+}
