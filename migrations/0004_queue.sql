@@ -60,12 +60,22 @@ CREATE TABLE queue (
 ALTER TABLE tasks ADD COLUMN key INTEGER REFERENCES api_keys (number);
 ALTER TABLE tasks ADD COLUMN priority INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE tasks ADD COLUMN served INTEGER NOT NULL DEFAULT -1; -- as in `queue_groups`; -1: at the front
-ALTER TABLE tasks ADD COLUMN is_paused INTEGER NOT NULL DEFAULT 0; -- whether a pause stops its line
+ALTER TABLE tasks ADD COLUMN is_paused INTEGER NOT NULL DEFAULT 0; -- whether a pause stops its line, or it is aside
+ALTER TABLE tasks ADD COLUMN aside_at INTEGER; -- when it was first set aside, because upstream refused it and others
+ALTER TABLE tasks ADD COLUMN root INTEGER REFERENCES tasks (number); -- the first of the tasks that it was split from
 
 CREATE INDEX tasks_in_queue ON tasks (key, priority, is_paused, served, id) WHERE state = 'queued';
 CREATE INDEX tasks_paused ON tasks (platform, id) WHERE state = 'queued' AND is_paused = 1;
+CREATE INDEX tasks_aside ON tasks (aside_at) WHERE aside_at IS NOT NULL AND state = 'queued';
+CREATE INDEX tasks_by_root ON tasks (root) WHERE root IS NOT NULL;
 DROP INDEX tasks_to_submit;
 CREATE INDEX tasks_to_submit ON tasks (next_attempt_at, id) WHERE state = 'queued' AND is_paused = 0;
+
+-- A refusal that was not decided for each post alone is a doubt.
+ALTER TABLE submits ADD COLUMN certain INTEGER NOT NULL DEFAULT 1;
+
+-- The first task of a line of which nothing was taken in its first submits, nor in those of its parts.
+ALTER TABLE lines ADD COLUMN barren INTEGER REFERENCES tasks (number);
 
 -- The queue's order stands in `places`.
 DROP INDEX rounds_waiting;

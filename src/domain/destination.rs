@@ -2,6 +2,8 @@
 //!
 //! Must never treat a name and a number as one destination, even if upstream knows them as one: nobody can tell.
 
+use std::fmt;
+
 use sha2::{Digest, Sha256};
 
 use super::job::{JobOptions, Library};
@@ -28,6 +30,17 @@ pub enum Destination {
     Name(String),
     /// The private folder with this number.
     Number(i64),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public => f.write_str("the public library"),
+            Self::Default => f.write_str("the default folder"),
+            Self::Name(name) => write!(f, "the folder {name:?}"),
+            Self::Number(number) => write!(f, "the folder number {number}"),
+        }
+    }
 }
 
 /// The fields of a request that name the folder. At most one of them is set.

@@ -19,6 +19,7 @@ pub mod pause;
 pub mod plan;
 pub mod queue;
 pub mod redact;
+pub mod refusal;
 pub mod retry;
 pub mod round;
 pub mod task;

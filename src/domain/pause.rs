@@ -3,12 +3,13 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::refusal::UNCLEAR;
 use super::time::Timestamp;
 
 /// A pause in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Pause {
-    /// `all`, or the one platform that is stopped.
+    /// `all`, the one platform that is stopped, or `line` and a number: one platform, folder and quality.
     pub scope: String,
     /// The upstream's code, or a word of ours.
     pub code: String,
@@ -38,14 +39,36 @@ impl Pause {
         reason(&self.scope, &self.code, &self.message)
     }
 
+    /// The scope of a pause of everything that repeats a refused submit: evidence has shown that one was taken.
+    pub const REPEATS: &'static str = "repeats";
+
+    /// Begins the scope of a pause that stops one line. No platform has a space in its name.
+    const LINE: &'static str = "line ";
+
+    /// The scope of a pause that stops the line with this number.
+    pub fn of_line(number: i64) -> String {
+        format!("{}{number}", Self::LINE)
+    }
+
+    /// The number of the line that a pause with this scope stops; none if it stops something else.
+    pub fn line(scope: &str) -> Option<i64> {
+        scope.strip_prefix(Self::LINE)?.parse().ok()
+    }
+
+    /// Whether upstream refused so much that it may not be about the URLs. What was refused waits, and one post at a
+    /// time is tried.
+    pub fn is_for_refusals(&self) -> bool {
+        (self.scope == Self::ALL && self.code == UNCLEAR) || Self::line(&self.scope).is_some()
+    }
+
     /// Whether a pause with this scope stops everything.
     pub fn stops_all(scope: &str) -> bool {
-        scope == Self::ALL || Self::waits_for_operator(scope)
+        matches!(scope, Self::ALL | Self::OPERATOR | Self::RESTORED)
     }
 
     /// Whether nothing is tried until an operator ends the pause with this scope.
     pub fn waits_for_operator(scope: &str) -> bool {
-        matches!(scope, Self::OPERATOR | Self::RESTORED)
+        matches!(scope, Self::OPERATOR | Self::RESTORED | Self::REPEATS)
     }
 }
 

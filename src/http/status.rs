@@ -16,6 +16,7 @@ use super::query::{NoParams, Params};
 use crate::clock;
 use crate::config::Live;
 use crate::domain::pause::Pause;
+use crate::domain::refusal::UNCLEAR;
 use crate::domain::time::Timestamp;
 use crate::reach::{CallbackCheck, CheckState, Standing};
 use crate::store::{Counts, LITTLE_ROOM, LastBackup, LastError, Overview, Trouble, WriteError, free_room};
@@ -127,6 +128,18 @@ fn paused(pause: &Pause) -> Wrong {
         (Pause::RESTORED, _) => {
             "What waits may have been sent after the backup was taken, and would be charged again. Compare it with the \
              upstream's account, `scrapehook cancel` the jobs whose URLs were sent, then `scrapehook resume`."
+        }
+        (Pause::REPEATS, _) => {
+            "Compare the upstream's account with `scrapehook tasks --state queued`. Cancel tasks that were taken, and \
+             `scrapehook resume` to send the others again."
+        }
+        (Pause::ALL, UNCLEAR) => {
+            "Wait if upstream is in trouble: one URL at a time is tried, and refused requests go on after the first \
+             success."
+        }
+        (scope, _) if Pause::line(scope).is_some() => {
+            "Check that the folder can take videos. One URL at a time is tried, and the rest goes on after the first \
+             success. `scrapehook resume` tries all of it now."
         }
         (_, Pause::UNCONFIRMED) => {
             "Look whether upstream is well. One task at a time is tried; `scrapehook resume` sends at once."

@@ -84,8 +84,10 @@ pub struct Faults {
     pub late_by: u32,
     /// How long after the simulator's start every submit is refused with 0001. Nothing is charged.
     pub refused_for: Duration,
-    /// Texts that no URL of a submit may contain: otherwise all of it is refused with 0001, and nothing is charged.
+    /// Texts that no URL of a submit may contain: otherwise all of it is refused with 0003, and nothing is charged.
     pub bad_urls: Vec<String>,
+    /// The same, refused with 0001, which can also mean transient trouble.
+    pub unclear_urls: Vec<String>,
     /// Folders, by name or number, for which each submit is refused with 0003. Nothing is charged.
     pub bad_folders: Vec<String>,
     /// Each host is a platform of its own, so two hosts of one platform can't go together.
@@ -140,6 +142,7 @@ impl Faults {
             ("redirect", self.redirect),
             ("refused-for", self.refused_for.as_secs_f64()),
             ("bad-url", count(&self.bad_urls)),
+            ("unclear-url", count(&self.unclear_urls)),
             ("bad-folder", count(&self.bad_folders)),
             ("hosts-are-platforms", f64::from(self.hosts_are_platforms)),
             ("refused-polls", f64::from(self.refused_polls)),

@@ -24,11 +24,14 @@ pub(super) fn refuse_content(faults: &Faults, dice: &mut Dice, order: &Order) ->
         dice.applied.push(("bad-folder", folder.clone()));
         return Err(Refusal::application("0003", "The folder is invalid."));
     }
-    let is_bad = |url: &&String| faults.bad_urls.iter().any(|text| url.contains(text));
-    if let Some(url) = order.urls.iter().find(is_bad) {
-        dice.applied.push(("bad-url", url.clone()));
-        // It does not say which one: whoever wants to know has to find out.
-        return Err(Refusal::application("0001", "A video URL is invalid."));
+    for (name, code, texts) in
+        [("bad-url", "0003", &faults.bad_urls), ("unclear-url", "0001", &faults.unclear_urls)]
+    {
+        if let Some(url) = order.urls.iter().find(|url| texts.iter().any(|text| url.contains(text))) {
+            dice.applied.push((name, url.clone()));
+            // It does not name the URL.
+            return Err(Refusal::application(code, "A video URL is invalid."));
+        }
     }
     Ok(())
 }

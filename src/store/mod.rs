@@ -37,7 +37,7 @@ pub use ops::decisions::Decision;
 pub use ops::forming::NextRequest;
 pub use ops::hints::Found;
 pub use ops::jobs::{CreatedJob, IdempotencyKey, NewJob};
-pub use ops::pauses::NewPause;
+pub use ops::pauses::{FirstProbe, NewPause};
 pub use ops::polled::{PollEnd, PolledEntry};
 pub use ops::received::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 pub use ops::retention::Pass;

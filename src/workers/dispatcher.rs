@@ -21,7 +21,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::{Claims, TokenKeys, callback_url};
 use crate::domain::url::Platform;
 use crate::failpoint::FailPoint;
-use crate::store::{NewPause, NextRequest, Request, Search, Store, SubmitEnd, Turn, WriteError};
+use crate::store::{
+    FirstProbe, NewPause, NextRequest, NextTurn, Request, Search, Store, SubmitEnd, Turn, WriteError,
+};
 use crate::telemetry::{Part, Span, Traces};
 use crate::upstream::wire::SubmitBody;
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, Refusal, SubmitAnswer, Upstream};
@@ -122,7 +124,8 @@ impl Dispatcher {
         Ok(Err(tomorrow))
     }
 
-    async fn send(&mut self, turn: Turn, pauses: &[Pause], now: Timestamp) -> Result<Step, StepError> {
+    async fn send(&mut self, next: NextTurn, pauses: &[Pause], now: Timestamp) -> Result<Step, StepError> {
+        let NextTurn { turn, is_probe, .. } = next;
         let started = Instant::now();
         let at = || now.after(started.elapsed());
         tokio::select! {
@@ -134,6 +137,8 @@ impl Dispatcher {
             Err(tomorrow) => return Ok(Step::WaitUntil(tomorrow)),
         };
         let made_at = at();
+        // Where refusals have paused sending, one post is tried. What was refused is tried as it was.
+        let left_today = if is_probe { Some(1) } else { left_today };
         let next = NextRequest { turn, new: TaskId::new(made_at), at: made_at, left_today };
         let request = match self.store.form(next).await {
             Ok(request) => request,
@@ -193,12 +198,14 @@ impl Dispatcher {
             SubmitAnswer::Final(refusal) => {
                 tracing::warn!(task = %task.task, code = refusal.code, reason = refusal.message, "refused");
                 self.budget.went_well();
-                self.end(task.task, at, SubmitEnd::Rejected(failure(refusal))).await?;
+                self.end(task.task, at, SubmitEnd::refused(failure(refusal), at)).await?;
                 // It answers again; what it thinks of the account is not known.
                 self.resume(pauses, at, |pause| pause.code == Pause::UNCONFIRMED).await?;
-                for pause in
-                    pauses.iter().filter(|pause| pause.code != Pause::UNCONFIRMED && concerns(pause, task))
-                {
+                // The store has moved the probes of pauses for refusals.
+                let is_of_account = |pause: &&Pause| {
+                    pause.code != Pause::UNCONFIRMED && !pause.is_for_refusals() && concerns(pause, task)
+                };
+                for pause in pauses.iter().filter(is_of_account) {
                     let failure = Failure::new(pause.code.clone(), pause.message.clone());
                     self.pause(&pause.scope, failure, at).await?;
                 }
@@ -259,7 +266,7 @@ impl Dispatcher {
     }
 
     async fn pause(&self, scope: &str, failure: Failure, at: Timestamp) -> Result<(), WriteError> {
-        let pause = NewPause { scope: scope.to_owned(), failure };
+        let pause = NewPause { scope: scope.to_owned(), failure, first_probe: FirstProbe::Later };
         self.store.pause(pause, Source::Submit, at).await
     }
 
@@ -278,7 +285,10 @@ impl Dispatcher {
 }
 
 fn concerns(pause: &Pause, task: &Request) -> bool {
-    pause.scope == Pause::ALL || pause.scope == task.platform.as_str()
+    let line = Pause::line(&pause.scope);
+    pause.scope == Pause::ALL
+        || pause.scope == task.platform.as_str()
+        || (line.is_some() && line == task.line)
 }
 
 fn failure(refusal: Refusal) -> Failure {
@@ -293,7 +303,7 @@ impl Worker for Dispatcher {
             return Ok(Step::WaitUntil(now.after(hold)));
         }
         let pauses = self.store.read().pauses().await?;
-        if pauses.iter().any(|pause| pause.probe_at.is_none()) {
+        if pauses.iter().any(|pause| matches!(&*pause.scope, Pause::OPERATOR | Pause::RESTORED)) {
             return Ok(Step::Idle);
         }
         let is_kept = |probe_at: &Timestamp| *probe_at > now && *probe_at <= now.after(PROBE_MOST);
@@ -303,14 +313,18 @@ impl Worker for Dispatcher {
             return Ok(Step::WaitUntil(*probe_at));
         }
         let is_tried = |pause: &&Pause| {
-            !Pause::stops_all(&pause.scope) && !pause.probe_at.is_some_and(|at| is_kept(&at))
+            !Pause::stops_all(&pause.scope)
+                && pause.scope != Pause::REPEATS
+                && !pause.probe_at.is_some_and(|at| is_kept(&at))
         };
         let probes = pauses.iter().filter(is_tried).map(|pause| pause.scope.clone()).collect();
         let first_probe = paused.iter().map(|(_, probe_at)| *probe_at).min();
         let aside = self.aside.those_that_wait(Instant::now());
-        match self.store.read().next_turn(&Search { aside, probes }, now, LONGEST_WAIT).await? {
+        let after_refusals = pauses.iter().any(|pause| pause.scope == Pause::ALL && pause.is_for_refusals());
+        let search = Search { aside, probes, after_refusals };
+        match self.store.read().next_turn(&search, now, LONGEST_WAIT).await? {
             Some(next) if next.due <= now => match self.left_today(now).await? {
-                Ok(_) => self.send(next.turn, &pauses, now).await,
+                Ok(_) => self.send(next, &pauses, now).await,
                 Err(tomorrow) => Ok(Step::WaitUntil(tomorrow)),
             },
             Some(next) => Ok(Step::WaitUntil(first_probe.map_or(next.due, |probe| probe.min(next.due)))),

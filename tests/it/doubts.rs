@@ -68,7 +68,7 @@ async fn a_full_list_still_keeps_the_entry_that_decides_about_a_url() {
 async fn a_duplicate_on_another_attempt_may_have_been_taken() {
     let file = File::started().await;
     let (job, tasks) = sent(&file, &[X], Quality::P360, false).await;
-    let duplicate = || SubmitEnd::Rejected(Failure::new("0409", "duplicate"));
+    let duplicate = || SubmitEnd::refused(Failure::new("0409", "duplicate"), at(2));
     file.submit(tasks[0], deferred()).await;
     assert_eq!(file.send_all(3).await, tasks);
     file.submit(tasks[0], duplicate()).await;
@@ -125,7 +125,7 @@ async fn late_truth_reopens_a_job_that_stays_partial_and_it_settles_again() {
 async fn a_canceled_round_does_not_hide_that_a_post_travels_alone() {
     let file = File::started().await;
     let (_, tasks) = sent(&file, &[X], Quality::P360, false).await;
-    file.submit(tasks[0], SubmitEnd::Rejected(Failure::new("0003", "no"))).await;
+    file.submit(tasks[0], SubmitEnd::refused(Failure::new("0003", "no"), at(2))).await;
     let canceled = wanted(&file, &[X], Quality::P360, false).await;
     assert!(crate::rounds::decide(&file, scrapehook::store::Decision::CancelJob(canceled), 5).await);
     wanted(&file, &[X, Y], Quality::P360, false).await;

@@ -149,7 +149,7 @@ impl First {
             }
             Self::Accepted => end(SubmitEnd::Accepted(UPSTREAM_ID.into())).await,
             Self::Deferred => end(SubmitEnd::Deferred(failure(), HOUR)).await,
-            Self::Rejected => end(SubmitEnd::Rejected(failure())).await,
+            Self::Rejected => end(SubmitEnd::refused(failure(), at(2))).await,
             Self::Unknown => end(lost()).await,
             Self::Restart => store.close_open_submits(at(10)).await.unwrap(),
             Self::Adopt => decide(Decision::Adopt(task, UPSTREAM_ID.into())).await,

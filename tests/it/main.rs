@@ -67,6 +67,7 @@ mod queue;
 mod raw;
 mod recompute;
 mod recovered;
+mod refusals;
 mod reloading;
 mod retention;
 mod retention_load;

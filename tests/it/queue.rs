@@ -7,7 +7,7 @@ use scrapehook::domain::job::{JobOptions, Quality};
 use scrapehook::domain::plan::fold;
 use scrapehook::domain::queue::Priority;
 use scrapehook::domain::url::PostUrl;
-use scrapehook::store::{CreatedJob, Decision, NewJob, NewPause, NextRequest, Request, Search};
+use scrapehook::store::{CreatedJob, Decision, FirstProbe, NewJob, NewPause, NextRequest, Request, Search};
 use sqlx::sqlite::SqliteConnection;
 
 use crate::file::{File, HOUR, at};
@@ -186,7 +186,11 @@ async fn what_a_paused_platform_waited_for_is_no_claim() {
     let file = File::started().await;
     ask(&file, "key", Priority::Low, vec![post(1, 0)]).await;
     ask(&file, "key", Priority::High, (0..500).map(|number| post(0, number)).collect()).await;
-    let pause = NewPause { scope: "youtube".to_owned(), failure: Failure::new("0402", "no points") };
+    let pause = NewPause {
+        scope: "youtube".to_owned(),
+        failure: Failure::new("0402", "no points"),
+        first_probe: FirstProbe::Later,
+    };
     file.store.pause(pause, Source::Submit, at(1)).await.unwrap();
     let hour = i64::try_from(HOUR.as_millis()).unwrap();
     let heads = async |millis| file.send(millis).await.unwrap().platform.to_string();
@@ -204,7 +208,11 @@ async fn a_paused_platform_is_tried_when_its_probe_is_due_and_by_one_post_of_it(
     let file = File::started().await;
     ask(&file, "key", Priority::Normal, vec![post(1, 0)]).await;
     ask(&file, "key", Priority::Normal, vec![post(0, 0)]).await;
-    let pause = NewPause { scope: "youtube".to_owned(), failure: Failure::new("0402", "no points") };
+    let pause = NewPause {
+        scope: "youtube".to_owned(),
+        failure: Failure::new("0402", "no points"),
+        first_probe: FirstProbe::Later,
+    };
     file.store.pause(pause, Source::Submit, at(1)).await.unwrap();
     let search = Search { probes: vec!["youtube".to_owned()], ..Search::default() };
     let turn = file.store.read().next_turn(&search, at(2), HOUR).await.unwrap().unwrap().turn;

@@ -136,19 +136,19 @@ async fn evidence(
 }
 
 async fn submission(file: &mut SqliteConnection, task: &str) -> Submission {
-    let submits: Vec<(Option<String>, Option<String>)> =
-        sqlx::query_as("SELECT outcome, code FROM submits WHERE task_id = ?1 ORDER BY attempt")
+    let submits: Vec<(Option<String>, Option<String>, bool)> =
+        sqlx::query_as("SELECT outcome, code, certain FROM submits WHERE task_id = ?1 ORDER BY attempt")
             .bind(task)
             .fetch_all(file)
             .await
             .unwrap();
-    let Some((outcome, code)) = submits.into_iter().next_back() else { return Submission::Unsent };
+    let Some((outcome, code, certain)) = submits.into_iter().next_back() else { return Submission::Unsent };
     let failure = code.map(|code| Failure::new(code, ""));
     match outcome.as_deref() {
         None => Submission::InFlight,
         Some("accepted") => Submission::Accepted,
         Some("deferred") => Submission::Deferred(failure),
-        Some("rejected") => Submission::Rejected(Reason { failure: failure.unwrap(), certain: true }),
+        Some("rejected") => Submission::Rejected(Reason { failure: failure.unwrap(), certain }),
         Some("unknown") => Submission::Unknown(failure),
         Some(other) => panic!("{other}"),
     }

@@ -50,7 +50,7 @@ pub fn failed() -> Option<Meaning> {
 }
 
 pub fn refused() -> SubmitEnd {
-    SubmitEnd::Rejected(Failure::new("0001", "no"))
+    SubmitEnd::refused(Failure::new("0003", "no"), at(2))
 }
 
 /// Certainly not taken: the task is sent again at once.
@@ -230,7 +230,7 @@ async fn a_refused_post_was_not_charged_so_a_new_job_sends_it_again() {
     for job in [first, second] {
         assert_eq!(
             (stands(&file, job).await.0, codes(&file, job).await),
-            (JobState::Failed, vec!["0001".into()])
+            (JobState::Failed, vec!["0003".into()])
         );
     }
     assert!(file.send(3).await.is_none(), "the end of an attempt is the end for all");

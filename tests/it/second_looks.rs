@@ -4,7 +4,7 @@
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::event::EventKind;
 use scrapehook::domain::job::{JobState, Quality};
-use scrapehook::domain::task::TaskState;
+use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::video::VideoState::{Failed, Indexed, Indexing};
 use scrapehook::simulator::{Faults, Settings};
 use scrapehook::store::{EventFilter, JobRetried, NextRequest, SubmitEnd, Turn};
@@ -190,7 +190,7 @@ async fn a_retry_of_what_others_have_makes_no_task_and_leaves_nobody_behind() {
 async fn a_retry_tells_of_no_end_that_is_none() {
     let file = File::started().await;
     let (waiting, task) = sent(&file, &[X, Y], Quality::P360, false).await;
-    file.submit(task[0], refused()).await;
+    file.submit(task[0], SubmitEnd::refused(Failure::new("0409", "no"), at(2))).await;
     let (_, forced) = sent(&file, &[X], Quality::P360, true).await;
     file.accept(forced[0]).await;
     let poll = file.due().await.unwrap();

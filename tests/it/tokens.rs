@@ -167,7 +167,7 @@ async fn a_token_that_upstream_quotes_in_an_answer_is_masked() {
         };
         // So that the words are cut within the token.
         let words = format!("{} {}", "x".repeat(300 - 70), escape(&url));
-        let body = format!(r#"{{"code":"0001","msg":"{words}","data":null}}"#);
+        let body = format!(r#"{{"code":"0003","msg":"{words}","data":null}}"#);
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
         stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
         service.until_settled(&job).await;

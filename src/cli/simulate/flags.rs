@@ -41,9 +41,12 @@ macro_rules! fault_flags {
                 value_parser = humantime::parse_duration,
             )]
             refused_for: Duration,
-            /// Refuse a submit with 0001 if one of its URLs contains this text (can be repeated). Nothing is charged.
+            /// Refuse a submit with 0003 if one of its URLs contains this text (can be repeated). Nothing is charged.
             #[arg(long = "bad-url", value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
             bad_urls: Vec<String>,
+            /// As --bad-url, with 0001, which can also mean transient trouble.
+            #[arg(long = "unclear-url", value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+            unclear_urls: Vec<String>,
             /// Refuse each submit for this folder, by name or number, with 0003 (can be repeated). Nothing is charged.
             #[arg(
                 long = "bad-folder",
@@ -77,6 +80,7 @@ macro_rules! fault_flags {
                     late_by: flags.late_by,
                     refused_for: flags.refused_for,
                     bad_urls: flags.bad_urls,
+                    unclear_urls: flags.unclear_urls,
                     bad_folders: flags.bad_folders,
                     hosts_are_platforms: flags.hosts_are_platforms,
                     refused_polls: flags.refused_polls,
@@ -219,6 +223,7 @@ mod tests {
             "--bad-url",
             "/video/7",
             "--bad-url=b",
+            "--unclear-url=c",
             "--bad-folder",
             "-1",
             "--bad-folder=team a",
@@ -233,13 +238,14 @@ mod tests {
                 ("refused-but-charged", 1.0),
                 ("refused-for", 90.0),
                 ("bad-url", 2.0),
+                ("unclear-url", 1.0),
                 ("bad-folder", 2.0),
                 ("hosts-are-platforms", 1.0),
             ]
         );
         assert_eq!(faults.bad_urls, ["/video/7", "b"]);
         assert_eq!(faults.bad_folders, ["-1", "team a"]);
-        for blank in ["--bad-url=", "--bad-folder="] {
+        for blank in ["--bad-url=", "--unclear-url=", "--bad-folder="] {
             assert!(parse(&[blank]).is_err(), "{blank}");
         }
     }

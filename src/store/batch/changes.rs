@@ -39,6 +39,8 @@ pub(crate) struct Changes {
     /// Whether something was left for the next commits.
     pub(crate) has_due: bool,
     pub(crate) events: Vec<NewEvent>,
+    /// Tasks whose submit was refused, and which were taken all the same.
+    pub(crate) refuted: Vec<(TaskId, Touch)>,
     /// Tasks that turned out to be other ones.
     pub(crate) taken_in: BTreeMap<TaskId, TaskId>,
     /// What an operator's decision adds to the event that follows from it.

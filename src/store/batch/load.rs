@@ -57,7 +57,7 @@ struct Row {
 }
 
 #[derive(Deserialize)]
-struct Submit(Option<String>, Option<String>, Option<String>);
+struct Submit(Option<String>, Option<String>, Option<String>, i64);
 #[derive(Deserialize)]
 struct Fact(String, String, i64, Option<String>, Option<String>);
 #[derive(Deserialize)]
@@ -77,7 +77,7 @@ pub(crate) const SELECT: &str =
        quiet_since, stalled_at, next_poll_at, error_code, error_message, error_certain, is_old,
        job_id IS NOT NULL AND EXISTS (SELECT 1 FROM submits WHERE task_id = tasks.id) AS has_job,
        (SELECT count(*) FROM (SELECT 1 FROM served WHERE served.task = tasks.number LIMIT 2)) > 1 AS serves_several,
-       (SELECT json_array(outcome, code, message) FROM submits
+       (SELECT json_array(outcome, code, message, certain) FROM submits
           WHERE task_id = tasks.id ORDER BY attempt DESC LIMIT 1) AS submit,
        (SELECT json_group_array(json_array(kind, video_id, at, code, message)) FROM facts
           WHERE task_id = tasks.id) AS facts,
@@ -185,7 +185,7 @@ fn read(row: Row, used: u64) -> Result<LoadedTask, sqlx::Error> {
 
 fn submission(
     at: column::Place<'_>,
-    Submit(outcome, code, message): Submit,
+    Submit(outcome, code, message, certain): Submit,
 ) -> Result<Submission, sqlx::Error> {
     let Some(outcome) = outcome else { return Ok(Submission::InFlight) };
     let failure = column::failure(code, message);
@@ -195,7 +195,7 @@ fn submission(
         SubmitOutcome::Unknown => Submission::Unknown(failure),
         SubmitOutcome::Rejected => {
             let failure = failure.ok_or_else(|| column::unreadable(at, "refused, and no code"))?;
-            Submission::Rejected(Reason { failure, certain: true })
+            Submission::Rejected(Reason { failure, certain: certain != 0 })
         }
     })
 }

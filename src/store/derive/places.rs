@@ -1,5 +1,6 @@
-//! Places: where waiting posts stand in the queue, once for each priority in which an API key wants them. Must never let
-//! a post stand there that waits in no line, nor leave one out that does.
+//! Places: where waiting posts stand in the queue, once for each priority in which an API key wants them.
+//!
+//! Must never let a post stand there that waits in no line, nor leave one out that does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,7 +95,8 @@ async fn groups(
     let lines = json!(lines).to_string();
     sqlx::query(
         "INSERT INTO queue_groups (key, priority, line, is_paused)
-         SELECT ?2, ?3, lines.number, EXISTS (SELECT 1 FROM pauses WHERE scope = lines.platform)
+         SELECT ?2, ?3, lines.number,
+           EXISTS (SELECT 1 FROM pauses WHERE scope IN (lines.platform, 'line ' || lines.number))
          FROM json_each(?1) CROSS JOIN lines ON lines.number = value WHERE true ON CONFLICT DO NOTHING",
     )
     .bind(&lines)

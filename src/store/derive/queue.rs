@@ -8,11 +8,11 @@ use sqlx::FromRow;
 
 use crate::domain::id::TaskId;
 use crate::domain::job::Quality;
-use crate::domain::round::round_outcome;
 use crate::domain::task::FactKind;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewFact, Round, Touch};
 use crate::store::column;
+use crate::store::derive::attempts;
 use crate::store::derive::places::{self, Entering};
 use crate::store::derive::posts::Lines;
 use crate::store::derive::rounds;
@@ -190,8 +190,10 @@ pub(crate) async fn abandon(
         .bind(json!(unwanted).to_string())
         .execute(&mut *batch.connection)
         .await?;
-    let end = round_outcome(false, &[]);
-    let rows = unwanted.iter().map(|round| rounds::row(*round, &end)).collect();
+    // A round that was refused before keeps that end.
+    let ended = unwanted.iter().map(|round| (*round, touch)).collect();
+    let changes = attempts::of_several_tasks(batch, &ended).await?;
+    let rows = changes.iter().map(|change| rounds::row(change.round, &change.new)).collect();
     rounds::store(batch.connection, rows).await
 }
 

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::domain::event::EventKind;
-use crate::domain::evidence::{Findings, weigh};
+use crate::domain::event::{EventKind, Source};
+use crate::domain::evidence::{Findings, Submission, weigh};
 use crate::domain::id::TaskId;
 use crate::domain::job::UrlState;
 use crate::domain::outcome::Reason;
+use crate::domain::refusal::is_about_content;
 use crate::domain::task::TaskState;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewEvent, Touch};
@@ -43,6 +44,9 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
             // It was made for callbacks alone, until another task had their `taskId`.
             "it is the task that replaces it".clone_into(&mut error.failure.message);
         }
+        if is_refuted(stored, touch.source, (state, findings.state)) {
+            batch.changes.refuted.push((task, touch));
+        }
         change.take(stored, &findings);
         let attempts = attempts::changes(stored, &findings);
         let told: BTreeSet<&String> =
@@ -55,6 +59,25 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     batch.changes.events.append(&mut events);
     name_posts(batch);
     attempts::store(batch, changed).await
+}
+
+/// Whether a submit that was refused turns out to have been taken.
+fn is_refuted(stored: &LoadedTask, source: Source, (before, state): (TaskState, TaskState)) -> bool {
+    let is_refused = match &stored.evidence.submission {
+        Submission::Rejected(reason) => is_about_content(&reason.failure.code),
+        Submission::Deferred(Some(failure)) => is_about_content(&failure.code),
+        _ => false,
+    };
+    let was_taken = |state| {
+        let not_yet = matches!(
+            state,
+            TaskState::Queued | TaskState::Submitting | TaskState::Rejected | TaskState::Canceled
+        );
+        !not_yet
+    };
+    // The callback can come before the answer.
+    let is_news = !was_taken(before) || source == Source::Submit;
+    is_refused && was_taken(state) && is_news
 }
 
 /// Says which post the videos of this batch's events belong to, as far as that is known.

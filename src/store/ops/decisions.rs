@@ -8,7 +8,7 @@ use crate::store::batch::changes::NewEvent;
 use crate::store::batch::{Batch, Cause};
 use crate::store::ops::adopts::{self, Decided};
 use crate::store::ops::ownership::Claim;
-use crate::store::ops::pauses::{self, NewPause};
+use crate::store::ops::pauses::{self, FirstProbe, NewPause};
 use crate::store::ops::{cancels, retries};
 
 /// What an operator decides.
@@ -53,7 +53,8 @@ pub(crate) async fn decide(
         Decision::CancelJob(job) => cancels::job(batch, *job, cause).await.map(Decided::of),
         Decision::Pause => {
             let failure = Failure::new(Pause::OPERATOR, cause.words("paused"));
-            let pause = NewPause { scope: Pause::OPERATOR.to_owned(), failure };
+            let pause =
+                NewPause { scope: Pause::OPERATOR.to_owned(), failure, first_probe: FirstProbe::Later };
             let events = batch.changes.events.len();
             pauses::set(batch, &pause, cause).await?;
             if batch.changes.events.len() == events {

@@ -14,6 +14,7 @@ pub(crate) mod polled;
 pub(crate) mod polls;
 pub(crate) mod received;
 pub(crate) mod recovered;
+pub(crate) mod refusals;
 pub(crate) mod retention;
 pub(crate) mod retries;
 pub(crate) mod second_look;

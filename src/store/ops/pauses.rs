@@ -2,6 +2,7 @@
 
 use crate::domain::event::EventKind;
 use crate::domain::pause::{Pause, reason};
+use crate::domain::refusal::UNCLEAR;
 use crate::domain::retry::{PROBE_MOST, backoff};
 use crate::domain::task::Failure;
 use crate::store::batch::changes::NewEvent;
@@ -10,10 +11,21 @@ use crate::store::batch::{Batch, Cause};
 /// Whom a pause stops, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPause {
-    /// `all`, or the one platform that is stopped.
+    /// `all`, the one platform that is stopped, or [`Pause::of_line`].
     pub scope: String,
     /// The upstream's code, or a word of ours.
     pub failure: Failure,
+    /// When it is tried for the first time.
+    pub first_probe: FirstProbe,
+}
+
+/// When a pause is tried for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstProbe {
+    /// At once.
+    AtOnce,
+    /// After `dispatch.probe_after`.
+    Later,
 }
 
 /// Sets a pause; where its scope is paused already, a probe failed, and only the next one is moved.
@@ -34,7 +46,13 @@ pub(crate) async fn set(
     .bind(cause.at.as_millis())
     .fetch_one(&mut *batch.connection)
     .await?;
-    let probe_at = cause.at.after(backoff(probes + 1, batch.policy.probe_after, PROBE_MOST));
+    let probe_at = match (pause.first_probe, probes) {
+        (FirstProbe::AtOnce, 0) => cause.at,
+        (FirstProbe::AtOnce, tried) => cause.at.after(backoff(tried, batch.policy.probe_after, PROBE_MOST)),
+        (FirstProbe::Later, tried) => {
+            cause.at.after(backoff(tried + 1, batch.policy.probe_after, PROBE_MOST))
+        }
+    };
     sqlx::query("UPDATE pauses SET probe_at = ?2 WHERE scope = ?1")
         .bind(&pause.scope)
         .bind(probe_at.as_millis())
@@ -50,7 +68,7 @@ pub(crate) async fn set(
         "sending is paused; unless an operator did it, one task is tried at the time of the next probe"
     );
     if probes == 0 {
-        stop(batch, &pause.scope).await?;
+        flag(batch, &pause.scope).await?;
         batch.changes.events.push(NewEvent {
             message: Some(reason(&pause.scope, &pause.failure.code, &pause.failure.message)),
             ..NewEvent::new(EventKind::SendingPaused, cause.source, cause.at)
@@ -89,15 +107,27 @@ pub(crate) async fn lift_all(batch: &mut Batch<'_>, cause: Cause<'_>) -> Result<
     Ok(())
 }
 
-const STOP_GROUPS: &str =
-    "UPDATE queue_groups SET is_paused = 1 WHERE line IN (SELECT number FROM lines WHERE platform = ?1)";
-const STOP_TASKS: &str = "UPDATE tasks SET is_paused = 1 WHERE state = 'queued' AND platform = ?1";
+const FLAG_GROUPS: &str = "UPDATE queue_groups SET is_paused = EXISTS (
+       SELECT 1 FROM lines CROSS JOIN pauses ON scope IN (lines.platform, 'line ' || lines.number)
+       WHERE lines.number = queue_groups.line)
+     WHERE line IN (SELECT number FROM lines WHERE platform = ?1
+                    UNION ALL SELECT number FROM lines WHERE number = ?2)";
+/// A task that is set aside stays so while everything is paused because of refusals.
+const FLAG_TASKS: &str = "UPDATE tasks SET is_paused = EXISTS (
+       SELECT 1 FROM lines CROSS JOIN pauses ON scope IN (lines.platform, 'line ' || lines.number)
+       WHERE (lines.platform, lines.destination, lines.quality) = (tasks.platform, tasks.destination, tasks.quality))
+         OR (aside_at IS NOT NULL AND EXISTS (
+           SELECT 1 FROM pauses WHERE (scope = 'all' AND code = ?1) OR scope = 'repeats'))
+     WHERE state = 'queued'";
 
-/// Takes what a pause stops out of the turns, so that nothing looks for it. A pause of everything has no need to.
-async fn stop(batch: &mut Batch<'_>, scope: &str) -> Result<(), sqlx::Error> {
-    for sql in [STOP_GROUPS, STOP_TASKS] {
-        sqlx::query(sql).bind(scope).execute(&mut *batch.connection).await?;
+/// Marks the groups and the waiting tasks that pauses stop, as far as this pause concerns them, so that nothing looks
+/// for them. A pause of everything needs no marks, except on what is set aside.
+async fn flag(batch: &mut Batch<'_>, scope: &str) -> Result<(), sqlx::Error> {
+    if Pause::stops_all(scope) {
+        return Ok(());
     }
+    sqlx::query(FLAG_GROUPS).bind(scope).bind(Pause::line(scope)).execute(&mut *batch.connection).await?;
+    sqlx::query(FLAG_TASKS).bind(UNCLEAR).execute(&mut *batch.connection).await?;
     Ok(())
 }
 
@@ -106,16 +136,16 @@ pub(crate) const BEGIN_CLOCKS: &str = "UPDATE api_keys SET clock = max(clock, (S
      WHERE number IN (
          SELECT key FROM lines
            CROSS JOIN queue_groups ON queue_groups.line = lines.number AND queue_groups.waiting > 0
-         WHERE platform = ?1)
+         WHERE platform = ?1 OR lines.number = ?2)
        AND NOT EXISTS (
          SELECT 1 FROM queue_groups AS g WHERE g.key = api_keys.number AND g.is_paused = 0 AND g.waiting > 0)";
 
 /// Their priorities could not be served either.
-pub(crate) const BEGIN_TIME: &str = "UPDATE queue_classes SET since = ?2
+pub(crate) const BEGIN_TIME: &str = "UPDATE queue_classes SET since = ?3
      WHERE (key, priority) IN (
        SELECT key, priority FROM lines
          CROSS JOIN queue_groups ON queue_groups.line = lines.number AND queue_groups.waiting > 0
-       WHERE platform = ?1)
+       WHERE platform = ?1 OR lines.number = ?2)
        AND NOT EXISTS (
          SELECT 1 FROM queue_groups AS g WHERE g.key = queue_classes.key AND g.priority = queue_classes.priority
            AND g.is_paused = 0 AND g.waiting > 0)";
@@ -131,15 +161,17 @@ async fn start(
 ) -> Result<(), sqlx::Error> {
     if Pause::stops_all(scope) {
         sqlx::query(SKIP_TIME).bind(since).bind(cause.at.as_millis()).execute(&mut *batch.connection).await?;
+        // What was set aside takes turns again.
+        sqlx::query(FLAG_TASKS).bind(UNCLEAR).execute(&mut *batch.connection).await?;
         return Ok(());
     }
-    sqlx::query(BEGIN_TIME).bind(scope).bind(cause.at.as_millis()).execute(&mut *batch.connection).await?;
-    for sql in [
-        BEGIN_CLOCKS,
-        "UPDATE queue_groups SET is_paused = 0 WHERE line IN (SELECT number FROM lines WHERE platform = ?1)",
-        "UPDATE tasks SET is_paused = 0 WHERE state = 'queued' AND is_paused = 1 AND platform = ?1",
-    ] {
-        sqlx::query(sql).bind(scope).execute(&mut *batch.connection).await?;
+    for sql in [BEGIN_TIME, BEGIN_CLOCKS] {
+        sqlx::query(sql)
+            .bind(scope)
+            .bind(Pause::line(scope))
+            .bind(cause.at.as_millis())
+            .execute(&mut *batch.connection)
+            .await?;
     }
-    Ok(())
+    flag(batch, scope).await
 }

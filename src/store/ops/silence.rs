@@ -7,6 +7,7 @@ use crate::domain::time::{Timestamp, millis};
 use crate::store::batch::Batch;
 use crate::store::batch::changes::Changes;
 use crate::store::column;
+use crate::store::ops::refusals;
 
 /// Marks tasks whose deadline has passed since their last news, at most so many; `true` where there may be more.
 ///
@@ -36,6 +37,7 @@ pub(crate) async fn sweep(
         tracing::warn!(%task, "nothing was heard of this task for too long: its job stops waiting for it");
         batch.changes.touch(task, at, Source::Clock);
     }
+    refusals::sweep(batch, at, most).await?;
     Ok(i64::try_from(silent.len()).unwrap_or(most) >= most)
 }
 

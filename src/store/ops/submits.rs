@@ -7,12 +7,14 @@ use sqlx::sqlite::SqliteConnection;
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::pause::Pause;
+use crate::domain::refusal::Consequence;
 use crate::domain::task::{Failure, SubmitOutcome, UpstreamIdSource};
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Cause};
 use crate::store::column;
 use crate::store::ops::ownership::{self, Claim};
-use crate::store::ops::pauses::{self, NewPause};
+use crate::store::ops::pauses::{self, FirstProbe, NewPause};
+use crate::store::ops::refusals::{self, Refusal};
 use crate::store::ops::taken_in;
 
 /// How a submit ended.
@@ -22,10 +24,17 @@ pub enum SubmitEnd {
     Accepted(String),
     /// Certainly not taken; may be sent again after this long.
     Deferred(Failure, Duration),
-    /// Refused for good.
-    Rejected(Failure),
+    /// Refused. The ids are those of the tasks that it is split into, if it has to be.
+    Refused(Failure, [TaskId; 2]),
     /// Nobody knows whether it arrived.
     Unknown(Failure),
+}
+
+impl SubmitEnd {
+    /// A refusal at this time.
+    pub fn refused(failure: Failure, at: Timestamp) -> Self {
+        Self::Refused(failure, [TaskId::new(at), TaskId::new(at)])
+    }
 }
 
 /// So many submits of unknown fate in a row stop sending.
@@ -40,26 +49,78 @@ pub(crate) async fn end(
 ) -> Result<(), sqlx::Error> {
     let doubtful = duplicate(batch.connection, task, end).await?;
     let end = doubtful.as_ref().unwrap_or(end);
-    close(batch.connection, task, at, end).await?;
+    let closed = match end {
+        SubmitEnd::Accepted(_) => Closed::of(SubmitOutcome::Accepted, None),
+        SubmitEnd::Deferred(failure, _) => Closed::of(SubmitOutcome::Deferred, Some(failure)),
+        SubmitEnd::Unknown(failure) => Closed::of(SubmitOutcome::Unknown, Some(failure)),
+        SubmitEnd::Refused(failure, parts) => {
+            let refusal = Refusal { task, failure, parts: *parts, at };
+            refused(batch, refusal).await?
+        }
+    };
+    close(batch.connection, task, at, &closed).await?;
     match end {
         SubmitEnd::Accepted(upstream_id) => {
+            refusals::accepted(batch, task).await?;
             let by = UpstreamIdSource::Submit;
             ownership::release(batch, &Claim { task, upstream_id, by, at }, Source::Submit).await?;
             ownership::hold(batch, &Claim { task, upstream_id, by, at }).await?;
             taken_in::take_in(batch, task, upstream_id, at).await?;
         }
-        SubmitEnd::Deferred(_, wait) => {
-            sqlx::query("UPDATE tasks SET next_attempt_at = ?2 WHERE id = ?1")
-                .bind(task.to_string())
-                .bind(at.after(*wait).as_millis())
-                .execute(&mut *batch.connection)
-                .await?;
-        }
-        SubmitEnd::Rejected(_) => {}
+        SubmitEnd::Deferred(_, wait) => put_off(batch.connection, task, at.after(*wait)).await?,
+        SubmitEnd::Refused(..) => {}
         SubmitEnd::Unknown(_) => pause_after_unknown(batch, at).await?,
     }
     batch.changes.touch(task, at, Source::Submit);
     Ok(())
+}
+
+/// How a submit is written down.
+struct Closed {
+    outcome: SubmitOutcome,
+    failure: Option<Failure>,
+    certain: bool,
+}
+
+impl Closed {
+    fn of(outcome: SubmitOutcome, failure: Option<&Failure>) -> Self {
+        Self { outcome, failure: failure.cloned(), certain: true }
+    }
+}
+
+async fn put_off(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+    until: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE tasks SET next_attempt_at = ?2 WHERE id = ?1")
+        .bind(task.to_string())
+        .bind(until.as_millis())
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+/// What follows from a refusal, and how it is written down.
+async fn refused(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Result<Closed, sqlx::Error> {
+    let Refusal { task, failure, at, .. } = refusal;
+    let outcome = match refusals::follow(batch, refusal).await? {
+        Consequence::Again(wait) => {
+            put_off(batch.connection, task, at.after(wait)).await?;
+            SubmitOutcome::Deferred
+        }
+        Consequence::SetAside => SubmitOutcome::Deferred,
+        Consequence::Split => {
+            let message = format!("{}; its URLs are sent in two further requests", failure.message);
+            let failure = Failure::new(failure.code.clone(), message);
+            // It is not about each of its URLs.
+            return Ok(Closed { outcome: SubmitOutcome::Rejected, failure: Some(failure), certain: false });
+        }
+        Consequence::End { certain } => {
+            return Ok(Closed { outcome: SubmitOutcome::Rejected, failure: Some(failure.clone()), certain });
+        }
+    };
+    Ok(Closed { outcome, failure: Some(failure.clone()), certain: true })
 }
 
 /// Upstream's code for a request that it has taken before.
@@ -71,7 +132,7 @@ async fn duplicate(
     task: TaskId,
     end: &SubmitEnd,
 ) -> Result<Option<SubmitEnd>, sqlx::Error> {
-    let SubmitEnd::Rejected(failure) = end else { return Ok(None) };
+    let SubmitEnd::Refused(failure, _) = end else { return Ok(None) };
     if failure.code != DUPLICATE {
         return Ok(None);
     }
@@ -106,7 +167,7 @@ async fn pause_after_unknown(batch: &mut Batch<'_>, at: Timestamp) -> Result<(),
         Pause::UNCONFIRMED,
         "nobody knows whether the last submits arrived: more of them could be charged for nothing",
     );
-    let pause = NewPause { scope: Pause::ALL.to_owned(), failure };
+    let pause = NewPause { scope: Pause::ALL.to_owned(), failure, first_probe: FirstProbe::Later };
     pauses::set(batch, &pause, Cause::new(at, Source::Submit)).await
 }
 
@@ -119,7 +180,7 @@ pub(crate) async fn close_open(batch: &mut Batch<'_>, at: Timestamp) -> Result<(
         "interrupted",
         "the service stopped before the answer came: upstream may have charged for it",
     );
-    let unknown = SubmitEnd::Unknown(failure);
+    let unknown = Closed::of(SubmitOutcome::Unknown, Some(&failure));
     for id in open {
         let task = column::parsed(("submits", "task_id", &id), &id)?;
         close(batch.connection, task, at, &unknown).await?;
@@ -133,23 +194,19 @@ async fn close(
     connection: &mut SqliteConnection,
     task: TaskId,
     at: Timestamp,
-    end: &SubmitEnd,
+    closed: &Closed,
 ) -> Result<(), sqlx::Error> {
-    let (outcome, failure) = match end {
-        SubmitEnd::Accepted(_) => (SubmitOutcome::Accepted, None),
-        SubmitEnd::Deferred(failure, _) => (SubmitOutcome::Deferred, Some(failure)),
-        SubmitEnd::Rejected(failure) => (SubmitOutcome::Rejected, Some(failure)),
-        SubmitEnd::Unknown(failure) => (SubmitOutcome::Unknown, Some(failure)),
-    };
+    let failure = closed.failure.as_ref();
     sqlx::query(
-        "UPDATE submits SET ended_at = ?2, outcome = ?3, code = ?4, message = ?5
+        "UPDATE submits SET ended_at = ?2, outcome = ?3, code = ?4, message = ?5, certain = ?6
          WHERE task_id = ?1 AND outcome IS NULL",
     )
     .bind(task.to_string())
     .bind(at.as_millis())
-    .bind(outcome.as_str())
+    .bind(closed.outcome.as_str())
     .bind(failure.map(|failure| &failure.code))
     .bind(failure.map(|failure| &failure.message))
+    .bind(closed.certain)
     .execute(&mut *connection)
     .await?;
     sqlx::query("UPDATE tasks SET news_at = ?2 WHERE id = ?1")

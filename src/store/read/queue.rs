@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::domain::destination::Destination;
 use crate::domain::id::TaskId;
 use crate::domain::job::Quality;
+use crate::domain::pause::Pause;
 use crate::domain::queue::{Class, Priority, order};
 use crate::domain::time::{Timestamp, millis};
 use crate::domain::url::Platform;
@@ -32,6 +33,8 @@ pub struct NextTurn {
     pub turn: Turn,
     /// When it comes, or has come.
     pub due: Timestamp,
+    /// Whether sending is paused because of refusals, so that one waiting post is tried.
+    pub is_probe: bool,
 }
 
 /// A task whose submit is on disk, with all that the request needs.
@@ -41,6 +44,8 @@ pub struct Request {
     pub task: TaskId,
     /// The platform of its URLs.
     pub platform: Platform,
+    /// The number of its line.
+    pub line: Option<i64>,
     /// Where the videos are put.
     pub destination: Destination,
     /// The wanted resolution.
@@ -54,8 +59,10 @@ pub struct Request {
 pub struct Search {
     /// Turns that are put aside, because a record of theirs can't be read.
     pub aside: Vec<Turn>,
-    /// Paused platforms that are tried now.
+    /// Scopes of pauses of a platform or a line that are tried now.
     pub probes: Vec<String>,
+    /// Whether everything is paused because of refusals: a post that was not refused is looked for first.
+    pub after_refusals: bool,
 }
 
 /// So many waiting tasks whose own row can't be read are left out.
@@ -88,8 +95,8 @@ pub(crate) const NEXT: &str = "SELECT api_keys.number AS key, queue_classes.prio
          ORDER BY g.served, g.number LIMIT 1)
        LEFT JOIN tasks ON tasks.number = (
          SELECT t.number FROM tasks AS t INDEXED BY tasks_in_queue
-         WHERE t.key = api_keys.number AND t.priority = queue_classes.priority AND t.is_paused = 0 AND t.state = 'queued'
-           AND (t.next_attempt_at <= ?3 OR t.next_attempt_at > ?4)
+         WHERE t.key = api_keys.number AND t.priority = queue_classes.priority AND t.is_paused = 0
+           AND t.state = 'queued' AND (t.next_attempt_at <= ?3 OR t.next_attempt_at > ?4)
            AND t.number NOT IN (SELECT value FROM json_each(?2))
          ORDER BY t.served, t.id LIMIT 1)
      WHERE queue_groups.number IS NOT NULL OR tasks.number IS NOT NULL
@@ -106,9 +113,25 @@ pub(crate) const PAUSED_GROUP: &str = "SELECT queue_groups.number
      FROM lines CROSS JOIN queue_groups ON queue_groups.line = lines.number AND queue_groups.waiting > 0
      WHERE lines.platform = ?1 LIMIT 1";
 
+pub(crate) const PAUSED_TASK_OF_LINE: &str = "SELECT tasks.id FROM lines
+       CROSS JOIN tasks INDEXED BY tasks_paused ON tasks.platform = lines.platform AND state = 'queued'
+         AND is_paused = 1 AND tasks.destination = lines.destination AND tasks.quality = lines.quality
+     WHERE lines.number = ?2 AND ?1 IS NOT NULL ORDER BY next_attempt_at LIMIT 1";
+pub(crate) const PAUSED_GROUP_OF_LINE: &str = "SELECT number FROM queue_groups
+     WHERE line = ?2 AND waiting > 0 AND ?1 IS NOT NULL LIMIT 1";
+/// Of those that were refused, the one that was tried longest ago.
+pub(crate) const ASIDE: &str = "SELECT id FROM tasks INDEXED BY tasks_aside
+     WHERE state = 'queued' AND aside_at IS NOT NULL ORDER BY next_attempt_at, id LIMIT 1";
+
+impl Row {
+    fn without_task(self) -> Self {
+        Self { task: None, ..self }
+    }
+}
+
 impl Readers {
-    /// The turn that comes next, at `now` or later: API keys take turns by their clocks, then priorities, then lines and
-    /// waiting tasks, the one that was served longest ago first.
+    /// The turn that comes next, at `now` or later. API keys take turns by their clocks, then priorities, then lines
+    /// and waiting tasks, the one that was served longest ago first.
     ///
     /// A task that would wait longer than `longest` was put off before the clock was set back: its turn has come.
     ///
@@ -120,9 +143,10 @@ impl Readers {
         now: Timestamp,
         longest: Duration,
     ) -> Result<Option<NextTurn>, ReadError> {
-        for platform in &search.probes {
-            if let Some(turn) = self.probe(platform, &search.aside).await? {
-                return Ok(Some(NextTurn { turn, due: now }));
+        for scope in &search.probes {
+            if let Some(turn) = self.probe(scope, &search.aside).await? {
+                let is_probe = Pause::line(scope).is_some() && matches!(turn, Turn::Group(_));
+                return Ok(Some(NextTurn { turn, due: now, is_probe }));
             }
         }
         let mut aside = self.numbers(&search.aside).await?;
@@ -134,8 +158,18 @@ impl Readers {
                 .bind(now.as_millis().saturating_add(millis(longest)))
                 .fetch_all(&self.pool)
                 .await?;
+            let of_groups: Vec<Row>;
+            let rows = if search.after_refusals && rows.iter().any(|row| row.grp.is_some()) {
+                of_groups = rows.into_iter().filter(|row| row.grp.is_some()).map(Row::without_task).collect();
+                of_groups
+            } else {
+                rows
+            };
             match choose(&rows, now) {
-                Ok(Some(turn)) => return Ok(Some(NextTurn { turn, due: now })),
+                Ok(Some(turn)) => {
+                    let is_probe = search.after_refusals && matches!(turn, Turn::Group(_));
+                    return Ok(Some(NextTurn { turn, due: now, is_probe }));
+                }
                 Ok(None) => break,
                 Err((task, error)) => {
                     tracing::error!(%error, "a waiting task is not sent");
@@ -143,7 +177,14 @@ impl Readers {
                 }
             }
         }
-        self.next_due(aside.tasks).await
+        let next = self.next_due(aside.tasks).await?;
+        if !search.after_refusals || next.as_ref().is_some_and(|next| next.due <= now) {
+            return Ok(next);
+        }
+        // Only what was refused is left.
+        let id: Option<String> = sqlx::query_scalar(ASIDE).fetch_optional(&self.pool).await?;
+        let task = id.map(|id| column::parsed(("tasks", "id", &id), &id)).transpose()?;
+        Ok(task.map(|task| NextTurn { turn: Turn::Task(task), due: now, is_probe: false }).or(next))
     }
 
     async fn next_due(&self, mut aside: Vec<i64>) -> Result<Option<NextTurn>, ReadError> {
@@ -156,20 +197,27 @@ impl Readers {
                 continue;
             };
             let due = Timestamp::from_millis(due);
-            return Ok(Some(NextTurn { turn: Turn::Task(task), due }));
+            return Ok(Some(NextTurn { turn: Turn::Task(task), due, is_probe: false }));
         }
         Ok(None)
     }
 
     /// What a paused platform is tried with.
-    async fn probe(&self, platform: &str, aside: &[Turn]) -> Result<Option<Turn>, ReadError> {
+    async fn probe(&self, scope: &str, aside: &[Turn]) -> Result<Option<Turn>, ReadError> {
+        let line = Pause::line(scope);
+        let [task, group] = match line {
+            Some(_) => [PAUSED_TASK_OF_LINE, PAUSED_GROUP_OF_LINE],
+            None => [PAUSED_TASK, PAUSED_GROUP],
+        };
         let task: Option<String> =
-            sqlx::query_scalar(PAUSED_TASK).bind(platform).fetch_optional(&self.pool).await?;
+            sqlx::query_scalar(task).bind(scope).bind(line).fetch_optional(&self.pool).await?;
         let group: Option<i64> =
-            sqlx::query_scalar(PAUSED_GROUP).bind(platform).fetch_optional(&self.pool).await?;
+            sqlx::query_scalar(group).bind(scope).bind(line).fetch_optional(&self.pool).await?;
         let task = task.and_then(|id| column::parsed(("tasks", "id", &id), &id).ok()).map(Turn::Task);
-        let turns = task.into_iter().chain(group.map(Turn::Group));
-        Ok(turns.into_iter().find(|turn| !aside.contains(turn)))
+        let group = group.map(Turn::Group);
+        // In a line that is refused, a post that was not refused is tried first.
+        let turns = if line.is_some() { [group, task] } else { [task, group] };
+        Ok(turns.into_iter().flatten().find(|turn| !aside.contains(turn)))
     }
 
     async fn numbers(&self, turns: &[Turn]) -> Result<Aside, ReadError> {
@@ -236,6 +284,7 @@ fn choose(rows: &[Row], now: Timestamp) -> Result<Option<Turn>, (i64, sqlx::Erro
 #[derive(FromRow)]
 struct RequestRow {
     platform: Option<String>,
+    line: Option<i64>,
     quality: Option<i64>,
     kind: Option<i64>,
     name: Option<String>,
@@ -244,6 +293,8 @@ struct RequestRow {
 }
 
 pub(crate) const REQUEST: &str = "SELECT tasks.platform, tasks.quality, kind, name, folder,
+       (SELECT number FROM lines WHERE lines.platform = tasks.platform AND lines.destination = tasks.destination
+          AND lines.quality = tasks.quality) AS line,
        (SELECT json_group_array(url) FROM (
           SELECT ifnull(rounds.url, posts.url) AS url
           FROM attempts CROSS JOIN rounds ON rounds.number = attempts.round
@@ -266,6 +317,7 @@ pub(crate) async fn request(
     Ok(Some(Request {
         task,
         platform: Platform::from_stored(row.platform.unwrap_or_default()),
+        line: row.line,
         destination: destination.ok_or_else(|| column::unreadable(at("destination"), "no spelling"))?,
         quality: quality.ok_or_else(|| column::unreadable(at("quality"), "none, and it is sent"))?,
         urls: column::json(("posts", "url", &id), &row.urls)?,

@@ -20,8 +20,8 @@ use crate::store::batch::{Batch, Cause, log};
 use crate::store::derive::{self, facts, videos};
 use crate::store::live::waiters::{Awaited, Settlements};
 use crate::store::ops::{
-    self, callbacks, decisions, forming, hints, jobs, ownership, pauses, polls, retention, retries, silence,
-    submits,
+    self, callbacks, decisions, forming, hints, jobs, ownership, pauses, polls, refusals, retention, retries,
+    silence, submits,
 };
 use crate::store::policy::Policy;
 use crate::store::writer::op::{Effect, Op};
@@ -98,7 +98,8 @@ async fn derive_all(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     facts::set(batch).await?;
     derive::complete::judge(batch).await?;
     facts::set(batch).await?;
-    derive::tasks::touched(batch).await
+    derive::tasks::touched(batch).await?;
+    refusals::stop_repeats(batch).await
 }
 
 async fn write_and_commit(batch: &mut Batch<'_>) -> Result<Option<i64>, sqlx::Error> {

@@ -297,7 +297,7 @@ impl<'a> Scenario<'a> {
                     SubmitEnd::Deferred(Failure::new("http_503", "down"), wait)
                 }
                 2 => lost,
-                _ => SubmitEnd::Rejected(Failure::new("0001", "no")),
+                _ => SubmitEnd::refused(Failure::new("0003", "no"), at(2)),
             },
         };
         self.note(format!("answer {}: {end:?}", request.task));

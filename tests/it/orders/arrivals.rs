@@ -126,7 +126,7 @@ impl Driven<'_> {
         match news {
             Accepted => answered(SubmitEnd::Accepted(self.task.to_string())).await,
             Lost => answered(lost()).await,
-            Rejected => answered(SubmitEnd::Rejected(why())).await,
+            Rejected => answered(SubmitEnd::refused(why(), at(2))).await,
             Succeeded => said(Meaning::Succeeded).await,
             Failed => said(Meaning::Failed(why())).await,
             Indexed(video) => said(Meaning::VideoIndexed(self.video(video))).await,

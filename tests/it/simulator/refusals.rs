@@ -81,27 +81,29 @@ async fn every_submit_is_refused_until_a_time_after_the_start() {
 
 #[tokio::test]
 async fn one_bad_url_has_its_whole_submit_refused() {
-    let bad_urls = vec!["/video/7".to_owned(), "@other".to_owned()];
-    let talk = Conversation::with_faults(Faults { bad_urls, ..Faults::default() }).await;
-    for body in [
-        json!({"video_urls": [url(7)]}),
-        json!({"video_urls": [url(1), url(70), url(2)]}),
-        json!({"video_urls": [url(1), "https://www.tiktok.com/@other/video/1"]}),
-        json!({"video_urls": [url(1)], "tiktok_post_urls": [url(7)]}),
+    let texts = || vec!["/video/7".to_owned(), "@other".to_owned()];
+    for (code, faults) in [
+        ("0003", Faults { bad_urls: texts(), ..Faults::default() }),
+        ("0001", Faults { unclear_urls: texts(), ..Faults::default() }),
     ] {
-        let answer = talk.submit(body.clone()).await;
-        assert_eq!(
-            (answer.code.as_str(), answer.msg.as_str()),
-            ("0001", "A video URL is invalid."),
-            "{body}"
-        );
-        assert_eq!(talk.submit_public(body.clone()).await.code, "0001", "{body}");
-    }
-    assert_only_refused(&talk, "0001");
+        let talk = Conversation::with_faults(faults).await;
+        for body in [
+            json!({"video_urls": [url(7)]}),
+            json!({"video_urls": [url(1), url(70), url(2)]}),
+            json!({"video_urls": [url(1), "https://www.tiktok.com/@other/video/1"]}),
+            json!({"video_urls": [url(1)], "tiktok_post_urls": [url(7)]}),
+        ] {
+            let answer = talk.submit(body.clone()).await;
+            let said = (answer.code.as_str(), answer.msg.as_str());
+            assert_eq!(said, (code, "A video URL is invalid."), "{body}");
+            assert_eq!(talk.submit_public(body.clone()).await.code, code, "{body}");
+        }
+        assert_only_refused(&talk, code);
 
-    assert_eq!(talk.submit(json!({"video_urls": [url(1), url(2)]})).await.code, "0000");
-    talk.simulator.set_faults(Faults::default());
-    assert_eq!(talk.submit(json!({"video_urls": [url(7)]})).await.code, "0000");
+        assert_eq!(talk.submit(json!({"video_urls": [url(1), url(2)]})).await.code, "0000");
+        talk.simulator.set_faults(Faults::default());
+        assert_eq!(talk.submit(json!({"video_urls": [url(7)]})).await.code, "0000");
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,8 @@ fn cancel_job(job: JobId) -> Op {
 }
 
 fn rejected() -> SubmitEnd {
-    SubmitEnd::Rejected(Failure::new("0003", "no"))
+    // A code that ends all of its posts.
+    SubmitEnd::refused(Failure::new("0409", "no"), at(2))
 }
 
 fn unknown() -> SubmitEnd {

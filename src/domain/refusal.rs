@@ -1,0 +1,206 @@
+//! Refusals: the consequences when upstream refuses a submit. A refusal is free, so refused URLs may be sent again.
+//!
+//! Must never fail a URL for another one's sake, nor for trouble that is not about the URLs.
+
+use std::time::Duration;
+
+/// Upstream's code for a bad parameter, and for transient trouble: nobody can tell which.
+pub const UNCLEAR: &str = "0001";
+/// Upstream's code for bad or missing parameters.
+pub const CONTENT: &str = "0003";
+
+/// Whether a refusal with this code may be about the URLs of a request.
+pub fn is_about_content(code: &str) -> bool {
+    matches!(code, UNCLEAR | CONTENT)
+}
+
+/// So often a task is tried again that was refused with [`UNCLEAR`]. Source: upstream's own example client.
+const RETRIES: u32 = 3;
+/// The wait before the first of them; it doubles.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// Most submits that the splitting of one task leads to.
+pub const MOST_FURTHER: usize = 32;
+/// So many submits of one task and its parts, none of them taken, are a sign that its line is refused.
+pub const BARREN: usize = 8;
+
+/// A submit that was refused, and what is known of its task.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused<'a> {
+    /// Upstream's code.
+    pub code: &'a str,
+    /// How many posts were in it.
+    pub posts: usize,
+    /// Which attempt of its task it was, from 1.
+    pub attempt: u32,
+    /// Whether its task is a part of one that was split.
+    pub is_part: bool,
+    /// How many further submits the splitting of its first task may still lead to.
+    pub further: usize,
+    /// Whether it was set aside before: it has had its tries.
+    pub was_aside: bool,
+    /// Whether sending is paused because of refusals, or is from this one on.
+    pub is_paused: bool,
+}
+
+/// What follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// It is tried again after this long.
+    Again(Duration),
+    /// It waits until something is taken again.
+    SetAside,
+    /// Its posts are sent in two halves.
+    Split,
+    /// It is refused for good. A doubt if it was not decided for each post alone.
+    End {
+        /// Whether the refusal is about the post.
+        certain: bool,
+    },
+}
+
+impl Refused<'_> {
+    /// What follows from it.
+    pub fn consequence(self) -> Consequence {
+        let is_unclear = self.code == UNCLEAR;
+        if self.is_paused && is_about_content(self.code) {
+            return Consequence::SetAside;
+        }
+        let is_alone = self.posts <= 1;
+        let retries = match (self.was_aside, self.is_part && !is_alone) {
+            (false, false) => RETRIES,
+            (true, _) | (_, true) => 0,
+        };
+        if is_unclear && self.attempt <= retries && (!self.is_part || self.further > 0) {
+            return Consequence::Again(FIRST_WAIT * (1 << (self.attempt - 1)));
+        }
+        if is_alone || !is_about_content(self.code) {
+            return Consequence::End { certain: true };
+        }
+        if self.further >= 2 { Consequence::Split } else { Consequence::End { certain: false } }
+    }
+}
+
+/// Two halves of posts, each with its host. Where upstream may take two hosts for two platforms, they are cut between
+/// hosts, unless one part would be much larger than the other.
+pub fn halves<P>(posts: Vec<(P, String)>) -> (Vec<P>, Vec<P>) {
+    let count = posts.len();
+    // As many halvings as a cut in the middle would take.
+    let most = count.div_ceil(2).next_power_of_two();
+    let mut sorted: Vec<(usize, (P, String))> = posts.into_iter().enumerate().collect();
+    sorted.sort_by(|(a, (_, one)), (b, (_, two))| (one, a).cmp(&(two, b)));
+    let middle = count.div_ceil(2);
+    let between_hosts = (1..count).filter(|&cut| {
+        let hosts = |place: usize| sorted.get(place).map(|(_, (_, host))| host);
+        hosts(cut - 1) != hosts(cut) && cut.max(count - cut) <= most
+    });
+    let cut = between_hosts.min_by_key(|cut| cut.abs_diff(middle)).unwrap_or(middle);
+    let rest = sorted.split_off(cut.min(sorted.len()));
+    let in_order = |mut half: Vec<(usize, (P, String))>| {
+        half.sort_by_key(|(place, _)| *place);
+        half.into_iter().map(|(_, (post, _))| post).collect()
+    };
+    (in_order(sorted), in_order(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Refused<'_> = Refused {
+        code: CONTENT,
+        posts: 1,
+        attempt: 1,
+        is_part: false,
+        further: MOST_FURTHER,
+        was_aside: false,
+        is_paused: false,
+    };
+    const MANY: Refused<'_> = Refused { posts: 50, ..ONE };
+
+    fn again(seconds: u64) -> Consequence {
+        Consequence::Again(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn an_unclear_refusal_is_tried_again_three_times() {
+        for posts in [1, 50] {
+            let unclear = |attempt| Refused { code: UNCLEAR, posts, attempt, ..ONE }.consequence();
+            assert_eq!([unclear(1), unclear(2), unclear(3)], [again(1), again(2), again(4)]);
+            let last = if posts == 1 { Consequence::End { certain: true } } else { Consequence::Split };
+            assert_eq!(unclear(4), last);
+        }
+    }
+
+    #[test]
+    fn a_part_of_several_posts_is_tried_once_and_a_single_post_gets_all_its_tries() {
+        let part = Refused { code: UNCLEAR, is_part: true, ..MANY };
+        assert_eq!(part.consequence(), Consequence::Split);
+        assert_eq!(Refused { posts: 1, ..part }.consequence(), again(1));
+        assert_eq!(
+            Refused { posts: 1, further: 0, ..part }.consequence(),
+            Consequence::End { certain: true }
+        );
+        assert_eq!(Refused { posts: 1, is_part: false, further: 0, ..part }.consequence(), again(1));
+    }
+
+    #[test]
+    fn refused_content_is_split_until_a_post_is_alone() {
+        assert_eq!(MANY.consequence(), Consequence::Split);
+        assert_eq!(Refused { posts: 2, further: 2, ..MANY }.consequence(), Consequence::Split);
+        assert_eq!(ONE.consequence(), Consequence::End { certain: true });
+        assert_eq!(Refused { further: 1, ..MANY }.consequence(), Consequence::End { certain: false });
+    }
+
+    #[test]
+    fn another_code_is_the_end_of_all() {
+        assert_eq!(Refused { code: "0409", ..MANY }.consequence(), Consequence::End { certain: true });
+        assert_eq!(
+            Refused { code: "0409", is_paused: true, ..MANY }.consequence(),
+            Consequence::End { certain: true }
+        );
+    }
+
+    #[test]
+    fn in_a_pause_it_is_set_aside_and_after_it_the_first_refusal_counts() {
+        for code in [UNCLEAR, CONTENT] {
+            for refused in [ONE, MANY] {
+                assert_eq!(Refused { code, is_paused: true, ..refused }.consequence(), Consequence::SetAside);
+            }
+        }
+        let after = Refused { code: UNCLEAR, was_aside: true, ..ONE };
+        assert_eq!(after.consequence(), Consequence::End { certain: true });
+        assert_eq!(Refused { posts: 50, ..after }.consequence(), Consequence::Split);
+    }
+
+    /// Posts by their hosts, one letter each; a half as the places of its posts.
+    fn halved(hosts: &str) -> (Vec<usize>, Vec<usize>) {
+        halves(hosts.chars().map(String::from).enumerate().collect())
+    }
+
+    #[test]
+    fn posts_are_halved_in_their_order() {
+        assert_eq!(halved("aaaaa"), (vec![0, 1, 2], vec![3, 4]));
+        assert_eq!(halved("aa"), (vec![0], vec![1]));
+        assert_eq!(halved("a"), (vec![0], vec![]));
+        assert_eq!(halved(""), (vec![], vec![]));
+    }
+
+    #[test]
+    fn hosts_are_told_apart_first() {
+        assert_eq!(halved("abab"), (vec![0, 2], vec![1, 3]));
+        assert_eq!(halved("aabbb"), (vec![0, 1], vec![2, 3, 4]));
+    }
+
+    #[test]
+    fn no_cut_makes_a_single_bad_post_harder_to_find() {
+        for count in 2..=50_usize {
+            for first in 1..count {
+                let hosts = "a".repeat(first) + &"b".repeat(count - first);
+                let (one, two) = halved(&hosts);
+                let larger = one.len().max(two.len());
+                let halvings = |posts: usize| posts.next_power_of_two().trailing_zeros();
+                assert!(halvings(larger) < halvings(count), "{count}, {first}: {larger}");
+            }
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Refused submits: tried again, split, set aside or ended, in the commit that writes the refusal down. Must never send
+//! anything, nor end a URL while sending is paused because of refusals.
+
+use serde_json::json;
+use sqlx::FromRow;
+
+use crate::domain::event::Source;
+use crate::domain::id::TaskId;
+use crate::domain::pause::Pause;
+use crate::domain::queue::Priority;
+use crate::domain::refusal::{BARREN, CONTENT, Consequence, MOST_FURTHER, Refused, UNCLEAR, halves};
+use crate::domain::task::Failure;
+use crate::domain::time::{Timestamp, millis};
+use crate::store::batch::changes::Round;
+use crate::store::batch::{Batch, Cause};
+use crate::store::column;
+use crate::store::derive::places::{self, Class};
+use crate::store::ops::forming;
+use crate::store::ops::pauses::{self, FirstProbe, NewPause};
+
+/// A submit that upstream has refused.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusal<'a> {
+    pub(crate) task: TaskId,
+    pub(crate) failure: &'a Failure,
+    /// The ids of the tasks that it may be split into.
+    pub(crate) parts: [TaskId; 2],
+    pub(crate) at: Timestamp,
+}
+
+#[derive(FromRow)]
+struct Row {
+    number: i64,
+    /// The first task of those that it was split from; its own number if it is the first.
+    root: i64,
+    aside_at: Option<i64>,
+    posts: i64,
+    attempt: i64,
+    line: Option<i64>,
+}
+
+pub(crate) const TASK: &str = "SELECT tasks.number, ifnull(root, tasks.number) AS root, aside_at,
+       (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number) AS posts,
+       (SELECT max(attempt) FROM submits WHERE task_id = tasks.id) AS attempt,
+       lines.number AS line
+     FROM tasks LEFT JOIN lines ON lines.platform = tasks.platform AND lines.destination = tasks.destination
+       AND lines.quality = tasks.quality
+     WHERE tasks.id = ?1";
+
+/// Submits that the splitting of a task has led to, and those that it will still lead to without this task.
+pub(crate) const FURTHER: &str =
+    "SELECT (SELECT count(*) FROM tasks CROSS JOIN submits ON submits.task_id = tasks.id WHERE root = ?1)
+       + (SELECT count(*) FROM tasks WHERE root = ?1 AND state = 'queued' AND number <> ?2)";
+
+/// Other tasks that were refused in the same way since something was accepted, of the last submits.
+pub(crate) const OTHERS: &str =
+    "SELECT DISTINCT tasks.number FROM submits CROSS JOIN tasks ON tasks.id = submits.task_id
+     WHERE submits.number > (SELECT max(number) - 64 FROM submits)
+       AND submits.number > ifnull((SELECT max(number) FROM submits
+         WHERE number > (SELECT max(number) - 64 FROM submits) AND outcome = 'accepted'), 0)
+       AND submits.outcome IN ('deferred', 'rejected') AND submits.code = ?1
+       AND ifnull(root, tasks.number) <> ?2 AND aside_at IS NULL";
+
+/// Decides what follows from a refusal, and does it, except that the submit is not closed.
+pub(crate) async fn follow(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Result<Consequence, sqlx::Error> {
+    let Refusal { task, failure, at, .. } = refusal;
+    let row: Row = sqlx::query_as(TASK).bind(task.to_string()).fetch_one(&mut *batch.connection).await?;
+    let used: i64 =
+        sqlx::query_scalar(FURTHER).bind(row.root).bind(row.number).fetch_one(&mut *batch.connection).await?;
+    let is_paused = pause(batch, &row, refusal).await?;
+    let refused = Refused {
+        code: &failure.code,
+        posts: usize::try_from(row.posts).unwrap_or_default(),
+        attempt: u32::try_from(row.attempt).unwrap_or(u32::MAX),
+        is_part: row.root != row.number,
+        further: MOST_FURTHER.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX)),
+        was_aside: row.aside_at.is_some(),
+        is_paused,
+    };
+    let consequence = refused.consequence();
+    tracing::info!(%task, code = failure.code, ?consequence, "what follows from the refusal");
+    match consequence {
+        Consequence::SetAside => set_aside(batch, &[row.number], at).await?,
+        Consequence::Split => split(batch, &row, refusal).await?,
+        Consequence::Again(_) | Consequence::End { .. } => {}
+    }
+    Ok(consequence)
+}
+
+const MAY_NOT_BE_THE_CONTENT: &str =
+    "several requests in a row were refused and none was taken, so it may not be about their URLs";
+
+/// Whether sending is paused because of refusals, for everything or for the line of this task. If this is the second
+/// one that says so, it begins to be.
+async fn pause(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result<bool, sqlx::Error> {
+    let Refusal { failure, at, .. } = refusal;
+    let line = row.line.map(Pause::of_line);
+    let scopes: Vec<String> = sqlx::query_scalar(
+        "SELECT scope FROM pauses WHERE (scope = ?1 AND code = ?2) OR scope IN (?3, ?4) ORDER BY scope",
+    )
+    .bind(Pause::ALL)
+    .bind(UNCLEAR)
+    .bind(&line)
+    .bind(Pause::REPEATS)
+    .fetch_all(&mut *batch.connection)
+    .await?;
+    for scope in scopes.iter().filter(|scope| *scope != Pause::REPEATS) {
+        // It was tried in vain.
+        let message = match Pause::line(scope) {
+            Some(_) => format!("{}: {}", named(batch, row).await?, failure.message),
+            None => format!("{MAY_NOT_BE_THE_CONTENT}: {}", failure.message),
+        };
+        set(batch, scope.clone(), Failure::new(failure.code.clone(), message), at).await?;
+    }
+    if !scopes.is_empty() {
+        return Ok(true);
+    }
+    if failure.code == UNCLEAR && row.aside_at.is_none() {
+        let others: Vec<i64> =
+            sqlx::query_scalar(OTHERS).bind(UNCLEAR).bind(row.root).fetch_all(&mut *batch.connection).await?;
+        if !others.is_empty() {
+            let message = format!("{MAY_NOT_BE_THE_CONTENT}: {}", failure.message);
+            set(batch, Pause::ALL.to_owned(), Failure::new(UNCLEAR, message), at).await?;
+            set_aside(batch, &others, at).await?;
+            return Ok(true);
+        }
+    }
+    match line {
+        Some(scope) if is_line_refused(batch, row).await? => {
+            let message = format!("{}: {}", named(batch, row).await?, failure.message);
+            set(batch, scope, Failure::new(failure.code.clone(), message), at).await?;
+            let parts: Vec<i64> = sqlx::query_scalar(
+                "SELECT tasks.number FROM lines CROSS JOIN tasks ON tasks.root IN (lines.barren, ?2)
+                 WHERE lines.number = ?1 AND tasks.state = 'queued'",
+            )
+            .bind(row.line)
+            .bind(row.root)
+            .fetch_all(&mut *batch.connection)
+            .await?;
+            set_aside(batch, &parts, at).await?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+async fn set(
+    batch: &mut Batch<'_>,
+    scope: String,
+    failure: Failure,
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let pause = NewPause { scope, failure, first_probe: FirstProbe::AtOnce };
+    pauses::set(batch, &pause, Cause::new(at, Source::Submit)).await
+}
+
+/// So many requests further back do parts wait of which nothing was taken.
+const BEHIND: i64 = 64;
+
+pub(crate) const TREE: &str = "SELECT count(*), ifnull(sum(outcome IN ('accepted', 'unknown')), 0) FROM (
+       SELECT outcome FROM tasks CROSS JOIN submits ON submits.task_id = tasks.id WHERE tasks.number = ?1
+       UNION ALL
+       SELECT outcome FROM tasks CROSS JOIN submits ON submits.task_id = tasks.id WHERE root = ?1)";
+
+/// Whether two tasks of several posts of this line had nothing taken in their first submits. The first one is noted.
+async fn is_line_refused(batch: &mut Batch<'_>, row: &Row) -> Result<bool, sqlx::Error> {
+    let (submits, taken): (i64, i64) =
+        sqlx::query_as(TREE).bind(row.root).fetch_one(&mut *batch.connection).await?;
+    // A task of one post is never split.
+    let is_barren = taken == 0
+        && row.aside_at.is_none()
+        && (row.root != row.number)
+        && submits >= i64::try_from(BARREN).unwrap_or(i64::MAX);
+    if !is_barren {
+        return Ok(false);
+    }
+    let before: Option<i64> = sqlx::query_scalar("SELECT barren FROM lines WHERE number = ?1")
+        .bind(row.line)
+        .fetch_one(&mut *batch.connection)
+        .await?;
+    if let Some(before) = before {
+        return Ok(before != row.root);
+    }
+    // Another task of the line decides whether it is the line: its parts wait behind it.
+    for sql in [
+        "UPDATE lines SET barren = ?2 WHERE number = ?1",
+        "UPDATE tasks SET served = served + ?3 WHERE root = ?2 AND state = 'queued' AND ?1 IS NOT NULL",
+    ] {
+        sqlx::query(sql).bind(row.line).bind(row.root).bind(BEHIND).execute(&mut *batch.connection).await?;
+    }
+    Ok(false)
+}
+
+/// Names a line for people: its platform, folder and quality.
+async fn named(batch: &mut Batch<'_>, row: &Row) -> Result<String, sqlx::Error> {
+    let (platform, quality, kind, name, folder): (String, i64, Option<i64>, Option<String>, Option<i64>) =
+        sqlx::query_as(
+            "SELECT platform, quality, kind, name, folder
+             FROM lines CROSS JOIN destinations ON destinations.number = lines.destination WHERE lines.number = ?1",
+        )
+        .bind(row.line)
+        .fetch_one(&mut *batch.connection)
+        .await?;
+    let place = match column::destination(kind, name, folder) {
+        Some(destination) => destination.to_string(),
+        None => "a folder".to_owned(),
+    };
+    Ok(format!("every request of {platform} for {place} in quality {quality} is refused"))
+}
+
+/// Something of this task's line was taken.
+pub(crate) async fn accepted(batch: &mut Batch<'_>, task: TaskId) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE lines SET barren = NULL WHERE barren IS NOT NULL AND (platform, destination, quality) = (
+           SELECT platform, destination, quality FROM tasks WHERE id = ?1)",
+    )
+    .bind(task.to_string())
+    .execute(&mut *batch.connection)
+    .await
+    .map(|_| ())
+}
+
+pub(crate) const REPEATS: &str = "SELECT number FROM tasks WHERE state = 'queued' AND (
+       root IS NOT NULL OR EXISTS (
+         SELECT 1 FROM submits WHERE task_id = tasks.id AND outcome = 'deferred' AND code IN (?1, ?2)))";
+
+/// A refused submit was taken after all, so refusals are not free: nothing that was refused is sent again until an
+/// operator resumes it.
+pub(crate) async fn stop_repeats(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
+    let Some((task, touch)) = batch.changes.refuted.first().copied() else { return Ok(()) };
+    let message = format!(
+        "upstream refused a submit of {task} and took it all the same, so what it refuses may be charged: nothing that \
+         was refused is sent again"
+    );
+    let failure = Failure::new("charged_refusal", message);
+    let pause = NewPause { scope: Pause::REPEATS.to_owned(), failure, first_probe: FirstProbe::Later };
+    pauses::set(batch, &pause, Cause::new(touch.at, touch.source)).await?;
+    let repeats: Vec<i64> =
+        sqlx::query_scalar(REPEATS).bind(UNCLEAR).bind(CONTENT).fetch_all(&mut *batch.connection).await?;
+    set_aside(batch, &repeats, touch.at).await
+}
+
+async fn set_aside(batch: &mut Batch<'_>, tasks: &[i64], at: Timestamp) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE tasks SET is_paused = 1, aside_at = ifnull(aside_at, ?2), next_attempt_at = ?2
+         WHERE number IN (SELECT value FROM json_each(?1)) AND state IN ('queued', 'submitting')",
+    )
+    .bind(json!(tasks).to_string())
+    .bind(at.as_millis())
+    .execute(&mut *batch.connection)
+    .await
+    .map(|_| ())
+}
+
+pub(crate) const POSTS: &str = "SELECT attempts.round, ifnull(rounds.url, posts.url) AS url
+     FROM attempts CROSS JOIN rounds ON rounds.number = attempts.round
+       CROSS JOIN posts ON posts.number = rounds.post
+     WHERE attempts.task = ?1 ORDER BY position";
+
+/// Sends the posts of a task in two halves, which take turns with other work.
+async fn split(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result<(), sqlx::Error> {
+    let Refusal { task, parts, at, .. } = refusal;
+    let posts: Vec<(Round, String)> =
+        sqlx::query_as(POSTS).bind(row.number).fetch_all(&mut *batch.connection).await?;
+    let host = |url: &str| {
+        url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    };
+    let (one, two) = halves(posts.into_iter().map(|(round, url)| (round, host(&url))).collect());
+    let (key, priority): (i64, i64) = sqlx::query_as("SELECT key, priority FROM tasks WHERE number = ?1")
+        .bind(row.number)
+        .fetch_one(&mut *batch.connection)
+        .await?;
+    let id = task.to_string();
+    let priority = column::numbered(("tasks", "priority", &id), priority, Priority::from_number)?;
+    places::begin_to_wait(batch, Class { key, priority }, at).await?;
+    for (part, rounds) in parts.into_iter().zip([one, two]) {
+        let number: i64 = sqlx::query_scalar(
+            "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, next_attempt_at, news_at,
+               key, priority, served, root, aside_at, is_paused)
+             SELECT ?2, (SELECT jobs.id FROM wants CROSS JOIN jobs ON jobs.number = wants.job
+                         WHERE wants.round = ?4 AND mark IS NULL ORDER BY wants.job LIMIT 1),
+               platform, destination, quality, ?3, 'queued', ?3, ?3, key, priority,
+               (SELECT requests FROM queue)
+                 + iif(EXISTS (SELECT 1 FROM lines WHERE barren = ?5 AND number = ?7), ?8, 0), ?5,
+               aside_at, EXISTS (SELECT 1 FROM pauses WHERE scope IN (tasks.platform, ?6))
+             FROM tasks WHERE number = ?1 RETURNING number",
+        )
+        .bind(row.number)
+        .bind(part.to_string())
+        .bind(at.as_millis())
+        .bind(rounds.first())
+        .bind(row.root)
+        .bind(row.line.map(Pause::of_line))
+        .bind(row.line)
+        .bind(BEHIND)
+        .fetch_one(&mut *batch.connection)
+        .await?;
+        forming::bind_to(batch, number, &rounds).await?;
+        batch.changes.touch(part, at, Source::Submit);
+    }
+    Ok(())
+}
+
+pub(crate) const LATE: &str = "SELECT id FROM tasks INDEXED BY tasks_aside
+     WHERE state = 'queued' AND is_paused = 1 AND aside_at <= ?1 ORDER BY aside_at LIMIT ?2";
+
+/// Ends tasks that have been set aside for `reconcile.deadline`: nobody could decide about them.
+pub(crate) async fn sweep(batch: &mut Batch<'_>, at: Timestamp, most: i64) -> Result<(), sqlx::Error> {
+    let before = at.as_millis().saturating_sub(millis(batch.policy.deadline));
+    let late: Vec<String> =
+        sqlx::query_scalar(LATE).bind(before).bind(most).fetch_all(&mut *batch.connection).await?;
+    for id in late {
+        let task = column::parsed(("tasks", "id", &id), &id)?;
+        sqlx::query(
+            "UPDATE submits SET outcome = 'rejected', certain = 0
+             WHERE task_id = ?1 AND attempt = (SELECT max(attempt) FROM submits WHERE task_id = ?1)",
+        )
+        .bind(&id)
+        .execute(&mut *batch.connection)
+        .await?;
+        batch.changes.touch(task, at, Source::Clock);
+    }
+    Ok(())
+}
