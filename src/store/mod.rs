@@ -61,9 +61,9 @@ use self::file::open::Opened;
 use self::live::feed::Feed;
 use self::live::waiters::Settlements;
 use self::ops::polled::EndedPoll;
-use self::writer::Resources;
 use self::writer::op::{Effect, Op};
 use self::writer::queue::Queues;
+use self::writer::{Commits, Resources};
 use crate::domain::event::Source;
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::time::Timestamp;
@@ -77,7 +77,7 @@ pub struct Store {
     readers: Readers,
     worker_readers: Readers,
     queues: Queues,
-    seq: watch::Receiver<i64>,
+    commits: Commits,
     callback_secret: Arc<str>,
     guard: file::watch::Guard,
     settlements: Settlements,
@@ -104,14 +104,15 @@ impl Store {
         let guard = file::watch::Guard::new(lock.path());
         let pools = [readers.clone(), worker_readers.clone()];
         let settlements = Settlements::default();
-        let (queues, writer, seq) = writer::new(
+        let (queues, writer, commits) = writer::new(
             Resources { connection: writer, lock, readers: pools, guard: guard.clone() },
             policy,
             settlements.clone(),
         );
         let [readers, worker_readers] = [readers, worker_readers].map(|pool| Readers::new(pool, policy));
         let feed = Arc::default();
-        let store = Self { readers, worker_readers, queues, seq, callback_secret, guard, settlements, feed };
+        let store =
+            Self { readers, worker_readers, queues, commits, callback_secret, guard, settlements, feed };
         Ok((store, writer))
     }
 
@@ -161,7 +162,12 @@ impl Store {
 
     /// The `seq` of the last committed event; wakes after every commit that made one or touched a task.
     pub fn committed(&self) -> watch::Receiver<i64> {
-        self.seq.clone()
+        self.commits.seq.clone()
+    }
+
+    /// Counts the commits that changed the queue of posts or a pause; wakes whoever sends.
+    pub fn queue_changes(&self) -> watch::Receiver<u64> {
+        self.commits.queue_changes.clone()
     }
 
     /// Whether the operation took effect.

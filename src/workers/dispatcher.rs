@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::aside::Aside;
-use super::{Step, StepError, Worker};
+use super::{Step, StepError, Wakes, Worker};
 use crate::config::Live;
 use crate::domain::destination::{Destination, FolderFields};
 use crate::domain::event::Source;
@@ -296,6 +296,8 @@ fn failure(refusal: Refusal) -> Failure {
 }
 
 impl Worker for Dispatcher {
+    const WAKES: Wakes = Wakes::QueueChanges;
+
     /// Sends the request whose turn it is, unless sending is paused or held; a paused account is probed with one.
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
         let hold = self.hold_until.map(|until| until.saturating_duration_since(Instant::now()));

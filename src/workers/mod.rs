@@ -10,6 +10,7 @@ mod tracer;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use backups::{Backups, scheduled_copies};
@@ -48,6 +49,48 @@ pub enum StepError {
 pub trait Worker: Send {
     /// Does the next piece of work, if there is one at `now`.
     fn step(&mut self, now: Timestamp) -> impl Future<Output = Result<Step, StepError>> + Send;
+
+    /// Which commits may give it something to do.
+    const WAKES: Wakes = Wakes::EveryCommit;
+}
+
+/// Which commits wake a worker that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wakes {
+    /// All that made an event or touched a task.
+    EveryCommit,
+    /// Those that changed the queue of posts or a pause.
+    QueueChanges,
+}
+
+/// Waits for the commits of a kind.
+enum Commits {
+    Every(watch::Receiver<i64>),
+    OfQueue(watch::Receiver<u64>),
+}
+
+impl Commits {
+    fn new(store: &Store, wakes: Wakes) -> Self {
+        match wakes {
+            Wakes::EveryCommit => Self::Every(store.committed()),
+            Wakes::QueueChanges => Self::OfQueue(store.queue_changes()),
+        }
+    }
+
+    fn mark_seen(&mut self) {
+        match self {
+            Self::Every(commits) => commits.mark_unchanged(),
+            Self::OfQueue(commits) => commits.mark_unchanged(),
+        }
+    }
+
+    /// `false` if the writer is gone.
+    async fn changed(&mut self) -> bool {
+        match self {
+            Self::Every(commits) => commits.changed().await.is_ok(),
+            Self::OfQueue(commits) => commits.changed().await.is_ok(),
+        }
+    }
 }
 
 /// Wakes a worker at the latest after this long: a changed clock must not make it sleep for ever.
@@ -55,10 +98,10 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Steps until `stop`; a step that has begun is finished.
-pub async fn run(mut worker: impl Worker, store: Store, stop: CancellationToken) {
-    let mut committed = store.committed();
+pub async fn run<W: Worker>(mut worker: W, store: Store, stop: CancellationToken) {
+    let mut commits = Commits::new(&store, W::WAKES);
     while !stop.is_cancelled() {
-        committed.borrow_and_update();
+        commits.mark_seen();
         let now = clock::now();
         let sleep = match worker.step(now).await {
             Ok(Step::Worked) => continue,
@@ -74,7 +117,7 @@ pub async fn run(mut worker: impl Worker, store: Store, stop: CancellationToken)
             () = stop.cancelled() => {}
             () = tokio::time::sleep(sleep) => {}
             // The writer is gone with its sender: then there is nothing to work for.
-            changed = committed.changed() => if changed.is_err() { return },
+            is_there = commits.changed() => if !is_there { return },
         }
     }
 }

@@ -64,6 +64,7 @@ mod permissions;
 mod polling;
 mod proxy;
 mod queue;
+mod queue_load;
 mod raw;
 mod recompute;
 mod recovered;

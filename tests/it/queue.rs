@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::file::{File, HOUR, at};
 
 /// A post of each platform that the table knows, by number.
-fn post(line: usize, number: usize) -> String {
+pub fn post(line: usize, number: usize) -> String {
     let number = number + 1;
     match line {
         0 => format!("https://www.tiktok.com/@u/video/{number}"),
@@ -23,7 +23,7 @@ fn post(line: usize, number: usize) -> String {
     }
 }
 
-async fn ask(file: &File, key: &str, priority: Priority, urls: Vec<String>) -> JobId {
+pub async fn ask(file: &File, key: &str, priority: Priority, urls: Vec<String>) -> JobId {
     let options = JobOptions { priority, ..JobOptions::default() };
     ask_with(file, key, options, urls).await
 }
@@ -319,4 +319,25 @@ pub async fn assert_places_follow_from_wants(file: &mut SqliteConnection) {
     .await
     .unwrap();
     assert!(miscounted.is_empty(), "{miscounted:?}");
+}
+
+#[tokio::test]
+async fn whoever_sends_is_woken_by_what_can_be_sent_and_by_nothing_else() {
+    use crate::file::{callback, indexed};
+    let file = File::started().await;
+    let mut changes = file.store.queue_changes();
+    ask(&file, "key", Priority::Normal, vec![post(0, 0)]).await;
+    assert!(changes.has_changed().unwrap(), "a job");
+    let task = file.send(1).await.unwrap().task;
+    file.accept(task).await;
+    changes.mark_unchanged();
+    for (millis, video) in [(3, "v"), (4, "w")] {
+        file.store.receive_callback(callback(task, millis, indexed(video), "upstream")).await.unwrap();
+    }
+    assert!(!changes.has_changed().unwrap(), "callbacks");
+    file.store.decide(Decision::Pause, None, at(5)).await.unwrap();
+    changes.mark_unchanged();
+    file.store.decide(Decision::Resume, None, at(6)).await.unwrap();
+    assert!(changes.has_changed().unwrap(), "the end of a pause");
+    file.close().await;
 }

@@ -30,6 +30,8 @@ pub(crate) struct Changes {
     pub(crate) listed: Vec<Listed>,
     pub(crate) rows: Rows,
     pub(crate) touched: BTreeMap<TaskId, Touch>,
+    /// Whether more or other posts or tasks can be sent than before.
+    pub(crate) changes_queue: bool,
     /// Whether a worker has something to do although no task was touched.
     pub(crate) wakes_workers: bool,
     /// Tasks whose rows were changed by SQL alone: the working set must load them again.

@@ -54,6 +54,7 @@ pub(crate) async fn begin_to_wait(
     class: Class,
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
+    batch.changes.changes_queue = true;
     sqlx::query(
         "UPDATE api_keys SET clock = max(clock, (SELECT clock FROM queue)) WHERE number = ?1
            AND NOT EXISTS (SELECT 1 FROM queue_groups WHERE key = ?1 AND waiting > 0)
@@ -157,6 +158,7 @@ pub(crate) async fn enter(
 }
 
 async fn count(batch: &mut Batch<'_>, counts: &BTreeMap<i64, i64>) -> Result<(), sqlx::Error> {
+    batch.changes.changes_queue = true;
     let counts: Vec<(&i64, &i64)> = counts.iter().collect();
     sqlx::query(COUNT).bind(json!(counts).to_string()).execute(&mut *batch.connection).await.map(|_| ())
 }

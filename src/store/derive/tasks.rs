@@ -47,6 +47,7 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         if is_refuted(stored, touch.source, (state, findings.state)) {
             batch.changes.refuted.push((task, touch));
         }
+        batch.changes.changes_queue |= findings.state == TaskState::Queued;
         change.take(stored, &findings);
         let attempts = attempts::changes(stored, &findings);
         let told: BTreeSet<&String> =

@@ -34,6 +34,7 @@ pub(crate) async fn set(
     pause: &NewPause,
     cause: Cause<'_>,
 ) -> Result<(), sqlx::Error> {
+    batch.changes.changes_queue = true;
     let probes: u32 = sqlx::query_scalar(
         "INSERT INTO pauses (scope, code, message, since, probe_at, probes) VALUES (?1, ?2, ?3, ?4, ?4, 0)
          ON CONFLICT (scope) DO UPDATE SET
@@ -159,6 +160,7 @@ async fn start(
     (scope, since): (&str, i64),
     cause: Cause<'_>,
 ) -> Result<(), sqlx::Error> {
+    batch.changes.changes_queue = true;
     if Pause::stops_all(scope) {
         sqlx::query(SKIP_TIME).bind(since).bind(cause.at.as_millis()).execute(&mut *batch.connection).await?;
         // What was set aside takes turns again.

@@ -143,7 +143,7 @@ async fn add(
             .await?;
         position += 1;
         // A post that waits leaves the queue when its turn comes. The dispatcher looks again now.
-        batch.changes.wakes_workers = true;
+        batch.changes.changes_queue = true;
     }
     batch.changes.stale.insert(task);
     Ok(())

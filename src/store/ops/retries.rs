@@ -130,8 +130,6 @@ pub(crate) async fn job(
         message: Some(cause.words(&format!("{} URLs, asked for", moved.len()))),
         ..NewEvent::new(EventKind::JobRetried, Source::Operator, cause.at)
     });
-    // Whoever sends hears of what waits.
-    batch.changes.wakes_workers = true;
     Ok(JobRetried::Changed)
 }
 

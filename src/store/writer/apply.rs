@@ -33,6 +33,8 @@ pub(crate) struct Applied {
     pub(crate) effects: Vec<Effect>,
     /// Whether workers may have something to do.
     pub(crate) wakes_workers: bool,
+    /// Whether more or other posts or tasks can be sent than before.
+    pub(crate) changes_queue: bool,
     /// The `seq` of the last event, if there was one.
     pub(crate) last_seq: Option<i64>,
     /// What has settled.
@@ -80,6 +82,7 @@ pub(crate) async fn commit(
     Ok(Applied {
         effects,
         wakes_workers: changes.wakes_workers || !changes.touched.is_empty(),
+        changes_queue: changes.changes_queue,
         last_seq,
         settled: Settlements::of(&changes.events),
         has_due: changes.has_due,

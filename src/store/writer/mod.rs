@@ -50,6 +50,8 @@ pub struct Writer {
     rest_left: CancellationToken,
     given_up: CancellationToken,
     seq: watch::Sender<i64>,
+    /// Counts the commits that changed the queue of posts.
+    queue_changes: watch::Sender<u64>,
     policy: Policy,
     settlements: Settlements,
     loaded: WorkingSet,
@@ -61,6 +63,15 @@ pub struct Writer {
     /// The connection's thread is gone.
     is_lost: bool,
     _lock: InstanceLock,
+}
+
+/// Who hears of commits.
+#[derive(Clone, Debug)]
+pub(crate) struct Commits {
+    /// The `seq` of the last event.
+    pub(crate) seq: watch::Receiver<i64>,
+    /// How many changed the queue of posts.
+    pub(crate) queue_changes: watch::Receiver<u64>,
 }
 
 /// What the writer takes over.
@@ -76,10 +87,12 @@ pub(crate) fn new(
     Resources { connection, lock, readers, guard }: Resources,
     policy: Policy,
     settlements: Settlements,
-) -> (Queues, Writer, watch::Receiver<i64>) {
+) -> (Queues, Writer, Commits) {
     let (facts, facts_in) = mpsc::channel(QUEUE);
     let (hints, hints_in) = mpsc::channel(HINT_QUEUE);
-    let (seq, committed) = watch::channel(0);
+    let (seq, seq_out) = watch::channel(0);
+    let (queue_changes, queue_changes_out) = watch::channel(0);
+    let commits = Commits { seq: seq_out, queue_changes: queue_changes_out };
     let [stop, rest_left, given_up] = [(); 3].map(|()| CancellationToken::new());
     let waiting_since = Arc::default();
     let queues = Queues {
@@ -98,6 +111,7 @@ pub(crate) fn new(
         rest_left,
         given_up,
         seq,
+        queue_changes,
         policy,
         settlements,
         loaded: WorkingSet::default(),
@@ -109,7 +123,7 @@ pub(crate) fn new(
         is_lost: false,
         _lock: lock,
     };
-    (queues, writer, committed)
+    (queues, writer, commits)
 }
 
 impl Writer {
@@ -277,6 +291,9 @@ impl Writer {
         // A commit without an event can still give a worker something to do, such as a poll.
         if applied.wakes_workers || applied.last_seq.is_some() {
             self.seq.send_modify(|seq| *seq = applied.last_seq.unwrap_or(*seq));
+        }
+        if applied.changes_queue {
+            self.queue_changes.send_modify(|changes| *changes += 1);
         }
         self.settlements.wake(&applied.settled);
         self.unfinished.committed(applied.has_due);
