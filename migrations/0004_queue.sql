@@ -67,6 +67,14 @@ CREATE INDEX tasks_paused ON tasks (platform, id) WHERE state = 'queued' AND is_
 DROP INDEX tasks_to_submit;
 CREATE INDEX tasks_to_submit ON tasks (next_attempt_at, id) WHERE state = 'queued' AND is_paused = 0;
 
+-- Jobs whose waiting URLs take a new priority over, more of them than one commit can move. Later commits go on from
+-- there, also after a crash.
+CREATE TABLE due_priorities (
+    job            INTEGER PRIMARY KEY REFERENCES jobs (number),
+    after_position INTEGER NOT NULL, -- up to here it is done
+    at             INTEGER NOT NULL
+) STRICT;
+
 -- The queue's order stands in `places`.
 DROP INDEX rounds_waiting;
 CREATE INDEX rounds_waiting ON rounds (line, number) WHERE line IS NOT NULL;

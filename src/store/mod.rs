@@ -36,6 +36,7 @@ pub use ops::adopts::Decided;
 pub use ops::decisions::Decision;
 pub use ops::forming::NextRequest;
 pub use ops::hints::Found;
+pub use ops::job_patches::{JobPatch, JobPatched};
 pub use ops::jobs::{CreatedJob, IdempotencyKey, NewJob};
 pub use ops::pauses::NewPause;
 pub use ops::polled::{PollEnd, PolledEntry};
@@ -282,6 +283,22 @@ impl Store {
     ) -> Result<JobRetried, WriteError> {
         match self.queues.fact(Op::RetryJob { job, codes, by, at }).await? {
             Effect::Retried(retried) => Ok(retried),
+            _ => Err(WriteError::Failed(Trouble::Other)),
+        }
+    }
+
+    /// Changes the priority or the labels of a job.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn patch_job(
+        &self,
+        job: JobId,
+        patch: JobPatch,
+        at: Timestamp,
+    ) -> Result<JobPatched, WriteError> {
+        match self.queues.fact(Op::PatchJob { job, patch, at }).await? {
+            Effect::Patched(patched) => Ok(patched),
             _ => Err(WriteError::Failed(Trouble::Other)),
         }
     }

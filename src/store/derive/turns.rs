@@ -1,4 +1,5 @@
-//! Turns: what a request costs the API keys that it serves. Must never let a post be sent for nothing, nor count it twice.
+//! Turns: what a request costs the API keys that it serves. Must never let a post be sent for nothing, nor
+//! count it twice.
 
 use std::collections::BTreeMap;
 
@@ -71,7 +72,8 @@ pub(crate) async fn serve(
     sqlx::query(
         "UPDATE queue_classes SET since = ?2 WHERE (key, priority) IN (
            SELECT ?3, ?4 UNION ALL
-           SELECT queue_groups.key, queue_groups.priority FROM json_each(?1) CROSS JOIN queue_groups ON number = value->>0)",
+           SELECT queue_groups.key, queue_groups.priority
+           FROM json_each(?1) CROSS JOIN queue_groups ON number = value->>0)",
     )
     .bind(&left)
     .bind(at.as_millis())

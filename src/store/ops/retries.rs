@@ -191,8 +191,8 @@ struct Wanting {
 }
 
 pub(crate) const OF_TASK: &str =
-    "SELECT min(wants.job) AS job, jobs.id AS job_id, jobs.key, wants.round, jobs.quality, force, library, unique_id, folder_id,
-       ifnull(wants.url, posts.url) AS url, canonical, posts.platform
+    "SELECT min(wants.job) AS job, jobs.id AS job_id, jobs.key, wants.round, jobs.quality, force, library,
+       unique_id, folder_id, ifnull(wants.url, posts.url) AS url, canonical, posts.platform
      FROM attempts CROSS JOIN rounds ON rounds.number = attempts.round
        CROSS JOIN posts ON posts.number = rounds.post
        CROSS JOIN wants ON wants.round = rounds.number AND mark IS NULL

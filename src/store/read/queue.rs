@@ -88,8 +88,8 @@ pub(crate) const NEXT: &str = "SELECT api_keys.number AS key, queue_classes.prio
          ORDER BY g.served, g.number LIMIT 1)
        LEFT JOIN tasks ON tasks.number = (
          SELECT t.number FROM tasks AS t INDEXED BY tasks_in_queue
-         WHERE t.key = api_keys.number AND t.priority = queue_classes.priority AND t.is_paused = 0 AND t.state = 'queued'
-           AND (t.next_attempt_at <= ?3 OR t.next_attempt_at > ?4)
+         WHERE t.key = api_keys.number AND t.priority = queue_classes.priority AND t.is_paused = 0
+           AND t.state = 'queued' AND (t.next_attempt_at <= ?3 OR t.next_attempt_at > ?4)
            AND t.number NOT IN (SELECT value FROM json_each(?2))
          ORDER BY t.served, t.id LIMIT 1)
      WHERE queue_groups.number IS NOT NULL OR tasks.number IS NOT NULL
@@ -107,8 +107,8 @@ pub(crate) const PAUSED_GROUP: &str = "SELECT queue_groups.number
      WHERE lines.platform = ?1 LIMIT 1";
 
 impl Readers {
-    /// The turn that comes next, at `now` or later: API keys take turns by their clocks, then priorities, then lines and
-    /// waiting tasks, the one that was served longest ago first.
+    /// The turn that comes next, at `now` or later: API keys take turns by their clocks, then priorities, then lines
+    /// and waiting tasks, the one that was served longest ago first.
     ///
     /// A task that would wait longer than `longest` was put off before the clock was set back: its turn has come.
     ///
