@@ -77,6 +77,14 @@ ALTER TABLE submits ADD COLUMN certain INTEGER NOT NULL DEFAULT 1;
 -- The first task of a line of which nothing was taken in its first submits, nor in those of its parts.
 ALTER TABLE lines ADD COLUMN barren INTEGER REFERENCES tasks (number);
 
+-- Jobs whose waiting URLs take a new priority over, more of them than one commit can move. Later commits go on from
+-- there, also after a crash.
+CREATE TABLE due_priorities (
+    job            INTEGER PRIMARY KEY REFERENCES jobs (number),
+    after_position INTEGER NOT NULL, -- up to here it is done
+    at             INTEGER NOT NULL
+) STRICT;
+
 -- The queue's order stands in `places`.
 DROP INDEX rounds_waiting;
 CREATE INDEX rounds_waiting ON rounds (line, number) WHERE line IS NOT NULL;

@@ -15,9 +15,9 @@ use crate::domain::queue::Priority;
 use crate::domain::url::PostUrl;
 
 /// Most labels of a job.
-const LABELS: usize = 32;
+pub(super) const LABELS: usize = 32;
 /// Most characters of a label's key or value, and of `unique_id`.
-const TEXT_CHARS: usize = 256;
+pub(super) const TEXT_CHARS: usize = 256;
 
 /// What `POST /v1/jobs` takes as JSON; at least one URL in one of the two lists.
 #[derive(ToSchema)]
@@ -242,13 +242,8 @@ impl Reader {
     }
 
     fn priority(&mut self, fields: &mut Map<String, Value>) -> Priority {
-        match fields.remove("priority") {
-            None | Some(Value::Null) => Priority::Normal,
-            Some(value) => value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
-                self.fault("/priority", "`high`, `normal` or `low` is expected");
-                Priority::Normal
-            }),
-        }
+        let given = fields.remove("priority").filter(|value| !value.is_null());
+        given.and_then(|value| read_priority(&value, &mut self.faults)).unwrap_or(Priority::Normal)
     }
 
     fn flag(&mut self, fields: &mut Map<String, Value>, name: &str) -> bool {
@@ -309,39 +304,46 @@ impl Reader {
     }
 
     fn labels(&mut self, fields: &mut Map<String, Value>) -> BTreeMap<String, String> {
-        let mut labels = BTreeMap::new();
-        let given = match fields.remove("labels") {
-            None | Some(Value::Null) => return labels,
-            Some(Value::Object(given)) => given,
-            Some(_) => {
-                self.fault("/labels", "an object of strings is expected");
-                return labels;
-            }
-        };
-        if given.len() > LABELS {
-            self.fault("/labels", format!("at most {LABELS} labels are taken"));
-            return labels;
-        }
-        for (key, value) in given {
-            let pointer = format!("/labels/{}", escape(&key));
-            let fits = |text: &str| text.chars().count() <= TEXT_CHARS && !text.contains('\0');
-            match value {
-                Value::String(_) if key.contains(':') => {
-                    self.fault(
-                        &pointer,
-                        "no colon is taken in a key: the filter `label=key:value` could not find it",
-                    );
-                }
-                Value::String(value) if !key.is_empty() && fits(&key) && fits(&value) => {
-                    labels.insert(key, value);
-                }
-                Value::String(_) => self.fault(
-                    &pointer,
-                    format!("key and value are text of at most {TEXT_CHARS} characters, the key not empty"),
-                ),
-                _ => self.fault(&pointer, "a string is expected"),
-            }
-        }
-        labels
+        let given = fields.remove("labels").filter(|value| !value.is_null());
+        given.map(|given| read_labels(given, &mut self.faults)).unwrap_or_default()
     }
+}
+
+/// The priority that a value names; none if it names none.
+pub(super) fn read_priority(value: &Value, faults: &mut Faults) -> Option<Priority> {
+    let priority = value.as_str().and_then(|text| text.parse().ok());
+    if priority.is_none() {
+        faults.push("/priority", "`high`, `normal` or `low` is expected");
+    }
+    priority
+}
+
+/// The labels that a value holds, without those that can't be taken.
+pub(super) fn read_labels(given: Value, faults: &mut Faults) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    let Value::Object(given) = given else {
+        faults.push("/labels", "an object of strings is expected");
+        return labels;
+    };
+    if given.len() > LABELS {
+        faults.push("/labels", format_args!("at most {LABELS} labels are taken"));
+        return labels;
+    }
+    for (key, value) in given {
+        let pointer = format!("/labels/{}", escape(&key));
+        let fits = |text: &str| text.chars().count() <= TEXT_CHARS && !text.contains('\0');
+        match value {
+            Value::String(_) if key.contains(':') => faults
+                .push(pointer, "no colon is taken in a key: the filter `label=key:value` could not find it"),
+            Value::String(value) if !key.is_empty() && fits(&key) && fits(&value) => {
+                labels.insert(key, value);
+            }
+            Value::String(_) => faults.push(
+                pointer,
+                format_args!("key and value are text of at most {TEXT_CHARS} characters, the key not empty"),
+            ),
+            _ => faults.push(pointer, "a string is expected"),
+        }
+    }
+    labels
 }

@@ -12,6 +12,7 @@ mod health;
 mod hint_limit;
 mod job_body;
 mod job_lines;
+mod job_patch;
 mod job_retry;
 mod jobs;
 mod lingering;
@@ -134,7 +135,7 @@ pub fn routes(
     };
     let (router, document) = OpenApiRouter::with_openapi(openapi::Described::openapi())
         .routes(routes!(jobs::submit_job, jobs::list_jobs))
-        .routes(routes!(jobs::get_job))
+        .routes(routes!(jobs::get_job, job_patch::patch_job))
         .routes(routes!(jobs::list_job_urls))
         .routes(routes!(jobs::cancel_job))
         .routes(routes!(job_retry::retry_job))
@@ -209,6 +210,7 @@ fn known(method: &Method) -> &'static str {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
         Method::POST => "POST",
+        Method::PATCH => "PATCH",
         _ => "other",
     }
 }

@@ -59,7 +59,9 @@ const EXAMPLES: [(&str, &str); 8] = [
 ];
 
 /// What clients send: unknown fields are errors.
-const REQUESTS: [&str; 3] = ["JobRequest", "AdoptRequest", "JobRetryRequest"];
+const REQUESTS: [&str; 4] = ["JobRequest", "AdoptRequest", "JobRetryRequest", "JobPatchRequest"];
+/// A change without a field is none.
+const NOT_EMPTY: &str = "JobPatchRequest";
 
 /// Adds to every operation what any of its kind can answer, and to every problem its shape.
 pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
@@ -71,12 +73,15 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
         if REQUESTS.contains(&name.as_str()) {
             object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
         }
+        if name == NOT_EMPTY {
+            object.min_properties = Some(1);
+        }
         if let Some((_, example)) = EXAMPLES.iter().find(|(of, _)| of == name) {
             object.examples = serde_json::from_str(example).into_iter().collect();
         }
     }
     for (path, item) in &mut document.paths.paths {
-        let operations = [(&mut item.get, false), (&mut item.post, true)];
+        let operations = [(&mut item.get, false), (&mut item.post, true), (&mut item.patch, true)];
         for (operation, may_have_body) in operations {
             let Some(operation) = operation else { continue };
             if may_have_body && path.starts_with("/v1/") {

@@ -8,6 +8,7 @@ mod column;
 mod derive;
 mod error;
 mod file;
+mod jobs;
 mod live;
 mod ops;
 mod policy;
@@ -36,6 +37,7 @@ pub use ops::adopts::Decided;
 pub use ops::decisions::Decision;
 pub use ops::forming::NextRequest;
 pub use ops::hints::Found;
+pub use ops::job_patches::{JobPatch, JobPatched};
 pub use ops::jobs::{CreatedJob, IdempotencyKey, NewJob};
 pub use ops::pauses::{FirstProbe, NewPause};
 pub use ops::polled::{PollEnd, PolledEntry};
@@ -65,7 +67,7 @@ use self::writer::op::{Effect, Op};
 use self::writer::queue::Queues;
 use self::writer::{Commits, Resources};
 use crate::domain::event::Source;
-use crate::domain::id::{JobId, TaskId};
+use crate::domain::id::TaskId;
 use crate::domain::time::Timestamp;
 
 /// Most tasks that one batch marks as silent.
@@ -207,17 +209,6 @@ impl Store {
         self.did(Op::Looked { upstream_id, found, at }).await
     }
 
-    /// Takes a job with its plan; once, where it has an idempotency key.
-    ///
-    /// # Errors
-    /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
-    pub async fn create_job(&self, job: NewJob) -> Result<CreatedJob, WriteError> {
-        match self.queues.fact(Op::CreateJob(job)).await? {
-            Effect::Job(job) => Ok(*job),
-            _ => Err(WriteError::Failed(Trouble::Other)),
-        }
-    }
-
     /// Forms the next request and writes its submit; none if nothing has to be sent any more.
     ///
     /// # Errors
@@ -257,39 +248,6 @@ impl Store {
         end: PollEnd,
     ) -> Result<(), WriteError> {
         self.queues.wait(Op::RecordPoll(EndedPoll { poll, asked_at, at, end })).await.map(|_| ())
-    }
-
-    /// Does what an operator decided, if that makes sense as things are.
-    ///
-    /// # Errors
-    /// [`WriteError`]
-    pub async fn decide(
-        &self,
-        decision: Decision,
-        by: Option<String>,
-        at: Timestamp,
-    ) -> Result<Decided, WriteError> {
-        match self.queues.fact(Op::Decide { decision, by, at }).await? {
-            Effect::Decided(decided) => Ok(decided),
-            _ => Err(WriteError::Failed(Trouble::Other)),
-        }
-    }
-
-    /// Looks the failed URLs of a job up again: those with one of these codes, or all that were not canceled.
-    ///
-    /// # Errors
-    /// [`WriteError`]
-    pub async fn retry_job(
-        &self,
-        job: JobId,
-        codes: Option<Vec<String>>,
-        by: Option<String>,
-        at: Timestamp,
-    ) -> Result<JobRetried, WriteError> {
-        match self.queues.fact(Op::RetryJob { job, codes, by, at }).await? {
-            Effect::Retried(retried) => Ok(retried),
-            _ => Err(WriteError::Failed(Trouble::Other)),
-        }
     }
 
     /// Marks tasks that were silent for too long.

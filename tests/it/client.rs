@@ -366,6 +366,7 @@ fn every_command_explains_itself_and_completes_in_every_shell() {
         "adopt",
         "refresh",
         "cancel",
+        "priority",
         "pause",
         "resume",
         "completions",

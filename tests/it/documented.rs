@@ -46,6 +46,18 @@ fn fits(pattern: &str, path: &str) -> bool {
         })
 }
 
+/// The method of a command.
+fn asked(line: &str) -> &'static str {
+    let has = |option| line.contains(option);
+    if has("-X PATCH") {
+        "PATCH"
+    } else if has("-X POST") || has("--json") || has("--data-binary") {
+        "POST"
+    } else {
+        "GET"
+    }
+}
+
 #[test]
 fn every_route_is_shown_and_each_command_asks_for_one() {
     let page = text("docs/api.md");
@@ -62,11 +74,8 @@ fn every_route_is_shown_and_each_command_asks_for_one() {
             line.find("/v1").or_else(|| line.find("/metrics")).or_else(|| Some(line.find("$API/")? + 4));
         let path = &line[start.unwrap()..];
         let end = path.find(['?', '"', '\'', ' ']).unwrap_or(path.len());
-        let (path, is_post) = (
-            &path[..end],
-            line.contains("-X POST") || line.contains("--json") || line.contains("--data-binary"),
-        );
-        let found = routes.iter().find(|(method, route)| (method == "POST") == is_post && fits(route, path));
+        let (path, method) = (&path[..end], asked(line));
+        let found = routes.iter().find(|(known, route)| known == method && fits(route, path));
         match found {
             Some((method, route)) => drop(shown.insert(format!("{method} {route}"))),
             None => assert_eq!(path, "/openapi.json", "{line}"),

@@ -18,6 +18,7 @@ mod carried_over;
 
 mod client;
 mod client_pipes;
+mod client_priority;
 mod client_submit;
 mod client_watch;
 mod configuration;
@@ -42,6 +43,7 @@ mod growth_memory;
 
 mod hint_limit;
 mod hints;
+mod job_patch;
 mod job_retry;
 mod kill;
 mod kill_matrix;
@@ -62,6 +64,7 @@ mod openapi;
 mod orders;
 mod permissions;
 mod polling;
+mod priorities;
 mod proxy;
 mod queue;
 mod queue_load;

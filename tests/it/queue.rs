@@ -43,7 +43,7 @@ async fn ask_with(file: &File, key: &str, options: JobOptions, urls: Vec<String>
 }
 
 /// Requests until this URL was sent, at most ten.
-async fn requests_until(file: &File, url: &str) -> usize {
+pub async fn requests_until(file: &File, url: &str) -> usize {
     for count in 1..=10 {
         let request = file.send(1).await.unwrap();
         file.accept(request.task).await;
@@ -279,8 +279,8 @@ async fn a_better_quality_moves_a_post_to_another_line_of_every_key() {
     file.close().await;
 }
 
-/// Each post that waits in a line has one place for each priority in which a key wants it, and every count is the one of
-/// the rows.
+/// Each post that waits in a line has one place for each priority in which a key wants it, and every count is the one
+/// of the rows.
 pub async fn assert_places_follow_from_wants(file: &mut SqliteConnection) {
     let wanted: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
         "SELECT rounds.number, key, priority, line, kind FROM rounds

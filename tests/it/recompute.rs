@@ -22,7 +22,7 @@ use crate::support::DEADLINE;
 /// Does what a stop has left to the next start.
 async fn finish_what_is_due(database: &Path) {
     let mut file = SqliteConnectOptions::new().filename(database).connect().await.unwrap();
-    if due(&mut file).await == (0, 0, 0) {
+    if due(&mut file).await == (0, 0, 0, 0) {
         return file.close().await.unwrap();
     }
     let upstream: String = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'upstream'")
@@ -32,7 +32,7 @@ async fn finish_what_is_due(database: &Path) {
     let (store, writer) = Store::open(database, Binding::to(&upstream), POLICY, at(0)).await.unwrap();
     let running = tokio::spawn(writer.run());
     let wait = async {
-        while due(&mut file).await != (0, 0, 0) {
+        while due(&mut file).await != (0, 0, 0, 0) {
             tokio::task::yield_now().await;
         }
     };
@@ -43,10 +43,10 @@ async fn finish_what_is_due(database: &Path) {
 }
 
 /// Rows of work that is written down and not done.
-async fn due(file: &mut SqliteConnection) -> (i64, i64, i64) {
+async fn due(file: &mut SqliteConnection) -> (i64, i64, i64, i64) {
     sqlx::query_as(
         "SELECT (SELECT count(*) FROM due_rounds), (SELECT count(*) FROM due_counts),
-           (SELECT count(*) FROM due_cancels)",
+           (SELECT count(*) FROM due_cancels), (SELECT count(*) FROM due_priorities)",
     )
     .fetch_one(file)
     .await

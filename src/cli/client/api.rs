@@ -126,7 +126,20 @@ impl Api {
     }
 
     pub(super) async fn post(&self, path: &[&str], body: Option<&Value>) -> Result<Answer, ClientError> {
-        let request = self.request(Method::POST, path, &Vec::new());
+        self.ask_for(Method::POST, path, body).await
+    }
+
+    pub(super) async fn patch(&self, path: &[&str], body: &Value) -> Result<Answer, ClientError> {
+        self.ask_for(Method::PATCH, path, Some(body)).await
+    }
+
+    async fn ask_for(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<&Value>,
+    ) -> Result<Answer, ClientError> {
+        let request = self.request(method, path, &Vec::new());
         self.whole(if let Some(body) = body { request.json(body) } else { request }, ANSWER).await
     }
 

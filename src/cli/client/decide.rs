@@ -1,4 +1,4 @@
-//! An operator's decisions: `cancel`, `retry`, `adopt`, `refresh`, `pause`, `resume`.
+//! An operator's decisions: `cancel`, `priority`, `retry`, `adopt`, `refresh`, `pause`, `resume`.
 
 use clap::Args;
 use reqwest::StatusCode;
@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::api::{Answer, Service, id};
 use super::failure::ClientError;
-use super::jobs::show_end;
+use super::jobs::{progress, show_end};
 use super::output::{Output, note, text};
+use super::submit::priorities;
 use super::tasks::show_task;
 
 const CANCEL: &str = "\
@@ -24,6 +25,30 @@ pub struct Cancel {
     /// A job, or a task by our id or upstream's
     #[arg(value_name = "JOB|TASK", value_parser = id)]
     id: String,
+    #[command(flatten)]
+    service: Service,
+}
+
+const PRIORITY: &str = "\
+The URLs of the job that wait take the priority over at once. URLs that were sent are not affected. Within an API key, \
+`high` is sent before `normal`, and `normal` before `low`. A priority that has waited for ten minutes gets one request.
+
+Examples:
+  A job that should not wait for the others:
+    scrapehook priority JOB high
+  A large job that can wait:
+    scrapehook priority JOB low";
+
+/// Arguments of `priority`.
+#[derive(Args, Debug)]
+#[command(after_help = PRIORITY)]
+pub struct Priority {
+    /// The job
+    #[arg(value_name = "JOB", value_parser = id)]
+    job: String,
+    /// How urgent it is among the jobs of its API key
+    #[arg(value_name = "PRIORITY", value_parser = priorities())]
+    priority: String,
     #[command(flatten)]
     service: Service,
 }
@@ -133,6 +158,17 @@ pub(super) async fn cancel(args: Cancel) -> anyhow::Result<()> {
     let is_job = is_job(&args.id);
     let kind = if is_job { "jobs" } else { "tasks" };
     decide(&args.service, &[kind, &args.id, "cancel"], None, is_job).await.map(drop)
+}
+
+pub(super) async fn priority(args: Priority) -> anyhow::Result<()> {
+    let body = json!({ "priority": args.priority });
+    let answer = args.service.connect()?.patch(&["jobs", &args.job], &body).await?;
+    Ok(Output::new().answer(args.service.json, &answer, show_priority)?)
+}
+
+fn show_priority(output: &mut Output, job: &Value) -> std::io::Result<()> {
+    let (id, priority) = (text(job, "id"), text(job, "priority"));
+    output.paragraph(0, &format!("{id} has the priority {priority}. {}", progress(&job["progress"])))
 }
 
 pub(super) async fn retry(args: Retry) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ use super::output::{Output, Row, age, style, text, time};
 use super::submit::Label;
 use crate::clock;
 use crate::domain::job::{JobState, UrlState};
+use crate::domain::queue::Priority;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,16 +80,26 @@ pub(super) async fn run(args: Jobs) -> anyhow::Result<()> {
 
 fn show_jobs(output: &mut Output, jobs: &[Value]) -> std::io::Result<()> {
     let now = clock::now();
+    let has_priorities = jobs.iter().any(|job| !priority(job).is_empty());
     let row = |job: &Value| {
         let state = text(job, "state");
         let progress = &job["progress"];
         let good = number(progress, "indexed") + number(progress, "known");
         let indexed = format!("{good}/{}", number(progress, "urls"));
-        let cells =
-            vec![text(job, "id"), state.clone(), indexed, age(job, "created_at", now), text(job, "labels")];
+        let mut cells = vec![text(job, "id"), state.clone(), indexed, age(job, "created_at", now)];
+        cells.extend(has_priorities.then(|| priority(job)));
+        cells.push(text(job, "labels"));
         Row::new(&state, cells)
     };
-    output.table(&["job", "state", "indexed", "age", "labels"], jobs.iter().map(row).collect())
+    let mut header = vec!["job", "state", "indexed", "age"];
+    header.extend(has_priorities.then_some("priority"));
+    header.push("labels");
+    output.table(&header, jobs.iter().map(row).collect())
+}
+
+/// The priority of a job; empty if it is the usual one.
+fn priority(job: &Value) -> String {
+    Some(text(job, "priority")).filter(|word| word != Priority::Normal.as_str()).unwrap_or_default()
 }
 
 pub(super) fn show_urls(output: &mut Output, urls: &[Value]) -> std::io::Result<()> {
@@ -115,6 +126,7 @@ fn show(output: &mut Output, job: &Value) -> std::io::Result<()> {
         ("folder", format!("{}{}", text(job, "unique_id"), text(job, "folder_id"))),
         ("quality", text(job, "quality")),
         ("library", text(job, "library")),
+        ("priority", priority(job)),
         ("progress", progress(&job["progress"])),
     ])?;
     let tasks = job["tasks"].as_array().map(Vec::as_slice).unwrap_or_default();

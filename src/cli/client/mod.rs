@@ -51,6 +51,8 @@ pub enum ClientCommand {
     Refresh(decide::Refresh),
     /// Cancel the URLs of a job or a task that were not sent, or give up an unconfirmed task
     Cancel(decide::Cancel),
+    /// Make the waiting URLs of a job more or less urgent
+    Priority(decide::Priority),
     /// Stop sending tasks
     Pause(decide::Pause),
     /// Resume sending, whatever the reason for the pause
@@ -77,6 +79,7 @@ pub async fn run(command: ClientCommand) -> anyhow::Result<ExitCode> {
         ClientCommand::Adopt(args) => decide::adopt(args).await.map(done),
         ClientCommand::Refresh(args) => decide::refresh(args).await.map(done),
         ClientCommand::Cancel(args) => decide::cancel(args).await.map(done),
+        ClientCommand::Priority(args) => decide::priority(args).await.map(done),
         ClientCommand::Pause(args) => decide::pause(args).await.map(done),
         ClientCommand::Resume(args) => decide::resume(args).await.map(done),
         ClientCommand::Completions(args) => completions::run(&args).map(done),

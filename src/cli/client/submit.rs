@@ -21,6 +21,7 @@ use super::jobs::{number, progress, urls};
 use super::output::{Output, Row, note, text};
 use super::watch;
 use crate::domain::job::{Library, Quality};
+use crate::domain::queue::Priority;
 use crate::domain::{byte_order_mark, idempotency};
 use crate::http::JOB_BODY;
 
@@ -41,6 +42,8 @@ Examples:
     scrapehook submit --file export.csv --quality 720 --wait
   From another program, as a dry run:
     grep -o 'https://youtu.be/[^ ]*' notes.md | scrapehook submit - --dry-run
+  Before the other jobs of this API key:
+    scrapehook submit --file urgent.txt --priority high
   A nightly job: one job per night, however often it is started:
     scrapehook submit --file urls.txt --idempotency-key nightly-$(date +%F)";
 
@@ -72,6 +75,9 @@ pub struct Submit {
     /// Where the videos are put; public is open to everybody, forever [default: private]
     #[arg(long, value_parser = PossibleValuesParser::new(Library::ALL.iter().map(|library| library.as_str())))]
     library: Option<String>,
+    /// How urgent the job is among the jobs of its API key [default: normal]
+    #[arg(long, value_parser = priorities())]
+    priority: Option<String>,
     /// A label to find the job by; may be given several times
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<Label>,
@@ -86,6 +92,11 @@ pub struct Submit {
     idempotency_key: Option<String>,
     #[command(flatten)]
     service: Service,
+}
+
+/// The words for priorities.
+pub(super) fn priorities() -> PossibleValuesParser {
+    PossibleValuesParser::new(Priority::ALL.iter().map(|priority| priority.as_str()))
 }
 
 /// A label as it is given on the command line.
@@ -296,6 +307,7 @@ fn settings(args: &Submit) -> Query {
         ("folder_id", args.folder_id.map(|folder| folder.to_string())),
         ("quality", args.quality.clone()),
         ("library", args.library.clone()),
+        ("priority", args.priority.clone()),
         ("force", args.force.then(|| "true".to_owned())),
         ("dry_run", args.dry_run.then(|| "true".to_owned())),
     ];

@@ -61,7 +61,7 @@ pub(crate) async fn within_reach(
 pub(crate) async fn is_any(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM due_rounds) OR EXISTS (SELECT 1 FROM due_counts)
-           OR EXISTS (SELECT 1 FROM due_cancels)",
+           OR EXISTS (SELECT 1 FROM due_cancels) OR EXISTS (SELECT 1 FROM due_priorities)",
     )
     .fetch_one(connection)
     .await

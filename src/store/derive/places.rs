@@ -216,9 +216,12 @@ struct Standing {
     key: i64,
     priority: i64,
     line: i64,
+    /// The turn that its group has reached.
+    reached: i64,
 }
 
-pub(crate) const STANDING: &str = "SELECT grp, kind, places.turn, round, queue_groups.key, priority, line
+pub(crate) const STANDING: &str =
+    "SELECT grp, kind, places.turn, round, queue_groups.key, priority, line, queue_groups.turn AS reached
      FROM json_each(?1) CROSS JOIN places ON places.round = value
        CROSS JOIN queue_groups ON queue_groups.number = places.grp";
 
@@ -269,7 +272,8 @@ async fn take(batch: &mut Batch<'_>, places: impl Iterator<Item = &Standing>) ->
 }
 
 /// Who wants these rounds has changed, or in which line they wait: their places follow. Whoever stays in a group keeps
-/// the turn; a new place has the turn that its group has reached, and those that come together take turns by requests.
+/// the turn. A new place is as many requests behind the turn that its group has reached as the post was in another
+/// group of the key; posts that come into the queue of a key together take turns by requests.
 pub(crate) async fn follow(
     batch: &mut Batch<'_>,
     rounds: &BTreeSet<Round>,
@@ -289,28 +293,37 @@ pub(crate) async fn follow(
             .get(&(place.round, place.key, place.priority))
             .is_some_and(|wanted| (wanted.line, wanted.kind) == (place.line, place.kind))
     };
+    let mut ahead: BTreeMap<(Round, i64), i64> = BTreeMap::new();
+    for place in &standing {
+        let requests = (place.turn - place.reached).max(0);
+        let fewest = ahead.entry((place.round, place.key)).or_insert(requests);
+        *fewest = requests.min(*fewest);
+    }
     let (staying, leaving): (Vec<Standing>, Vec<Standing>) = standing.into_iter().partition(stays);
     for place in staying {
         wanted.remove(&(place.round, place.key, place.priority));
     }
-    take(batch, leaving.iter()).await?;
     let mut entering: BTreeMap<Class, Vec<Entering>> = BTreeMap::new();
     let mut numbers: BTreeMap<(Class, i64), i64> = BTreeMap::new();
+    let size = i64::try_from(batch.policy.urls_per_task).unwrap_or(i64::MAX);
     for ((round, key, _), wanted) in wanted {
         let id = round.to_string();
         let priority = column::numbered(("jobs", "priority", &id), wanted.priority, Priority::from_number)?;
         let class = Class { key, priority };
-        let place = numbers.entry((class, wanted.line)).or_default();
-        entering.entry(class).or_default().push(Entering {
-            round,
-            line: wanted.line,
-            kind: wanted.kind,
-            place: *place,
-        });
-        *place += 1;
+        let place = ahead.get(&(round, key)).map_or_else(
+            || {
+                let next = numbers.entry((class, wanted.line)).or_default();
+                *next += 1;
+                *next - 1
+            },
+            |requests| requests * size,
+        );
+        let Wanted { line, kind, .. } = wanted;
+        entering.entry(class).or_default().push(Entering { round, line, kind, place });
     }
     for (class, entering) in entering {
         enter(batch, class, &entering, at).await?;
     }
-    Ok(())
+    // Last: a key that waits all the time does not begin to wait.
+    take(batch, leaving.iter()).await
 }

@@ -1,4 +1,4 @@
-//! One step of what is due: a commit's worth of rounds, of counts, or of a job's cancel.
+//! One step of what is due: a commit's worth of rounds, of counts, of a job's cancel, or of a job's new priority.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,7 @@ use crate::store::batch::changes::Touch;
 use crate::store::column;
 use crate::store::derive::jobs;
 use crate::store::ops::cancels::{self, Cancel};
+use crate::store::ops::job_patches::{self, TakeOver};
 
 /// Where a step begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +35,8 @@ struct Bounds {
 
 /// Does a part of what is due; `false` if nothing is, or nothing that can be read.
 ///
-/// First the rounds, then the counts of their jobs, each job once, then the cancels, which bring more of both.
+/// First the rounds, then the counts of their jobs, each job once, then the cancels, which bring more of both, then the
+/// priorities.
 pub(crate) async fn step(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
     if tell(batch, front).await? {
         return Ok(true);
@@ -48,7 +50,13 @@ pub(crate) async fn step(batch: &mut Batch<'_>, front: Front) -> Result<bool, sq
     let jobs: i64 =
         sqlx::query_scalar("SELECT count(*) FROM due_counts").fetch_one(&mut *batch.connection).await?;
     let front = Front { skip: (front.skip - jobs).max(0), ..front };
-    cancel(batch, front).await
+    if cancel(batch, front).await? {
+        return Ok(true);
+    }
+    let cancels: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM due_cancels").fetch_one(&mut *batch.connection).await?;
+    let front = Front { skip: (front.skip - cancels).max(0), ..front };
+    take_over(batch, front).await
 }
 
 #[derive(FromRow)]
@@ -165,6 +173,18 @@ async fn cancel(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error
     let at = Timestamp::from_millis(row.at);
     let cancel = Cancel { job: row.job, words: row.words, after: row.after_position, at };
     cancels::waiting(batch, &cancel).await?;
+    Ok(true)
+}
+
+/// Goes on with giving the URLs of a job its new priority.
+async fn take_over(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
+    let row: Option<(i64, i64, i64)> =
+        sqlx::query_as("SELECT job, after_position, at FROM due_priorities ORDER BY job LIMIT 1 OFFSET ?1")
+            .bind(front.skip)
+            .fetch_optional(&mut *batch.connection)
+            .await?;
+    let Some((job, after, at)) = row else { return Ok(false) };
+    job_patches::take_over(batch, &TakeOver { job, after, at: Timestamp::from_millis(at) }).await?;
     Ok(true)
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod decisions;
 pub(crate) mod due;
 pub(crate) mod forming;
 pub(crate) mod hints;
+pub(crate) mod job_patches;
 pub(crate) mod jobs;
 pub(crate) mod ownership;
 pub(crate) mod pauses;

@@ -20,8 +20,8 @@ use crate::store::batch::{Batch, Cause, log};
 use crate::store::derive::{self, facts, videos};
 use crate::store::live::waiters::{Awaited, Settlements};
 use crate::store::ops::{
-    self, callbacks, decisions, forming, hints, jobs, ownership, pauses, polls, refusals, retention, retries,
-    silence, submits,
+    self, callbacks, decisions, forming, hints, job_patches, jobs, ownership, pauses, polls, refusals,
+    retention, retries, silence, submits,
 };
 use crate::store::policy::Policy;
 use crate::store::writer::op::{Effect, Op};
@@ -156,6 +156,9 @@ async fn apply_one(batch: &mut Batch<'_>, op: &Op) -> Result<Effect, sqlx::Error
         Op::RetryJob { job, codes, by, at } => {
             let cause = Cause { at: *at, source: Source::Operator, operator: by.as_deref() };
             retries::job(batch, *job, codes.as_deref(), cause).await.map(Effect::Retried)
+        }
+        Op::PatchJob { job, patch, at } => {
+            job_patches::patch(batch, *job, patch, *at).await.map(Effect::Patched)
         }
         Op::Prune { before, pass } => {
             let pass = retention::prune(batch.connection, *before, *pass).await?;

@@ -10,6 +10,7 @@ use crate::store::ops::decisions::Decision;
 use crate::store::ops::due::Front;
 use crate::store::ops::forming::NextRequest;
 use crate::store::ops::hints::Found;
+use crate::store::ops::job_patches::{JobPatch, JobPatched};
 use crate::store::ops::jobs::{CreatedJob, NewJob};
 use crate::store::ops::pauses::NewPause;
 use crate::store::ops::polled::EndedPoll;
@@ -32,6 +33,8 @@ pub(crate) enum Effect {
     Decided(Decided),
     /// What became of the retry of a job.
     Retried(JobRetried),
+    /// What became of a change of a job.
+    Patched(JobPatched),
     /// A request whose submit is on disk.
     Formed(Box<Request>),
     /// How far a pass has come.
@@ -48,7 +51,9 @@ impl Effect {
 impl Op {
     /// Whether who asks for it waits for what its commit leaves to the next ones, and finds all of it done.
     pub(crate) const fn is_done_whole(&self) -> bool {
-        let Self::Decide { decision, .. } = self else { return matches!(self, Self::RetryJob { .. }) };
+        let Self::Decide { decision, .. } = self else {
+            return matches!(self, Self::RetryJob { .. } | Self::PatchJob { .. });
+        };
         matches!(decision, Decision::Cancel(_) | Decision::CancelJob(_) | Decision::Retry { .. })
     }
 
@@ -63,6 +68,7 @@ impl Op {
                 | Self::CreateJob(_)
                 | Self::Decide { .. }
                 | Self::RetryJob { .. }
+                | Self::PatchJob { .. }
                 | Self::Looked { .. }
                 | Self::Continue(_)
         )
@@ -114,6 +120,12 @@ pub(crate) enum Op {
         codes: Option<Vec<String>>,
         /// The API key's name.
         by: Option<String>,
+        at: Timestamp,
+    },
+    /// Changes the priority or the labels of a job.
+    PatchJob {
+        job: JobId,
+        patch: JobPatch,
         at: Timestamp,
     },
     /// Marks at most so many silent tasks, without the first ones, which can't be read.

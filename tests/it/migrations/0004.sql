@@ -354,5 +354,10 @@ INSERT INTO queue_classes (key, priority, since) VALUES
 INSERT INTO queue (clock, requests) VALUES
   (100, 7);
 
+-- Somebody has just made this job urgent, and its URLs have not taken that over.
+UPDATE jobs SET priority = 0 WHERE number = 5;
+INSERT INTO due_priorities (job, after_position, at) VALUES
+  (5, -1, 1796010821637);
+
 UPDATE jobs SET key = (SELECT number FROM api_keys WHERE name = ifnull(created_by, ''));
 UPDATE tasks SET key = (SELECT jobs.key FROM jobs WHERE jobs.id = tasks.job_id) WHERE state = 'queued';

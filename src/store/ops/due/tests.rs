@@ -3,16 +3,21 @@
 mod driven;
 
 use std::path::Path;
+use std::time::Instant;
+
+use sqlx::sqlite::SqliteConnection;
 
 use self::driven::{Driven, POLICY, at, counts, new_job, opened, posts};
 use super::*;
 use crate::domain::id::TaskId;
+use crate::domain::queue::Priority;
 use crate::domain::task::Failure;
 use crate::store::Store;
 use crate::store::file::open::Binding;
 use crate::store::ops::adopts::Decided;
 use crate::store::ops::decisions::Decision;
 use crate::store::ops::forming::NextRequest;
+use crate::store::ops::job_patches::JobPatch;
 use crate::store::ops::submits::SubmitEnd;
 use crate::store::read::queue::Turn;
 use crate::store::writer::op::{Effect, Op};
@@ -99,7 +104,7 @@ async fn a_cancel_that_a_crash_interrupts_comes_to_the_same_end() {
 /// Waits until so many entries are due.
 async fn until_due(store: &Store, entries: i64) {
     const DUE: &str = "SELECT (SELECT count(*) FROM due_rounds) + (SELECT count(*) FROM due_counts)
-       + (SELECT count(*) FROM due_cancels)";
+       + (SELECT count(*) FROM due_cancels) + (SELECT count(*) FROM due_priorities)";
     let mut reader = store.read().acquire().await.unwrap();
     while sqlx::query_scalar::<_, i64>(DUE).fetch_one(&mut *reader).await.unwrap() != entries {
         tokio::task::yield_now().await;
@@ -215,6 +220,75 @@ async fn a_retry_of_a_large_job_is_a_small_commit() {
     file.finish(Op::RetryJob { job, codes: None, by: None, at: at(9) }).await;
     println!("the largest of a retry took {} steps", file.most);
     assert_eq!(file.counts().await, [[5_000, 0, 0, 0, 0, 0]]);
+}
+
+fn hurry(job: JobId, priority: Priority) -> Op {
+    Op::PatchJob { job, patch: JobPatch { priority: Some(priority), labels: None }, at: at(9) }
+}
+
+/// How many posts wait in each priority.
+async fn by_priority(connection: &mut SqliteConnection) -> Vec<(i64, i64)> {
+    const QUESTION: &str = "SELECT priority, count(*) FROM places JOIN queue_groups ON number = grp
+       GROUP BY priority ORDER BY 1";
+    sqlx::query_as(QUESTION).fetch_all(connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_large_job_takes_a_priority_over_in_one_small_commit() {
+    let mut file = Driven::new().await;
+    let posts = posts(20_000);
+    let of_host = |n: usize| format!("https://host{}.example/{n}", n % 200);
+    let mixed: Vec<_> = (0..5_000).map(of_host).chain(posts[..5_000].iter().cloned()).collect();
+    let (one, many) = (file.job(&posts[10_000..]).await, file.job(&mixed).await);
+    for (name, job) in [("one line", one), ("two hundred lines", many)] {
+        for priority in [Priority::High, Priority::Low] {
+            file.most = 0;
+            let began = Instant::now();
+            assert_eq!(file.finish(hurry(job, priority)).await, 1, "commits");
+            println!("{name}, {priority}: {} steps, {:?}", file.most, began.elapsed());
+            assert!(file.most < 4_000_000, "{} steps", file.most);
+        }
+    }
+    assert_eq!(by_priority(&mut file.connection).await, [(2, 20_000)]);
+}
+
+#[tokio::test]
+async fn a_job_that_many_others_share_takes_a_priority_over_in_small_commits() {
+    let mut file = Driven::new().await;
+    let job = file.job(&posts(2_000)).await;
+    file.more_like(job, 100).await;
+    file.most = 0;
+    let began = Instant::now();
+    let commits = file.finish(hurry(job, Priority::High)).await;
+    println!("{commits} commits in {:?}, the largest took {} steps", began.elapsed(), file.most);
+    assert!(commits > 5, "{commits}");
+    assert_eq!(by_priority(&mut file.connection).await, [(0, 2_000), (1, 2_000)]);
+    let turns =
+        "SELECT count(DISTINCT places.turn) FROM places JOIN queue_groups ON number = grp WHERE priority = 0";
+    assert_eq!(file.number(turns).await, 40, "its URLs keep their turns");
+    let first = file.number("SELECT number FROM queue_groups WHERE priority = 0").await;
+    assert_eq!(file.form(Turn::Group(first)).await.unwrap().urls, posts(50));
+}
+
+#[tokio::test]
+async fn a_priority_that_a_crash_interrupts_is_taken_over_by_all_urls() {
+    for steps in [0, 2] {
+        let mut file = Driven::new().await;
+        let job = file.job(&posts(1_000)).await;
+        file.more_like(job, 100).await;
+        assert!(file.commit(hurry(job, Priority::Low)).await.has_due);
+        for _ in 0..steps {
+            file.commit(Op::Continue(Front::default())).await;
+        }
+        let Driven { folder, mut connection, .. } = file;
+        let begun = by_priority(&mut connection).await;
+        assert!(begun.len() == 2 && begun[1].1 < 1_000, "{begun:?}");
+        drop(connection);
+        let path = folder.path().join("a.db");
+        end_of(&path).await;
+        let mut opened = opened(&path, at(12)).await;
+        assert_eq!(by_priority(&mut opened.writer).await, [(1, 1_000), (2, 1_000)], "after {steps}");
+    }
 }
 
 #[tokio::test]
