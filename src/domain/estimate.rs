@@ -1,5 +1,5 @@
-//! Estimates: in which order the requests go out that send all that waits. It follows the rules of the queue over a copy
-//! of it. Must never decide about a request that is sent: the store does.
+//! Estimates: in which order the requests go out that send all that waits. It follows the queue's rules over a copy of
+//! it. Must never decide about a request that is sent: the store does.
 //!
 //! Two things are not known here: whose want of a shared post is the oldest, and what arrives meanwhile.
 
