@@ -95,6 +95,9 @@ pub struct Metrics {
     tasks: Family<OfState, Gauge>,
     paused: Family<OfScope, Gauge>,
     hints: Family<Unlabeled, Gauge>,
+    waiting_urls: Family<Unlabeled, Gauge>,
+    waiting_requests: Family<Unlabeled, Gauge>,
+    waiting_oldest: Family<Unlabeled, Seconds>,
     queued: Family<OfQueue, Gauge>,
     oldest: Seconds,
     interval: Seconds,
@@ -126,6 +129,9 @@ impl Default for Metrics {
             tasks: Family::default(),
             paused: Family::default(),
             hints: Family::default(),
+            waiting_urls: Family::default(),
+            waiting_requests: Family::default(),
+            waiting_oldest: Family::default(),
             queued: Family::default(),
             oldest: Seconds::default(),
             interval: Seconds::default(),
@@ -192,6 +198,17 @@ impl Metrics {
             "sending_paused",
             "Whether sending is paused, by scope: 1 or 0",
             self.paused.clone(),
+        );
+        registry.register("waiting_urls", "URLs that wait to be sent", self.waiting_urls.clone());
+        registry.register(
+            "waiting_requests",
+            "Requests to upstream that send all that waits, after packing",
+            self.waiting_requests.clone(),
+        );
+        registry.register(
+            "waiting_oldest_age_seconds",
+            "How long the oldest URL has waited to be sent; 0 if none waits",
+            self.waiting_oldest.clone(),
         );
         registry.register("quarantined_hints", "Hints that are kept", self.hints.clone());
         registry.register("queued_operations", "Operations that wait for their commit", self.queued.clone());
@@ -301,6 +318,10 @@ impl Metrics {
             self.paused.get_or_create(&OfScope { scope: scope.clone() }).set((*is_paused).into());
         }
         self.hints.get_or_create(&Unlabeled {}).set(kept.hints);
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.waiting_urls.get_or_create(&Unlabeled {}).set(count(kept.waiting.urls));
+        self.waiting_requests.get_or_create(&Unlabeled {}).set(count(kept.waiting.requests));
+        self.waiting_oldest.get_or_create(&Unlabeled {}).set(kept.waiting.oldest.as_secs_f64());
         if let Some(at) = kept.last_callback {
             self.last_callback.get_or_create(&Unlabeled {}).set(at);
         }
@@ -313,6 +334,9 @@ impl Metrics {
         self.tasks.clear();
         self.paused.clear();
         self.hints.clear();
+        self.waiting_urls.clear();
+        self.waiting_requests.clear();
+        self.waiting_oldest.clear();
         self.last_callback.clear();
         if let Some(kept) = &snapshot.kept {
             self.set_kept(kept);
@@ -348,19 +372,35 @@ impl fmt::Debug for Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Waiting;
 
     #[test]
     fn what_only_the_database_knows_is_not_made_up_where_it_cannot_be_read() {
         let metrics = Metrics::default();
-        let kept = Kept { tasks: vec![("queued".to_owned(), 3)], hints: 2, ..Kept::default() };
+        let waiting = Waiting { urls: 60, requests: 2, oldest: Duration::from_millis(1_500) };
+        let kept = Kept { tasks: vec![("queued".to_owned(), 3)], waiting, hints: 2, ..Kept::default() };
         let whole = metrics.show(&Snapshot { kept: Some(kept), ..Snapshot::default() });
-        let lines = ["scrapehook_tasks{state=\"queued\"} 3\n", "scrapehook_quarantined_hints 2\n"];
+        let lines = [
+            "scrapehook_tasks{state=\"queued\"} 3\n",
+            "scrapehook_quarantined_hints 2\n",
+            "scrapehook_waiting_urls 60\n",
+            "scrapehook_waiting_requests 2\n",
+            "scrapehook_waiting_oldest_age_seconds 1.5\n",
+        ];
         assert!(lines.iter().all(|line| whole.contains(line)), "{whole}");
         metrics.commit_failed();
         metrics.read_failed();
         let blind = metrics.show(&Snapshot::default());
         assert!(
-            !blind.contains("scrapehook_tasks{") && !blind.contains("scrapehook_quarantined_hints "),
+            [
+                "tasks{",
+                "quarantined_hints ",
+                "waiting_urls ",
+                "waiting_requests ",
+                "waiting_oldest_age_seconds "
+            ]
+            .iter()
+            .all(|name| !blind.contains(&format!("scrapehook_{name}"))),
             "{blind}"
         );
         let counted = ["scrapehook_failed_commits_total 1\n", "scrapehook_failed_reads_total 1\n"];

@@ -12,7 +12,7 @@ mod traces;
 use std::io::IsTerminal;
 
 pub use metrics::Metrics;
-pub use snapshot::{Copies, Kept, Snapshot};
+pub use snapshot::{Copies, Kept, Snapshot, Waiting};
 pub use text::MEDIA_TYPE;
 pub use traces::{Part, Span, Traces, TracesError};
 

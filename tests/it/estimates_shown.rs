@@ -49,6 +49,11 @@ async fn every_answer_with_a_job_says_when_it_is_sent() {
     );
     assert_eq!(queue["interval_ms"], 3_600_000);
     assert!(queue["groups"].as_array().unwrap().iter().all(|group| group["urls"] == 2), "{queue}");
+    let metrics = service.request(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+    for line in ["\nscrapehook_waiting_urls 6\n", "\nscrapehook_waiting_requests 3\n"] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+    assert!(metrics.contains("\nscrapehook_waiting_oldest_age_seconds "), "{metrics}");
     let (_, canceled) = service.call(&format!("{path}/cancel"), Value::Null).await;
     assert_eq!(canceled["queue"], Value::Null);
     let (status, retried) = service.call(&format!("{path}/retry"), json!({ "codes": ["canceled"] })).await;

@@ -55,6 +55,9 @@ pub struct QueueStatus {
     /// When the last of them has been sent, as an estimate; null if nothing waits, or while anything is paused.
     #[schema(required)]
     pub sent_by: Option<Timestamp>,
+    /// When the first of those that wait entered the queue; null if nothing waits.
+    #[schema(required)]
+    pub oldest_at: Option<Timestamp>,
     /// What waits together, the largest first; at most 500.
     pub groups: Vec<QueueGroup>,
     /// How many groups there are.
@@ -238,19 +241,21 @@ impl Readers {
         let mut gathered = gather(&snapshot);
         let waiting = gathered.iter().map(|(_, group)| group.urls).sum();
         let groups_total = gathered.len();
+        let first = gathered.iter().map(|(_, group)| group.oldest).min();
         gathered.sort_by_key(|(_, group)| std::cmp::Reverse(group.urls));
         gathered.truncate(MOST_GROUPS);
-        let oldest: Vec<i64> = gathered.iter().map(|(_, group)| group.oldest).collect();
+        let oldest: Vec<i64> = gathered.iter().map(|(_, group)| group.oldest).chain(first).collect();
         let begun: Vec<(i64, i64)> =
             sqlx::query_as(BEGUN).bind(json!(oldest).to_string()).fetch_all(&self.pool).await?;
         let begun: BTreeMap<i64, i64> = begun.into_iter().collect();
+        let begun = |round: i64| begun.get(&round).copied().map(Timestamp::from_millis);
         let shown = |((line, priority), group): ((Line, Priority), Gathered)| QueueGroup {
             platform: Platform::from_stored(line.platform),
             destination: QueueDestination::of(line.destination.as_ref()),
             quality: line.quality,
             priority,
             urls: group.urls,
-            oldest_at: begun.get(&group.oldest).copied().map(Timestamp::from_millis),
+            oldest_at: begun(group.oldest),
             paused: group.is_paused || is_stopped,
         };
         let (requests, forecast) = (snapshot.forecast.requests(), &snapshot.forecast);
@@ -259,6 +264,7 @@ impl Readers {
             requests,
             interval_ms: u64::try_from(pace.interval.as_millis()).unwrap_or(u64::MAX),
             sent_by: times.after(requests).filter(|_| !is_stopped && !forecast.is_paused()),
+            oldest_at: first.and_then(begun),
             groups: gathered.into_iter().map(shown).collect(),
             groups_total,
         })
