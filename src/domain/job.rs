@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::forecast::JobQueue;
 use super::id::{JobId, TaskId};
 use super::queue::Priority;
 use super::task::TaskState;
@@ -232,6 +233,9 @@ pub struct Job {
     pub priority: Priority,
     /// Where its URLs stand.
     pub progress: Progress,
+    /// When what waits of it is expected to be sent; null if nothing waits.
+    #[schema(required)]
+    pub queue: Option<JobQueue>,
     /// Its tasks; only where one job is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tasks: Option<Vec<JobTask>>,
@@ -264,6 +268,9 @@ pub struct JobPlan {
     /// How many of `following` were sent in a submit whose answer was lost. They may never come: only `force` and
     /// `retry` send them again.
     pub unconfirmed: usize,
+    /// When what would wait of it is expected to be sent; null if nothing would.
+    #[schema(required)]
+    pub queue: Option<JobQueue>,
 }
 
 /// A request that would be needed.

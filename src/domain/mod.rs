@@ -5,9 +5,11 @@
 pub mod byte_order_mark;
 pub mod callback;
 pub mod destination;
+pub mod estimate;
 pub mod event;
 pub mod evidence;
 pub mod file_path;
+pub mod forecast;
 pub mod forming;
 pub mod host;
 pub mod id;

@@ -15,7 +15,7 @@ use super::Context;
 use super::auth::Caller;
 use super::body::{self, Kind, escape};
 use super::error::{Code, Faults, Problem};
-use super::jobs::parse_id;
+use super::jobs::{parse_id, read_job};
 use super::query::{NoParams, Params};
 use crate::clock;
 use crate::domain::id::JobId;
@@ -93,7 +93,7 @@ pub(super) async fn retry_job(
         let advice = unchanged(on_their_way + waiting > 0, failed > 0, has_codes);
         return Err(Problem::new(Code::WrongState, format!("{numbers} {advice}")));
     }
-    let job = context.store.read().job(id).await?.ok_or_else(|| Problem::not_found("job"))?;
+    let job = read_job(&context, id).await?;
     Ok((StatusCode::ACCEPTED, Json(job)).into_response())
 }
 

@@ -107,7 +107,7 @@ fn new_job(asked: AskedJob, caller: Caller, key: Option<String>) -> NewJob {
 /// Takes a job, or says what would become of it.
 async fn take(context: &Context, job: NewJob, is_dry: bool) -> Result<Response, Problem> {
     if is_dry {
-        return Ok(Json(context.store.read().plan_job(&job).await?).into_response());
+        return Ok(Json(context.store.read().plan_job(&job, context.pacing()).await?).into_response());
     }
     let (job, is_again) = match context.store.create_job(job).await? {
         CreatedJob::New(job) => (job, false),
@@ -120,6 +120,7 @@ async fn take(context: &Context, job: NewJob, is_dry: bool) -> Result<Response, 
         }
     };
     let location = [(header::LOCATION, format!("/v1/jobs/{}", job.id))];
+    let job = estimated(context, job).await?;
     let mut response = (StatusCode::ACCEPTED, location, Json(job)).into_response();
     if is_again {
         response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
@@ -182,8 +183,23 @@ pub(super) async fn list_jobs(
         before: query::place("jobs", params.after.as_deref())?,
         limit: limit + 1,
     };
-    let jobs = context.store.read().jobs(&filter).await?;
+    let mut jobs = context.store.read().jobs(&filter).await?;
+    context.store.read().estimate(&mut jobs, context.pacing()).await?;
     Ok(Json(Page::cut(jobs, limit, |job| query::cursor("jobs", job.id))))
+}
+
+/// A job as clients see it, with its place in the queue.
+pub(super) async fn read_job(context: &Context, id: JobId) -> Result<Job, Problem> {
+    let job = context.store.read().job(id).await?.ok_or_else(|| Problem::not_found("job"))?;
+    estimated(context, job).await
+}
+
+/// The job, with its place in the queue.
+async fn estimated(context: &Context, job: Job) -> Result<Job, Problem> {
+    let mut jobs = [job];
+    context.store.read().estimate(&mut jobs, context.pacing()).await?;
+    let [job] = jobs;
+    Ok(job)
 }
 
 pub(super) fn parse_id(id: &str) -> Result<JobId, Problem> {
@@ -207,7 +223,8 @@ pub(super) async fn get_job(
     let read = move |store: Store| async move { store.read().job(id).await };
     let is_settled = |job: &Job| job.state != JobState::Running;
     let job = wait::until_settled(&context, Awaited::Job(id), wait, read, is_settled).await?;
-    job.map(Json).ok_or_else(|| Problem::not_found("job"))
+    let job = job.ok_or_else(|| Problem::not_found("job"))?;
+    estimated(&context, job).await.map(Json)
 }
 
 /// Cancels what has not been sent of a job.
@@ -238,7 +255,7 @@ pub(super) async fn cancel_job(
             "Nothing of this job still waits to be sent. What was sent cannot be canceled.",
         ));
     }
-    context.store.read().job(id).await?.map(Json).ok_or_else(|| Problem::not_found("job"))
+    read_job(&context, id).await.map(Json)
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

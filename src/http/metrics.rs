@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -9,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::Context;
 use crate::domain::pause::Pause;
-use crate::store::{ReadError, Store, free_room};
-use crate::telemetry::{Copies, Kept, MEDIA_TYPE, Snapshot};
+use crate::store::{ReadError, free_room};
+use crate::telemetry::{Copies, Kept, MEDIA_TYPE, Snapshot, Waiting};
 
 /// Shows all metrics, in Prometheus' text format.
 #[utoipa::path(
@@ -21,7 +22,7 @@ use crate::telemetry::{Copies, Kept, MEDIA_TYPE, Snapshot};
 )]
 pub(super) async fn get_metrics(State(context): State<Context>) -> Response {
     // Not on the connections of clients: who watches is not to stand in their way, nor they in ours.
-    let kept = match kept(&context.store.for_workers(), context.surroundings.has_callbacks).await {
+    let kept = match kept(&context).await {
         Ok(kept) => Some(kept),
         // What does not come from the file is worth most just then.
         Err(error) => {
@@ -47,12 +48,20 @@ pub(super) async fn get_metrics(State(context): State<Context>) -> Response {
 }
 
 /// What the database knows.
-async fn kept(store: &Store, has_callbacks: bool) -> Result<Kept, ReadError> {
+async fn kept(context: &Context) -> Result<Kept, ReadError> {
+    let (store, has_callbacks) = (context.store.for_workers(), context.surroundings.has_callbacks);
+    let pacing = context.pacing();
     let tally = store.read().tally().await?;
     let mut paused: BTreeMap<String, bool> =
         [Pause::ALL, Pause::OPERATOR, Pause::RESTORED].map(|scope| (scope.to_owned(), false)).into();
     paused.extend(store.read().pauses().await?.into_iter().map(|pause| (pause.scope, true)));
+    let queue = store.read().queue(pacing).await?;
     Ok(Kept {
+        waiting: Waiting {
+            urls: queue.waiting,
+            requests: queue.requests,
+            oldest: queue.oldest_at.map_or(Duration::ZERO, |oldest| pacing.now.since(oldest)),
+        },
         tasks: tally.tasks.into_iter().collect(),
         paused: paused.into_iter().collect(),
         hints: tally.hints,

@@ -21,6 +21,7 @@ mod metrics;
 mod openapi;
 mod peer;
 mod query;
+mod queue;
 mod sending;
 mod status;
 mod stream;
@@ -52,9 +53,10 @@ pub use listener::{Limits as ConnectionLimits, serve};
 pub use status::Surroundings;
 
 use self::error::{Code, Problem};
+use crate::clock;
 use crate::config::{Config, Live, Networks, WithoutToken};
 use crate::domain::token::TokenKeys;
-use crate::store::Store;
+use crate::store::{Pacing, Store};
 use crate::telemetry::{Metrics, Traces};
 
 /// What handlers work with; clones share it.
@@ -74,6 +76,14 @@ struct Context {
     /// The description of the API.
     document: Arc<str>,
     limits: Limits,
+}
+
+impl Context {
+    /// What estimates depend on, as it is now.
+    fn pacing(&self) -> Pacing {
+        let least = self.surroundings.budget.interval();
+        Pacing { now: clock::now(), least, urls_per_day: self.limits.urls_per_day }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +149,7 @@ pub fn routes(
         .routes(routes!(jobs::list_job_urls))
         .routes(routes!(jobs::cancel_job))
         .routes(routes!(job_retry::retry_job))
+        .routes(routes!(queue::get_queue))
         .routes(routes!(tasks::list_tasks))
         .routes(routes!(tasks::get_task))
         .routes(routes!(tasks::list_task_callbacks))

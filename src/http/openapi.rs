@@ -47,13 +47,14 @@ const WITH_BODY: [(&str, &str); 4] = [
 ];
 
 /// Examples of what is sent and answered, by the names of their shapes; docs/api.md shows the same ones.
-const EXAMPLES: [(&str, &str); 8] = [
+const EXAMPLES: [(&str, &str); 9] = [
     ("JobRequest", include_str!("../../docs/examples/job_request.json")),
     ("Job", include_str!("../../docs/examples/job.json")),
     ("JobPlan", include_str!("../../docs/examples/plan.json")),
     ("Task", include_str!("../../docs/examples/task.json")),
     ("Video", include_str!("../../docs/examples/video.json")),
     ("Event", include_str!("../../docs/examples/event.json")),
+    ("QueueStatus", include_str!("../../docs/examples/queue.json")),
     ("Status", include_str!("../../docs/examples/status.json")),
     ("ProblemBody", include_str!("../../docs/examples/problem.json")),
 ];

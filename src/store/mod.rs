@@ -49,6 +49,7 @@ pub use policy::Policy;
 pub use read::Readers;
 pub use read::callbacks::CallbackPage;
 pub use read::due::DuePoll;
+pub use read::estimates::{Pacing, QueueDestination, QueueGroup, QueueStatus};
 pub use read::events::EventFilter;
 pub use read::hints::Look;
 pub use read::jobs::JobFilter;

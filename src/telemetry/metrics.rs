@@ -6,13 +6,13 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::labels::{OfAnswer, OfBuild, OfCallback, OfFact, OfQueue, OfRequest, OfScope, OfState, Unlabeled};
 use super::{Kept, Snapshot, text};
 use crate::domain::event::Source;
 use crate::domain::task::{FactKind, TaskState};
@@ -23,59 +23,6 @@ const COMMIT_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.
 const COMMIT_OPERATIONS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 /// Upper bounds of answer times, ours and upstream's, in seconds. `?wait=` takes up to two minutes.
 const ANSWER_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0];
-
-/// Labels of one callback.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfCallback {
-    kind: &'static str,
-    outcome: &'static str,
-}
-
-/// Labels of one fact.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfFact {
-    kind: &'static str,
-    source: &'static str,
-}
-
-/// Labels of one answer of ours.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfAnswer {
-    method: &'static str,
-    route: String,
-    status: &'static str,
-}
-
-/// Labels of one request to upstream.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfRequest {
-    operation: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfState {
-    state: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfQueue {
-    queue: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfScope {
-    scope: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfBuild {
-    version: &'static str,
-}
-
-/// For what has no labels, and can be unknown.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Unlabeled {}
 
 type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -95,6 +42,9 @@ pub struct Metrics {
     tasks: Family<OfState, Gauge>,
     paused: Family<OfScope, Gauge>,
     hints: Family<Unlabeled, Gauge>,
+    waiting_urls: Family<Unlabeled, Gauge>,
+    waiting_requests: Family<Unlabeled, Gauge>,
+    waiting_oldest: Family<Unlabeled, Seconds>,
     queued: Family<OfQueue, Gauge>,
     oldest: Seconds,
     interval: Seconds,
@@ -126,6 +76,9 @@ impl Default for Metrics {
             tasks: Family::default(),
             paused: Family::default(),
             hints: Family::default(),
+            waiting_urls: Family::default(),
+            waiting_requests: Family::default(),
+            waiting_oldest: Family::default(),
             queued: Family::default(),
             oldest: Seconds::default(),
             interval: Seconds::default(),
@@ -192,6 +145,17 @@ impl Metrics {
             "sending_paused",
             "Whether sending is paused, by scope: 1 or 0",
             self.paused.clone(),
+        );
+        registry.register("waiting_urls", "URLs that wait to be sent", self.waiting_urls.clone());
+        registry.register(
+            "waiting_requests",
+            "Requests to upstream that send all that waits, after packing",
+            self.waiting_requests.clone(),
+        );
+        registry.register(
+            "waiting_oldest_age_seconds",
+            "How long the oldest URL has waited to be sent; 0 if none waits",
+            self.waiting_oldest.clone(),
         );
         registry.register("quarantined_hints", "Hints that are kept", self.hints.clone());
         registry.register("queued_operations", "Operations that wait for their commit", self.queued.clone());
@@ -301,6 +265,10 @@ impl Metrics {
             self.paused.get_or_create(&OfScope { scope: scope.clone() }).set((*is_paused).into());
         }
         self.hints.get_or_create(&Unlabeled {}).set(kept.hints);
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.waiting_urls.get_or_create(&Unlabeled {}).set(count(kept.waiting.urls));
+        self.waiting_requests.get_or_create(&Unlabeled {}).set(count(kept.waiting.requests));
+        self.waiting_oldest.get_or_create(&Unlabeled {}).set(kept.waiting.oldest.as_secs_f64());
         if let Some(at) = kept.last_callback {
             self.last_callback.get_or_create(&Unlabeled {}).set(at);
         }
@@ -313,6 +281,9 @@ impl Metrics {
         self.tasks.clear();
         self.paused.clear();
         self.hints.clear();
+        self.waiting_urls.clear();
+        self.waiting_requests.clear();
+        self.waiting_oldest.clear();
         self.last_callback.clear();
         if let Some(kept) = &snapshot.kept {
             self.set_kept(kept);
@@ -348,19 +319,35 @@ impl fmt::Debug for Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Waiting;
 
     #[test]
     fn what_only_the_database_knows_is_not_made_up_where_it_cannot_be_read() {
         let metrics = Metrics::default();
-        let kept = Kept { tasks: vec![("queued".to_owned(), 3)], hints: 2, ..Kept::default() };
+        let waiting = Waiting { urls: 60, requests: 2, oldest: Duration::from_millis(1_500) };
+        let kept = Kept { tasks: vec![("queued".to_owned(), 3)], waiting, hints: 2, ..Kept::default() };
         let whole = metrics.show(&Snapshot { kept: Some(kept), ..Snapshot::default() });
-        let lines = ["scrapehook_tasks{state=\"queued\"} 3\n", "scrapehook_quarantined_hints 2\n"];
+        let lines = [
+            "scrapehook_tasks{state=\"queued\"} 3\n",
+            "scrapehook_quarantined_hints 2\n",
+            "scrapehook_waiting_urls 60\n",
+            "scrapehook_waiting_requests 2\n",
+            "scrapehook_waiting_oldest_age_seconds 1.5\n",
+        ];
         assert!(lines.iter().all(|line| whole.contains(line)), "{whole}");
         metrics.commit_failed();
         metrics.read_failed();
         let blind = metrics.show(&Snapshot::default());
         assert!(
-            !blind.contains("scrapehook_tasks{") && !blind.contains("scrapehook_quarantined_hints "),
+            [
+                "tasks{",
+                "quarantined_hints ",
+                "waiting_urls ",
+                "waiting_requests ",
+                "waiting_oldest_age_seconds "
+            ]
+            .iter()
+            .all(|name| !blind.contains(&format!("scrapehook_{name}"))),
             "{blind}"
         );
         let counted = ["scrapehook_failed_commits_total 1\n", "scrapehook_failed_reads_total 1\n"];

@@ -2,6 +2,7 @@
 //!
 //! Must never hold a key, a token or a body.
 
+mod labels;
 mod metrics;
 #[cfg(feature = "traces")]
 mod otlp;
@@ -12,7 +13,7 @@ mod traces;
 use std::io::IsTerminal;
 
 pub use metrics::Metrics;
-pub use snapshot::{Copies, Kept, Snapshot};
+pub use snapshot::{Copies, Kept, Snapshot, Waiting};
 pub use text::MEDIA_TYPE;
 pub use traces::{Part, Span, Traces, TracesError};
 

@@ -9,10 +9,23 @@ pub struct Kept {
     pub tasks: Vec<(String, i64)>,
     /// Scopes, and whether sending is paused there.
     pub paused: Vec<(String, bool)>,
+    /// What waits to be sent.
+    pub waiting: Waiting,
     /// Hints that are kept.
     pub hints: i64,
     /// When the last callback came, in seconds since the Unix epoch, 0 for never; none where none are asked for.
     pub last_callback: Option<f64>,
+}
+
+/// What waits to be sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waiting {
+    /// URLs.
+    pub urls: usize,
+    /// Requests that send them.
+    pub requests: usize,
+    /// How long the oldest of them has waited.
+    pub oldest: Duration,
 }
 
 /// How scheduled copies go.

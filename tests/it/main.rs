@@ -31,6 +31,8 @@ mod doctor;
 mod documented;
 mod doubts;
 mod encodings;
+mod estimates;
+mod estimates_shown;
 #[cfg(target_os = "linux")]
 mod faulty_disk;
 mod file;

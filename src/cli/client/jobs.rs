@@ -8,6 +8,7 @@ use super::api::{Query, Service, id};
 use super::failure::ClientError;
 use super::list::{self, Paging};
 use super::output::{Output, Row, age, style, text, time};
+use super::queue::expected;
 use super::submit::Label;
 use crate::clock;
 use crate::domain::job::{JobState, UrlState};
@@ -128,6 +129,7 @@ fn show(output: &mut Output, job: &Value) -> std::io::Result<()> {
         ("library", text(job, "library")),
         ("priority", priority(job)),
         ("progress", progress(&job["progress"])),
+        ("queue", expected(job)),
     ])?;
     let tasks = job["tasks"].as_array().map(Vec::as_slice).unwrap_or_default();
     if tasks.is_empty() {

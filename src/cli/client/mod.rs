@@ -13,6 +13,7 @@ mod list;
 pub(super) mod output;
 mod patience;
 mod progress;
+mod queue;
 mod sse;
 mod status;
 mod submit;
@@ -35,6 +36,8 @@ pub enum ClientCommand {
     Watch(watch::Watch),
     /// Report problems and what to do about them
     Status(status::Status),
+    /// Report what waits to be sent, and when that is expected to be done
+    Queue(queue::Queue),
     /// List jobs, newest first, or show one of them
     Jobs(jobs::Jobs),
     /// List tasks, newest first, or show one of them
@@ -71,6 +74,7 @@ pub async fn run(command: ClientCommand) -> anyhow::Result<ExitCode> {
         ClientCommand::Submit(args) => submit::run(*args).await,
         ClientCommand::Watch(args) => watch::run(args).await,
         ClientCommand::Status(args) => status::run(args).await,
+        ClientCommand::Queue(args) => queue::run(args).await.map(done),
         ClientCommand::Jobs(args) => jobs::run(args).await.map(done),
         ClientCommand::Tasks(args) => tasks::run_tasks(args).await.map(done),
         ClientCommand::Videos(args) => tasks::run_videos(args).await.map(done),

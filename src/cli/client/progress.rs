@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::jobs::{number, progress};
 use super::output::{note, text, width};
+use super::queue::expected;
 
 /// Between two looks at the clock that runs beside the bars.
 const TICK: Duration = Duration::from_millis(250);
@@ -77,14 +78,20 @@ impl Progress {
                     bar.set_length(urls);
                     bar.set_position(passed);
                 }
-                if number(counts, "failed") > 0 {
-                    bars.clock.set_message(format!("{} failed", number(counts, "failed")));
-                }
+                let failed = match number(counts, "failed") {
+                    0 => String::new(),
+                    failed => format!("{failed} failed"),
+                };
+                let said = [failed, expected(job)].into_iter().filter(|words| !words.is_empty());
+                bars.clock.set_message(said.collect::<Vec<_>>().join(", "));
             }
             Self::Lines(last) => {
                 let line = format!("{} is {}. {}", text(job, "id"), text(job, "state"), progress(counts));
                 if last.replace(line.clone()) != line {
-                    note(&line);
+                    match expected(job) {
+                        expected if expected.is_empty() => note(&line),
+                        expected => note(&format!("{line}, {expected}")),
+                    }
                 }
             }
         }

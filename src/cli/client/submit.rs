@@ -19,6 +19,7 @@ use super::api::{Answer, Api, Query, Service};
 use super::failure::ClientError;
 use super::jobs::{number, progress, urls};
 use super::output::{Output, Row, note, text};
+use super::queue::expected;
 use super::watch;
 use crate::domain::job::{Library, Quality};
 use crate::domain::queue::Priority;
@@ -328,6 +329,10 @@ fn show_plan(output: &mut Output, plan: &Value) -> std::io::Result<()> {
         let said = "went out without an answer to the submit and may never come";
         output
             .paragraph(0, &format!("{unconfirmed} of them {said}. --force sends them, and may pay again."))?;
+    }
+    let expected = expected(plan);
+    if !expected.is_empty() {
+        output.line(&format!("As things are: {expected}"))?;
     }
     if tasks.is_empty() {
         return Ok(());

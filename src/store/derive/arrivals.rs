@@ -144,7 +144,8 @@ fn spelling<'a>(url: &'a PostUrl, history: &History) -> Option<&'a str> {
     history.url.as_ref().filter(|kept| **kept != url.given).map(|_| url.given.as_str())
 }
 
-fn travel(url: &PostUrl, history: &History, ask: Ask) -> Travel {
+/// How a post is sent, given what is known of it.
+pub(crate) fn travel(url: &PostUrl, history: &History, ask: Ask) -> Travel {
     let has_id = || CanonicalUrl::from_stored(url.canonical.clone()).id.is_some();
     if travels_alone(history.last_end().as_ref(), ask) {
         Travel::Alone

@@ -18,9 +18,12 @@ use crate::store::batch::changes::{NewEvent, Touch};
 use crate::store::column;
 use crate::store::derive::arrivals::{self, Asked, Asking, Placed};
 use crate::store::derive::places::{self, Class};
+use crate::store::derive::posts::History;
 use crate::store::derive::{jobs, posts};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
+use crate::store::read::arriving::{Arriving, ArrivingUrl};
+use crate::store::read::estimates::Pacing;
 use crate::store::read::jobs::read;
 
 /// A job with its plan.
@@ -186,25 +189,28 @@ impl Readers {
     ///
     /// # Errors
     /// [`ReadError`]
-    pub async fn plan_job(&self, job: &NewJob) -> Result<JobPlan, ReadError> {
+    pub async fn plan_job(&self, job: &NewJob, pacing: Pacing) -> Result<JobPlan, ReadError> {
         let mut reader = self.acquire().await?;
         let destination = Destination::of(&job.options);
         let canonical = job.urls.iter().map(|url| url.canonical.as_str());
         let histories = posts::histories(&mut reader, &destination, canonical).await?;
         drop(reader);
         let (mut known, mut following, mut unconfirmed) = (0, 0, 0);
-        let mut rest = Vec::new();
+        let (mut rest, mut arriving) = (Vec::new(), Vec::new());
+        let nothing = History::default();
         for url in &job.urls {
-            let Some(history) = histories.get(&url.canonical) else {
-                rest.push(url.clone());
-                continue;
-            };
+            let history = histories.get(&url.canonical).unwrap_or(&nothing);
             let post = Post { attempts: &history.attempts, queued: history.queued };
             match look_up(&post, job.terms(), Ask::Job) {
                 Arrival::Known => known += 1,
-                Arrival::Enter => rest.push(url.clone()),
+                Arrival::Enter => {
+                    let kind = arrivals::travel(url, history, Ask::Job) as usize;
+                    arriving.push(ArrivingUrl::New(url.platform.as_str().to_owned(), kind));
+                    rest.push(url.clone());
+                }
                 Arrival::Join(round) => {
                     following += 1;
+                    arriving.push(ArrivingUrl::Joined(round));
                     let is_unconfirmed = history.attempts.iter().any(|attempt| {
                         attempt.round == round && attempt.standing == AttemptStanding::Unconfirmed
                     });
@@ -214,6 +220,14 @@ impl Readers {
         }
         let tasks = plan(rest, self.policy().urls_per_task).into_iter();
         let planned = tasks.map(|task| PlannedUrls { platform: task.platform, urls: task.urls.len() });
-        Ok(JobPlan { urls: job.urls.len(), tasks: planned.collect(), known, following, unconfirmed })
+        let arriving = Arriving {
+            key: job.created_by.as_deref(),
+            priority: job.options.priority,
+            destination,
+            quality: job.options.quality,
+            urls: arriving,
+        };
+        let queue = self.estimate_arriving(arriving, pacing).await?;
+        Ok(JobPlan { urls: job.urls.len(), tasks: planned.collect(), known, following, unconfirmed, queue })
     }
 }

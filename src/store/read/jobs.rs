@@ -143,6 +143,7 @@ impl JobRow {
             priority: column::numbered(at("priority"), self.priority, Priority::from_number)?,
             unique_id: self.unique_id,
             folder_id: self.folder_id,
+            queue: None,
             tasks: None,
         })
     }

@@ -1,7 +1,9 @@
 //! Questions to the file. Must never write.
 
+pub(crate) mod arriving;
 pub(crate) mod callbacks;
 pub(crate) mod due;
+pub(crate) mod estimates;
 pub(crate) mod events;
 pub(crate) mod hints;
 pub(crate) mod job_urls;
@@ -11,23 +13,27 @@ pub(crate) mod queue;
 pub(crate) mod status;
 pub(crate) mod tasks;
 pub(crate) mod videos;
+pub(crate) mod waiting;
 
 use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqlitePool;
 
 use crate::store::policy::Policy;
+use crate::store::read::waiting::Cache;
 
 /// Connections that can't write; clones share them.
 #[derive(Clone, Debug)]
 pub struct Readers {
     pool: SqlitePool,
     policy: Policy,
+    /// The queue as it was read last.
+    waiting: Cache,
 }
 
 impl Readers {
-    pub(crate) const fn new(pool: SqlitePool, policy: Policy) -> Self {
-        Self { pool, policy }
+    pub(crate) fn new(pool: SqlitePool, policy: Policy) -> Self {
+        Self { pool, policy, waiting: Cache::default() }
     }
 
     pub(crate) const fn policy(&self) -> Policy {

@@ -12,8 +12,8 @@ use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::domain::video::VideoState;
 use scrapehook::store::{
-    Decided, Decision, DuePoll, Found, NewJob, NextRequest, PollEnd, PolledEntry, ReceivedHint, Search,
-    SubmitEnd,
+    Decided, Decision, DuePoll, Found, NewJob, NextRequest, Pacing, PollEnd, PolledEntry, ReceivedHint,
+    Search, SubmitEnd,
 };
 use sha2::{Digest, Sha256};
 
@@ -200,7 +200,8 @@ impl Driven<'_> {
     /// What a new job for these URLs would find.
     pub async fn found(&self) -> (usize, usize, usize) {
         let job = job(&self.urls);
-        let plan = self.file.store.read().plan_job(&job).await.unwrap();
+        let pacing = Pacing { now: at(0), least: MINUTE, urls_per_day: None };
+        let plan = self.file.store.read().plan_job(&job, pacing).await.unwrap();
         (plan.known, plan.following, plan.unconfirmed)
     }
 }

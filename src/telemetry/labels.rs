@@ -1,0 +1,56 @@
+//! The labels of metrics. Must never hold anything without a bound.
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+/// Labels of one callback.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfCallback {
+    pub(super) kind: &'static str,
+    pub(super) outcome: &'static str,
+}
+
+/// Labels of one fact.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfFact {
+    pub(super) kind: &'static str,
+    pub(super) source: &'static str,
+}
+
+/// Labels of one answer of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfAnswer {
+    pub(super) method: &'static str,
+    pub(super) route: String,
+    pub(super) status: &'static str,
+}
+
+/// Labels of one request to upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfRequest {
+    pub(super) operation: &'static str,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfState {
+    pub(super) state: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfQueue {
+    pub(super) queue: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfScope {
+    pub(super) scope: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfBuild {
+    pub(super) version: &'static str,
+}
+
+/// For what has no labels, and can be unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Unlabeled {}
