@@ -131,7 +131,9 @@ impl<'a> Scheduler<'a> {
             queue,
             now,
             requests: Vec::new(),
-            sent: HashMap::new(),
+            sent: HashMap::with_capacity(
+                queue.groups.iter().flat_map(|group| &group.posts).map(Vec::len).sum(),
+            ),
             clocks: queue.clocks.clone(),
             since: queue.since.clone(),
             passed: vec![[0; TRAVELS]; queue.groups.len()],
@@ -146,15 +148,14 @@ impl<'a> Scheduler<'a> {
         for (place, group) in queue.groups.iter().enumerate() {
             scheduler.lines.entry(group.line).or_default().push(place);
         }
-        let shared: Vec<&Vec<usize>> = scheduler.lines.values().filter(|groups| groups.len() > 1).collect();
-        let mut groups_of: HashMap<i64, Vec<usize>> = HashMap::new();
-        for &place in shared.into_iter().flatten() {
-            for &(_, post) in queue.groups[place].posts.iter().flatten() {
-                groups_of.entry(post).or_default().push(place);
-            }
-        }
-        groups_of.retain(|_, groups| groups.len() > 1);
-        scheduler.shared = groups_of;
+        let several = scheduler.lines.values().filter(|groups| groups.len() > 1).flatten();
+        let of_group =
+            |&place: &usize| queue.groups[place].posts.iter().flatten().map(move |&(_, post)| (post, place));
+        let mut posts: Vec<(i64, usize)> = several.flat_map(of_group).collect();
+        posts.sort_unstable();
+        let of_post = posts.chunk_by(|one, other| one.0 == other.0).filter(|groups| groups.len() > 1);
+        scheduler.shared =
+            of_post.map(|groups| (groups[0].0, groups.iter().map(|&(_, place)| place).collect())).collect();
         scheduler
     }
 
