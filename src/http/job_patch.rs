@@ -15,7 +15,7 @@ use super::Context;
 use super::body::{self, escape};
 use super::error::{Code, Faults, Problem};
 use super::job_body::{LABELS, TEXT_CHARS, read_labels, read_priority};
-use super::jobs::parse_id;
+use super::jobs::{parse_id, read_job};
 use super::query::{NoParams, Params};
 use crate::clock;
 use crate::domain::id::JobId;
@@ -87,7 +87,7 @@ pub(super) async fn patch_job(
             return Err(Problem::new(Code::WrongState, format!("{numbers} {advice}")));
         }
     }
-    context.store.read().job(id).await?.map(Json).ok_or_else(|| Problem::not_found("job"))
+    read_job(&context, id).await.map(Json)
 }
 
 /// What to do about a job of which nothing waits.

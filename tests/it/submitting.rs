@@ -212,7 +212,10 @@ async fn a_dry_run_says_what_would_be_done_and_stores_nothing() {
     let (status, plan) = service.call("/v1/jobs", json!({ "video_urls": urls, "dry_run": true })).await;
     assert_eq!(status, 200);
     let tasks = json!([{ "platform": "tiktok", "urls": 50 }, { "platform": "tiktok", "urls": 1 }]);
-    assert_eq!(plan, json!({ "urls": 53, "tasks": tasks, "known": 1, "following": 1, "unconfirmed": 0 }));
+    let queue = json!({ "requests_ahead": 0, "requests_left": 3, "sent_by": null });
+    let counts =
+        json!({ "urls": 53, "known": 1, "following": 1, "unconfirmed": 0, "tasks": tasks, "queue": queue });
+    assert_eq!(plan, counts);
     let (_, forced) =
         service.call("/v1/jobs", json!({ "video_urls": urls, "dry_run": true, "force": true })).await;
     assert_eq!((&forced["known"], forced["tasks"].as_array().unwrap().len()), (&json!(0), 3));
