@@ -5,6 +5,7 @@
 
 mod aftermath;
 mod architecture;
+mod aside;
 mod backups;
 mod bad_input;
 mod bad_input_routes;

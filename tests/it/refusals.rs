@@ -19,15 +19,15 @@ use crate::rounds::stands;
 use crate::support::{DEADLINE, NEVER, Setup, UPSTREAM_KEY, simulator};
 
 /// A real file, the simulator, and a dispatcher whose clock is the test.
-struct ByHand {
-    file: File,
-    upstream: Simulator,
+pub struct ByHand {
+    pub file: File,
+    pub upstream: Simulator,
     dispatcher: Dispatcher,
-    now: i64,
+    pub now: i64,
 }
 
 impl ByHand {
-    async fn start(faults: Faults) -> Self {
+    pub async fn start(faults: Faults) -> Self {
         let file = File::started().await;
         let settings = Settings { download_delay: NEVER, faults, ..Settings::default() };
         let upstream = simulator(settings).await;
@@ -39,17 +39,17 @@ impl ByHand {
         Self { file, upstream, dispatcher, now: 1 }
     }
 
-    async fn job(&self, urls: &[String]) -> JobId {
+    pub async fn job(&self, urls: &[String]) -> JobId {
         self.file.waiting_job(urls, Quality::P360, false).await
     }
 
-    async fn job_in(&self, folder: &str, urls: &[String]) -> JobId {
+    pub async fn job_in(&self, folder: &str, urls: &[String]) -> JobId {
         let options = JobOptions { unique_id: Some(folder.to_owned()), ..JobOptions::default() };
         self.file.waiting_job_with(urls, options, false).await
     }
 
     /// Sends until nothing is left to do, or this much time has passed. Time passes only where the dispatcher waits.
-    async fn run(&mut self, span: Duration) {
+    pub async fn run(&mut self, span: Duration) {
         let end = self.now + i64::try_from(span.as_millis()).unwrap();
         for _ in 0..2_000 {
             let began = std::time::Instant::now();
@@ -66,12 +66,12 @@ impl ByHand {
         panic!("it sends without end: {} submits", self.upstream.submitted());
     }
 
-    async fn progress(&self, job: JobId) -> Progress {
+    pub async fn progress(&self, job: JobId) -> Progress {
         stands(&self.file, job).await.1
     }
 
     /// The codes of the job's URLs that have failed, and whether each is certain.
-    async fn codes(&self, job: JobId) -> BTreeMap<(String, bool), usize> {
+    pub async fn codes(&self, job: JobId) -> BTreeMap<(String, bool), usize> {
         let failed = Some(scrapehook::domain::job::UrlState::Failed);
         let rows = self.file.store.read().job_urls(job, failed, 0, 500).await.unwrap();
         let mut codes = BTreeMap::new();
@@ -82,16 +82,16 @@ impl ByHand {
         codes
     }
 
-    async fn pauses(&self) -> Vec<Pause> {
+    pub async fn pauses(&self) -> Vec<Pause> {
         self.file.store.read().pauses().await.unwrap()
     }
 }
 
-fn urls(range: std::ops::Range<usize>) -> Vec<String> {
+pub fn urls(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|number| format!("https://www.tiktok.com/@u/video/{number:03}")).collect()
 }
 
-fn bad(numbers: &[usize]) -> Vec<String> {
+pub fn bad(numbers: &[usize]) -> Vec<String> {
     numbers.iter().map(|number| format!("/video/{number:03}")).collect()
 }
 

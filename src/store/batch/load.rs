@@ -90,8 +90,9 @@ pub(crate) const SELECT: &str =
             is_only, post)) FROM
           (SELECT position, round, attempts.state, standing, attributed, attempts.code, attempts.certain, canonical,
              post,
-             NOT EXISTS (SELECT 1 FROM attempts AS other
-                         WHERE other.round = attempts.round AND other.task <> attempts.task) AS is_only
+             rounds.line IS NULL AND rounds.state IS attempts.state
+               AND NOT EXISTS (SELECT 1 FROM attempts AS other
+                               WHERE other.round = attempts.round AND other.task <> attempts.task) AS is_only
            FROM attempts LEFT JOIN rounds ON rounds.number = round LEFT JOIN posts ON posts.number = rounds.post
            WHERE attempts.task = tasks.number ORDER BY position)) AS urls,
        (SELECT json_group_array(json_array(position, video)) FROM joins WHERE joins.task = tasks.number) AS joins

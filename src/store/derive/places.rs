@@ -254,8 +254,9 @@ pub(crate) async fn join(
     };
     let entering: Vec<Entering> = joining.into_iter().filter(is_better).collect();
     let replaced = entering.iter().filter_map(|entering| standing.get(&entering.round));
-    take(batch, replaced).await?;
-    enter(batch, class, &entering, at).await
+    // A class that is left for a moment would begin to wait.
+    enter(batch, class, &entering, at).await?;
+    take(batch, replaced).await
 }
 
 async fn take(batch: &mut Batch<'_>, places: impl Iterator<Item = &Standing>) -> Result<(), sqlx::Error> {

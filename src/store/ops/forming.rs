@@ -4,14 +4,17 @@
 //! out of this commit without its submit on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::json;
 use sqlx::FromRow;
+use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::Source;
 use crate::domain::forming::{Waiting, form};
 use crate::domain::id::TaskId;
 use crate::domain::job::Quality;
+use crate::domain::refusal::{CONTENT, UNCLEAR};
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{Round, Touch};
@@ -161,10 +164,11 @@ async fn insert(
 ) -> Result<BTreeMap<i64, i64>, sqlx::Error> {
     let number: i64 = sqlx::query_scalar(
         "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, next_attempt_at, news_at,
-           key, priority)
+           key, priority, is_paused)
          SELECT ?1, (SELECT jobs.id FROM wants JOIN jobs ON jobs.number = wants.job
                      WHERE wants.round = ?4 AND mark IS NULL ORDER BY wants.job LIMIT 1),
-           platform, destinations.number, quality, ?3, 'queued', ?3, ?3, ?5, ?6
+           platform, destinations.number, quality, ?3, 'queued', ?3, ?3, ?5, ?6,
+           EXISTS (SELECT 1 FROM pauses WHERE scope IN (lines.platform, 'line ' || lines.number))
          FROM lines LEFT JOIN destinations ON destinations.number = lines.destination
          WHERE lines.number = ?2 RETURNING number",
     )
@@ -244,6 +248,11 @@ async fn look_at_task(
     }
     let kept: Vec<Round> =
         bound.iter().map(|candidate| candidate.round).filter(|round| staying.contains(round)).collect();
+    if next.left_today.is_some_and(|left| left < kept.len()) && was_refused(batch, task).await? {
+        // It stays whole: if the refused submit turns out to have been taken, it was for all of its posts.
+        put_off(batch.connection, task, next.at.after(UNTIL_BUDGET)).await?;
+        return Ok(None);
+    }
     if let Some((_, surplus)) = next.left_today.and_then(|left| kept.split_at_checked(left)) {
         wait_again(batch, task, surplus, touch).await?;
     }
@@ -257,6 +266,33 @@ async fn look_at_task(
         .await?;
     turns::serve(batch, head, (&kept[..sent], &BTreeMap::new()), next.at).await?;
     Ok(Some(task))
+}
+
+/// How long a task waits that the day's budget does not last for, before it is looked at again.
+const UNTIL_BUDGET: Duration = Duration::from_secs(30);
+
+/// Whether upstream has refused a submit of this task.
+async fn was_refused(batch: &mut Batch<'_>, task: TaskId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM submits WHERE task_id = ?1 AND code IN (?2, ?3))")
+        .bind(task.to_string())
+        .bind(UNCLEAR)
+        .bind(CONTENT)
+        .fetch_one(&mut *batch.connection)
+        .await
+}
+
+/// Has a task wait until this time.
+pub(crate) async fn put_off(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+    until: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE tasks SET next_attempt_at = ?2 WHERE id = ?1")
+        .bind(task.to_string())
+        .bind(until.as_millis())
+        .execute(connection)
+        .await
+        .map(|_| ())
 }
 
 /// Lets posts of a task that the day's budget does not last for wait in a line again.

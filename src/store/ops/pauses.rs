@@ -38,13 +38,16 @@ pub(crate) async fn set(
     let probes: u32 = sqlx::query_scalar(
         "INSERT INTO pauses (scope, code, message, since, probe_at, probes) VALUES (?1, ?2, ?3, ?4, ?4, 0)
          ON CONFLICT (scope) DO UPDATE SET
-           code = excluded.code, message = excluded.message, probes = probes + 1
+           code = iif(pauses.scope = 'all' AND pauses.code = ?5, pauses.code, excluded.code),
+           message = excluded.message, probes = probes + 1
          RETURNING probes",
     )
     .bind(&pause.scope)
     .bind(&pause.failure.code)
     .bind(&pause.failure.message)
     .bind(cause.at.as_millis())
+    // What was set aside because of refusals waits for the end of a pause of this code.
+    .bind(UNCLEAR)
     .fetch_one(&mut *batch.connection)
     .await?;
     let probe_at = match (pause.first_probe, probes) {

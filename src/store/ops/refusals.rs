@@ -35,13 +35,14 @@ struct Row {
     root: i64,
     aside_at: Option<i64>,
     posts: i64,
+    /// How often it was refused in this way, this time included. Other answers are no tries.
     attempt: i64,
     line: Option<i64>,
 }
 
 pub(crate) const TASK: &str = "SELECT tasks.number, ifnull(root, tasks.number) AS root, aside_at,
        (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number) AS posts,
-       (SELECT max(attempt) FROM submits WHERE task_id = tasks.id) AS attempt,
+       (SELECT count(*) FROM submits WHERE task_id = tasks.id AND (outcome IS NULL OR code = '0001')) AS attempt,
        lines.number AS line
      FROM tasks LEFT JOIN lines ON lines.platform = tasks.platform AND lines.destination = tasks.destination
        AND lines.quality = tasks.quality
@@ -242,7 +243,8 @@ pub(crate) async fn stop_repeats(batch: &mut Batch<'_>) -> Result<(), sqlx::Erro
 
 async fn set_aside(batch: &mut Batch<'_>, tasks: &[i64], at: Timestamp) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE tasks SET is_paused = 1, aside_at = ifnull(aside_at, ?2), next_attempt_at = ?2
+        "UPDATE tasks SET is_paused = 1, next_attempt_at = ?2,
+           aside_at = iif(is_paused = 1 AND aside_at IS NOT NULL, aside_at, ?2)
          WHERE number IN (SELECT value FROM json_each(?1)) AND state IN ('queued', 'submitting')",
     )
     .bind(json!(tasks).to_string())
@@ -302,7 +304,24 @@ async fn split(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result
 }
 
 pub(crate) const LATE: &str = "SELECT id FROM tasks INDEXED BY tasks_aside
-     WHERE state = 'queued' AND is_paused = 1 AND aside_at <= ?1 ORDER BY aside_at LIMIT ?2";
+     WHERE state = 'queued' AND is_paused = 1 AND aside_at <= ?1 AND EXISTS (
+         SELECT 1 FROM pauses WHERE (scope = 'all' AND code = '0001') OR scope = 'repeats' OR scope LIKE 'line %')
+     ORDER BY aside_at LIMIT ?2";
+/// One that was never sent ends as the task that it was split from was refused.
+pub(crate) const END_UNSENT: &str =
+    "INSERT INTO submits (task_id, attempt, started_at, ended_at, outcome, code, message, urls, certain)
+     SELECT tasks.id, 1, ?2, ?2, 'rejected', submits.code, submits.message, 0, 0
+     FROM tasks CROSS JOIN tasks AS first ON first.number = tasks.root
+       CROSS JOIN submits ON submits.task_id = first.id AND submits.code IN ('0001', '0003')
+     WHERE tasks.id = ?1 AND NOT EXISTS (SELECT 1 FROM submits WHERE task_id = tasks.id)
+     ORDER BY submits.attempt DESC LIMIT 1";
+pub(crate) const END_SENT: &str =
+    "UPDATE submits SET outcome = 'rejected', certain = 0, code = refused.code, message = refused.message
+     FROM (SELECT code, message FROM submits
+           WHERE code IN ('0001', '0003') AND (task_id = ?1 OR task_id = (
+             SELECT first.id FROM tasks CROSS JOIN tasks AS first ON first.number = tasks.root WHERE tasks.id = ?1))
+           ORDER BY task_id = ?1 DESC, attempt DESC LIMIT 1) AS refused
+     WHERE task_id = ?1 AND attempt = (SELECT max(attempt) FROM submits WHERE task_id = ?1) AND ?2 IS NOT NULL";
 
 /// Ends tasks that have been set aside for `reconcile.deadline`: nobody could decide about them.
 pub(crate) async fn sweep(batch: &mut Batch<'_>, at: Timestamp, most: i64) -> Result<(), sqlx::Error> {
@@ -311,13 +330,9 @@ pub(crate) async fn sweep(batch: &mut Batch<'_>, at: Timestamp, most: i64) -> Re
         sqlx::query_scalar(LATE).bind(before).bind(most).fetch_all(&mut *batch.connection).await?;
     for id in late {
         let task = column::parsed(("tasks", "id", &id), &id)?;
-        sqlx::query(
-            "UPDATE submits SET outcome = 'rejected', certain = 0
-             WHERE task_id = ?1 AND attempt = (SELECT max(attempt) FROM submits WHERE task_id = ?1)",
-        )
-        .bind(&id)
-        .execute(&mut *batch.connection)
-        .await?;
+        for sql in [END_SENT, END_UNSENT] {
+            sqlx::query(sql).bind(&id).bind(at.as_millis()).execute(&mut *batch.connection).await?;
+        }
         batch.changes.touch(task, at, Source::Clock);
     }
     Ok(())

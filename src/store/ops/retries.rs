@@ -364,7 +364,9 @@ async fn insert(
            retry_of, key, priority, is_paused)
          SELECT ?1, (SELECT jobs.id FROM wants JOIN jobs ON jobs.number = wants.job
                      WHERE wants.round = ?7 AND mark IS NULL ORDER BY wants.job LIMIT 1),
-           ?2, ?3, ?4, ?5, 'queued', ?5, ?5, ?6, ?8, ?9, EXISTS (SELECT 1 FROM pauses WHERE scope = ?2)
+           ?2, ?3, ?4, ?5, 'queued', ?5, ?5, ?6, ?8, ?9, EXISTS (
+             SELECT 1 FROM pauses WHERE scope = ?2 OR scope IN (
+               SELECT 'line ' || number FROM lines WHERE platform = ?2 AND destination = ?3 AND quality = ?4))
          RETURNING number",
     )
     .bind(new.to_string())

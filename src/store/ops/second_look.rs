@@ -2,7 +2,7 @@
 //!
 //! Must never let a post be sent that an attempt has by now, unless somebody wants it by force.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::json;
 use sqlx::FromRow;
@@ -14,7 +14,7 @@ use crate::store::batch::Batch;
 use crate::store::batch::changes::{Round, Touch};
 use crate::store::column;
 use crate::store::derive::posts::{self, History};
-use crate::store::derive::{arrivals, jobs, queue};
+use crate::store::derive::{arrivals, attempts, jobs, places, queue, rounds};
 
 /// A post that waits.
 #[derive(Clone, Debug, FromRow)]
@@ -188,6 +188,16 @@ fn terms_of(row: &Worth) -> Result<Vec<Terms>, sqlx::Error> {
 
 /// Lets the wants without `force` of a waiting round join another round.
 async fn join(batch: &mut Batch<'_>, from: Round, to: Round, touch: Touch) -> Result<(), sqlx::Error> {
+    if from == to {
+        // An earlier task of the round has it after all.
+        places::leave(batch, &BTreeSet::from([from])).await?;
+        sqlx::query("UPDATE rounds SET line = NULL WHERE number = ?1")
+            .bind(from)
+            .execute(&mut *batch.connection)
+            .await?;
+        let changes = attempts::of_several_tasks(batch, &BTreeMap::from([(from, touch)])).await?;
+        return rounds::change(batch, changes).await;
+    }
     let moved: Vec<i64> = sqlx::query_scalar(
         "UPDATE wants SET round = ?2 WHERE round = ?1 AND mark IS NULL
            AND (SELECT force FROM jobs WHERE jobs.number = wants.job) = 0 RETURNING job",

@@ -12,6 +12,7 @@ use crate::domain::task::{Failure, SubmitOutcome, UpstreamIdSource};
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Cause};
 use crate::store::column;
+use crate::store::ops::forming::put_off;
 use crate::store::ops::ownership::{self, Claim};
 use crate::store::ops::pauses::{self, FirstProbe, NewPause};
 use crate::store::ops::refusals::{self, Refusal};
@@ -86,19 +87,6 @@ impl Closed {
     fn of(outcome: SubmitOutcome, failure: Option<&Failure>) -> Self {
         Self { outcome, failure: failure.cloned(), certain: true }
     }
-}
-
-async fn put_off(
-    connection: &mut SqliteConnection,
-    task: TaskId,
-    until: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE tasks SET next_attempt_at = ?2 WHERE id = ?1")
-        .bind(task.to_string())
-        .bind(until.as_millis())
-        .execute(connection)
-        .await
-        .map(|_| ())
 }
 
 /// What follows from a refusal, and how it is written down.

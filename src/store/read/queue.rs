@@ -108,7 +108,8 @@ pub(crate) const NEXT_DUE: &str = "SELECT number, id, next_attempt_at FROM tasks
      ORDER BY next_attempt_at, id LIMIT 1";
 
 pub(crate) const PAUSED_TASK: &str = "SELECT id FROM tasks INDEXED BY tasks_paused
-     WHERE platform = ?1 AND state = 'queued' AND is_paused = 1 ORDER BY id LIMIT 1";
+     WHERE platform = ?1 AND state = 'queued' AND is_paused = 1
+       AND (aside_at IS NULL OR NOT EXISTS (SELECT 1 FROM pauses WHERE scope = 'repeats')) ORDER BY id LIMIT 1";
 pub(crate) const PAUSED_GROUP: &str = "SELECT queue_groups.number
      FROM lines CROSS JOIN queue_groups ON queue_groups.line = lines.number AND queue_groups.waiting > 0
      WHERE lines.platform = ?1 LIMIT 1";
@@ -116,12 +117,15 @@ pub(crate) const PAUSED_GROUP: &str = "SELECT queue_groups.number
 pub(crate) const PAUSED_TASK_OF_LINE: &str = "SELECT tasks.id FROM lines
        CROSS JOIN tasks INDEXED BY tasks_paused ON tasks.platform = lines.platform AND state = 'queued'
          AND is_paused = 1 AND tasks.destination = lines.destination AND tasks.quality = lines.quality
-     WHERE lines.number = ?2 AND ?1 IS NOT NULL ORDER BY next_attempt_at LIMIT 1";
+     WHERE lines.number = ?2 AND ?1 IS NOT NULL
+       AND (aside_at IS NULL OR NOT EXISTS (SELECT 1 FROM pauses WHERE scope = 'repeats'))
+     ORDER BY next_attempt_at LIMIT 1";
 pub(crate) const PAUSED_GROUP_OF_LINE: &str = "SELECT number FROM queue_groups
      WHERE line = ?2 AND waiting > 0 AND ?1 IS NOT NULL LIMIT 1";
-/// Of those that were refused, the one that was tried longest ago.
+/// Of those that were refused, the one that was tried longest ago; none while refusals are not free.
 pub(crate) const ASIDE: &str = "SELECT id FROM tasks INDEXED BY tasks_aside
-     WHERE state = 'queued' AND aside_at IS NOT NULL ORDER BY next_attempt_at, id LIMIT 1";
+     WHERE state = 'queued' AND aside_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pauses WHERE scope = 'repeats')
+     ORDER BY next_attempt_at, id LIMIT 1";
 
 impl Row {
     fn without_task(self) -> Self {

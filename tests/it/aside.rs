@@ -1,0 +1,149 @@
+//! Tasks that are set aside, or that wait where upstream refuses: nothing is repeated without end, paid twice or stuck.
+
+use std::time::Duration;
+
+use scrapehook::domain::callback::Meaning;
+use scrapehook::domain::id::TaskId;
+use scrapehook::domain::job::{JobState, Quality};
+use scrapehook::domain::task::{Failure, TaskState};
+use scrapehook::simulator::Faults;
+use scrapehook::store::{Decision, NextRequest, Search, SubmitEnd, TaskFilter};
+
+use crate::file::{File, HOUR, at, callback};
+use crate::refusals::{ByHand, bad, urls};
+use crate::rounds::stands;
+use crate::support::DEADLINE;
+
+fn shorts(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|number| format!("https://www.youtube.com/watch?v=abcdefgh{number:03}")).collect()
+}
+
+fn refused(code: &str) -> SubmitEnd {
+    SubmitEnd::refused(Failure::new(code, "no"), at(2))
+}
+
+#[tokio::test]
+async fn a_platform_without_points_is_tried_by_its_probes_alone() {
+    let mut test = ByHand::start(Faults { no_credits: 1.0, ..Faults::default() }).await;
+    let canceled = test.job(&shorts(0..1)).await;
+    test.run(Duration::ZERO).await;
+    test.file.store.decide(Decision::CancelJob(canceled), None, at(test.now)).await.unwrap();
+    // The next probe makes a task, which has to wait for the probe after it.
+    test.job(&shorts(1..3)).await;
+    test.run(HOUR).await;
+    let sent = test.upstream.submitted();
+    assert!((3..=12).contains(&sent), "{sent} submits in an hour");
+    test.file.close().await;
+}
+
+#[tokio::test]
+async fn nothing_that_was_refused_is_tried_once_a_refusal_was_charged() {
+    let mut test = ByHand::start(Faults { refused: 1.0, ..Faults::default() }).await;
+    let one = test.job(&urls(0..1)).await;
+    let other = test.job(&shorts(0..1)).await;
+    test.run(Duration::from_secs(5)).await;
+    let job = test.file.store.read().job(one).await.unwrap().unwrap();
+    let task = job.tasks.unwrap()[0].id;
+    let callback = callback(task, test.now, Some(Meaning::Succeeded), "theirs");
+    test.file.store.receive_callback(callback).await.unwrap();
+    let scopes: Vec<String> = test.pauses().await.into_iter().map(|pause| pause.scope).collect();
+    assert_eq!(scopes, ["all", "repeats"]);
+    let sent = test.upstream.submitted();
+    test.upstream.set_faults(Faults::default());
+    test.run(HOUR).await;
+    assert_eq!(test.upstream.submitted(), sent);
+    assert_eq!(test.progress(other).await.waiting, 1);
+    test.file.store.decide(Decision::Resume, None, at(test.now)).await.unwrap();
+    test.run(HOUR).await;
+    assert_eq!((test.upstream.submitted(), test.progress(other).await.sent), (sent + 1, 1));
+    test.file.close().await;
+}
+
+#[tokio::test]
+async fn another_code_of_a_probe_leaves_nothing_behind_that_was_set_aside() {
+    let faults = Faults { unclear_urls: bad(&[0, 1]), bad_urls: bad(&[2]), ..Faults::default() };
+    let mut test = ByHand::start(faults).await;
+    let mut jobs = Vec::new();
+    for number in 0..4 {
+        jobs.push(test.job_in(&format!("folder{number}"), &urls(number..number + 1)).await);
+    }
+    test.run(HOUR).await;
+    let mut codes = Vec::new();
+    for job in &jobs {
+        codes.extend(test.codes(*job).await.into_keys());
+    }
+    let certain = |code: &str| (code.to_owned(), true);
+    assert_eq!(codes, [certain("0001"), certain("0001"), certain("0003")]);
+    assert_eq!((test.progress(jobs[3]).await.sent, test.pauses().await), (1, vec![]));
+    test.file.close().await;
+}
+
+#[tokio::test]
+async fn parts_that_were_never_sent_end_at_the_deadline_too() {
+    let faults = Faults { bad_folders: vec!["mine".to_owned()], ..Faults::default() };
+    let mut test = ByHand::start(faults).await;
+    let job = test.job_in("mine", &urls(0..100)).await;
+    test.run(Duration::from_secs(10)).await;
+    assert_eq!(test.pauses().await.len(), 1);
+    // The service was down for a day.
+    test.now += 25 * i64::try_from(HOUR.as_millis()).unwrap();
+    for _ in 0..3 {
+        test.file.store.sweep(at(test.now)).await.unwrap();
+    }
+    assert_eq!(test.codes(job).await, [(("0003".to_owned(), false), 100)].into());
+    test.file.close().await;
+}
+
+#[tokio::test]
+async fn only_refusals_are_tries() {
+    let file = File::started().await;
+    file.waiting_job(&urls(0..1), Quality::P360, false).await;
+    let mut task = file.send(1).await.unwrap().task;
+    for millis in 2..6 {
+        let limited = SubmitEnd::Deferred(Failure::new("0429", "slow down"), Duration::ZERO);
+        file.submit(task, limited).await;
+        task = file.send(millis).await.unwrap().task;
+    }
+    file.submit(task, refused("0001")).await;
+    assert_eq!(file.state(task).await, TaskState::Queued);
+    file.close().await;
+}
+
+async fn form(file: &File, millis: i64, left_today: Option<usize>) -> Option<Vec<String>> {
+    let search = Search::default();
+    let turn = file.store.read().next_turn(&search, at(millis), HOUR).await.unwrap()?.turn;
+    let next = NextRequest { turn, new: TaskId::new(at(millis)), at: at(millis), left_today };
+    file.store.form(next).await.unwrap().map(|request| request.urls)
+}
+
+#[tokio::test]
+async fn a_task_that_was_refused_is_not_cut_to_the_budget() {
+    let file = File::started().await;
+    file.waiting_job(&urls(0..3), Quality::P360, false).await;
+    let task = file.send(1).await.unwrap().task;
+    file.submit(task, refused("0001")).await;
+    assert_eq!(form(&file, 2_000, Some(1)).await, None);
+    assert_eq!(form(&file, 60_000, None).await, Some(urls(0..3)));
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_post_whose_own_round_was_taken_after_all_leaves_the_line() {
+    let file = File::started().await;
+    let job = file.waiting_job(&urls(0..4), Quality::P360, false).await;
+    let task = file.send(1).await.unwrap().task;
+    file.submit(task, refused("0003")).await;
+    // A part is cut to the budget: one of its posts waits in the line again.
+    let cut = form(&file, 3, Some(1)).await.unwrap();
+    assert_eq!(cut.len(), 1);
+    let filter = TaskFilter { state: Some(TaskState::Submitting), limit: 9, ..TaskFilter::default() };
+    let part = file.store.read().tasks(&filter).await.unwrap()[0].id;
+    file.submit(part, refused("0003")).await;
+    file.store.receive_callback(callback(task, 4, Some(Meaning::Succeeded), "theirs")).await.unwrap();
+    file.store.decide(Decision::Resume, None, at(5)).await.unwrap();
+    let rest = tokio::time::timeout(DEADLINE, file.send_all(6)).await.unwrap();
+    assert!(rest.is_empty(), "it is paid for once");
+    let (state, progress) = stands(&file, job).await;
+    assert_eq!((state, progress.waiting), (JobState::Running, 0));
+    file.close().await;
+}
