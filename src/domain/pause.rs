@@ -9,7 +9,8 @@ use super::time::Timestamp;
 /// A pause in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Pause {
-    /// `all`, the one platform that is stopped, or `line` and a number: one platform, folder and quality.
+    /// `all`, `operator` and `restored` stop everything. `repeats` stops whatever would repeat a refused submit. `line`
+    /// and a number stop one platform, folder and quality. Any other scope is the one platform that is stopped.
     pub scope: String,
     /// The upstream's code, or a word of ours.
     pub code: String,

@@ -1,4 +1,4 @@
-//! `/v1/queue`: what waits to be sent, and how long that will take.
+//! `/v1/queue`: the waiting URLs, and when they are expected to be sent.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,7 +8,7 @@ use super::error::Problem;
 use super::query::{NoParams, Params};
 use crate::store::QueueStatus;
 
-/// Shows what waits to be sent, and when it is expected to have been sent.
+/// Shows the waiting URLs, and when they are expected to be sent.
 #[utoipa::path(
     get,
     path = "/v1/queue",

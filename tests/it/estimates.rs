@@ -15,20 +15,10 @@ use scrapehook::domain::url::PostUrl;
 use scrapehook::store::{CreatedJob, Decision, FirstProbe, NewJob, NewPause, Pacing, QueueStatus, SubmitEnd};
 
 use crate::file::{DAY, File, at};
+use crate::queue::post;
 
 /// Between two requests.
 const INTERVAL: Duration = Duration::from_secs(20);
-
-/// A post of each platform, by number.
-fn post(line: usize, number: usize) -> String {
-    let number = number + 1;
-    match line {
-        0 => format!("https://www.tiktok.com/@u/video/{number}"),
-        1 => format!("https://www.youtube.com/watch?v=a{number:010}"),
-        2 => format!("https://www.instagram.com/p/C{number:010}"),
-        _ => format!("https://host{line}.example/{number}"),
-    }
-}
 
 fn new_job(key: &str, priority: Priority, urls: &[String]) -> NewJob {
     NewJob {

@@ -36,7 +36,7 @@ pub enum ClientCommand {
     Watch(watch::Watch),
     /// Report problems and what to do about them
     Status(status::Status),
-    /// Report what waits to be sent, and when that is expected to be done
+    /// Report the waiting URLs, and when they are expected to be sent
     Queue(queue::Queue),
     /// List jobs, newest first, or show one of them
     Jobs(jobs::Jobs),

@@ -1,4 +1,4 @@
-//! `queue`: what waits to be sent, and when it is expected to have been sent.
+//! `queue`: the waiting URLs, and when they are expected to be sent.
 
 use clap::Args;
 use serde_json::Value;
