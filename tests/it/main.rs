@@ -65,6 +65,7 @@ mod named_files;
 mod notify;
 mod openapi;
 mod orders;
+mod paused_queue;
 mod permissions;
 mod polling;
 mod priorities;

@@ -1,8 +1,8 @@
 //! Every order: whatever of the answer to a submit, callbacks, polls, hints and an operator's word arrives, and in
 //! whatever order, what has arrived decides the end.
 //!
-//! Tried are tasks of one URL that holds an id, of one short link, and of both, with three videos. Exhaustive are all
-//! orders of all choices of at most two of everything, and all orders of all choices from some sets of five.
+//! Tried are tasks of one URL that holds an id, of one short link, and of both, with up to four videos. Exhaustive are
+//! all orders of all choices of at most two of everything, and all orders of all choices from some sets of five.
 //! `SCRAPEHOOK_ORDERS_NEWS=3` tries three of everything and `SCRAPEHOOK_ORDERS_SET=6` sets of six, for some minutes
 //! each. Each sequence ends with polls that list all that was listed before, until the list is complete if it can be.
 //! Beyond that there is a random walk with more videos and with repeated news, which `SCRAPEHOOK_ORDERS_SEED` replays
@@ -28,7 +28,7 @@ use crate::aftermath::number;
 use crate::file::File;
 
 /// Everything that is tried in every order of a few.
-const ALL: [News; 22] = [
+const ALL: [News; 24] = [
     Accepted,
     Lost,
     Rejected,
@@ -37,6 +37,7 @@ const ALL: [News; 22] = [
     Indexed(0),
     Indexed(1),
     Indexed(2),
+    Indexed(3),
     VideoFailed(1),
     VideoFailed(2),
     Listed(Exact, 0, VideoState::Indexed),
@@ -47,6 +48,7 @@ const ALL: [News; 22] = [
     Listed(Unnamed, 1, VideoState::Indexed),
     Listed(WithoutId, 0, VideoState::Indexed),
     Listed(Nameless, 2, VideoState::Indexing),
+    Listed(Spelled, 3, VideoState::Indexing),
     Empty,
     Refused,
     Hint,
@@ -54,7 +56,7 @@ const ALL: [News; 22] = [
 ];
 
 /// Sets of which every choice is tried in every order. The last of each waits for more time.
-const SETS: [[News; 6]; 5] = [
+const SETS: [[News; 6]; 6] = [
     [Accepted, Succeeded, Failed, Indexed(1), Listed(Exact, 1, VideoState::Failed), Indexed(0)],
     [Lost, Adopt, VideoFailed(0), Listed(Unnamed, 1, VideoState::Indexing), Indexed(1), Succeeded],
     [
@@ -80,6 +82,14 @@ const SETS: [[News; 6]; 5] = [
         Listed(Unnamed, 1, VideoState::Indexed),
         Listed(Nameless, 2, VideoState::Failed),
         Hint,
+    ],
+    [
+        Accepted,
+        Succeeded,
+        VideoFailed(0),
+        Listed(Unnamed, 1, VideoState::Indexed),
+        Listed(Unnamed, 3, VideoState::Failed),
+        Indexed(2),
     ],
 ];
 

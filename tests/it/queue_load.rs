@@ -15,9 +15,10 @@ use crate::queue::{ask, post};
 /// So many URLs a job has at most.
 const JOB: usize = 10_000;
 
-/// Finds and forms requests; gives the median times of both, and how many posts were taken.
-async fn form(file: &File, requests: usize) -> ([Duration; 2], usize) {
-    let mut times = [Vec::new(), Vec::new()];
+/// Finds and forms requests; gives the median times of both and of a commit of one row beside them, and how many posts
+/// were taken.
+async fn form(file: &File, requests: usize) -> ([Duration; 3], usize) {
+    let mut times = [Vec::new(), Vec::new(), Vec::new()];
     let mut taken = 0;
     for _ in 0..requests {
         let began = Instant::now();
@@ -30,6 +31,9 @@ async fn form(file: &File, requests: usize) -> ([Duration; 2], usize) {
         times[1].push(began.elapsed());
         file.accept(request.task).await;
         taken += request.urls.len();
+        let began = Instant::now();
+        file.store.prove(at(9)).await.unwrap();
+        times[2].push(began.elapsed());
     }
     let median = |times: &mut Vec<Duration>| {
         times.sort_unstable();
@@ -54,7 +58,9 @@ async fn the_next_request_is_found_and_formed_whatever_waits() {
     }
     let (times, taken) = form(&file, 21).await;
     assert_eq!(taken, 21 * 50);
-    println!("{count} wait: found in {:?}, formed in {:?}; a job taken in {longest:?}", times[0], times[1]);
+    let [found, formed, commit] = times;
+    println!("{count} wait: found in {found:?}, formed in {formed:?}, a commit of one row in {commit:?}");
+    println!("a job taken in {longest:?}");
     for scope in ["youtube", "tiktok"] {
         let failure = Failure::new("0402", "no points");
         let pause = NewPause { scope: scope.to_owned(), failure, first_probe: FirstProbe::Later };
@@ -62,7 +68,7 @@ async fn the_next_request_is_found_and_formed_whatever_waits() {
         file.store.pause(pause, Source::Submit, at(9)).await.unwrap();
         println!("{scope} paused in {:?}", began.elapsed());
     }
-    let (times, _) = form(&file, 5).await;
-    println!("{count} wait, two thirds of them paused: found in {:?}, formed in {:?}", times[0], times[1]);
+    let ([found, formed, commit], _) = form(&file, 5).await;
+    println!("two thirds of them paused: found in {found:?}, formed in {formed:?}, a commit in {commit:?}");
     file.close().await;
 }
