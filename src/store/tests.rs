@@ -69,7 +69,8 @@ fn statements(source: &str) -> Vec<String> {
     let texts = code.split('"').skip(1).step_by(2).map(str::trim_start);
     let begins =
         |text: &&str| ["SELECT ", "UPDATE ", "INSERT ", "DELETE "].iter().any(|word| text.starts_with(word));
-    texts.filter(begins).map(str::to_owned).collect()
+    // A text can hold several, which go to SQLite in one trip.
+    texts.filter(begins).flat_map(|text| text.split(";\n")).map(str::to_owned).collect()
 }
 
 /// Reads of a growing table that are no search, and are short all the same: the index has few rows, or the read ends

@@ -8,15 +8,16 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::store::batch::Batch;
 use crate::store::batch::changes::RoundChange;
+use crate::store::column;
 
 /// Most jobs that one commit tells of a change of one round.
 const JOBS: i64 = 500;
 /// Most URLs of jobs that one commit carries changes to.
 const WANTS: i64 = 4_000;
 
-pub(crate) const REACHED: &str = "SELECT value,
-       (SELECT count(*) FROM (SELECT 1 FROM wants WHERE round = value LIMIT ?2)) AS wants,
-       EXISTS (SELECT 1 FROM due_rounds WHERE round = value) AS is_due
+pub(crate) const REACHED: &str = "SELECT json_group_array(json_array(value,
+       (SELECT count(*) FROM (SELECT 1 FROM wants WHERE round = value LIMIT ?2)),
+       EXISTS (SELECT 1 FROM due_rounds WHERE round = value)))
      FROM json_each(?1)";
 
 pub(crate) const DEFER: &str = "INSERT INTO due_rounds (round, at, source)
@@ -32,15 +33,16 @@ pub(crate) async fn within_reach(
         return Ok(rounds);
     }
     let ids: Vec<i64> = rounds.iter().map(|change| change.round).collect();
-    let reached: Vec<(i64, i64, bool)> = sqlx::query_as(REACHED)
+    let reached: String = sqlx::query_scalar(REACHED)
         .bind(json!(ids).to_string())
         .bind(JOBS + 1)
-        .fetch_all(&mut *batch.connection)
+        .fetch_one(&mut *batch.connection)
         .await?;
+    let reached: Vec<(i64, i64, i64)> = column::json(("wants", "round", "some rounds"), &reached)?;
     let mut room = WANTS;
     let mut late = Vec::new();
     for (round, wants, is_due) in reached {
-        if is_due || wants > JOBS.min(room) {
+        if is_due != 0 || wants > JOBS.min(room) {
             late.push(round);
         } else {
             room -= wants;

@@ -163,31 +163,23 @@ async fn count(batch: &mut Batch<'_>, counts: &BTreeMap<i64, i64>) -> Result<(),
     sqlx::query(COUNT).bind(json!(counts).to_string()).execute(&mut *batch.connection).await.map(|_| ())
 }
 
-/// A place that a round has left.
-#[derive(FromRow)]
-struct Left {
-    grp: i64,
-    turn: i64,
-}
-
 pub(crate) const LEAVE: &str =
-    "DELETE FROM places WHERE round IN (SELECT value FROM json_each(?1)) RETURNING grp, turn";
+    "SELECT grp, max(turn) FROM json_each($1) CROSS JOIN places ON places.round = value GROUP BY grp;
+     UPDATE queue_groups SET waiting = waiting - gone.places FROM (
+         SELECT grp, count(*) AS places FROM json_each($1) CROSS JOIN places ON places.round = value
+         GROUP BY grp) AS gone
+       WHERE queue_groups.number = gone.grp;
+     DELETE FROM places WHERE round IN (SELECT value FROM json_each($1))";
 
 /// Takes rounds out of the queue; gives the groups that they have left, with the highest turn in each.
 pub(crate) async fn leave(
     batch: &mut Batch<'_>,
     rounds: &BTreeSet<Round>,
 ) -> Result<BTreeMap<i64, i64>, sqlx::Error> {
-    let left: Vec<Left> =
+    batch.changes.changes_queue = true;
+    let left: Vec<(i64, i64)> =
         sqlx::query_as(LEAVE).bind(json!(rounds).to_string()).fetch_all(&mut *batch.connection).await?;
-    let (mut counts, mut turns) = (BTreeMap::new(), BTreeMap::new());
-    for Left { grp, turn } in left {
-        *counts.entry(grp).or_default() -= 1;
-        let highest = turns.entry(grp).or_insert(turn);
-        *highest = turn.max(*highest);
-    }
-    count(batch, &counts).await?;
-    Ok(turns)
+    Ok(left.into_iter().collect())
 }
 
 /// Who wants a waiting round, and how urgently.

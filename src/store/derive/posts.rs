@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
+use serde::Deserialize;
 use serde_json::json;
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::destination::{ANY_PRIVATE, Destination};
@@ -110,35 +110,40 @@ impl History {
     }
 }
 
-#[derive(FromRow)]
+/// A round of a post with one of its attempts, in the order of [`HISTORY`]'s columns.
+#[derive(Deserialize)]
 struct Row {
     canonical: String,
     post: i64,
     url: String,
-    is_here: bool,
+    is_here: i64,
     round: Option<Round>,
-    waits: bool,
+    waits: i64,
     state: Option<i64>,
     code: Option<String>,
-    certain: Option<bool>,
+    certain: Option<i64>,
     standing: Option<i64>,
     quality: Option<i64>,
-    was_refused: bool,
-    task_urls: i64,
+    was_refused: i64,
+    task_urls: usize,
 }
 
+/// In one row: each row of its own would switch threads.
 pub(crate) const HISTORY: &str =
-    "SELECT canonical, posts.number AS post, posts.url, posts.destination IS ?2 AS is_here, rounds.number AS round,
+    "SELECT json_group_array(json_array(canonical, post, url, is_here, round, waits, state, code, certain, standing,
+       quality, was_refused, task_urls)) FROM (
+     SELECT canonical, posts.number AS post, posts.url,
+       posts.destination IS (SELECT number FROM destinations WHERE hash = ?2) AS is_here, rounds.number AS round,
        rounds.line IS NOT NULL AS waits, rounds.state, rounds.code, rounds.certain, standing, tasks.quality,
        tasks.state IS 'rejected' AS was_refused,
        (SELECT count(*) FROM (SELECT 1 FROM attempts AS beside WHERE beside.task = tasks.number LIMIT 2)) AS task_urls
      FROM json_each(?1) AS asked
        CROSS JOIN posts ON posts.hash = asked.value->>0 AND posts.canonical = asked.value->>1
-         AND posts.destination IN (?2, ?3)
+         AND posts.destination IN (SELECT number FROM destinations WHERE hash IN (?2, ?3))
        LEFT JOIN rounds ON rounds.post = posts.number
        LEFT JOIN attempts ON attempts.round = rounds.number
        LEFT JOIN tasks ON tasks.number = attempts.task
-     ORDER BY posts.number, tasks.number, rounds.number";
+     ORDER BY posts.number, tasks.number, rounds.number)";
 
 /// What is known of these canonical URLs at a destination. Whoever is not here is not known.
 ///
@@ -149,30 +154,15 @@ pub(crate) async fn histories(
     canonical: impl Iterator<Item = &str>,
 ) -> Result<HashMap<String, History>, sqlx::Error> {
     let asked: Vec<_> = canonical.map(|url| json!([CanonicalUrl::hash(url), url])).collect();
-    let number: Option<i64> = sqlx::query_scalar("SELECT number FROM destinations WHERE hash = ?1")
-        .bind(&destination.hash()[..])
-        .fetch_optional(&mut *connection)
-        .await?;
-    let any: Option<i64> = match destination.library() {
-        Library::Public => None,
-        Library::Private => {
-            sqlx::query_scalar("SELECT number FROM destinations WHERE hash = ?1")
-                .bind(&ANY_PRIVATE[..])
-                .fetch_optional(&mut *connection)
-                .await?
-        }
-    };
-    if number.is_none() && any.is_none() {
-        return Ok(HashMap::new());
-    }
-    let rows: Vec<Row> = sqlx::query_as(HISTORY)
+    let any = (destination.library() == Library::Private).then_some(&ANY_PRIVATE[..]);
+    let rows: String = sqlx::query_scalar(HISTORY)
         .bind(json!(asked).to_string())
-        .bind(number)
+        .bind(&destination.hash()[..])
         .bind(any)
-        .fetch_all(connection)
+        .fetch_one(connection)
         .await?;
     let mut histories: HashMap<String, History> = HashMap::new();
-    for mut row in rows {
+    for mut row in column::json::<Vec<Row>>(("rounds", "state", "some posts"), &rows)? {
         let history = histories.entry(std::mem::take(&mut row.canonical)).or_default();
         take(history, row)?;
     }
@@ -180,7 +170,8 @@ pub(crate) async fn histories(
 }
 
 fn take(history: &mut History, row: Row) -> Result<(), sqlx::Error> {
-    if row.is_here {
+    let is_here = row.is_here != 0;
+    if is_here {
         history.post = Some(row.post);
         history.url = Some(row.url);
     }
@@ -189,7 +180,7 @@ fn take(history: &mut History, row: Row) -> Result<(), sqlx::Error> {
     let standing = row.standing.filter(|standing| *standing != attempts::WAITS);
     let standing =
         column::numbered_option(("attempts", "standing", &id), standing, AttemptStanding::from_number)?;
-    if row.is_here && (row.waits || (row.standing.is_some() && standing.is_none())) {
+    if is_here && (row.waits != 0 || (row.standing.is_some() && standing.is_none())) {
         history.queued = Some(round);
     }
     if let Some(standing) = standing {
@@ -197,12 +188,12 @@ fn take(history: &mut History, row: Row) -> Result<(), sqlx::Error> {
         history.attempts.push(Attempt { round, quality, standing });
     }
     // A round that was canceled before it was sent says nothing of the post.
-    if let Some(code) = row.code.filter(|_| row.is_here && row.state == Some(0) && row.standing.is_some())
+    if let Some(code) = row.code.filter(|_| is_here && row.state == Some(0) && row.standing.is_some())
         && history.last.as_ref().is_none_or(|last| last.round <= round)
     {
-        let reason = Reason { failure: Failure::new(code, ""), certain: row.certain.unwrap_or(true) };
-        let task_urls = usize::try_from(row.task_urls).unwrap_or_default();
-        history.last = Some(Last { round, reason, was_refused: row.was_refused, task_urls });
+        let reason = Reason { failure: Failure::new(code, ""), certain: row.certain != Some(0) };
+        let was_refused = row.was_refused != 0;
+        history.last = Some(Last { round, reason, was_refused, task_urls: row.task_urls });
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 
+use crate::domain::job::UrlState;
 use crate::domain::outcome::UrlOutcome;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{RoundChange, is_canceled};
@@ -49,12 +50,8 @@ pub(crate) const TELL: &str = "UPDATE jobs SET
        indexed = jobs.indexed + d.indexed, failed = jobs.failed + d.failed, canceled = jobs.canceled + d.canceled
      FROM (
        SELECT job,
-         sum((c.value->>2 = 'waiting') - (c.value->>1 = 'waiting')) AS waiting,
-         sum((c.value->>2 = 'sent') - (c.value->>1 = 'sent')) AS sent,
-         sum((c.value->>2 = 'downloaded') - (c.value->>1 = 'downloaded')) AS downloaded,
-         sum((c.value->>2 = 'indexed') - (c.value->>1 = 'indexed')) AS indexed,
-         sum((c.value->>2 = 'failed') - (c.value->>1 = 'failed')) AS failed,
-         sum(c.value->>3) AS canceled
+         sum(c.value->>1) AS waiting, sum(c.value->>2) AS sent, sum(c.value->>3) AS downloaded,
+         sum(c.value->>4) AS indexed, sum(c.value->>5) AS failed, sum(c.value->>6) AS canceled
        FROM json_each(?1) AS c
        CROSS JOIN wants ON wants.round = c.value->>0 AND mark IS NULL
        GROUP BY job) AS d
@@ -68,7 +65,16 @@ async fn tell(batch: &mut Batch<'_>, rounds: &[RoundChange]) -> Result<(), sqlx:
     };
     let row = |change: &RoundChange| {
         let canceled = i64::from(is_canceled(&change.new)) - i64::from(change.was_canceled);
-        json!([change.round, change.old, change.new.state, canceled])
+        let more = |state| i64::from(change.new.state == state) - i64::from(change.old == state);
+        json!([
+            change.round,
+            more(UrlState::Waiting),
+            more(UrlState::Sent),
+            more(UrlState::Downloaded),
+            more(UrlState::Indexed),
+            more(UrlState::Failed),
+            canceled,
+        ])
     };
     let rows: Vec<Value> = rounds.iter().map(row).collect();
     let told: Vec<String> =

@@ -4,6 +4,7 @@
 //! out of this commit without its submit on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::json;
@@ -22,8 +23,8 @@ use crate::store::column;
 use crate::store::derive::posts::Lines;
 use crate::store::derive::turns::{self, Head};
 use crate::store::derive::{arrivals, places, queue};
-use crate::store::ops::second_look::{Candidate, Looked, look_again};
-use crate::store::read::queue::{Request, Turn, request};
+use crate::store::ops::second_look::{Candidate, Look, Looked, look_again};
+use crate::store::read::queue::{REQUEST, Request, RequestRow, Turn, request};
 
 /// What the dispatcher wants to send.
 #[derive(Clone, Debug)]
@@ -41,31 +42,35 @@ pub struct NextRequest {
 /// Writes the submit of the next request; none if nothing of it has to be sent any more, or an operator has paused
 /// sending meanwhile.
 pub(crate) async fn begin(batch: &mut Batch<'_>, next: &NextRequest) -> Result<Option<Request>, sqlx::Error> {
-    let is_paused: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pauses WHERE scope IN ('operator', 'restored'))")
-            .fetch_one(&mut *batch.connection)
-            .await?;
+    static BEGIN: LazyLock<String> = LazyLock::new(|| [BEGIN_SUBMIT, REQUEST].join(";\n"));
+    let (is_paused, cancels_are_due): (bool, bool) = sqlx::query_as(
+        "SELECT EXISTS (SELECT 1 FROM pauses WHERE scope IN ('operator', 'restored')),
+           EXISTS (SELECT 1 FROM due_cancels)",
+    )
+    .fetch_one(&mut *batch.connection)
+    .await?;
     if is_paused {
         return Ok(None);
     }
+    let look = Look { touch: Touch { at: next.at, source: Source::Submit }, cancels_are_due };
     let task = match next.turn {
-        Turn::Task(task) => look_at_task(batch, task, next).await?,
-        Turn::Group(group) => take_from_line(batch, group, next).await?,
+        Turn::Task(task) => look_at_task(batch, task, (next, look)).await?,
+        Turn::Group(group) => take_from_line(batch, group, (next, look)).await?,
     };
     let Some(task) = task else { return Ok(None) };
-    sqlx::query(
-        "INSERT INTO submits (task_id, attempt, started_at, urls)
-         SELECT id, 1 + (SELECT count(*) FROM submits WHERE task_id = tasks.id), ?2,
-           (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number AND standing = 4)
-         FROM tasks WHERE id = ?1 AND state = 'queued'",
-    )
-    .bind(task.to_string())
-    .bind(next.at.as_millis())
-    .execute(&mut *batch.connection)
-    .await?;
     batch.changes.touch(task, next.at, Source::Submit);
-    request(batch.connection, task).await
+    let row: Option<RequestRow> = sqlx::query_as(BEGIN.as_str())
+        .bind(task.to_string())
+        .bind(next.at.as_millis())
+        .fetch_optional(&mut *batch.connection)
+        .await?;
+    row.map(|row| request(task, row)).transpose()
 }
+
+const BEGIN_SUBMIT: &str = "INSERT INTO submits (task_id, attempt, started_at, urls)
+     SELECT id, 1 + (SELECT count(*) FROM submits WHERE task_id = tasks.id), ?2,
+       (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number AND standing = 4)
+     FROM tasks WHERE id = ?1 AND state = 'queued'";
 
 /// A group whose turn it is.
 #[derive(FromRow)]
@@ -80,16 +85,17 @@ const HEAD: &str =
 
 /// The groups that a request of a line is filled from: the one at the head, then those of its key by priority, then
 /// those of the other keys, the lowest clock first.
-pub(crate) const OF_LINE: &str =
-    "SELECT queue_groups.number FROM queue_groups INDEXED BY queue_groups_by_line
+pub(crate) const OF_LINE: &str = "SELECT json_group_array(number) FROM (
+     SELECT queue_groups.number FROM queue_groups INDEXED BY queue_groups_by_line
        CROSS JOIN api_keys ON api_keys.number = queue_groups.key
      WHERE line = ?1 AND waiting > 0
-     ORDER BY queue_groups.number <> ?2, key <> ?3, clock, key, priority";
+     ORDER BY queue_groups.number <> ?2, key <> ?3, clock, key, priority)";
 
 /// The posts of a group that can be in the next request, in the order of their turns. Of each kind there are as many as
 /// a request takes.
 pub(crate) const CANDIDATES: &str =
-    "SELECT rounds.number AS round, rounds.kind, canonical, posts.destination, rounds.line FROM (
+    "SELECT json_group_array(json_array(round, kind, canonical, destination, line)) FROM (
+     SELECT rounds.number AS round, rounds.kind, canonical, posts.destination, rounds.line FROM (
        SELECT * FROM (
          SELECT round, turn FROM places WHERE grp = ?1 AND kind = 0 ORDER BY turn, round LIMIT ?2)
        UNION ALL SELECT * FROM (
@@ -98,26 +104,31 @@ pub(crate) const CANDIDATES: &str =
          SELECT round, turn FROM places WHERE grp = ?1 AND kind = 2 ORDER BY turn, round LIMIT 1)
      ) AS first
        CROSS JOIN rounds ON rounds.number = first.round LEFT JOIN posts ON posts.number = rounds.post
-     ORDER BY turn, round";
+     ORDER BY turn, round)";
+
+fn candidates_of(rows: &str) -> Result<Vec<Candidate>, sqlx::Error> {
+    column::json(("rounds", "kind", "some that wait"), rows)
+}
 
 /// The posts that can be in the next request of a line, in order, each once.
 async fn candidates(batch: &mut Batch<'_>, group: &Group) -> Result<Vec<Candidate>, sqlx::Error> {
     let cap = batch.policy.urls_per_task;
-    let groups: Vec<i64> = sqlx::query_scalar(OF_LINE)
+    let groups: String = sqlx::query_scalar(OF_LINE)
         .bind(group.line)
         .bind(group.head.grp)
         .bind(group.head.key)
-        .fetch_all(&mut *batch.connection)
+        .fetch_one(&mut *batch.connection)
         .await?;
+    let groups: Vec<i64> = column::json(("queue_groups", "number", "a line"), &groups)?;
     let mut found: Vec<Candidate> = Vec::new();
     let mut seen = BTreeSet::new();
     for number in groups {
-        let next: Vec<Candidate> = sqlx::query_as(CANDIDATES)
+        let next: String = sqlx::query_scalar(CANDIDATES)
             .bind(number)
             .bind(i64::try_from(cap).unwrap_or(i64::MAX))
-            .fetch_all(&mut *batch.connection)
+            .fetch_one(&mut *batch.connection)
             .await?;
-        found.extend(next.into_iter().filter(|candidate| seen.insert(candidate.round)));
+        found.extend(candidates_of(&next)?.into_iter().filter(|candidate| seen.insert(candidate.round)));
         let with_others = arrivals::Travel::WithOthers as i64;
         if found.iter().filter(|candidate| candidate.kind == with_others).count() >= cap {
             break;
@@ -130,15 +141,14 @@ async fn candidates(batch: &mut Batch<'_>, group: &Group) -> Result<Vec<Candidat
 async fn take_from_line(
     batch: &mut Batch<'_>,
     group: i64,
-    next: &NextRequest,
+    (next, look): (&NextRequest, Look),
 ) -> Result<Option<TaskId>, sqlx::Error> {
     let cap = batch.policy.urls_per_task;
     let group: Option<Group> =
         sqlx::query_as(HEAD).bind(group).fetch_optional(&mut *batch.connection).await?;
     let Some(group) = group else { return Ok(None) };
     let candidates = candidates(batch, &group).await?;
-    let touch = Touch { at: next.at, source: Source::Submit };
-    let Looked { staying, some_have_left, unread } = look_again(batch, candidates, touch).await?;
+    let Looked { staying, some_have_left, unread } = look_again(batch, candidates, look).await?;
     let waiting = staying.into_iter().map(|candidate| Waiting {
         post: candidate.round,
         has_id: candidate.kind != arrivals::Travel::ShortLink as i64,
@@ -191,26 +201,16 @@ pub(crate) async fn bind_to(
     taken: &[Round],
 ) -> Result<BTreeMap<i64, i64>, sqlx::Error> {
     let left = places::leave(batch, &taken.iter().copied().collect()).await?;
-    let rounds = json!(taken).to_string();
     sqlx::query(
         "INSERT INTO attempts (task, position, round, state, standing)
-         SELECT ?2, key, value, 1, 4 FROM json_each(?1)",
-    )
-    .bind(&rounds)
-    .bind(task)
-    .execute(&mut *batch.connection)
-    .await?;
-    sqlx::query("UPDATE rounds SET line = NULL WHERE number IN (SELECT value FROM json_each(?1))")
-        .bind(&rounds)
-        .execute(&mut *batch.connection)
-        .await?;
-    sqlx::query(
-        "INSERT INTO served (task, job, after)
-         SELECT DISTINCT ?2, job, ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)
-         FROM json_each(?1) CROSS JOIN wants ON wants.round = value AND mark IS NULL
+         SELECT $2, key, value, 1, 4 FROM json_each($1);
+         UPDATE rounds SET line = NULL WHERE number IN (SELECT value FROM json_each($1));
+         INSERT INTO served (task, job, after)
+         SELECT DISTINCT $2, job, ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)
+         FROM json_each($1) CROSS JOIN wants ON wants.round = value AND mark IS NULL
          WHERE true ON CONFLICT DO NOTHING",
     )
-    .bind(&rounds)
+    .bind(json!(taken).to_string())
     .bind(task)
     .execute(&mut *batch.connection)
     .await?;
@@ -218,24 +218,26 @@ pub(crate) async fn bind_to(
 }
 
 pub(crate) const OF_TASK: &str =
-    "SELECT attempts.round, ifnull(rounds.kind, 0) AS kind, canonical, posts.destination, rounds.line
+    "SELECT json_group_array(json_array(round, kind, canonical, destination, line)) FROM (
+     SELECT attempts.round, ifnull(rounds.kind, 0) AS kind, canonical, posts.destination, rounds.line
      FROM tasks CROSS JOIN attempts ON attempts.task = tasks.number
        LEFT JOIN rounds ON rounds.number = attempts.round LEFT JOIN posts ON posts.number = rounds.post
-     WHERE tasks.id = ?1 AND tasks.state = 'queued' AND standing = 4 ORDER BY position";
+     WHERE tasks.id = ?1 AND tasks.state = 'queued' AND standing = 4 ORDER BY position)";
 
 /// Looks once more at the posts of a task that has waited; none if nothing of it is left.
 async fn look_at_task(
     batch: &mut Batch<'_>,
     task: TaskId,
-    next: &NextRequest,
+    (next, look): (&NextRequest, Look),
 ) -> Result<Option<TaskId>, sqlx::Error> {
-    let bound: Vec<Candidate> =
-        sqlx::query_as(OF_TASK).bind(task.to_string()).fetch_all(&mut *batch.connection).await?;
+    let bound: String =
+        sqlx::query_scalar(OF_TASK).bind(task.to_string()).fetch_one(&mut *batch.connection).await?;
+    let bound = candidates_of(&bound)?;
     if bound.is_empty() {
         return Ok(None);
     }
-    let touch = Touch { at: next.at, source: Source::Submit };
-    let looked = look_again(batch, bound.clone(), touch).await?;
+    let touch = look.touch;
+    let looked = look_again(batch, bound.clone(), look).await?;
     if let Some(error) = looked.unread {
         return Err(error);
     }

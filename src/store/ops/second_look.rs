@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::Deserialize;
 use serde_json::json;
-use sqlx::FromRow;
 
 use crate::domain::destination::Destination;
 use crate::domain::job::Quality;
@@ -16,8 +16,8 @@ use crate::store::column;
 use crate::store::derive::posts::{self, History};
 use crate::store::derive::{arrivals, attempts, jobs, places, queue, rounds};
 
-/// A post that waits.
-#[derive(Clone, Debug, FromRow)]
+/// A post that waits, in the order of the columns of the statements that find them.
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Candidate {
     pub(crate) round: Round,
     pub(crate) kind: i64,
@@ -25,6 +25,14 @@ pub(crate) struct Candidate {
     pub(crate) destination: Option<i64>,
     /// None if it waits in a task.
     pub(crate) line: Option<i64>,
+}
+
+/// What a second look goes by.
+#[derive(Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) touch: Touch,
+    /// Whether some canceled job has URLs that its cancel has not come to yet.
+    pub(crate) cancels_are_due: bool,
 }
 
 /// What is left of posts after the second look.
@@ -36,26 +44,28 @@ pub(crate) struct Looked {
     pub(crate) unread: Option<sqlx::Error>,
 }
 
-/// What the wants of a round ask for.
-#[derive(FromRow)]
+/// What the wants of a round ask for, in the order of [`TERMS`]'s columns.
+#[derive(Deserialize)]
 struct Worth {
     round: Round,
     /// The oldest job that wants it.
     job: Option<String>,
     /// A want belongs to a job that is not in the file.
-    has_lost_job: bool,
+    has_lost_job: i64,
     quality: Option<i64>,
     forced: Option<i64>,
 }
 
-pub(crate) const TERMS: &str = "SELECT asked.value AS round, min(jobs.id) AS job,
+pub(crate) const TERMS: &str =
+    "SELECT json_group_array(json_array(round, job, has_lost_job, quality, forced)) FROM (
+     SELECT asked.value AS round, min(jobs.id) AS job,
        ifnull(max(wants.job IS NOT NULL AND jobs.number IS NULL), 0) AS has_lost_job,
        max(iif(jobs.force, NULL, CAST(jobs.quality AS INTEGER))) AS quality,
        max(iif(jobs.force, CAST(jobs.quality AS INTEGER), NULL)) AS forced
      FROM json_each(?1) AS asked
        LEFT JOIN wants ON wants.round = asked.value AND wants.mark IS NULL
        LEFT JOIN jobs ON jobs.number = wants.job
-     GROUP BY asked.value";
+     GROUP BY asked.value)";
 
 pub(crate) const CANCELED: &str =
     "UPDATE wants SET mark = 2 WHERE mark IS NULL AND round IN (SELECT value FROM json_each(?1))
@@ -68,12 +78,6 @@ async fn cancel_due(
     candidates: Vec<Candidate>,
     touch: Touch,
 ) -> Result<Vec<Candidate>, sqlx::Error> {
-    let is_any: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM due_cancels)")
-        .fetch_one(&mut *batch.connection)
-        .await?;
-    if !is_any {
-        return Ok(candidates);
-    }
     let rounds: BTreeSet<Round> = candidates.iter().map(|candidate| candidate.round).collect();
     let jobs: Vec<i64> = sqlx::query_scalar(CANCELED)
         .bind(json!(rounds).to_string())
@@ -96,13 +100,14 @@ async fn cancel_due(
 pub(crate) async fn look_again(
     batch: &mut Batch<'_>,
     candidates: Vec<Candidate>,
-    touch: Touch,
+    Look { touch, cancels_are_due }: Look,
 ) -> Result<Looked, sqlx::Error> {
-    let candidates = cancel_due(batch, candidates, touch).await?;
+    let candidates = if cancels_are_due { cancel_due(batch, candidates, touch).await? } else { candidates };
     let mut histories = histories(batch, &candidates).await?;
     let rounds: Vec<Round> = candidates.iter().map(|candidate| candidate.round).collect();
-    let worth: Vec<Worth> =
-        sqlx::query_as(TERMS).bind(json!(rounds).to_string()).fetch_all(&mut *batch.connection).await?;
+    let worth: String =
+        sqlx::query_scalar(TERMS).bind(json!(rounds).to_string()).fetch_one(&mut *batch.connection).await?;
+    let worth: Vec<Worth> = column::json(("wants", "job", "some rounds"), &worth)?;
     let mut terms: HashMap<Round, Result<Vec<Terms>, sqlx::Error>> =
         worth.into_iter().map(|row| (row.round, terms_of(&row))).collect();
     let (mut staying, mut unread) = (Vec::new(), None);
@@ -180,7 +185,7 @@ fn terms_of(row: &Worth) -> Result<Vec<Terms>, sqlx::Error> {
     let unforced = quality(row.quality)?.map(|quality| Terms { quality, force: false });
     let forced = quality(row.forced)?.map(|quality| Terms { quality, force: true });
     let terms: Vec<Terms> = unforced.into_iter().chain(forced).collect();
-    if terms.is_empty() && row.has_lost_job {
+    if terms.is_empty() && row.has_lost_job != 0 {
         return Err(column::unreadable(("wants", "job", &row.round.to_string()), "no such job"));
     }
     Ok(terms)

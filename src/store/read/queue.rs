@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::json;
 use sqlx::FromRow;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::destination::Destination;
 use crate::domain::id::TaskId;
@@ -285,8 +284,9 @@ fn choose(rows: &[Row], now: Timestamp) -> Result<Option<Turn>, (i64, sqlx::Erro
     }
 }
 
+/// A row of [`REQUEST`].
 #[derive(FromRow)]
-struct RequestRow {
+pub(crate) struct RequestRow {
     platform: Option<String>,
     line: Option<i64>,
     quality: Option<i64>,
@@ -306,24 +306,18 @@ pub(crate) const REQUEST: &str = "SELECT tasks.platform, tasks.quality, kind, na
           WHERE attempts.task = tasks.number AND standing = 4 ORDER BY position)) AS urls
      FROM tasks LEFT JOIN destinations ON destinations.number = tasks.destination WHERE tasks.id = ?1";
 
-/// All that the request of a task needs.
-pub(crate) async fn request(
-    connection: &mut SqliteConnection,
-    task: TaskId,
-) -> Result<Option<Request>, sqlx::Error> {
-    let row: Option<RequestRow> =
-        sqlx::query_as(REQUEST).bind(task.to_string()).fetch_optional(connection).await?;
-    let Some(row) = row else { return Ok(None) };
+/// The request of a task from its row.
+pub(crate) fn request(task: TaskId, row: RequestRow) -> Result<Request, sqlx::Error> {
     let id = task.to_string();
     let at = |column| ("tasks", column, id.as_str());
     let destination = column::destination(row.kind, row.name, row.folder);
     let quality = column::numbered_option(at("quality"), row.quality, Quality::from_number)?;
-    Ok(Some(Request {
+    Ok(Request {
         task,
         platform: Platform::from_stored(row.platform.unwrap_or_default()),
         line: row.line,
         destination: destination.ok_or_else(|| column::unreadable(at("destination"), "no spelling"))?,
         quality: quality.ok_or_else(|| column::unreadable(at("quality"), "none, and it is sent"))?,
         urls: column::json(("posts", "url", &id), &row.urls)?,
-    }))
+    })
 }
