@@ -20,7 +20,8 @@ const RETRIES: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Most submits that the splitting of one task leads to.
 pub const MOST_FURTHER: usize = 32;
-/// So many submits of one task and its parts, none of them taken, are a sign that its line is refused.
+/// So many submits of one task and its parts, none of them taken, are a sign that its line is refused. So many refusals
+/// in a row are a sign that it is not the content, even of tasks that were set aside before.
 pub const BARREN: usize = 8;
 
 /// A submit that was refused, and what is known of its task.
@@ -30,14 +31,12 @@ pub struct Refused<'a> {
     pub code: &'a str,
     /// How many posts were in it.
     pub posts: usize,
-    /// Which attempt of its task it was, from 1.
+    /// Which try of its task it was, from 1. Tries during a pause for refusals prove nothing and are not counted.
     pub attempt: u32,
     /// Whether its task is a part of one that was split.
     pub is_part: bool,
     /// How many further submits the splitting of its first task may still lead to.
     pub further: usize,
-    /// Whether it was set aside before: it has had its tries.
-    pub was_aside: bool,
     /// Whether sending is paused because of refusals, or is from this one on.
     pub is_paused: bool,
 }
@@ -66,10 +65,7 @@ impl Refused<'_> {
             return Consequence::SetAside;
         }
         let is_alone = self.posts <= 1;
-        let retries = match (self.was_aside, self.is_part && !is_alone) {
-            (false, false) => RETRIES,
-            (true, _) | (_, true) => 0,
-        };
+        let retries = if self.is_part && !is_alone { 0 } else { RETRIES };
         if is_unclear && self.attempt <= retries && (!self.is_part || self.further > 0) {
             return Consequence::Again(FIRST_WAIT * (1 << (self.attempt - 1)));
         }
@@ -102,6 +98,26 @@ pub fn halves<P>(posts: Vec<(P, String)>) -> (Vec<P>, Vec<P>) {
     (in_order(sorted), in_order(rest))
 }
 
+/// Another task that was refused with [`UNCLEAR`] since something was accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedToo {
+    /// How many of its submits were.
+    pub submits: usize,
+    /// Whether it was set aside before.
+    pub was_aside: bool,
+}
+
+/// Whether a refusal with [`UNCLEAR`] may not be about the content: other tasks were refused as well, and nothing was
+/// accepted in between. `own`: how many submits of the task and its parts were refused, this one included.
+///
+/// Of tasks that were set aside before, a few may be refused in a row: a pause that two bad URLs alone begin again
+/// and again would never end.
+pub fn may_not_be_the_content(own: usize, was_aside: bool, others: &[RefusedToo]) -> bool {
+    let in_a_row = own + others.iter().map(|other| other.submits).sum::<usize>();
+    let is_fresh = |other: &RefusedToo| !(was_aside && other.was_aside);
+    others.iter().any(is_fresh) || (!others.is_empty() && in_a_row >= BARREN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +128,6 @@ mod tests {
         attempt: 1,
         is_part: false,
         further: MOST_FURTHER,
-        was_aside: false,
         is_paused: false,
     };
     const MANY: Refused<'_> = Refused { posts: 50, ..ONE };
@@ -161,15 +176,23 @@ mod tests {
     }
 
     #[test]
-    fn in_a_pause_it_is_set_aside_and_after_it_the_first_refusal_counts() {
+    fn in_a_pause_it_is_set_aside() {
         for code in [UNCLEAR, CONTENT] {
             for refused in [ONE, MANY] {
                 assert_eq!(Refused { code, is_paused: true, ..refused }.consequence(), Consequence::SetAside);
             }
         }
-        let after = Refused { code: UNCLEAR, was_aside: true, ..ONE };
-        assert_eq!(after.consequence(), Consequence::End { certain: true });
-        assert_eq!(Refused { posts: 50, ..after }.consequence(), Consequence::Split);
+    }
+
+    #[test]
+    fn two_tasks_in_a_row_are_a_sign_of_trouble_and_of_those_set_aside_eight_submits() {
+        let other = |submits, was_aside| RefusedToo { submits, was_aside };
+        assert!(!may_not_be_the_content(40, false, &[]), "a task alone proves nothing");
+        assert!(may_not_be_the_content(1, false, &[other(1, false)]));
+        assert!(may_not_be_the_content(1, true, &[other(1, false)]));
+        assert!(may_not_be_the_content(1, false, &[other(1, true)]));
+        assert!(!may_not_be_the_content(3, true, &[other(4, true)]));
+        assert!(may_not_be_the_content(4, true, &[other(4, true)]));
     }
 
     /// Posts by their hosts, one letter each; a half as the places of its posts.

@@ -10,6 +10,7 @@ use scrapehook::domain::job::{JobOptions, JobState, Progress, Quality};
 use scrapehook::domain::pause::Pause;
 use scrapehook::domain::token::TokenKeys;
 use scrapehook::simulator::{Faults, Settings, Simulator};
+use scrapehook::store::Decision;
 use scrapehook::upstream::{Budget, Upstream};
 use scrapehook::workers::{CallbackUrls, Dispatcher, Step, Worker};
 use tokio_util::sync::CancellationToken;
@@ -165,6 +166,72 @@ async fn an_hour_of_refusals_fails_nothing() {
 }
 
 #[tokio::test]
+async fn an_operator_who_resumes_in_the_middle_of_trouble_fails_nothing() {
+    for jobs in [vec![urls(0..120)], (0..9).map(|number| urls(number..number + 1)).collect()] {
+        let mut test = ByHand::start(Faults { refused: 1.0, ..Faults::default() }).await;
+        let mut made = Vec::new();
+        for (number, urls) in jobs.into_iter().enumerate() {
+            made.push(test.job_in(&format!("folder{number}"), &urls).await);
+        }
+        for _ in 0..6 {
+            test.run(Duration::from_secs(20)).await;
+            let before = test.upstream.submitted();
+            test.file.store.decide(Decision::Resume, None, at(test.now)).await.unwrap();
+            test.run(Duration::ZERO).await;
+            let [pause] = &test.pauses().await[..] else { panic!("it is paused again") };
+            assert_eq!((&*pause.scope, &*pause.code), ("all", "0001"));
+            assert!(test.upstream.submitted() <= before + 2, "one more is enough, and a probe");
+        }
+        test.upstream.set_faults(Faults::default());
+        test.run(HOUR).await;
+        for job in made {
+            let progress = test.progress(job).await;
+            assert_eq!((progress.failed, progress.waiting), (0, 0));
+        }
+        assert!(test.upstream.charged().values().all(|times| *times == 1));
+        test.file.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_operator_who_resumes_a_refused_folder_fails_nothing() {
+    let faults = Faults { bad_folders: vec!["mine".to_owned()], ..Faults::default() };
+    let mut test = ByHand::start(faults).await;
+    let job = test.job_in("mine", &urls(0..150)).await;
+    test.run(Duration::from_secs(10)).await;
+    for _ in 0..6 {
+        let before = test.upstream.submitted();
+        test.file.store.decide(Decision::Resume, None, at(test.now)).await.unwrap();
+        test.run(Duration::from_secs(5)).await;
+        assert_eq!(test.pauses().await.len(), 1, "it is paused again");
+        assert!(test.upstream.submitted() <= before + 2, "{} after {before}", test.upstream.submitted());
+    }
+    assert_eq!(test.progress(job).await.waiting, 150);
+    test.upstream.set_faults(Faults::default());
+    test.run(HOUR).await;
+    assert_eq!((test.progress(job).await.sent, test.pauses().await), (150, vec![]));
+    test.file.close().await;
+}
+
+#[tokio::test]
+async fn tries_during_a_pause_are_not_counted() {
+    let mut test = ByHand::start(Faults { refused: 1.0, ..Faults::default() }).await;
+    let one = test.job(&urls(0..1)).await;
+    let other = test.job(&["https://youtu.be/abcdefghijk".to_owned()]).await;
+    // Each is a probe several times.
+    test.run(HOUR).await;
+    test.upstream.set_faults(Faults { unclear_urls: bad(&[0]), ..Faults::default() });
+    let third = test.job(&urls(1..2)).await;
+    let before = test.upstream.submitted();
+    test.run(HOUR).await;
+    assert_eq!((test.progress(other).await.sent, test.progress(third).await.sent), (1, 1));
+    assert_eq!(test.codes(one).await, [(("0001".to_owned(), true), 1)].into());
+    let tries = test.upstream.submitted() - before - 2;
+    assert!((3..=6).contains(&tries), "a single post gets all its tries: {tries}");
+    test.file.close().await;
+}
+
+#[tokio::test]
 async fn two_bad_urls_alone_stop_nobody() {
     let faults = Faults { unclear_urls: bad(&[0, 1]), ..Faults::default() };
     let mut test = ByHand::start(faults).await;
@@ -247,7 +314,6 @@ async fn hosts_that_upstream_takes_for_platforms_are_told_apart() {
 
 #[tokio::test]
 async fn a_job_that_is_canceled_takes_its_urls_out_of_what_was_split() {
-    use scrapehook::store::Decision;
     let faults = Faults { bad_urls: bad(&[7]), ..Faults::default() };
     let mut test = ByHand::start(faults).await;
     let job = test.job(&urls(0..50)).await;

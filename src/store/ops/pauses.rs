@@ -96,8 +96,14 @@ pub(crate) async fn lift(batch: &mut Batch<'_>, scope: &str, cause: Cause<'_>) -
     Ok(true)
 }
 
-/// Lifts every pause, whatever its reason.
+/// An operator knows better than a pause: what was set aside is like anything else that waits.
+const BEGIN_ANEW: &str =
+    "UPDATE tasks INDEXED BY tasks_aside SET aside_at = NULL WHERE aside_at IS NOT NULL AND state = 'queued'";
+
+/// Lifts every pause, whatever its reason. What was set aside has proven nothing, so if it is refused again, it is set
+/// aside again.
 pub(crate) async fn lift_all(batch: &mut Batch<'_>, cause: Cause<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query(BEGIN_ANEW).execute(&mut *batch.connection).await?;
     let lifted: Vec<(String, i64)> =
         sqlx::query_as("DELETE FROM pauses RETURNING scope, since").fetch_all(&mut *batch.connection).await?;
     for (scope, since) in lifted {

@@ -8,7 +8,9 @@ use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::pause::Pause;
 use crate::domain::queue::Priority;
-use crate::domain::refusal::{BARREN, CONTENT, Consequence, MOST_FURTHER, Refused, UNCLEAR, halves};
+use crate::domain::refusal::{
+    BARREN, CONTENT, Consequence, MOST_FURTHER, Refused, RefusedToo, UNCLEAR, halves, may_not_be_the_content,
+};
 use crate::domain::task::Failure;
 use crate::domain::time::{Timestamp, millis};
 use crate::store::batch::changes::Round;
@@ -35,14 +37,16 @@ struct Row {
     root: i64,
     aside_at: Option<i64>,
     posts: i64,
-    /// How often it was refused in this way, this time included. Other answers are no tries.
+    /// How often it was refused in this way, this time included. Other answers are no tries, and one during a pause for
+    /// refusals is in doubt.
     attempt: i64,
     line: Option<i64>,
 }
 
 pub(crate) const TASK: &str = "SELECT tasks.number, ifnull(root, tasks.number) AS root, aside_at,
        (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number) AS posts,
-       (SELECT count(*) FROM submits WHERE task_id = tasks.id AND (outcome IS NULL OR code = '0001')) AS attempt,
+       (SELECT count(*) FROM submits WHERE task_id = tasks.id
+          AND (outcome IS NULL OR (code = '0001' AND certain = 1))) AS attempt,
        lines.number AS line
      FROM tasks LEFT JOIN lines ON lines.platform = tasks.platform AND lines.destination = tasks.destination
        AND lines.quality = tasks.quality
@@ -53,14 +57,24 @@ pub(crate) const FURTHER: &str =
     "SELECT (SELECT count(*) FROM tasks CROSS JOIN submits ON submits.task_id = tasks.id WHERE root = ?1)
        + (SELECT count(*) FROM tasks WHERE root = ?1 AND state = 'queued' AND number <> ?2)";
 
-/// Other tasks that were refused in the same way since something was accepted, of the last submits.
-pub(crate) const OTHERS: &str =
-    "SELECT DISTINCT tasks.number FROM submits CROSS JOIN tasks ON tasks.id = submits.task_id
+/// The tasks that were refused in the same way since something was accepted, of the last submits.
+pub(crate) const REFUSED: &str =
+    "SELECT tasks.number, ifnull(root, tasks.number) AS root, aside_at IS NOT NULL AS was_aside, count(*) AS submits
+     FROM submits CROSS JOIN tasks ON tasks.id = submits.task_id
      WHERE submits.number > (SELECT max(number) - 64 FROM submits)
        AND submits.number > ifnull((SELECT max(number) FROM submits
          WHERE number > (SELECT max(number) - 64 FROM submits) AND outcome = 'accepted'), 0)
        AND submits.outcome IN ('deferred', 'rejected') AND submits.code = ?1
-       AND ifnull(root, tasks.number) <> ?2 AND aside_at IS NULL";
+     GROUP BY tasks.number";
+
+/// A row of [`REFUSED`].
+#[derive(FromRow)]
+struct RefusedRow {
+    number: i64,
+    root: i64,
+    was_aside: bool,
+    submits: i64,
+}
 
 /// Decides what follows from a refusal, and does it, except that the submit is not closed.
 pub(crate) async fn follow(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Result<Consequence, sqlx::Error> {
@@ -75,7 +89,6 @@ pub(crate) async fn follow(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Resul
         attempt: u32::try_from(row.attempt).unwrap_or(u32::MAX),
         is_part: row.root != row.number,
         further: MOST_FURTHER.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX)),
-        was_aside: row.aside_at.is_some(),
         is_paused,
     };
     let consequence = refused.consequence();
@@ -116,10 +129,18 @@ async fn pause(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result
     if !scopes.is_empty() {
         return Ok(true);
     }
-    if failure.code == UNCLEAR && row.aside_at.is_none() {
-        let others: Vec<i64> =
-            sqlx::query_scalar(OTHERS).bind(UNCLEAR).bind(row.root).fetch_all(&mut *batch.connection).await?;
-        if !others.is_empty() {
+    if failure.code == UNCLEAR {
+        let refused: Vec<RefusedRow> =
+            sqlx::query_as(REFUSED).bind(UNCLEAR).fetch_all(&mut *batch.connection).await?;
+        let (own, others): (Vec<_>, Vec<_>) = refused.into_iter().partition(|other| other.root == row.root);
+        let submits = |row: &RefusedRow| usize::try_from(row.submits).unwrap_or_default();
+        let too: Vec<RefusedToo> = others
+            .iter()
+            .map(|other| RefusedToo { submits: submits(other), was_aside: other.was_aside })
+            .collect();
+        let own = 1 + own.iter().map(submits).sum::<usize>();
+        if may_not_be_the_content(own, row.aside_at.is_some(), &too) {
+            let others: Vec<i64> = others.iter().map(|other| other.number).collect();
             let message = format!("{MAY_NOT_BE_THE_CONTENT}: {}", failure.message);
             set(batch, Pause::ALL.to_owned(), Failure::new(UNCLEAR, message), at).await?;
             set_aside(batch, &others, at).await?;

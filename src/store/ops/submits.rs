@@ -97,7 +97,11 @@ async fn refused(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Result<Closed, 
             put_off(batch.connection, task, at.after(wait)).await?;
             SubmitOutcome::Deferred
         }
-        Consequence::SetAside => SubmitOutcome::Deferred,
+        // In a pause a refusal says nothing of its URLs.
+        Consequence::SetAside => {
+            let failure = Some(failure.clone());
+            return Ok(Closed { outcome: SubmitOutcome::Deferred, failure, certain: false });
+        }
         Consequence::Split => {
             let message = format!("{}; its URLs are sent in two further requests", failure.message);
             let failure = Failure::new(failure.code.clone(), message);
