@@ -159,19 +159,22 @@ impl<'a> Scheduler<'a> {
         scheduler
     }
 
-    /// Lets those wait that a pause stops, or those that none does.
-    fn wait(&mut self, is_paused: bool) {
+    /// Lets those wait that a pause stops, or those that none does. Gives whether there are any.
+    fn wait(&mut self, is_paused: bool) -> bool {
+        let mut are_any = false;
         for (place, group) in self.queue.groups.iter().enumerate() {
             if group.is_paused == is_paused {
                 let next = self.next.entry((group.key, group.priority)).or_default();
-                next.insert((group.served, group.number, place));
+                are_any |= next.insert((group.served, group.number, place));
             }
         }
         for (place, task) in self.queue.tasks.iter().enumerate() {
             if task.is_paused == is_paused {
-                self.tasks.entry((task.key, task.priority)).or_default().insert((task.served, place));
+                let tasks = self.tasks.entry((task.key, task.priority)).or_default();
+                are_any |= tasks.insert((task.served, place));
             }
         }
+        are_any
     }
 
     /// Sends the next request; none is left if it could not.
@@ -188,9 +191,8 @@ impl<'a> Scheduler<'a> {
             let tasks = self.tasks.values().flatten().map(|&(_, place)| self.queue.tasks[place].due);
             if let Some(due) = tasks.min() {
                 self.now = self.now.max(due);
-            } else if self.paused_from.is_none() {
+            } else if self.paused_from.is_none() && self.wait(true) {
                 self.paused_from = Some(self.requests.len());
-                self.wait(true);
             } else {
                 return false;
             }

@@ -100,6 +100,12 @@ impl Forecast {
         requests.map(share).reduce(Share::with)
     }
 
+    /// How many of these posts wait in a request of this forecast.
+    pub fn has(&self, posts: &[i64]) -> usize {
+        let waits = |post: &&i64| self.posts.binary_search_by_key(*post, |&(post, _)| post).is_ok();
+        posts.iter().filter(waits).count()
+    }
+
     /// Where the end of the queue stands: for what waits and was not read.
     pub fn end(&self) -> Share {
         let last = self.requests.len().saturating_sub(1);

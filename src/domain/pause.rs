@@ -73,7 +73,28 @@ impl Pause {
     }
 }
 
-/// Where an operator paused sending, code and scope are the same word.
+/// A platform is named. Nobody knows a line's number, and if everything is paused, there is nothing to name. Where an
+/// operator paused sending, code and scope are the same word.
 pub fn reason(scope: &str, code: &str, message: &str) -> String {
-    if scope == code { message.to_owned() } else { format!("{scope}: {code}: {message}") }
+    if scope == code {
+        message.to_owned()
+    } else if Pause::stops_all(scope) || scope == Pause::REPEATS || Pause::line(scope).is_some() {
+        format!("{code}: {message}")
+    } else {
+        format!("{scope}: {code}: {message}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_names_a_platform_and_no_scope_of_ours() {
+        assert_eq!(reason(Pause::OPERATOR, "operator", "paused by me"), "paused by me");
+        assert_eq!(reason("youtube", "0402", "no points"), "youtube: 0402: no points");
+        for scope in [Pause::ALL, Pause::REPEATS, "line 7"] {
+            assert_eq!(reason(scope, "0001", "refused"), "0001: refused");
+        }
+    }
 }

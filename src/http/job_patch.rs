@@ -63,7 +63,7 @@ fn labels_schema() -> Schema {
         (
             status = 409,
             description = "A priority was given, and nothing of the job waits. Nothing was changed. `detail` says how \
-                many URLs of the job are known, on their way or failed.",
+                many URLs of the job are known, on their way, failed or canceled.",
         ),
         (status = 415, description = "The request body is not JSON, is compressed, or is not in UTF-8."),
     ),
@@ -79,11 +79,12 @@ pub(super) async fn patch_job(
     match context.store.patch_job(id, read_patch(&body)?, clock::now()).await? {
         JobPatched::Done => {}
         JobPatched::NoJob => return Err(Problem::not_found("job")),
-        JobPatched::NothingWaits { known, on_their_way, failed } => {
+        JobPatched::NothingWaits { known, on_their_way, failed, canceled } => {
             let numbers = format!(
-                "Nothing of this job waits to be sent: {known} known, {on_their_way} on their way, {failed} failed."
+                "Nothing of this job waits to be sent: {known} known, {on_their_way} on their way, {failed} failed, \
+                 {canceled} canceled."
             );
-            let advice = advice(on_their_way > 0, failed > 0);
+            let advice = advice(on_their_way > 0, failed > 0, canceled > 0);
             return Err(Problem::new(Code::WrongState, format!("{numbers} {advice}")));
         }
     }
@@ -91,11 +92,12 @@ pub(super) async fn patch_job(
 }
 
 /// What to do about a job of which nothing waits.
-const fn advice(is_running: bool, has_failed: bool) -> &'static str {
-    match (has_failed, is_running) {
-        (true, _) => "Retry its failed URLs first: POST /v1/jobs/{id}/retry.",
-        (false, true) => "URLs that were sent cannot be sent sooner.",
-        (false, false) => "To send indexed URLs again, submit a job with `force` and this priority.",
+const fn advice(is_running: bool, has_failed: bool, has_canceled: bool) -> &'static str {
+    match (has_failed, has_canceled, is_running) {
+        (true, ..) => "Retry its failed URLs first.",
+        (false, true, _) => "Retry its canceled URLs first: `codes` (`--code`) has to name `canceled`.",
+        (false, false, true) => "URLs that were sent cannot be sent sooner.",
+        (false, false, false) => "To send indexed URLs again, submit a job with `force` and this priority.",
     }
 }
 
@@ -148,13 +150,14 @@ mod tests {
 
     #[test]
     fn a_job_of_which_nothing_waits_is_told_with_advice() {
-        for (is_running, has_failed, said) in [
-            (false, false, "`force`"),
-            (true, false, "sooner"),
-            (true, true, "Retry"),
-            (false, true, "Retry"),
+        for (is_running, has_failed, has_canceled, said) in [
+            (false, false, false, "`force`"),
+            (true, false, false, "sooner"),
+            (true, true, true, "Retry its failed"),
+            (false, true, false, "Retry its failed"),
+            (true, false, true, "`--code`"),
         ] {
-            assert!(advice(is_running, has_failed).contains(said), "{said}");
+            assert!(advice(is_running, has_failed, has_canceled).contains(said), "{said}");
         }
     }
 }

@@ -91,7 +91,9 @@ pub(super) async fn get_status(
     let now = clock::now();
     let overview = context.store.read().overview(now).await?;
     let pauses = context.store.read().pauses().await?;
-    let mut problems: Vec<Wrong> = pauses.iter().map(paused).collect();
+    // If nothing waits, nothing can be tried that would end such a pause, and nobody misses anything.
+    let is_felt = |pause: &&Pause| overview.waiting > 0 || !pause.is_for_refusals();
+    let mut problems: Vec<Wrong> = pauses.iter().filter(is_felt).map(|pause| paused(pause, now)).collect();
     if pauses.iter().any(|pause| pause.scope == Pause::RESTORED) {
         let unlisted = context.store.read().unlisted().await?;
         problems.extend(restored(overview.waiting, unlisted));
@@ -122,7 +124,7 @@ pub(super) async fn get_status(
     }))
 }
 
-fn paused(pause: &Pause) -> Wrong {
+fn paused(pause: &Pause, now: Timestamp) -> Wrong {
     let action = match (pause.scope.as_str(), pause.code.as_str()) {
         (Pause::OPERATOR, _) => "`scrapehook resume` when sending may go on.",
         (Pause::RESTORED, _) => {
@@ -130,8 +132,8 @@ fn paused(pause: &Pause) -> Wrong {
              upstream's account, `scrapehook cancel` the jobs whose URLs were sent, then `scrapehook resume`."
         }
         (Pause::REPEATS, _) => {
-            "Compare the upstream's account with `scrapehook tasks --state queued`. Cancel tasks that were taken, and \
-             `scrapehook resume` to send the others again."
+            "Compare the upstream's account with `scrapehook tasks --state queued`, and cancel the tasks that were \
+             taken. `scrapehook resume` sends the others again, and each further refusal may be charged as well."
         }
         (Pause::ALL, UNCLEAR) => {
             "Wait if upstream is in trouble: one URL at a time is tried, and refused requests go on after the first \
@@ -152,10 +154,17 @@ fn paused(pause: &Pause) -> Wrong {
              sends at once."
         }
     };
+    let reason = pause.reason();
+    let reason = match pause.scope.as_str() {
+        // Who did it, as in "paused by me".
+        Pause::OPERATOR => format!("Sending is {reason}"),
+        _ => format!("Sending is paused: {}", reason.trim_end_matches('.')),
+    };
+    let next = pause.probe_at.filter(|at| *at > now).map(|at| format!(" The next try is at {at}."));
     Wrong {
         code: "sending_paused",
         since: Some(pause.since),
-        detail: format!("Sending is paused: {}", pause.reason()),
+        detail: format!("{reason}.{}", next.unwrap_or_default()),
         action,
     }
 }

@@ -139,7 +139,7 @@ impl Dispatcher {
         let made_at = at();
         // Where refusals have paused sending, one post is tried. What was refused is tried as it was.
         let left_today = if is_probe { Some(1) } else { left_today };
-        let next = NextRequest { turn, new: TaskId::new(made_at), at: made_at, left_today };
+        let next = NextRequest::new(turn, made_at, left_today);
         let request = match self.store.form(next).await {
             Ok(request) => request,
             Err(error) if error.is_about_a_record() => {

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use scrapehook::domain::callback::Meaning;
-use scrapehook::domain::id::TaskId;
 use scrapehook::domain::job::{JobState, Quality};
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::simulator::Faults;
-use scrapehook::store::{Decision, NextRequest, Search, SubmitEnd, TaskFilter};
+use scrapehook::store::{Decision, NextRequest, Policy, Search, SubmitEnd, TaskFilter, Turn};
 
-use crate::file::{File, HOUR, at, callback};
+use crate::file::{File, HOUR, POLICY, at, callback};
 use crate::refusals::{ByHand, bad, urls};
 use crate::rounds::stands;
 use crate::support::DEADLINE;
@@ -112,7 +111,7 @@ async fn only_refusals_are_tries() {
 async fn form(file: &File, millis: i64, left_today: Option<usize>) -> Option<Vec<String>> {
     let search = Search::default();
     let turn = file.store.read().next_turn(&search, at(millis), HOUR).await.unwrap()?.turn;
-    let next = NextRequest { turn, new: TaskId::new(at(millis)), at: at(millis), left_today };
+    let next = NextRequest::new(turn, at(millis), left_today);
     file.store.form(next).await.unwrap().map(|request| request.urls)
 }
 
@@ -125,6 +124,61 @@ async fn a_task_that_was_refused_is_not_cut_to_the_budget() {
     assert_eq!(form(&file, 2_000, Some(1)).await, None);
     assert_eq!(form(&file, 60_000, None).await, Some(urls(0..3)));
     file.close().await;
+}
+
+#[tokio::test]
+async fn a_refused_task_that_no_day_has_room_for_is_sent_in_parts() {
+    let file = File::started().await;
+    let job = file.waiting_job(&urls(0..50), Quality::P360, false).await;
+    let task = file.send(1).await.unwrap().task;
+    file.submit(task, refused("0001")).await;
+    let folder = file.close().await;
+    // Now a day's budget is smaller.
+    let policy = Policy { urls_per_task: 30, ..POLICY };
+    let mut file = File::open_with(folder, policy).await;
+    file.run();
+    assert_eq!(form(&file, 2_000, Some(30)).await, None);
+    let parts = [form(&file, 2_001, Some(30)).await.unwrap(), form(&file, 2_002, Some(30)).await.unwrap()];
+    assert_eq!(parts.map(|urls| urls.len()), [25, 25]);
+    assert_eq!(file.state(task).await, TaskState::Rejected);
+    // The refused submit was taken after all: its parts are known to be paid for as well.
+    file.store.receive_callback(callback(task, 3_000, Some(Meaning::Succeeded), "theirs")).await.unwrap();
+    let (state, progress) = stands(&file, job).await;
+    assert_eq!((state, progress.failed, progress.waiting), (JobState::Running, 0, 0));
+    file.close().await;
+}
+
+#[tokio::test]
+async fn a_refused_task_that_is_put_off_for_the_budget_is_due_when_the_day_begins() {
+    let file = File::started().await;
+    file.waiting_job(&urls(0..3), Quality::P360, false).await;
+    let task = file.send(1).await.unwrap().task;
+    file.submit(task, refused("0001")).await;
+    let midnight = at(0).next_day();
+    let before = midnight.as_millis() - at(0).as_millis() - 5_000;
+    assert_eq!(form(&file, before, Some(1)).await, None);
+    let next = file.store.read().next_turn(&Search::default(), at(before), HOUR).await.unwrap().unwrap();
+    assert_eq!((next.turn, next.due), (Turn::Task(task), midnight));
+    file.close().await;
+}
+
+#[tokio::test]
+async fn an_operators_pause_ends_nothing_that_was_set_aside() {
+    let mut test = ByHand::start(Faults { refused: 1.0, ..Faults::default() }).await;
+    let one = test.job(&urls(0..1)).await;
+    let other = test.job(&shorts(0..1)).await;
+    test.run(Duration::from_secs(5)).await;
+    test.file.store.decide(Decision::Pause, None, at(test.now)).await.unwrap();
+    test.now += 75 * i64::try_from(HOUR.as_millis()).unwrap();
+    test.file.store.sweep(at(test.now)).await.unwrap();
+    test.upstream.set_faults(Faults::default());
+    test.file.store.decide(Decision::Resume, None, at(test.now)).await.unwrap();
+    test.file.store.sweep(at(test.now)).await.unwrap();
+    test.run(HOUR).await;
+    for job in [one, other] {
+        assert_eq!(test.progress(job).await.sent, 1);
+    }
+    test.file.close().await;
 }
 
 #[tokio::test]

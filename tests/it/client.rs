@@ -167,14 +167,14 @@ async fn an_operators_decisions_reach_the_service() {
 
     let paused = shop.json(&["pause"]);
     assert_eq!(paused[0]["paused"][0]["scope"], "operator");
-    assert!(shop.done(&["pause"]).contains("paused (operator)"));
+    assert!(shop.done(&["pause"]).contains("Sending is paused by an operator."));
     let told = shop.done(&["events", "--kind", "sending.paused"]);
     assert!(told.contains(" sending.paused    paused by an operator"), "{told}");
     shop.upstream.set_faults(Faults { fail_task: 1.0, ..Faults::default() });
     let job = shop.service.submit(&["https://youtu.be/later".to_owned()]).await;
     assert!(shop.done(&["cancel", &job]).contains("is canceled"));
     assert_eq!(shop.not_done(&["cancel", &job]).0, 1);
-    assert!(shop.done(&["resume"]).contains("sent"));
+    assert!(shop.done(&["resume"]).contains("Sending is not paused."));
 
     shop.service.submit(&["https://youtu.be/fails".to_owned()]).await;
     let failed = shop.task_in("failed").await;

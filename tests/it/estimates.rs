@@ -253,6 +253,28 @@ async fn the_queue_counts_each_post_once_and_shows_the_largest_group_first() {
     file.close().await;
 }
 
+#[tokio::test]
+async fn a_job_that_is_too_far_behind_to_be_read_is_sent_at_the_end_and_nothing_is_paused() {
+    let file = File::started().await;
+    let mut jobs = Vec::new();
+    // More than are read.
+    for job in 0..21 {
+        let urls: Vec<String> = (0..5_000).map(|number| post(0, job * 5_000 + number)).collect();
+        jobs.push(ask(&file, "key", Priority::Normal, &urls).await);
+    }
+    let now = queue(&file).await;
+    assert_eq!((now.waiting, now.requests), (105_000, 2_100));
+    assert_eq!(now.sent_by, Some(at(0).after(INTERVAL * 2_100)));
+    let mut last = 0;
+    for job in [&jobs[0], &jobs[20]] {
+        let queue = estimated(&file, job, pacing(at(0))).await.unwrap();
+        assert!(queue.sent_by.is_some());
+        last = last.max(queue.requests_left);
+    }
+    assert_eq!(last, 2_100, "one of them has the last request");
+    file.close().await;
+}
+
 /// `SCRAPEHOOK_QUEUE_POSTS=100000 cargo test --release --test it estimates -- --nocapture` measures a long queue.
 #[tokio::test]
 async fn a_list_of_jobs_says_what_each_job_says_and_a_long_queue_is_read_quickly() {

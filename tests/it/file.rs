@@ -51,9 +51,13 @@ impl File {
     }
 
     pub async fn open(folder: TempDir) -> Self {
+        Self::open_with(folder, POLICY).await
+    }
+
+    pub async fn open_with(folder: TempDir, policy: Policy) -> Self {
         let path = folder.path().join("scrapehook.db");
         let (store, writer) =
-            Store::open(&path, Binding::to("http://upstream"), POLICY, at(0)).await.unwrap();
+            Store::open(&path, Binding::to("http://upstream"), policy, at(0)).await.unwrap();
         Self { folder, store, writer: Some(writer), running: None }
     }
 
@@ -122,12 +126,7 @@ impl File {
             if next.due > at(millis) {
                 return None;
             }
-            let next = NextRequest {
-                turn: next.turn,
-                new: TaskId::new(at(millis)),
-                at: at(millis),
-                left_today: None,
-            };
+            let next = NextRequest::new(next.turn, at(millis), None);
             if let Some(request) = self.store.form(next).await.unwrap() {
                 return Some(request);
             }

@@ -144,7 +144,7 @@ impl First {
         let record = async |end| store.record_poll(poll.clone().unwrap(), at(10), at(10), end).await.unwrap();
         match self {
             Self::BeginSubmit => {
-                let next = NextRequest { turn: Turn::Task(task), new: task, at: at(10), left_today: None };
+                let next = NextRequest::new(Turn::Task(task), at(10), None);
                 assert!(store.form(next).await.unwrap().is_some());
             }
             Self::Accepted => end(SubmitEnd::Accepted(UPSTREAM_ID.into())).await,

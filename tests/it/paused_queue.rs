@@ -1,7 +1,7 @@
 //! What waits behind a pause costs nothing: callbacks take the same processor time with it as without it.
 //!
-//! `SCRAPEHOOK_PAUSED=100000 SCRAPEHOOK_CALLBACKS=500 cargo test --release --test it paused_queue -- --nocapture` is the
-//! long form: so many posts wait, and so many callbacks are measured together.
+//! `SCRAPEHOOK_PAUSED=100000 SCRAPEHOOK_CALLBACKS=500 cargo test --release --test it paused_queue -- --nocapture` is
+//! the long form: so many posts wait, and so many callbacks are measured together.
 
 #![cfg(target_os = "linux")]
 
@@ -72,8 +72,8 @@ async fn what_is_paused_costs_callbacks_no_processor_time() {
         times[ROUNDS / 2]
     });
     println!(
-        "{callbacks} callbacks take {median_with:?} of the processor with {posts} paused posts, {median_without:?} without \
-         (medians of {ROUNDS}; {times:?}), in {:.1?}",
+        "{callbacks} callbacks take {median_with:?} of the processor with {posts} paused posts, {median_without:?} \
+         without (medians of {ROUNDS}; {times:?}), in {:.1?}",
         began.elapsed()
     );
     assert_eq!(with.upstream.submitted(), sent, "nothing paused is sent");

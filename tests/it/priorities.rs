@@ -111,7 +111,7 @@ async fn what_was_sent_has_no_priority_any_more() {
     let file = File::started().await;
     let job = ask(&file, "key", Normal, posts(0, 0..2)).await;
     let sent = file.send(1).await.unwrap();
-    let nothing = JobPatched::NothingWaits { known: 0, on_their_way: 2, failed: 0 };
+    let nothing = JobPatched::NothingWaits { known: 0, on_their_way: 2, failed: 0, canceled: 0 };
     assert_eq!(change(&file, job, High, 2).await, nothing);
     file.accept(sent.task).await;
     assert_eq!(change(&file, job, Normal, 3).await, nothing, "also the priority that it has");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scrapehook::domain::id::{JobId, TaskId};
+use scrapehook::domain::id::JobId;
 use scrapehook::domain::job::{JobOptions, Quality};
 use scrapehook::domain::plan::fold;
 use scrapehook::domain::queue::Priority;
@@ -216,7 +216,7 @@ async fn a_paused_platform_is_tried_when_its_probe_is_due_and_by_one_post_of_it(
     file.store.pause(pause, Source::Submit, at(1)).await.unwrap();
     let search = Search { probes: vec!["youtube".to_owned()], ..Search::default() };
     let turn = file.store.read().next_turn(&search, at(2), HOUR).await.unwrap().unwrap().turn;
-    let next = NextRequest { turn, new: TaskId::new(at(2)), at: at(2), left_today: None };
+    let next = NextRequest::new(turn, at(2), None);
     let request = file.store.form(next).await.unwrap().unwrap();
     assert_eq!(request.platform.to_string(), "youtube");
     file.close().await;

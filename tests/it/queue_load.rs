@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use scrapehook::domain::event::Source;
-use scrapehook::domain::id::TaskId;
 use scrapehook::domain::queue::Priority;
 use scrapehook::domain::task::Failure;
 use scrapehook::store::{FirstProbe, NewPause, NextRequest, Search};
@@ -25,7 +24,7 @@ async fn form(file: &File, requests: usize) -> ([Duration; 3], usize) {
         let search = Search::default();
         let turn = file.store.read().next_turn(&search, at(9), HOUR).await.unwrap().unwrap().turn;
         times[0].push(began.elapsed());
-        let next = NextRequest { turn, new: TaskId::new(at(9)), at: at(9), left_today: None };
+        let next = NextRequest::new(turn, at(9), None);
         let began = Instant::now();
         let request = file.store.form(next).await.unwrap().unwrap();
         times[1].push(began.elapsed());

@@ -242,7 +242,7 @@ async fn a_turn_that_somebody_else_took_sends_nothing() {
     let file = File::started().await;
     let (_, task) = sent(&file, &[X], Quality::P360, false).await;
     file.submit(task[0], deferred()).await;
-    let turn = || NextRequest { turn: Turn::Task(task[0]), new: task[0], at: at(3), left_today: None };
+    let turn = || NextRequest::new(Turn::Task(task[0]), at(3), None);
     assert!(file.store.form(turn()).await.unwrap().is_some());
     assert!(file.store.form(turn()).await.unwrap().is_none(), "one submit on its way");
     file.close().await;

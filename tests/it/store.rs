@@ -14,7 +14,7 @@ use scrapehook::store::{Decided, Decision, NextRequest, PollEnd, ReceivedCallbac
 use crate::file::{File, HOUR, MINUTE, at, callback, indexed, listed, lost};
 
 fn request(turn: Turn, millis: i64) -> NextRequest {
-    NextRequest { turn, new: TaskId::new(at(millis)), at: at(millis), left_today: None }
+    NextRequest::new(turn, at(millis), None)
 }
 
 #[tokio::test]

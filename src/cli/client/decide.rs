@@ -10,6 +10,7 @@ use super::jobs::{progress, show_end};
 use super::output::{Output, note, text};
 use super::submit::priorities;
 use super::tasks::show_task;
+use crate::domain::pause;
 
 const CANCEL: &str = "\
 Examples:
@@ -242,10 +243,15 @@ async fn send(service: &Service, what: &str) -> anyhow::Result<()> {
 fn show_pauses(output: &mut Output, sending: &Value) -> std::io::Result<()> {
     let pauses = sending["paused"].as_array().map(Vec::as_slice).unwrap_or_default();
     if pauses.is_empty() {
-        output.line("Tasks are sent.")?;
+        output.line("Sending is not paused.")?;
     }
-    for pause in pauses {
-        let said = format!("Sending is paused ({}): {}", text(pause, "scope"), text(pause, "message"));
+    for paused in pauses {
+        let message = text(paused, "message");
+        let said = match text(paused, "scope").as_str() {
+            // Who did it, as in "paused by me".
+            pause::Pause::OPERATOR => format!("Sending is {message}."),
+            _ => format!("Sending is paused: {}.", message.trim_end_matches('.')),
+        };
         output.paragraph(0, &said)?;
     }
     Ok(())

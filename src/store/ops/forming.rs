@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use serde_json::json;
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
@@ -22,7 +21,8 @@ use crate::store::batch::changes::{Round, Touch};
 use crate::store::column;
 use crate::store::derive::posts::Lines;
 use crate::store::derive::turns::{self, Head};
-use crate::store::derive::{arrivals, places, queue};
+use crate::store::derive::{arrivals, queue};
+use crate::store::ops::parts;
 use crate::store::ops::second_look::{Candidate, Look, Looked, look_again};
 use crate::store::read::queue::{REQUEST, Request, RequestRow, Turn, request};
 
@@ -31,12 +31,19 @@ use crate::store::read::queue::{REQUEST, Request, RequestRow, Turn, request};
 pub struct NextRequest {
     /// Whose turn it is.
     pub turn: Turn,
-    /// The id of the task that is made, unless the turn is a waiting task's.
-    pub new: TaskId,
+    /// The ids of the tasks that are made: one for posts of a line, two if a waiting task has to be split.
+    pub new: [TaskId; 2],
     /// When it is sent.
     pub at: Timestamp,
     /// How many URLs the day's budget allows; none without a limit.
     pub left_today: Option<usize>,
+}
+
+impl NextRequest {
+    /// A request at this time.
+    pub fn new(turn: Turn, at: Timestamp, left_today: Option<usize>) -> Self {
+        Self { turn, new: [TaskId::new(at), TaskId::new(at)], at, left_today }
+    }
 }
 
 /// Writes the submit of the next request; none if nothing of it has to be sent any more, or an operator has paused
@@ -163,7 +170,7 @@ async fn take_from_line(
     }
     let left = insert(batch, &group, next, &taken).await?;
     turns::serve(batch, group.head, (&taken, &left), next.at).await?;
-    Ok(Some(next.new))
+    Ok(Some(next.new[0]))
 }
 
 async fn insert(
@@ -182,7 +189,7 @@ async fn insert(
          FROM lines LEFT JOIN destinations ON destinations.number = lines.destination
          WHERE lines.number = ?2 RETURNING number",
     )
-    .bind(next.new.to_string())
+    .bind(next.new[0].to_string())
     .bind(group.line)
     .bind(next.at.as_millis())
     .bind(taken.first())
@@ -190,31 +197,7 @@ async fn insert(
     .bind(group.head.priority)
     .fetch_one(&mut *batch.connection)
     .await?;
-    bind_to(batch, number, taken).await
-}
-
-/// Binds rounds to a task: they leave their lines, and the task serves the jobs that want them. Gives the groups that
-/// they have left, with the highest turn in each.
-pub(crate) async fn bind_to(
-    batch: &mut Batch<'_>,
-    task: i64,
-    taken: &[Round],
-) -> Result<BTreeMap<i64, i64>, sqlx::Error> {
-    let left = places::leave(batch, &taken.iter().copied().collect()).await?;
-    sqlx::query(
-        "INSERT INTO attempts (task, position, round, state, standing)
-         SELECT $2, key, value, 1, 4 FROM json_each($1);
-         UPDATE rounds SET line = NULL WHERE number IN (SELECT value FROM json_each($1));
-         INSERT INTO served (task, job, after)
-         SELECT DISTINCT $2, job, ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)
-         FROM json_each($1) CROSS JOIN wants ON wants.round = value AND mark IS NULL
-         WHERE true ON CONFLICT DO NOTHING",
-    )
-    .bind(json!(taken).to_string())
-    .bind(task)
-    .execute(&mut *batch.connection)
-    .await?;
-    Ok(left)
+    parts::bind_to(batch, number, taken).await
 }
 
 pub(crate) const OF_TASK: &str =
@@ -252,7 +235,13 @@ async fn look_at_task(
         bound.iter().map(|candidate| candidate.round).filter(|round| staying.contains(round)).collect();
     if next.left_today.is_some_and(|left| left < kept.len()) && was_refused(batch, task).await? {
         // It stays whole: if the refused submit turns out to have been taken, it was for all of its posts.
-        put_off(batch.connection, task, next.at.after(UNTIL_BUDGET)).await?;
+        if kept.len() > batch.policy.urls_per_task {
+            // No day's budget lasts for it. Its parts are bound to it.
+            parts::split_to_fit(batch, task, next.new, next.at).await?;
+        } else {
+            let soon = next.at.after(UNTIL_BUDGET).min(next.at.next_day());
+            put_off(batch.connection, task, soon).await?;
+        }
         return Ok(None);
     }
     if let Some((_, surplus)) = next.left_today.and_then(|left| kept.split_at_checked(left)) {
@@ -270,7 +259,7 @@ async fn look_at_task(
     Ok(Some(task))
 }
 
-/// How long a task waits that the day's budget does not last for, before it is looked at again.
+/// How long a task waits at most that the day's budget does not last for, before it is looked at again.
 const UNTIL_BUDGET: Duration = Duration::from_secs(30);
 
 /// Whether upstream has refused a submit of this task.

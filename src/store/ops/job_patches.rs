@@ -31,15 +31,16 @@ pub enum JobPatched {
     Done,
     /// There is no such job.
     NoJob,
-    /// A priority was given, and nothing waits. Nothing was changed: so many are known or indexed, on their way, and
-    /// have failed.
+    /// A priority was given, and nothing waits. Nothing was changed.
     NothingWaits {
         /// Known, or indexed.
         known: i64,
         /// Sent, or downloaded.
         on_their_way: i64,
-        /// Failed, or canceled.
+        /// Failed, without those that were canceled.
         failed: i64,
+        /// Canceled.
+        canceled: i64,
     },
 }
 
@@ -80,12 +81,13 @@ pub(crate) async fn patch(
 }
 
 async fn nothing_waits(batch: &mut Batch<'_>, job: i64) -> Result<JobPatched, sqlx::Error> {
-    let (known, on_their_way, failed): (i64, i64, i64) =
-        sqlx::query_as("SELECT known + indexed, sent + downloaded, failed FROM jobs WHERE number = ?1")
-            .bind(job)
-            .fetch_one(&mut *batch.connection)
-            .await?;
-    Ok(JobPatched::NothingWaits { known, on_their_way, failed })
+    let (known, on_their_way, failed, canceled): (i64, i64, i64, i64) = sqlx::query_as(
+        "SELECT known + indexed, sent + downloaded, failed - canceled, canceled FROM jobs WHERE number = ?1",
+    )
+    .bind(job)
+    .fetch_one(&mut *batch.connection)
+    .await?;
+    Ok(JobPatched::NothingWaits { known, on_their_way, failed, canceled })
 }
 
 /// Labels stand in the job's row, and once more to find jobs by them.

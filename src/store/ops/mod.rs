@@ -10,6 +10,7 @@ pub(crate) mod hints;
 pub(crate) mod job_patches;
 pub(crate) mod jobs;
 pub(crate) mod ownership;
+pub(crate) mod parts;
 pub(crate) mod pauses;
 pub(crate) mod polled;
 pub(crate) mod polls;

@@ -7,17 +7,14 @@ use sqlx::FromRow;
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::pause::Pause;
-use crate::domain::queue::Priority;
 use crate::domain::refusal::{
-    BARREN, CONTENT, Consequence, MOST_FURTHER, Refused, RefusedToo, UNCLEAR, halves, may_not_be_the_content,
+    BARREN, CONTENT, Consequence, MOST_FURTHER, Refused, RefusedToo, UNCLEAR, may_not_be_the_content,
 };
 use crate::domain::task::Failure;
 use crate::domain::time::{Timestamp, millis};
-use crate::store::batch::changes::Round;
 use crate::store::batch::{Batch, Cause};
 use crate::store::column;
-use crate::store::derive::places::{self, Class};
-use crate::store::ops::forming;
+use crate::store::ops::parts::{self, BEHIND, Whole};
 use crate::store::ops::pauses::{self, FirstProbe, NewPause};
 
 /// A submit that upstream has refused.
@@ -41,6 +38,12 @@ struct Row {
     /// refusals is in doubt.
     attempt: i64,
     line: Option<i64>,
+}
+
+impl Row {
+    const fn whole(&self) -> Whole {
+        Whole { number: self.number, root: self.root, line: self.line }
+    }
 }
 
 pub(crate) const TASK: &str = "SELECT tasks.number, ifnull(root, tasks.number) AS root, aside_at,
@@ -95,7 +98,7 @@ pub(crate) async fn follow(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Resul
     tracing::info!(%task, code = failure.code, ?consequence, "what follows from the refusal");
     match consequence {
         Consequence::SetAside => set_aside(batch, &[row.number], at).await?,
-        Consequence::Split => split(batch, &row, refusal).await?,
+        Consequence::Split => parts::split(batch, &row.whole(), (task, refusal.parts), at).await?,
         Consequence::Again(_) | Consequence::End { .. } => {}
     }
     Ok(consequence)
@@ -175,9 +178,6 @@ async fn set(
     let pause = NewPause { scope, failure, first_probe: FirstProbe::AtOnce };
     pauses::set(batch, &pause, Cause::new(at, Source::Submit)).await
 }
-
-/// So many requests further back do parts wait of which nothing was taken.
-const BEHIND: i64 = 64;
 
 pub(crate) const TREE: &str = "SELECT count(*), ifnull(sum(outcome IN ('accepted', 'unknown')), 0) FROM (
        SELECT outcome FROM tasks CROSS JOIN submits ON submits.task_id = tasks.id WHERE tasks.number = ?1
@@ -275,58 +275,10 @@ async fn set_aside(batch: &mut Batch<'_>, tasks: &[i64], at: Timestamp) -> Resul
     .map(|_| ())
 }
 
-pub(crate) const POSTS: &str = "SELECT attempts.round, ifnull(rounds.url, posts.url) AS url
-     FROM attempts CROSS JOIN rounds ON rounds.number = attempts.round
-       CROSS JOIN posts ON posts.number = rounds.post
-     WHERE attempts.task = ?1 ORDER BY position";
-
-/// Sends the posts of a task in two halves, which take turns with other work.
-async fn split(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result<(), sqlx::Error> {
-    let Refusal { task, parts, at, .. } = refusal;
-    let posts: Vec<(Round, String)> =
-        sqlx::query_as(POSTS).bind(row.number).fetch_all(&mut *batch.connection).await?;
-    let host = |url: &str| {
-        url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
-    };
-    let (one, two) = halves(posts.into_iter().map(|(round, url)| (round, host(&url))).collect());
-    let (key, priority): (i64, i64) = sqlx::query_as("SELECT key, priority FROM tasks WHERE number = ?1")
-        .bind(row.number)
-        .fetch_one(&mut *batch.connection)
-        .await?;
-    let id = task.to_string();
-    let priority = column::numbered(("tasks", "priority", &id), priority, Priority::from_number)?;
-    places::begin_to_wait(batch, Class { key, priority }, at).await?;
-    for (part, rounds) in parts.into_iter().zip([one, two]) {
-        let number: i64 = sqlx::query_scalar(
-            "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, next_attempt_at, news_at,
-               key, priority, served, root, aside_at, is_paused)
-             SELECT ?2, (SELECT jobs.id FROM wants CROSS JOIN jobs ON jobs.number = wants.job
-                         WHERE wants.round = ?4 AND mark IS NULL ORDER BY wants.job LIMIT 1),
-               platform, destination, quality, ?3, 'queued', ?3, ?3, key, priority,
-               (SELECT requests FROM queue)
-                 + iif(EXISTS (SELECT 1 FROM lines WHERE barren = ?5 AND number = ?7), ?8, 0), ?5,
-               aside_at, EXISTS (SELECT 1 FROM pauses WHERE scope IN (tasks.platform, ?6))
-             FROM tasks WHERE number = ?1 RETURNING number",
-        )
-        .bind(row.number)
-        .bind(part.to_string())
-        .bind(at.as_millis())
-        .bind(rounds.first())
-        .bind(row.root)
-        .bind(row.line.map(Pause::of_line))
-        .bind(row.line)
-        .bind(BEHIND)
-        .fetch_one(&mut *batch.connection)
-        .await?;
-        forming::bind_to(batch, number, &rounds).await?;
-        batch.changes.touch(part, at, Source::Submit);
-    }
-    Ok(())
-}
-
 pub(crate) const LATE: &str = "SELECT id FROM tasks INDEXED BY tasks_aside
      WHERE state = 'queued' AND is_paused = 1 AND aside_at <= ?1 AND EXISTS (
          SELECT 1 FROM pauses WHERE (scope = 'all' AND code = '0001') OR scope = 'repeats' OR scope LIKE 'line %')
+       AND NOT EXISTS (SELECT 1 FROM pauses WHERE scope IN ('operator', 'restored'))
      ORDER BY aside_at LIMIT ?2";
 /// One that was never sent ends as the task that it was split from was refused.
 pub(crate) const END_UNSENT: &str =
@@ -344,7 +296,8 @@ pub(crate) const END_SENT: &str =
            ORDER BY task_id = ?1 DESC, attempt DESC LIMIT 1) AS refused
      WHERE task_id = ?1 AND attempt = (SELECT max(attempt) FROM submits WHERE task_id = ?1) AND ?2 IS NOT NULL";
 
-/// Ends tasks that have been set aside for `reconcile.deadline`: nobody could decide about them.
+/// Ends tasks that have been set aside for `reconcile.deadline`: nobody could decide about them. During an operator's
+/// pause nothing ends, because there are no probes that could decide.
 pub(crate) async fn sweep(batch: &mut Batch<'_>, at: Timestamp, most: i64) -> Result<(), sqlx::Error> {
     let before = at.as_millis().saturating_sub(millis(batch.policy.deadline));
     let late: Vec<String> =

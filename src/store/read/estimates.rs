@@ -153,13 +153,17 @@ impl Readers {
         let outlook = self.outlook(pacing, (newest, asked)).await?;
         let (forecast, is_stopped) = (&outlook.snapshot.forecast, outlook.is_stopped());
         let urls: i64 = waiting.iter().map(|job| job.progress.urls).sum();
+        let has_unread = !outlook.snapshot.queue.unread.is_empty();
         for (job, rounds) in waiting.iter_mut().zip(rounds) {
             let share = forecast.share(rounds.iter().copied());
-            // What was not looked at, or waits too far behind, is somewhere before the end.
-            let is_whole = urls <= MOST_URLS && outlook.snapshot.queue.unread.is_empty();
+            // What was not looked at is somewhere before the end.
+            let is_whole = urls <= MOST_URLS && !has_unread;
             let anywhere =
                 || (!is_whole && forecast.requests() > 0).then(|| Share { ahead: 0, ..forecast.end() });
             let share = share.or_else(anywhere);
+            // What waits too far behind to be read is at the end.
+            let is_all = !has_unread || forecast.has(&rounds) >= waiting_of(job, rounds.len());
+            let share = share.map(|share| if is_all { share } else { share.with(forecast.end()) });
             job.queue = share.map(|share| outlook.times.job(share, is_stopped));
         }
         Ok(())
@@ -269,6 +273,14 @@ impl Readers {
             groups_total,
         })
     }
+}
+
+/// How many of so many URLs of a job wait, if as many of each hundred do as of all that are not known or canceled.
+fn waiting_of(job: &Job, looked_at: usize) -> usize {
+    let progress = &job.progress;
+    let all = (progress.urls - progress.known - progress.canceled).max(1);
+    let looked_at = i64::try_from(looked_at).unwrap_or(i64::MAX).min(all);
+    usize::try_from(progress.waiting.saturating_mul(looked_at) / all).unwrap_or_default()
 }
 
 /// The mean time between submits, the newest first: each with its begin, and its end if it has one. A wait of more than

@@ -270,7 +270,7 @@ impl<'a> Scenario<'a> {
         // Something leaves the queue each time that nothing is formed.
         for _ in 0..100 {
             let turn = self.next_turn().await?;
-            let next = NextRequest { turn, new: TaskId::new(self.now()), at: self.now(), left_today: None };
+            let next = NextRequest::new(turn, self.now(), None);
             if let Some(request) = self.store().form(next).await.unwrap() {
                 return Some(request);
             }

@@ -227,7 +227,7 @@ pub async fn tasks<'a>(file: &'a File, numbers: Range<usize>, which: &[usize]) -
     let turn = file.store.read().next_turn(&Search::default(), at(1), HOUR).await.unwrap().unwrap().turn;
     let mut tasks = Vec::new();
     for number in numbers {
-        let next = NextRequest { turn, new: TaskId::new(at(1)), at: at(1), left_today: Some(which.len()) };
+        let next = NextRequest::new(turn, at(1), Some(which.len()));
         let request = file.store.form(next).await.unwrap().unwrap();
         assert_eq!(request.urls, urls_of(number));
         tasks.push(Driven { file, task: request.task, urls: request.urls });

@@ -79,12 +79,7 @@ async fn a_cancel_that_a_crash_interrupts_comes_to_the_same_end() {
         // Nothing that only the canceled job wanted is sent meanwhile.
         let sent = loop {
             let group = file.number("SELECT min(number) FROM queue_groups WHERE waiting > 0").await;
-            let next = NextRequest {
-                turn: Turn::Group(group),
-                new: TaskId::new(at(9)),
-                at: at(9),
-                left_today: None,
-            };
+            let next = NextRequest::new(Turn::Group(group), at(9), None);
             if let Some(Effect::Formed(request)) = file.commit(Op::Form(next)).await.effects.pop() {
                 break request.urls;
             }
@@ -157,8 +152,8 @@ async fn a_round_whose_change_is_still_being_told_is_counted_once() {
         let job = file.job(&posts(1)).await;
         file.more_like(job, 4_500).await;
         let group = file.number("SELECT number FROM queue_groups").await;
-        let new = TaskId::new(at(1));
-        let next = NextRequest { turn: Turn::Group(group), new, at: at(1), left_today: None };
+        let next = NextRequest::new(Turn::Group(group), at(1), None);
+        let new = next.new[0];
         assert!(file.commit(Op::Form(next)).await.has_due);
         // Some have been told of the submit by now, and none of them of its end.
         file.commit(Op::Continue(Front::default())).await;
@@ -299,7 +294,7 @@ async fn an_entry_that_can_not_be_read_holds_up_no_other() {
         file.more_like(job, 4_200).await;
     }
     let group = file.number("SELECT number FROM queue_groups").await;
-    let next = NextRequest { turn: Turn::Group(group), new: TaskId::new(at(1)), at: at(1), left_today: None };
+    let next = NextRequest::new(Turn::Group(group), at(1), None);
     assert!(file.commit(Op::Form(next)).await.has_due);
     assert_eq!(file.number("SELECT count(*) FROM due_rounds").await, 2);
     let unread = file.number("SELECT min(round) FROM due_rounds").await;

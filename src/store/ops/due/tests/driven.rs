@@ -134,7 +134,7 @@ impl Driven {
 
     /// Forms the next request, and does all that it leaves.
     pub(super) async fn form(&mut self, turn: Turn) -> Option<Request> {
-        let next = NextRequest { turn, new: TaskId::new(at(1)), at: at(1), left_today: None };
+        let next = NextRequest::new(turn, at(1), None);
         let mut applied = self.commit(Op::Form(next)).await;
         self.go_on(applied.has_due).await;
         match applied.effects.pop() {

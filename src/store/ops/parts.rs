@@ -1,0 +1,135 @@
+//! Parts: which posts belong to a task, and how a task that was refused is split.
+//!
+//! Must never let a post belong to a part that its first task does not know of: evidence about that one is evidence
+//! about the part.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use sqlx::FromRow;
+
+use crate::domain::event::Source;
+use crate::domain::id::TaskId;
+use crate::domain::pause::Pause;
+use crate::domain::queue::Priority;
+use crate::domain::refusal::halves;
+use crate::domain::time::Timestamp;
+use crate::store::batch::Batch;
+use crate::store::batch::changes::Round;
+use crate::store::column;
+use crate::store::derive::places::{self, Class};
+
+/// Binds rounds to a task: they leave their lines, and the task serves the jobs that want them. Gives the groups that
+/// they have left, with the highest turn in each.
+pub(crate) async fn bind_to(
+    batch: &mut Batch<'_>,
+    task: i64,
+    taken: &[Round],
+) -> Result<BTreeMap<i64, i64>, sqlx::Error> {
+    let left = places::leave(batch, &taken.iter().copied().collect()).await?;
+    sqlx::query(
+        "INSERT INTO attempts (task, position, round, state, standing)
+         SELECT $2, key, value, 1, 4 FROM json_each($1);
+         UPDATE rounds SET line = NULL WHERE number IN (SELECT value FROM json_each($1));
+         INSERT INTO served (task, job, after)
+         SELECT DISTINCT $2, job, ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)
+         FROM json_each($1) CROSS JOIN wants ON wants.round = value AND mark IS NULL
+         WHERE true ON CONFLICT DO NOTHING",
+    )
+    .bind(json!(taken).to_string())
+    .bind(task)
+    .execute(&mut *batch.connection)
+    .await?;
+    Ok(left)
+}
+
+/// So many requests further back do parts wait of which nothing was taken.
+pub(crate) const BEHIND: i64 = 64;
+
+/// A task that is split.
+#[derive(Clone, Copy, FromRow)]
+pub(crate) struct Whole {
+    pub(crate) number: i64,
+    /// The first task of those that it was split from; its own number if it is the first.
+    pub(crate) root: i64,
+    pub(crate) line: Option<i64>,
+}
+
+pub(crate) const WHOLE: &str = "SELECT tasks.number, ifnull(root, tasks.number) AS root, lines.number AS line
+     FROM tasks LEFT JOIN lines ON lines.platform = tasks.platform AND lines.destination = tasks.destination
+       AND lines.quality = tasks.quality
+     WHERE tasks.id = ?1";
+
+pub(crate) const POSTS: &str = "SELECT attempts.round, ifnull(rounds.url, posts.url) AS url
+     FROM attempts CROSS JOIN rounds ON rounds.number = attempts.round
+       CROSS JOIN posts ON posts.number = rounds.post
+     WHERE attempts.task = ?1 ORDER BY position";
+
+/// Sends the posts of a task in two halves, which take turns with other work.
+pub(crate) async fn split(
+    batch: &mut Batch<'_>,
+    whole: &Whole,
+    (task, parts): (TaskId, [TaskId; 2]),
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let posts: Vec<(Round, String)> =
+        sqlx::query_as(POSTS).bind(whole.number).fetch_all(&mut *batch.connection).await?;
+    let host = |url: &str| {
+        url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    };
+    let (one, two) = halves(posts.into_iter().map(|(round, url)| (round, host(&url))).collect());
+    let (key, priority): (i64, i64) = sqlx::query_as("SELECT key, priority FROM tasks WHERE number = ?1")
+        .bind(whole.number)
+        .fetch_one(&mut *batch.connection)
+        .await?;
+    let id = task.to_string();
+    let priority = column::numbered(("tasks", "priority", &id), priority, Priority::from_number)?;
+    places::begin_to_wait(batch, Class { key, priority }, at).await?;
+    for (part, rounds) in parts.into_iter().zip([one, two]) {
+        let number: i64 = sqlx::query_scalar(
+            "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, next_attempt_at, news_at,
+               key, priority, served, root, aside_at, is_paused)
+             SELECT ?2, (SELECT jobs.id FROM wants CROSS JOIN jobs ON jobs.number = wants.job
+                         WHERE wants.round = ?4 AND mark IS NULL ORDER BY wants.job LIMIT 1),
+               platform, destination, quality, ?3, 'queued', ?3, ?3, key, priority,
+               (SELECT requests FROM queue)
+                 + iif(EXISTS (SELECT 1 FROM lines WHERE barren = ?5 AND number = ?7), ?8, 0), ?5,
+               aside_at, EXISTS (SELECT 1 FROM pauses WHERE scope IN (tasks.platform, ?6))
+             FROM tasks WHERE number = ?1 RETURNING number",
+        )
+        .bind(whole.number)
+        .bind(part.to_string())
+        .bind(at.as_millis())
+        .bind(rounds.first())
+        .bind(whole.root)
+        .bind(whole.line.map(Pause::of_line))
+        .bind(whole.line)
+        .bind(BEHIND)
+        .fetch_one(&mut *batch.connection)
+        .await?;
+        bind_to(batch, number, &rounds).await?;
+        batch.changes.touch(part, at, Source::Submit);
+    }
+    Ok(())
+}
+
+/// Sends the posts of a waiting task that was refused in two halves, because it is larger than a day's budget.
+pub(crate) async fn split_to_fit(
+    batch: &mut Batch<'_>,
+    task: TaskId,
+    parts: [TaskId; 2],
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let whole: Whole = sqlx::query_as(WHOLE).bind(task.to_string()).fetch_one(&mut *batch.connection).await?;
+    split(batch, &whole, (task, parts), at).await?;
+    sqlx::query(
+        "UPDATE submits SET outcome = 'rejected', certain = 0, message = ?2
+         WHERE task_id = ?1 AND attempt = (SELECT max(attempt) FROM submits WHERE task_id = ?1)",
+    )
+    .bind(task.to_string())
+    .bind("the day's budget does not last for it; its URLs are sent in two further requests")
+    .execute(&mut *batch.connection)
+    .await?;
+    batch.changes.touch(task, at, Source::Submit);
+    Ok(())
+}
