@@ -26,7 +26,7 @@ RUN mkdir -p /image/data /image/etc /image/tmp \
 
 FROM scratch
 LABEL org.opencontainers.image.title="scrapehook" \
-    org.opencontainers.image.description="Stands between your video URLs and a metered scrape API that calls back" \
+    org.opencontainers.image.description="Submits video URLs to memories.ai, and follows each until it has its video" \
     org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=build /image /
 ENV PATH=/usr/local/bin \

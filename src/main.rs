@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use scrapehook::cli::{self, Cli};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    cli::run(Cli::parse()).await
+    let cli = Cli::from_arg_matches(&cli::command().get_matches());
+    cli::run(cli.unwrap_or_else(|error| error.exit())).await
 }

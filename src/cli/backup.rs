@@ -19,7 +19,7 @@ use crate::store::{self, BackupError, OpenError};
   scrapehook backup /backups/today.db
   scrapehook backup --config /etc/scrapehook.toml /backups/$(date +%F).db")]
 pub struct Backup {
-    /// The new file; one that is there is never written over
+    /// The new file. An existing file is never overwritten
     file: PathBuf,
     /// Configuration file that names the database
     #[arg(long, value_name = "FILE")]
@@ -29,8 +29,8 @@ pub struct Backup {
 /// Arguments of `restore`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The service that serves it starts paused, and says so: what was queued in the copy may have been \
-sent since. Look, cancel what was, then `scrapehook resume`.
+    after_help = "The service then starts paused, because the URLs that wait in the copy may have been sent since. \
+Cancel those that were, then run `scrapehook resume`.
 
 Example:
   scrapehook restore /backups/today.db && scrapehook serve"

@@ -2,7 +2,7 @@
 //!
 //! It must never show a secret.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::upstream::Upstream;
 /// Arguments of `check-config`.
 #[derive(Args, Debug)]
 pub struct CheckConfig {
-    /// Configuration file; see config.example.toml
+    /// Configuration file, like config.example.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -31,9 +31,13 @@ pub fn run(args: &CheckConfig) -> anyhow::Result<()> {
     Upstream::new(&config.upstream.base_url, &config.upstream.api_key, config.upstream.timeout)
         .map_err(StartError::from)?;
     Traces::to(config.traces.endpoint.as_deref()).map_err(StartError::from)?;
-    let mut out = anstream::stdout();
+    Ok(print(&mut anstream::stdout(), &config)?)
+}
+
+/// Prints the settings of a valid configuration.
+pub(super) fn print(out: &mut impl Write, config: &Config) -> io::Result<()> {
     writeln!(out, "The configuration is valid.")?;
-    for (name, value) in settings(&config) {
+    for (name, value) in settings(config) {
         writeln!(out, "  {name:NAME_WIDTH$}  {value}")?;
     }
     Ok(())

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::simulate::{self, Fault};
 use crate::app::App;
 use crate::config::{Config, log_level_or};
 use crate::simulator::{Settings, Simulator};
@@ -27,6 +28,9 @@ pub struct Demo {
     /// End when the job is done instead of staying up
     #[arg(long)]
     exit: bool,
+    /// Let one thing go wrong: the name of a switch of `simulate`, such as `lose`
+    #[arg(long, value_name = "NAME", value_parser = simulate::fault)]
+    fault: Option<Fault>,
 }
 
 const KEY: &str = "simulator";
@@ -45,10 +49,12 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let folder = Folder::create()?;
+    let faults = args.fault.as_ref().map(|fault| fault.faults.clone()).unwrap_or_default();
     let simulator = Simulator::bind(Settings {
         api_key: KEY.to_owned(),
         download_delay: Duration::from_millis(1_500),
         index_delay: Duration::from_secs(4),
+        faults,
         ..Settings::default()
     })
     .await?;
@@ -68,9 +74,8 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
             _ = hang_up.recv() => {}
         }
     });
-    let url = simulator.url();
     let mut shown = tokio::select! {
-        shown = show(&base, &url) => shown,
+        shown = show(&base, &simulator, args.fault.as_ref()) => shown,
         () = &mut stopped => Err(anyhow!("stopped before the job was done")),
     };
     if shown.is_ok() && !args.exit {
@@ -117,6 +122,9 @@ fn settings(folder: &Folder, upstream: &str, address: SocketAddr) -> anyhow::Res
             set("UPSTREAM__BASE_URL", upstream.to_owned()),
             set("UPSTREAM__API_KEY", KEY.to_owned()),
             set("DISPATCH__MIN_INTERVAL", "200ms".to_owned()),
+            // Soon enough to be watched.
+            set("DISPATCH__PROBE_AFTER", "1s".to_owned()),
+            set("RECONCILE__AFTER", "3s".to_owned()),
         ],
     )?)
 }
@@ -128,11 +136,12 @@ fn post_urls() -> Vec<String> {
     tiktok.chain(youtube).chain(instagram).collect()
 }
 
-async fn show(base: &str, upstream: &str) -> anyhow::Result<()> {
+/// Submits the job, shows it, and explains how it went by the simulator's own counts.
+async fn show(base: &str, simulator: &Simulator, fault: Option<&Fault>) -> anyhow::Result<()> {
     let client = Client::builder().no_proxy().build()?;
     let urls = post_urls();
     let mut out = anstream::stdout();
-    writeln!(out, "Simulated upstream on {upstream}, scrapehook on {base}.")?;
+    writeln!(out, "Simulated API on {}, scrapehook on {base}.", simulator.url())?;
     writeln!(out, "One job: {} post URLs of TikTok, YouTube and Instagram.\n", urls.len())?;
     let job = client.post(format!("{base}/v1/jobs")).json(&json!({ "video_urls": urls })).send().await?;
     let job: Value = job.error_for_status()?.json().await?;
@@ -152,6 +161,7 @@ async fn show(base: &str, upstream: &str) -> anyhow::Result<()> {
         table.add_row([text("url"), text("id"), text("state")]);
     }
     writeln!(out, "{table}")?;
+    explain(&mut out, simulator, fault)?;
     if let Some(video) = videos.first() {
         let text = |name: &str| video[name].as_str().unwrap_or_default();
         writeln!(out, "\nLook them up:")?;
@@ -161,8 +171,32 @@ async fn show(base: &str, upstream: &str) -> anyhow::Result<()> {
         writeln!(out, "  curl '{base}/v1/events?limit=20'")?;
     }
     let all_indexed = videos.iter().all(|video| video["state"] == "indexed");
-    if job["state"] != "done" || videos.len() < urls.len() || !all_indexed {
+    let is_done = job["state"] == "done" && videos.len() >= urls.len() && all_indexed;
+    // Some faults mean that a URL has no video.
+    if !is_done && fault.is_none() {
         bail!("the job ended as `{}`", job["state"].as_str().unwrap_or("?"));
+    }
+    Ok(())
+}
+
+fn explain(out: &mut impl Write, simulator: &Simulator, fault: Option<&Fault>) -> std::io::Result<()> {
+    let charged = simulator.charged();
+    let twice = charged.values().filter(|times| **times > 1).count();
+    writeln!(out, "\nHow it went:")?;
+    writeln!(
+        out,
+        "  {} requests carried the URLs, each for one platform and on disk before it was sent.",
+        simulator.submitted()
+    )?;
+    writeln!(
+        out,
+        "  {} callbacks came, each answered 200 after it was on disk. scrapehook polled {} times.",
+        simulator.called_back(),
+        simulator.polls()
+    )?;
+    writeln!(out, "  The API charged {} URLs, {twice} of them twice.", charged.len())?;
+    if let Some(fault) = fault {
+        writeln!(out, "  Fault: {}.", fault.words)?;
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ pub async fn run(args: Health) -> anyhow::Result<()> {
     // A blank variable counts as unset.
     let url = match args.url.filter(|url| !url.trim().is_empty()) {
         Some(url) if is_in_quotes(&url) => {
-            return Err(WrongAddress("the value is in quotes; remove them").into());
+            return Err(WrongAddress("the value is in quotes. Remove them").into());
         }
         Some(url) => url,
         None => format!("http://{}", reachable(Config::load(args.config.as_deref())?.server.listen)),

@@ -5,7 +5,9 @@ pub mod check_config;
 pub mod client;
 pub mod demo;
 pub mod doctor;
+mod first_screen;
 pub mod health;
+pub mod init;
 mod notify;
 pub mod serve;
 pub mod simulate;
@@ -16,36 +18,39 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::client::ClientCommand;
+pub use self::first_screen::command;
 use self::health::WrongAddress;
 use crate::app::StartError;
 use crate::config::ConfigError;
 
-/// Stands between your video URLs and a metered scrape API that calls back.
+/// Submits video URLs to memories.ai, and follows each until it has its video.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service
     Serve(serve::Serve),
-    /// Simulator, service and one job in one process: see it work without a key
-    Demo(demo::Demo),
+    /// Run a simulated API, the service and one job, without an API key
+    Demo(Box<demo::Demo>),
+    /// Write a configuration file
+    Init(init::Init),
     Simulate(Box<simulate::Simulate>),
     #[command(flatten)]
     Client(ClientCommand),
-    /// Copy the database to a new file, also while it is served
+    /// Copy the database to a new file, even while the service runs
     Backup(backup::Backup),
-    /// Put a copy in the place of a database that is lost
+    /// Put a copy in place of a lost database
     Restore(backup::Restore),
-    /// Check the configuration and say what is in force
+    /// Check the configuration and print the settings in force
     CheckConfig(check_config::CheckConfig),
-    /// Look at everything that a good service needs, and say what to do
+    /// Check configuration, database, network and API key, and advise
     Doctor(doctor::Doctor),
-    /// Ask a running service whether it is alive (for container checks)
+    /// Check that a running service is alive, for container health checks
     Health(health::Health),
 }
 
@@ -60,9 +65,15 @@ fn as_far_as_read(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> 
 /// Runs the command; an error is told on standard error.
 pub async fn run(cli: Cli) -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
-    let result = match cli.command {
+    let Some(command) = cli.command else {
+        // Nobody may be there to read it.
+        let _ = writeln!(anstream::stdout(), "{}", first_screen::NEXT_STEPS);
+        return ExitCode::SUCCESS;
+    };
+    let result = match command {
         Command::Serve(args) => serve::run(args).await.map(done),
-        Command::Demo(args) => as_far_as_read(demo::run(args).await.map(done)),
+        Command::Demo(args) => as_far_as_read(demo::run(*args).await.map(done)),
+        Command::Init(args) => as_far_as_read(init::run(&args).map(done)),
         Command::Simulate(args) => as_far_as_read(simulate::run(*args).await.map(done)),
         Command::Client(command) => as_far_as_read(client::run(command).await),
         Command::Backup(args) => as_far_as_read(backup::back_up(args).await.map(done)),

@@ -18,7 +18,7 @@ use crate::telemetry::{self, SetLevel};
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
 pub struct Serve {
-    /// Configuration file; see config.example.toml
+    /// Configuration file, like config.example.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Use the database with another upstream than before

@@ -10,13 +10,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use clap::Args;
+use clap::{Arg, Args, CommandFactory, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use url::Url;
 
 use crate::config::ConfigError;
+use crate::domain::nearest::unknown;
 use crate::simulator::{Faults, Line, Settings, Simulator};
 use flags::FaultFlags;
 
@@ -63,7 +64,7 @@ pub struct Simulate {
     /// Points of the account, one more per YouTube URL [default: endless].
     #[arg(long, value_name = "N")]
     points: Option<u64>,
-    /// Least time between two requests; more often is answered with 0429.
+    /// Least time between two requests. A request that comes too soon is answered with 0429.
     #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = humantime::parse_duration)]
     min_interval: Duration,
     /// Time from a submit to the download.
@@ -77,6 +78,37 @@ pub struct Simulate {
     default_callback_url: Option<String>,
     #[command(flatten)]
     faults: FaultFlags,
+}
+
+/// A fault alone.
+#[derive(Debug, Parser)]
+struct OneFault {
+    #[command(flatten)]
+    faults: FaultFlags,
+}
+
+/// A fault that always happens, and its description.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) faults: Faults,
+    pub(super) words: String,
+}
+
+/// The fault with the name of a switch that needs no value.
+///
+/// # Errors
+/// No switch has this name.
+pub(super) fn fault(name: &str) -> Result<Fault, String> {
+    let command = OneFault::command();
+    let is_switch = |argument: &&Arg| argument.get_num_args().is_some_and(|values| values.min_values() == 0);
+    let switches: Vec<&Arg> = command.get_arguments().filter(is_switch).collect();
+    let Some(switch) = switches.iter().find(|switch| switch.get_long() == Some(name)) else {
+        let names = switches.iter().filter_map(|switch| switch.get_long());
+        return Err(unknown("scrapehook simulate --help lists the faults", name, names));
+    };
+    let one = OneFault::try_parse_from(["demo", &format!("--{name}")]).map_err(|error| error.to_string())?;
+    let words = switch.get_help().map(ToString::to_string).unwrap_or_default();
+    Ok(Fault { faults: one.faults.into(), words: words.trim_end_matches('.').to_owned() })
 }
 
 fn http_url(text: &str) -> Result<String, String> {

@@ -21,13 +21,13 @@ impl Config {
     pub fn check_for_serving(&self) -> Result<(), ConfigError> {
         if self.upstream.api_key.expose_secret().is_empty() {
             return Err(ConfigError(
-                "upstream.api_key: missing; set MEMORIES_API_KEY or SCRAPEHOOK_UPSTREAM__API_KEY".to_owned(),
+                "upstream.api_key: missing. Set MEMORIES_API_KEY or SCRAPEHOOK_UPSTREAM__API_KEY".to_owned(),
             ));
         }
         self.check_addresses()?;
         match self.beyond_loopback() {
             Some(setting) if self.auth.is_keyless() && !self.auth.keyless => Err(ConfigError(format!(
-                "auth.api_keys: an API key is needed because {setting} is not loopback; set \
+                "auth.api_keys: an API key is needed because {setting} is not loopback. Set \
                  SCRAPEHOOK_AUTH__API_KEYS=name:write:key. If every request with a loopback Host may do everything, \
                  set auth.keyless = true (SCRAPEHOOK_AUTH__KEYLESS=true) instead"
             ))),
@@ -48,7 +48,7 @@ impl Config {
             let is_same = |(_, other): &(_, SocketAddr)| *other == address && address.port() != 0;
             if let Some((other, _)) = addresses.clone().take(place).find(is_same) {
                 return Err(ConfigError(format!(
-                    "{name}: {address} is the address of {other}; give them different ones"
+                    "{name}: {address} is already the address of {other}. Give them different addresses"
                 )));
             }
         }
@@ -140,7 +140,7 @@ mod tests {
         ] {
             let said = checked(settings).unwrap_err();
             let expected =
-                format!("auth.api_keys: an API key is needed because {setting} is not loopback; set ");
+                format!("auth.api_keys: an API key is needed because {setting} is not loopback. Set ");
             assert!(said.starts_with(&expected) && said.contains("auth.keyless = true"), "{said}");
             for asked in [KEYS, KEYLESS] {
                 assert_eq!(checked(&[settings, &[asked]].concat()), Ok(()), "{settings:?} {asked:?}");
@@ -173,7 +173,7 @@ mod tests {
     fn the_upstreams_key_is_needed() {
         let config = Config::load_with(None, Vec::new()).unwrap();
         let said = config.check_for_serving().unwrap_err().to_string();
-        assert!(said.starts_with("upstream.api_key: missing; set MEMORIES_API_KEY or "), "{said}");
+        assert!(said.starts_with("upstream.api_key: missing. Set MEMORIES_API_KEY or "), "{said}");
     }
 
     #[test]

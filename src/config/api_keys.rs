@@ -71,7 +71,7 @@ impl ApiKeys {
             Value::Variable(_) | Value::File(_) | Value::String(_) => {
                 let entries = setting.entries()?;
                 if entries.is_empty() {
-                    return Err(setting.error("it is set, and holds no key"));
+                    return Err(setting.error("it is set but holds no key. Add one or unset it"));
                 }
                 entries.into_iter().map(from_entry).collect()
             }
@@ -103,9 +103,9 @@ fn from_entry(entry: &str) -> Result<ApiKey, &'static str> {
 
 fn from_item(item: &Value) -> Result<ApiKey, &'static str> {
     const FIELDS: [&str; 3] = ["name", "key", "role"];
-    let Value::Table(table) = item else { return Err("is no table with name, key and role") };
+    let Value::Table(table) = item else { return Err("is not a table with name, key and role") };
     if table.keys().any(|field| !FIELDS.contains(&field.as_str())) {
-        return Err("has an unknown field; name, key and role are known");
+        return Err("has an unknown field. The fields are name, key and role");
     }
     let name = text(table, "name")?.ok_or("has no name")?;
     let key = text(table, "key")?.ok_or("has no key")?;
@@ -118,7 +118,7 @@ fn text<'a>(table: &'a Table, field: &str) -> Result<Option<&'a str>, &'static s
     match table.get(field) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err("has a field that is no string"),
+        Some(_) => Err("has a field that is not a string"),
     }
 }
 
@@ -134,13 +134,13 @@ fn check(key: &ApiKey) -> Result<(), &'static str> {
         );
     }
     if is_in_quotes(secret) {
-        return Err("has a key in quotes; remove them");
+        return Err("has a key in quotes. Remove them");
     }
     if !is_trimmed(secret) {
-        return Err("has a key with a blank at its start or end; no request can carry it");
+        return Err("has a key with a blank at its start or end, which no request can carry. Remove it");
     }
     if !fits_header(secret) {
-        return Err("has a key with a character that is not printable ASCII; no request can carry it");
+        return Err("has a key with a character that is not printable ASCII, which no request can carry");
     }
     if secret.len() < LEAST_KEY {
         return Err("has a key of fewer than 8 characters");
@@ -210,7 +210,8 @@ mod tests {
     #[test]
     fn a_source_that_is_set_holds_a_key() {
         for said in [variable(","), variable(" ,\n"), toml("\"\""), toml("\" , \""), file("\n \n")] {
-            assert_eq!(said, Err("auth.api_keys: it is set, and holds no key".to_owned()));
+            let expected = "auth.api_keys: it is set but holds no key. Add one or unset it";
+            assert_eq!(said, Err(expected.to_owned()));
         }
         for text in ["1", "true", "1.5", "{ name = \"a\", key = \"secret-1\" }"] {
             assert_eq!(toml(text), Err(format!("auth.api_keys: {TABLE}")));
@@ -232,15 +233,15 @@ mod tests {
         for (table, expected) in [
             (r#"{ key = "secret-1" }"#, "has no name"),
             (r#"{ name = "a" }"#, "has no key"),
-            (r#"{ name = "a", key = 12345678 }"#, "has a field that is no string"),
-            (r#"{ name = 1, key = "secret-1" }"#, "has a field that is no string"),
-            (r#"{ name = "a", key = "secret-1", role = true }"#, "has a field that is no string"),
+            (r#"{ name = "a", key = 12345678 }"#, "has a field that is not a string"),
+            (r#"{ name = 1, key = "secret-1" }"#, "has a field that is not a string"),
+            (r#"{ name = "a", key = "secret-1", role = true }"#, "has a field that is not a string"),
             (r#"{ name = "a", key = "secret-1", role = "owner" }"#, "must have the role `read` or `write`"),
             (
                 r#"{ name = "a", key = "secret-1", x = 1 }"#,
-                "has an unknown field; name, key and role are known",
+                "has an unknown field. The fields are name, key and role",
             ),
-            ("\"a:read:secret-1\"", "is no table with name, key and role"),
+            ("\"a:read:secret-1\"", "is not a table with name, key and role"),
         ] {
             assert_eq!(toml(&format!("[{table}]")), Err(format!("auth.api_keys: entry 1 {expected}")));
         }
@@ -248,8 +249,8 @@ mod tests {
 
     #[test]
     fn a_key_that_no_request_can_carry_is_refused_from_every_layer() {
-        let blank = "has a key with a blank at its start or end; no request can carry it";
-        let ascii = "has a key with a character that is not printable ASCII; no request can carry it";
+        let blank = "has a key with a blank at its start or end, which no request can carry. Remove it";
+        let ascii = "has a key with a character that is not printable ASCII, which no request can carry";
         for (secret, expected) in [
             (" secret-1", blank),
             ("secret-1 ", blank),
@@ -259,8 +260,8 @@ mod tests {
             ("secret-1\u{feff}", ascii),
             ("secret\t-1", ascii),
             ("secret\u{7f}-1", ascii),
-            ("\"secret-1\"", "has a key in quotes; remove them"),
-            ("'secret-1'", "has a key in quotes; remove them"),
+            ("\"secret-1\"", "has a key in quotes. Remove them"),
+            ("'secret-1'", "has a key in quotes. Remove them"),
         ] {
             let expected = Err(format!("auth.api_keys: entry 1 {expected}"));
             assert_eq!(variable(&format!("a:write:{secret}")), expected, "{secret}");

@@ -11,6 +11,7 @@ use super::ConfigError;
 use super::setting::{Origin, Setting};
 use super::text;
 use super::value::Value;
+use crate::domain::nearest::unknown;
 
 const PREFIX: &str = "SCRAPEHOOK_";
 /// The upstream's own name for its key.
@@ -70,10 +71,7 @@ impl Environment {
     /// # Errors
     /// [`ConfigError`] names the variable: it is unknown, it is one of two for the same setting, or its file can't be
     /// read.
-    pub(super) fn read(
-        variables: Vec<(String, String)>,
-        is_known: impl Fn(&str) -> bool,
-    ) -> Result<Self, ConfigError> {
+    pub(super) fn read(variables: Vec<(String, String)>, known: &[&str]) -> Result<Self, ConfigError> {
         let mut variables: BTreeMap<String, String> = variables.into_iter().collect();
         variables.retain(|_, value| !value.trim().is_empty());
         let upstream_key = variables.remove(UPSTREAM_KEY);
@@ -85,11 +83,12 @@ impl Environment {
                 Some(key) => (key, true),
                 None => (path.as_str(), false),
             };
-            if !is_known(key) {
-                return Err(ConfigError(format!("{name}: unknown setting {key}")));
+            if !known.contains(&key) {
+                let said = unknown(&format!("unknown setting {key}"), key, known.iter().copied());
+                return Err(ConfigError(format!("{name}: {said}")));
             }
             if let Some(Found { origin: Origin::Variable(other), .. }) = settings.get(key) {
-                return Err(ConfigError(format!("{name}: {other} is set as well; remove one of them")));
+                return Err(ConfigError(format!("{name}: {other} is set as well. Remove one of them")));
             }
             let origin = Origin::Variable(name);
             let value = Value::Variable(value);
@@ -130,7 +129,7 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Environment, ConfigError> {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Environment::read(variables.collect(), |key| KNOWN.contains(&key))
+        Environment::read(variables.collect(), &KNOWN)
     }
 
     fn said(variables: &[(&str, &str)]) -> String {
@@ -208,9 +207,9 @@ mod tests {
     #[test]
     fn one_setting_has_one_variable() {
         let both = [("SCRAPEHOOK_A__B", "x"), ("SCRAPEHOOK_A__B_FILE", "/nowhere")];
-        assert_eq!(said(&both), "SCRAPEHOOK_A__B_FILE: SCRAPEHOOK_A__B is set as well; remove one of them");
+        assert_eq!(said(&both), "SCRAPEHOOK_A__B_FILE: SCRAPEHOOK_A__B is set as well. Remove one of them");
         let cases = [("SCRAPEHOOK_A__B", "x"), ("SCRAPEHOOK_a__b", "x")];
-        assert_eq!(said(&cases), "SCRAPEHOOK_a__b: SCRAPEHOOK_A__B is set as well; remove one of them");
+        assert_eq!(said(&cases), "SCRAPEHOOK_a__b: SCRAPEHOOK_A__B is set as well. Remove one of them");
         let blank = [("SCRAPEHOOK_A__B", " "), ("SCRAPEHOOK_a__b", "x")];
         assert!(value_of(&blank, "a.b").is_some());
     }

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::ConfigError;
 use super::environment::{Environment, Found, RUST_LOG};
 use super::setting::{Origin, Setting};
 use super::value::{self, Table, Value};
-
-const DEFAULTS: &str = include_str!("../../config.example.toml");
+use super::{Config, ConfigError};
+use crate::domain::nearest::unknown;
 
 /// A blank level in a file counts as unset, as in a variable.
 const LEVEL: &str = "log.level";
@@ -27,7 +26,7 @@ impl Layers {
         file: Option<(&str, &str)>,
         environment: Vec<(String, String)>,
     ) -> Result<Self, ConfigError> {
-        let defaults = value::parse(DEFAULTS).map_err(ConfigError)?;
+        let defaults = value::parse(Config::EXAMPLE).map_err(ConfigError)?;
         let mut values: BTreeMap<String, Found> = flatten(&defaults)
             .map(|(key, value)| (key, Found { origin: Origin::Default, value: value.clone() }))
             .collect();
@@ -37,8 +36,12 @@ impl Layers {
             check_sections(&document, &defaults).map_err(in_file)?;
             for (key, value) in flatten(&document) {
                 let is_unset = key == LEVEL && is_blank(value);
+                if !values.contains_key(&key) {
+                    let known = values.keys().map(String::as_str);
+                    return Err(in_file(format!("{key}: {}", unknown("unknown setting", &key, known))));
+                }
                 match values.get_mut(&key) {
-                    None => return Err(in_file(format!("{key}: unknown setting"))),
+                    None => {}
                     Some(_) if is_unset => {}
                     Some(found) => {
                         *found = Found { origin: Origin::File(name.to_owned()), value: value.clone() };
@@ -46,7 +49,8 @@ impl Layers {
                 }
             }
         }
-        let environment = Environment::read(environment, |key| values.contains_key(key))?;
+        let known: Vec<&str> = values.keys().map(String::as_str).collect();
+        let environment = Environment::read(environment, &known)?;
         values.extend(environment.settings);
         Ok(Self { values, rust_log: environment.rust_log })
     }
@@ -83,7 +87,10 @@ fn check_sections(document: &Table, known: &Table) -> Result<(), String> {
         match value {
             Value::Table(_) if known.contains_key(section) => {}
             Value::Table(table) if !table.is_empty() => {}
-            Value::Table(_) => return Err(format!("{section}: unknown section")),
+            Value::Table(_) => {
+                let sections = known.keys().map(String::as_str);
+                return Err(format!("{section}: {}", unknown("unknown section", section, sections)));
+            }
             _ if known.contains_key(section) => {
                 return Err(format!("{section}: a table is expected, as `[{section}]`"));
             }
@@ -145,7 +152,10 @@ mod tests {
             ("\"backup.keep\" = 1", "--config a.toml: backup.keep: unknown setting"),
             ("backup = 1", "--config a.toml: backup: a table is expected, as `[backup]`"),
             ("[[backup]]\nkeep = 1", "--config a.toml: backup: a table is expected, as `[backup]`"),
-            ("[Backup]\nkeep = 1", "--config a.toml: Backup.keep: unknown setting"),
+            (
+                "[Backup]\nkeep = 1",
+                "--config a.toml: Backup.keep: unknown setting, did you mean `backup.keep`?",
+            ),
             ("x = ", "--config a.toml: line 1: "),
         ] {
             assert!(said(file).starts_with(expected), "{}", said(file));
@@ -153,7 +163,7 @@ mod tests {
         let unknown = read(None, &[("SCRAPEHOOK_BACKUP__NOPE", "1")]).err().unwrap().to_string();
         assert_eq!(unknown, "SCRAPEHOOK_BACKUP__NOPE: unknown setting backup.nope");
         assert!(read(Some("[backup]"), &[]).is_ok(), "a known section may be empty");
-        assert!(read(Some(DEFAULTS), &[]).is_ok(), "the example is a file");
+        assert!(read(Some(Config::EXAMPLE), &[]).is_ok(), "the example is a file");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) fn directives(setting: Setting<'_>) -> Result<String, ConfigError> {
     let is_wrong = |word: &&&str| !word.contains('=') && word.parse::<LevelFilter>().is_err();
     if let Some(word) = words.iter().find(is_wrong) {
         return Err(setting.error(format_args!(
-            "`{word}` is not a level; use error, warn, info, debug, trace or off, or `part=level`"
+            "`{word}` is not a level. Use error, warn, info, debug, trace or off, or `part=level`"
         )));
     }
     let directives = words.join(",");
@@ -38,7 +38,7 @@ pub fn log_level_or(usual: &str) -> Result<String, ConfigError> {
 
 fn log_level_in(variables: Vec<(String, String)>, usual: &str) -> Result<String, ConfigError> {
     let variables = variables.into_iter().filter(|(name, _)| name == RUST_LOG).collect();
-    match Environment::read(variables, |_| false)?.rust_log {
+    match Environment::read(variables, &[])?.rust_log {
         Some(found) => directives(Setting { key: RUST_LOG, origin: &Origin::Default, value: &found.value }),
         None => Ok(usual.to_owned()),
     }
@@ -80,7 +80,7 @@ mod tests {
             ("[request]", "[request]"),
             ("info debug", "info debug"),
         ] {
-            let expected = format!("log.level: `{word}` is not a level; use error, ");
+            let expected = format!("log.level: `{word}` is not a level. Use error, ");
             assert!(of(text).is_err_and(|said| said.starts_with(&expected)), "{text}");
         }
     }

@@ -88,6 +88,9 @@ pub struct Config {
 }
 
 impl Config {
+    /// Every setting with its default, and an explanation of each.
+    pub const EXAMPLE: &'static str = include_str!("../../config.example.toml");
+
     /// Reads all layers: the defaults, the file if one is named, the process's environment.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ impl Networks {
             let text = text.trim();
             let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
             let network = network.map(canonical);
-            network.map_err(|_| format!("`{text}` is no address and no network such as 10.0.0.0/8"))
+            network.map_err(|_| format!("`{text}` is neither an address nor a network such as 10.0.0.0/8"))
         };
         entries.iter().map(network).collect::<Result<_, _>>().map(Self)
     }
@@ -99,7 +99,10 @@ mod tests {
     #[test]
     fn an_entry_that_is_neither_is_quoted() {
         let said = of(&Value::Variable("10.0.0.0/8, proxy".to_owned())).unwrap_err();
-        assert_eq!(said, "server.trusted_proxies: `proxy` is no address and no network such as 10.0.0.0/8");
+        assert_eq!(
+            said,
+            "server.trusted_proxies: `proxy` is neither an address nor a network such as 10.0.0.0/8"
+        );
         assert!(of(&Value::File("10.0.0.0/8,::1".to_owned())).is_err(), "in a file lines separate");
         assert!(of(&Value::Integer(1)).unwrap_err().contains("a list of strings is expected"));
         assert!(Networks::parse(&["10.0.0.0/33"]).is_err());

@@ -24,7 +24,7 @@ impl Secrets {
                 return Err(setting.error(format_args!("secret {place} must have at least 16 bytes")));
             }
             if secret.contains(|c: char| c.is_control() || c == '\u{feff}') {
-                let what = "must have no control character and no byte order mark";
+                let what = "must not contain a control character or a byte order mark";
                 return Err(setting.error(format_args!("secret {place} {what}")));
             }
             secrets.push(SecretString::from(secret));
@@ -42,7 +42,7 @@ pub(super) fn upstream_key(setting: Setting<'_>) -> Result<SecretString, ConfigE
     if fits_header(key) {
         Ok(SecretString::from(key))
     } else {
-        Err(setting.error("the key has a character that is not printable ASCII; no request can carry it"))
+        Err(setting.error("the key has a character that is not printable ASCII, which no request can carry"))
     }
 }
 
@@ -98,7 +98,8 @@ mod tests {
         let expected = "callback.secret: secret 2 must have at least 16 bytes";
         assert_eq!(secrets(&variable(&short)), Err(expected.to_owned()));
         for text in ["a-long\u{1}secret-with-more", "\u{feff}a-long-secret-with-more"] {
-            let expected = "callback.secret: secret 1 must have no control character and no byte order mark";
+            let expected =
+                "callback.secret: secret 1 must not contain a control character or a byte order mark";
             assert_eq!(secrets(&variable(text)), Err(expected.to_owned()));
         }
         assert!(secrets(&variable("ein Schlüssel mit Ümlaut")).is_ok(), "no header carries it");

@@ -16,7 +16,7 @@ const MOST_INTEGER: u64 = i64::MAX.unsigned_abs();
 /// A thousand years: a longer time can't be added to a date.
 const MOST_DURATION: Duration = Duration::from_secs(1_000 * 31_557_600);
 
-const IN_QUOTES: &str = "the value is in quotes; remove them (`docker run --env-file` keeps quotes)";
+const IN_QUOTES: &str = "the value is in quotes. Remove them (`docker run --env-file` keeps quotes)";
 const NO_STRING: &str = "a string is expected";
 const NO_LIST: &str = "a list of strings is expected";
 
@@ -101,7 +101,7 @@ impl<'a> Setting<'a> {
 
     /// A number of things, at least one.
     pub(super) fn count(self) -> Result<usize, ConfigError> {
-        usize::try_from(self.integer(1)?).map_err(|_| self.error("too large for this machine"))
+        usize::try_from(self.integer(1)?).map_err(|_| self.error("the number is too large for this machine"))
     }
 
     /// `true` or `false`.

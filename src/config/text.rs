@@ -18,7 +18,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Says why the file can't be read, without its name.
 pub(super) fn read(path: &Path) -> Result<String, String> {
     if is_named_pipe(path) {
-        return Err("it is a named pipe, which would be waited for; a regular file is needed".to_owned());
+        return Err("it is a named pipe, which scrapehook would wait for. Use a regular file".to_owned());
     }
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
@@ -38,7 +38,7 @@ fn decode(bytes: Vec<u8>) -> Result<String, String> {
         return Err("the file is larger than 1 MiB".to_owned());
     }
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err("the file is UTF-16; save it as UTF-8".to_owned());
+        return Err("the file is UTF-16. Save it as UTF-8".to_owned());
     }
     let text = String::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())?;
     Ok(without_mark(&text).to_owned())

@@ -39,12 +39,12 @@ pub(super) fn public(setting: Setting<'_>) -> Result<Option<String>, ConfigError
     let Some(handed_out) = normal(setting)? else { return Ok(None) };
     if has_callback_path(&handed_out) {
         return Err(setting.error(
-            "leave out /callback and what follows it: scrapehook appends /callback/ and a token itself",
+            "leave out /callback and everything after it. scrapehook appends /callback/ and a token itself",
         ));
     }
     if handed_out.len() > MOST_PUBLIC_URL {
         return Err(setting.error(format_args!(
-            "at most {MOST_PUBLIC_URL} characters are possible: upstream takes callback URLs of at most 299"
+            "must have at most {MOST_PUBLIC_URL} characters, because memories.ai takes callback URLs of at most 299"
         )));
     }
     Ok(Some(handed_out))
@@ -92,7 +92,7 @@ fn parse(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-const WRONG_HOST: &str = "the host or the port of the URL is wrong";
+const WRONG_HOST: &str = "the host or the port of the URL is invalid";
 
 /// Characters without width: the parser drops them from a host.
 const fn is_invisible(c: char) -> bool {

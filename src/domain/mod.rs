@@ -16,6 +16,7 @@ pub mod id;
 pub mod idempotency;
 pub mod job;
 pub mod mask;
+pub mod nearest;
 pub mod outcome;
 pub mod pause;
 pub mod plan;

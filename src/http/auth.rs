@@ -98,10 +98,12 @@ fn identify(keys: &Keys, request: &Request) -> Result<Caller, Problem> {
         return Err(Problem::new(Code::Unauthorized, detail));
     };
     let Some(key) = keys.find(secret.trim()) else {
-        return Err(Problem::new(Code::Unauthorized, "This API key is not known here."));
+        let detail = "This service does not know this API key. Check auth.api_keys.";
+        return Err(Problem::new(Code::Unauthorized, detail));
     };
     if key.role == Role::Read && !matches!(*method, Method::GET | Method::HEAD) {
-        return Err(Problem::new(Code::Forbidden, format!("The key `{}` has the role `read`.", key.name)));
+        let detail = format!("The key `{}` has the role `read`. Use a key with the role `write`.", key.name);
+        return Err(Problem::new(Code::Forbidden, detail));
     }
     Ok(Caller { name: Some(key.name.clone()) })
 }
@@ -136,7 +138,7 @@ fn check_same_machine(target: &Uri, headers: &HeaderMap) -> Result<(), Problem> 
     if headers.get_all(header::ORIGIN).iter().all(is_own) {
         Ok(())
     } else {
-        foreign("The Origin header names another site.".to_owned())
+        foreign("The Origin header names another site. Without API keys, it must name this one.".to_owned())
     }
 }
 

@@ -184,7 +184,7 @@ pub(super) fn is_utf16(text: &[u8]) -> bool {
 /// Reads the JSON of a body that [`read_whole`] has read.
 pub(super) fn parse_json(body: &[u8]) -> Result<Value, Problem> {
     if body.trim_ascii().is_empty() {
-        return Err(Problem::new(Code::BadJson, "The request body is empty."));
+        return Err(Problem::new(Code::BadJson, "The request body is empty. Send a JSON object."));
     }
     serde_json::from_slice(body).map_err(|error| {
         let why = if is_gzip(body) {

@@ -55,11 +55,11 @@ impl KeptAnswer {
     params(("token" = String, Path, description = "The end of the callback URL.")),
     request_body(description = "Anything.", content((serde_json::Value = "application/json"))),
     responses(
-        (status = 200, description = "On disk, or heard if it is a check of our own.", body = KeptAnswer),
-        (status = 202, description = "Kept as a hint.", body = KeptAnswer),
-        (status = 413, description = "Larger than callback.max_body."),
-        (status = 503, description = "Not kept: send it again after `Retry-After`. Without a good token, at most 100 \
-            callbacks and 1 MiB a second are taken (`too_many_hints`).")
+        (status = 200, description = "The callback is on disk, or was a check by scrapehook.", body = KeptAnswer),
+        (status = 202, description = "The callback is kept as a hint.", body = KeptAnswer),
+        (status = 413, description = "The body is larger than callback.max_body."),
+        (status = 503, description = "The callback was not kept. Send it again after `Retry-After`. Without a good \
+            token, the service takes at most 100 callbacks and 1 MiB a second (`too_many_hints`).")
     )
 )]
 pub(super) async fn receive_callback(
@@ -102,7 +102,7 @@ struct Seen {
 fn not_kept(error: WriteError) -> Problem {
     match error {
         WriteError::Failed(Trouble::Record) => {
-            Problem::new(Code::Unavailable, "It was not kept: send it again.")
+            Problem::new(Code::Unavailable, "The callback was not kept. Send it again.")
         }
         error => error.into(),
     }
@@ -199,11 +199,11 @@ fn parse_hint(tokens: &TokenKeys, body: &[u8]) -> Notice {
     tag = "callbacks",
     request_body(description = "Anything.", content((serde_json::Value = "application/json"))),
     responses(
-        (status = 200, description = "On disk, if callback.without_token is `accept`.", body = KeptAnswer),
-        (status = 202, description = "Kept as a hint.", body = KeptAnswer),
-        (status = 413, description = "Larger than callback.max_body."),
-        (status = 503, description = "Not kept: send it again after `Retry-After`. At most 100 hints and 1 MiB a \
-            second are taken (`too_many_hints`).")
+        (status = 200, description = "Stored as a callback, if callback.without_token is `accept`.", body = KeptAnswer),
+        (status = 202, description = "The callback is kept as a hint.", body = KeptAnswer),
+        (status = 413, description = "The body is larger than callback.max_body."),
+        (status = 503, description = "The callback was not kept. Send it again after `Retry-After`. The service takes \
+            at most 100 hints and 1 MiB a second (`too_many_hints`).")
     )
 )]
 pub(super) async fn receive_hint(context: State<Context>, request: Request) -> Result<Response, Problem> {

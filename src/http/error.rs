@@ -126,7 +126,8 @@ impl Problem {
     /// A hint that may be sent again after this time.
     pub(super) fn too_many_hints(retry_after: Duration) -> Self {
         let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-        let detail = "This callback has no good token, and too many such arrive; it was not kept. Send it again later.";
+        let detail =
+            "Too many callbacks without a good token arrive. This one was not kept. Send it again later.";
         Self { retry_after: seconds, ..Self::new(Code::TooManyHints, detail) }
     }
 
@@ -168,18 +169,20 @@ impl From<ReadError> for Problem {
         if error.is_about_a_row() {
             return Self::new(Code::Internal, UNREADABLE);
         }
-        Self::new(Code::Unavailable, "The database cannot be read at the moment.")
+        Self::new(Code::Unavailable, "The database cannot be read at the moment. Try again later.")
     }
 }
 
 /// A stored row makes no sense. To ask again does not help, so this is no 503.
-const UNREADABLE: &str = "A stored record can't be read. The log says which.";
+const UNREADABLE: &str = "A stored record can't be read. The log names it.";
 
 impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
         let detail = match error {
             WriteError::Failed(Trouble::Record) => return Self::new(Code::Internal, UNREADABLE),
-            WriteError::Busy => "Too many writes are waiting. Nothing was stored.".to_owned(),
+            WriteError::Busy => {
+                "Too many writes are waiting. Nothing was stored. Try again later.".to_owned()
+            }
             WriteError::Failed(trouble) => {
                 format!("The database cannot be written at the moment: {trouble}.")
             }

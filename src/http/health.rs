@@ -62,7 +62,7 @@ pub(super) struct HealthAnswer {
     get,
     path = "/healthz",
     tag = "operating",
-    responses((status = 200, description = "It does.", body = HealthAnswer)),
+    responses((status = 200, description = "The process answers.", body = HealthAnswer)),
 )]
 pub(super) async fn get_health() -> Json<HealthAnswer> {
     Json(HealthAnswer { status: "alive" })
@@ -74,8 +74,8 @@ pub(super) async fn get_health() -> Json<HealthAnswer> {
     path = "/readyz",
     tag = "operating",
     responses(
-        (status = 200, description = "It does.", body = HealthAnswer),
-        (status = 503, description = "It does not."),
+        (status = 200, description = "The database can be written.", body = HealthAnswer),
+        (status = 503, description = "The database cannot be written."),
     ),
 )]
 pub(super) async fn get_readiness(State(context): State<Context>) -> Result<Json<HealthAnswer>, Problem> {

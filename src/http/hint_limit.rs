@@ -124,8 +124,8 @@ impl Admission<'_> {
         buckets.take(now, hints, before, bytes).inspect_err(|too_many| {
             if too_many.is_first {
                 tracing::warn!(
-                    "more callbacks without a good token arrive than are taken: more than {HINTS_PER_SECOND} or \
-                     {BYTES_PER_SECOND} bytes a second; the rest is answered 503"
+                    "more callbacks without a good token arrive than {HINTS_PER_SECOND} or {BYTES_PER_SECOND} bytes a \
+                     second. The rest is answered 503"
                 );
             }
         })?;

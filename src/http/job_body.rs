@@ -11,6 +11,7 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, 
 use super::body::{self, escape};
 use super::error::{Faults, Problem};
 use crate::domain::job::{JobOptions, Library, Quality};
+use crate::domain::nearest::unknown;
 use crate::domain::queue::Priority;
 use crate::domain::url::PostUrl;
 
@@ -18,6 +19,23 @@ use crate::domain::url::PostUrl;
 pub(super) const LABELS: usize = 32;
 /// Most characters of a label's key or value, and of `unique_id`.
 pub(super) const TEXT_CHARS: usize = 256;
+
+/// The fields of a job in JSON.
+const FIELDS: [&str; 10] = [
+    "video_urls",
+    "tiktok_post_urls",
+    "unique_id",
+    "folder_id",
+    "quality",
+    "library",
+    "labels",
+    "priority",
+    "force",
+    "dry_run",
+];
+/// Those that a query has, too.
+const PARAMETERS: [&str; 8] =
+    ["unique_id", "folder_id", "quality", "library", "label", "priority", "force", "dry_run"];
 
 /// What `POST /v1/jobs` takes as JSON; at least one URL in one of the two lists.
 #[derive(ToSchema)]
@@ -161,7 +179,7 @@ pub(super) fn read_query(query: &str) -> Result<Settings, Problem> {
             (_, text) => text.into(),
         };
         if value.is_null() {
-            reader.fault(&format!("/{}", escape(&name)), "unknown parameter");
+            reader.fault(&format!("/{}", escape(&name)), unknown("unknown parameter", &name, PARAMETERS));
         } else if fields.insert(name.clone().into_owned(), value).is_some() {
             reader.fault(&format!("/{}", escape(&name)), "is given more than once");
         }
@@ -191,10 +209,10 @@ impl Reader {
             priority: self.priority(fields),
         };
         if options.unique_id.is_some() && options.folder_id.is_some() {
-            self.fault("/folder_id", "give either unique_id or folder_id");
+            self.fault("/folder_id", "give either unique_id or folder_id, not both");
         }
         for name in fields.keys() {
-            self.fault(&format!("/{}", escape(name)), "unknown field");
+            self.fault(&format!("/{}", escape(name)), unknown("unknown field", name, FIELDS));
         }
         Settings { options, force, dry_run }
     }
@@ -214,7 +232,7 @@ impl Reader {
             };
             count += list.len();
             if count > most {
-                self.fault(&format!("/{name}"), format!("at most {most} URLs make a job"));
+                self.fault(&format!("/{name}"), format!("a job takes at most {most} URLs"));
                 continue;
             }
             for (place, url) in list.iter().enumerate() {
@@ -261,7 +279,7 @@ impl Reader {
         match value.as_str() {
             Some(text) if text.trim().is_empty() => self.fault("/unique_id", "must not be empty"),
             Some(text) if text.chars().count() > TEXT_CHARS => {
-                self.fault("/unique_id", format!("longer than {TEXT_CHARS} characters"));
+                self.fault("/unique_id", format!("must have at most {TEXT_CHARS} characters"));
             }
             Some(text) if text.contains(char::is_control) => {
                 self.fault("/unique_id", "must not contain control characters");
@@ -287,7 +305,7 @@ impl Reader {
         if folder.is_none() {
             let (least, most) = (i64::MIN, i64::MAX);
             let range = format!("an integer from {least} to {most}, without a decimal point or an exponent");
-            self.fault("/folder_id", format!("must be {range}; a string of its digits is accepted"));
+            self.fault("/folder_id", format!("must be {range}, or a string of its digits"));
         }
         folder
     }
@@ -326,21 +344,25 @@ pub(super) fn read_labels(given: Value, faults: &mut Faults) -> BTreeMap<String,
         return labels;
     };
     if given.len() > LABELS {
-        faults.push("/labels", format_args!("at most {LABELS} labels are taken"));
+        faults.push("/labels", format_args!("a job has at most {LABELS} labels"));
         return labels;
     }
     for (key, value) in given {
         let pointer = format!("/labels/{}", escape(&key));
         let fits = |text: &str| text.chars().count() <= TEXT_CHARS && !text.contains('\0');
         match value {
-            Value::String(_) if key.contains(':') => faults
-                .push(pointer, "no colon is taken in a key: the filter `label=key:value` could not find it"),
+            Value::String(_) if key.contains(':') => faults.push(
+                pointer,
+                "a key must not contain a colon, because the filter `label=key:value` could not find it",
+            ),
             Value::String(value) if !key.is_empty() && fits(&key) && fits(&value) => {
                 labels.insert(key, value);
             }
             Value::String(_) => faults.push(
                 pointer,
-                format_args!("key and value are text of at most {TEXT_CHARS} characters, the key not empty"),
+                format_args!(
+                    "key and value must be text of at most {TEXT_CHARS} characters, and the key not empty"
+                ),
             ),
             _ => faults.push(pointer, "a string is expected"),
         }

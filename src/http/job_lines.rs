@@ -32,7 +32,7 @@ impl Urls {
         self.count += 1;
         if self.count > self.most {
             self.faults = Faults::default();
-            self.faults.push("", format_args!("at most {} URLs make a job", self.most));
+            self.faults.push("", format_args!("a job takes at most {} URLs", self.most));
             return false;
         }
         match url {
@@ -55,7 +55,7 @@ pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Probl
     let mut urls = Urls::new(most);
     check_encoding(body)?;
     if body.trim_ascii_start().starts_with(b"{") {
-        let detail = "This looks like JSON: send it with `Content-Type: application/json`.";
+        let detail = "This looks like JSON. Send it with `Content-Type: application/json`.";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
     let is_one_line = lines(body).filter(|line| !line.trim_ascii().is_empty()).count() == 1;
@@ -92,18 +92,18 @@ fn is_joined(text: &str, place: usize) -> bool {
 
 const NOT_UTF8: &str = "the text is not UTF-8";
 
-const MORE_CELLS: &str = "the row has more cells than the header; put a cell with a comma in quotation marks";
+const MORE_CELLS: &str = "the row has more cells than the header. Put a cell with a comma in quotation marks";
 
 /// What joins the lines of a file most often.
 const KEEP_LINES: &str =
-    "The line ends are missing. If you use curl, send the text with --data-binary: -d removes them";
+    "The line ends are missing. If you use curl, send the text with --data-binary, because -d removes them";
 
 /// Refuses what is compressed, and UTF-16, as some programs save text: every line would be reported as faulty.
 fn check_encoding(body: &[u8]) -> Result<(), Problem> {
     let detail = if is_gzip(body) {
         "the text is compressed with gzip, which is not supported"
     } else if is_utf16(body) {
-        "the text is UTF-16; save it as UTF-8 and send it again"
+        "the text is UTF-16. Save it as UTF-8 and send it again"
     } else {
         return Ok(());
     };

@@ -20,6 +20,7 @@ use super::query::{NoParams, Params};
 use crate::clock;
 use crate::domain::id::JobId;
 use crate::domain::job::Job;
+use crate::domain::nearest::unknown;
 use crate::domain::queue::Priority;
 use crate::store::{JobPatch, JobPatched};
 
@@ -62,8 +63,8 @@ fn labels_schema() -> Schema {
         (status = 200, description = "The job as it is now.", body = Job),
         (
             status = 409,
-            description = "A priority was given, and nothing of the job waits. Nothing was changed. `detail` says how \
-                many URLs of the job are known, on their way, failed or canceled.",
+            description = "The request gives a priority, but no URL of the job waits to be sent. Nothing was changed. \
+                `detail` says how many URLs of the job are known, on their way, failed or canceled.",
         ),
         (status = 415, description = "The request body is not JSON, is compressed, or is not in UTF-8."),
     ),
@@ -81,7 +82,7 @@ pub(super) async fn patch_job(
         JobPatched::NoJob => return Err(Problem::not_found("job")),
         JobPatched::NothingWaits { known, on_their_way, failed, canceled } => {
             let numbers = format!(
-                "Nothing of this job waits to be sent: {known} known, {on_their_way} on their way, {failed} failed, \
+                "No URL of this job waits to be sent: {known} known, {on_their_way} on their way, {failed} failed, \
                  {canceled} canceled."
             );
             let advice = advice(on_their_way > 0, failed > 0, canceled > 0);
@@ -95,7 +96,7 @@ pub(super) async fn patch_job(
 const fn advice(is_running: bool, has_failed: bool, has_canceled: bool) -> &'static str {
     match (has_failed, has_canceled, is_running) {
         (true, ..) => "Retry its failed URLs first.",
-        (false, true, _) => "Retry its canceled URLs first: `codes` (`--code`) has to name `canceled`.",
+        (false, true, _) => "Retry its canceled URLs first: `codes` (`--code`) must name `canceled`.",
         (false, false, true) => "URLs that were sent cannot be sent sooner.",
         (false, false, false) => "To send indexed URLs again, submit a job with `force` and this priority.",
     }
@@ -119,7 +120,10 @@ fn read_patch(bytes: &[u8]) -> Result<JobPatch, Problem> {
         match name.as_str() {
             "priority" => patch.priority = read_priority(&value, &mut faults),
             "labels" => patch.labels = Some(read_labels(value, &mut faults)),
-            _ => faults.push(format_args!("/{}", escape(&name)), "unknown field"),
+            _ => {
+                let said = unknown("unknown field", &name, ["priority", "labels"]);
+                faults.push(format_args!("/{}", escape(&name)), said);
+            }
         }
     }
     if faults.is_empty() { Ok(patch) } else { Err(Problem::faults(faults)) }

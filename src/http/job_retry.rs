@@ -20,6 +20,7 @@ use super::query::{NoParams, Params};
 use crate::clock;
 use crate::domain::id::JobId;
 use crate::domain::job::Job;
+use crate::domain::nearest::unknown;
 use crate::store::JobRetried;
 
 /// Most bytes of the body: every code that exists fits several times.
@@ -101,8 +102,7 @@ pub(super) async fn retry_job(
 const fn unchanged(is_running: bool, has_failed: bool, has_codes: bool) -> &'static str {
     match (has_codes, has_failed, is_running) {
         (true, true, _) => {
-            "None has failed with these codes. Look at the codes of its failed URLs: \
-             GET /v1/jobs/{id}/urls?state=failed."
+            "None has failed with these codes. GET /v1/jobs/{id}/urls?state=failed lists the codes of its failed URLs."
         }
         (false, true, _) => {
             "Those that failed were canceled. They are retried if `codes` (`--code`) names `canceled`."
@@ -130,7 +130,7 @@ fn read_codes(bytes: &[u8], is_json: bool) -> Result<Option<Vec<String>>, Proble
         }
     };
     for name in fields.keys().filter(|name| *name != "codes") {
-        faults.push(format_args!("/{}", escape(name)), "unknown field");
+        faults.push(format_args!("/{}", escape(name)), unknown("unknown field", name, ["codes"]));
     }
     body::repeated(bytes, "").iter().for_each(|pointer| faults.push(pointer, "is given more than once"));
     let codes = match fields.get("codes") {
@@ -146,7 +146,7 @@ fn read_codes(bytes: &[u8], is_json: bool) -> Result<Option<Vec<String>>, Proble
 
 fn check_codes(codes: &[Value], faults: &mut Faults) -> Vec<String> {
     if codes.is_empty() {
-        faults.push("/codes", "must name at least one code; leave it out to retry all failed URLs");
+        faults.push("/codes", "must name at least one code. Leave it out to retry all failed URLs");
     }
     let mut known = BTreeSet::new();
     for (place, code) in codes.iter().enumerate() {
@@ -154,7 +154,7 @@ fn check_codes(codes: &[Value], faults: &mut Faults) -> Vec<String> {
             Some(code) if exists(code) => drop(known.insert(code.to_owned())),
             Some(code) => {
                 let code: String = code.chars().take(QUOTED_CHARS).collect();
-                faults.push(format_args!("/codes/{place}"), format_args!("there is no code {code:?}"));
+                faults.push(format_args!("/codes/{place}"), format_args!("unknown code {code:?}"));
             }
             None => faults.push(format_args!("/codes/{place}"), "must be a string"),
         }

@@ -41,13 +41,13 @@ const LONG: usize = 64 * 1024;
     request_body(description = "The job.",
         content((JobRequest = "application/json"), (String = "text/plain"), (String = "text/csv"))),
     responses(
-        (status = 200, description = "A dry run: what would be done.", body = JobPlan),
+        (status = 200, description = "The plan of a dry run.", body = JobPlan),
         (status = 202, description = "The job, on disk.", body = Job, headers(
-            ("Location" = String, description = "Where the job is."),
+            ("Location" = String, description = "The path of the job."),
             ("Idempotent-Replayed" = Option<String>, description = "`true` if the job existed already."))),
         (status = 408, description = "The request body arrived too late."),
         (status = 413, description = "The body is larger than 8 MiB."),
-        (status = 415, description = "Another content type or charset, or a compressed body."),
+        (status = 415, description = "The content type or charset is not supported, or the body is compressed."),
         (status = 422, description = "The request body is invalid, or the Idempotency-Key belongs to another request.")
     ))]
 pub(super) async fn submit_job(
@@ -235,7 +235,7 @@ pub(super) async fn get_job(
     params(("id" = JobId, Path, description = "The job.")),
     responses(
         (status = 200, description = "The job.", body = Job),
-        (status = 409, description = "Nothing of it still waits to be sent."),
+        (status = 409, description = "No URL of the job waits to be sent."),
     ),
 )]
 pub(super) async fn cancel_job(
@@ -252,7 +252,7 @@ pub(super) async fn cancel_job(
     if context.store.decide(Decision::CancelJob(id), caller.name, clock::now()).await? != Decided::Done {
         return Err(Problem::new(
             Code::WrongState,
-            "Nothing of this job still waits to be sent. What was sent cannot be canceled.",
+            "No URL of this job waits to be sent. URLs that were sent cannot be canceled.",
         ));
     }
     read_job(&context, id).await.map(Json)

@@ -205,7 +205,7 @@ pub fn routes(
 }
 
 fn answer_panic(_: Box<dyn std::any::Any + Send>) -> Response {
-    Problem::new(Code::Internal, "This is a fault of ours; the log has more.").into_response()
+    Problem::new(Code::Internal, "This is a bug in scrapehook. The log has details.").into_response()
 }
 
 /// What every request is measured and logged with.

@@ -36,7 +36,7 @@ const ALWAYS: [(&str, &str); 2] = [
 const KEYED: [(&str, &str); 3] = [
     ("400", "The request is malformed, or a query parameter or cursor is invalid."),
     ("401", "The API key is missing or unknown."),
-    ("403", "The API key is read-only. Without keys: the request does not come from this machine."),
+    ("403", "The API key is read-only. If there are no keys, the request does not come from this machine."),
 ];
 /// The answers to a request that may have a body.
 const WITH_BODY: [(&str, &str); 4] = [

@@ -13,7 +13,7 @@ use crate::store::QueueStatus;
     get,
     path = "/v1/queue",
     tag = "operating",
-    responses((status = 200, description = "What waits.", body = QueueStatus)),
+    responses((status = 200, description = "The waiting URLs.", body = QueueStatus)),
 )]
 pub(super) async fn get_queue(
     State(context): State<Context>,

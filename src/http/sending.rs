@@ -25,7 +25,7 @@ pub(super) struct Sending {
     post,
     path = "/v1/pause",
     tag = "operating",
-    responses((status = 200, description = "Why nothing is sent.", body = Sending)),
+    responses((status = 200, description = "The pauses, each with its reason.", body = Sending)),
 )]
 pub(super) async fn pause_sending(
     State(context): State<Context>,
@@ -42,7 +42,7 @@ pub(super) async fn pause_sending(
     post,
     path = "/v1/resume",
     tag = "operating",
-    responses((status = 200, description = "No pause is left.", body = Sending)),
+    responses((status = 200, description = "Sending is no longer paused.", body = Sending)),
 )]
 pub(super) async fn resume_sending(
     State(context): State<Context>,

@@ -82,7 +82,7 @@ struct UpstreamStatus {
     get,
     path = "/v1/status",
     tag = "operating",
-    responses((status = 200, description = "How things are.", body = Status)),
+    responses((status = 200, description = "The current status.", body = Status)),
 )]
 pub(super) async fn get_status(
     State(context): State<Context>,
@@ -126,32 +126,34 @@ pub(super) async fn get_status(
 
 fn paused(pause: &Pause, now: Timestamp) -> Wrong {
     let action = match (pause.scope.as_str(), pause.code.as_str()) {
-        (Pause::OPERATOR, _) => "`scrapehook resume` when sending may go on.",
+        (Pause::OPERATOR, _) => "Run `scrapehook resume` to continue sending.",
         (Pause::RESTORED, _) => {
-            "What waits may have been sent after the backup was taken, and would be charged again. Compare it with the \
-             upstream's account, `scrapehook cancel` the jobs whose URLs were sent, then `scrapehook resume`."
+            "The waiting URLs may have been sent after the backup was taken, and would then be charged again. Compare \
+             them with your memories.ai account, `scrapehook cancel` the jobs whose URLs were sent, then run \
+             `scrapehook resume`."
         }
         (Pause::REPEATS, _) => {
-            "Compare the upstream's account with `scrapehook tasks --state queued`, and cancel the tasks that were \
-             taken. `scrapehook resume` sends the others again, and each further refusal may be charged as well."
+            "Compare your memories.ai account with `scrapehook tasks --state queued`, and cancel the tasks that the \
+             API took. `scrapehook resume` sends the others again, and each further refusal may be charged as well."
         }
         (Pause::ALL, UNCLEAR) => {
-            "Wait if upstream is in trouble: one URL at a time is tried, and refused requests go on after the first \
-             success."
+            "If the memories.ai API is in trouble, wait. scrapehook tries one URL at a time, and continues with the \
+             refused requests after the first success."
         }
         (scope, _) if Pause::line(scope).is_some() => {
-            "Check that the folder can take videos. One URL at a time is tried, and the rest goes on after the first \
-             success. `scrapehook resume` tries all of it now."
+            "Check that the folder can take videos. scrapehook tries one URL at a time, and sends the rest after the \
+             first success. `scrapehook resume` tries all of it now."
         }
         (_, Pause::UNCONFIRMED) => {
-            "Look whether upstream is well. One task at a time is tried; `scrapehook resume` sends at once."
+            "Check whether the memories.ai API works. scrapehook tries one task at a time, and `scrapehook resume` \
+             sends at once."
         }
         (_, "0402" | "http_402") => {
-            "Top up the account. One task is tried from time to time; `scrapehook resume` sends at once."
+            "Top up the account. scrapehook tries one task from time to time, and `scrapehook resume` sends at once."
         }
         _ => {
-            "Mend the account or its key (upstream.api_key). One task is tried from time to time; `scrapehook resume` \
-             sends at once."
+            "Fix the account or its key (upstream.api_key). scrapehook tries one task from time to time, and \
+             `scrapehook resume` sends at once."
         }
     };
     let reason = pause.reason();
@@ -178,7 +180,8 @@ fn spent((sent, most): (u64, u64), waiting: i64, now: Timestamp) -> Option<Wrong
             "dispatch.max_urls_per_day is spent: {sent} of {most} URLs were sent today, and {waiting} wait until {}.",
             now.next_day()
         ),
-        action: "Sending goes on automatically then. To send more today, raise dispatch.max_urls_per_day and restart.",
+        action: "Sending continues automatically then. To send more today, raise dispatch.max_urls_per_day and \
+                 restart.",
     })
 }
 
@@ -191,8 +194,8 @@ fn restored(waiting: i64, unlisted: i64) -> Option<Wrong> {
             "URLs that wait and may be charged again: {waiting}. Tasks that came back and have not listed all of \
              their URLs yet: {unlisted}."
         ),
-        action: "Wait until the tasks have listed their URLs: those leave the queue. Cancel the jobs whose URLs were \
-                 sent after the backup, then `scrapehook resume`.",
+        action: "Wait until the tasks have listed their URLs, which then leave the queue. Cancel the jobs whose URLs \
+                 were sent after the backup, then run `scrapehook resume`.",
     })
 }
 
@@ -201,37 +204,38 @@ fn unanswered(silence: &Silence, now: Timestamp) -> Option<Wrong> {
     Some(Wrong {
         code: "upstream_unanswered",
         since: Some(now.before(lasts)),
-        detail: format!("Upstream gives no answer of use: {}: {}.", instead.code, instead.message),
-        action: "Look whether upstream is well; `scrapehook doctor` says whether the way there is. The next submit \
-                 or poll asks again, and nothing is lost.",
+        detail: format!("The memories.ai API gives no usable answer: {}: {}.", instead.code, instead.message),
+        action: "Check whether the memories.ai API works. `scrapehook doctor` checks the connection to it. The next \
+                 submit or poll asks again, and nothing is lost.",
     })
 }
 
 fn not_writable(unproven: Unproven) -> Wrong {
     let action = match unproven.error {
         WriteError::Failed(Trouble::Full) => {
-            "Free space on the database's disk; the service then recovers automatically."
+            "Free space on the database's disk. The service then recovers automatically."
         }
         WriteError::Failed(Trouble::ReadOnly) => {
-            "Let this user write the database and its folder, or look why the system made the disk read-only."
+            "Give this user write access to the database and its folder, or find out why the system made the disk \
+             read-only."
         }
         WriteError::Failed(Trouble::Disk) => {
-            "Look at the disk, its quota and the limit of how large a file may be; the log has what was tried."
+            "Check the disk, its quota and the limit on file sizes. The log names the failed operation."
         }
-        WriteError::Failed(Trouble::Locked) => "End whatever else has the database open.",
+        WriteError::Failed(Trouble::Locked) => "Close any other program that has the database open.",
         WriteError::Failed(Trouble::Damaged) => {
-            "Stop the service, and `scrapehook restore` the newest backup."
+            "Stop the service, and restore the newest backup with `scrapehook restore`."
         }
         WriteError::Failed(Trouble::Gone) => "Put the file back, and start the service again.",
-        WriteError::Failed(Trouble::Record | Trouble::Other) => "Look at the log for the reason.",
-        WriteError::Busy => "This usually passes. If it does not, look at the disk.",
-        WriteError::Stopped => "Start it again if that was not meant.",
+        WriteError::Failed(Trouble::Record | Trouble::Other) => "Find the reason in the log.",
+        WriteError::Busy => "This usually passes. If it does not, check the disk.",
+        WriteError::Stopped => "If you did not stop the service, start it again.",
     };
     Wrong {
         code: "not_writable",
         since: Some(unproven.since),
         detail: format!(
-            "No commit can be made: {}. Callbacks are answered 503, and nothing is sent.",
+            "The database cannot be written: {}. The service answers callbacks with 503 and sends nothing.",
             unproven.error
         ),
         action,
@@ -243,26 +247,26 @@ fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {
         code: "unconfirmed",
         since: Some(tasks.since),
         detail: format!(
-            "{} task(s) whose submit was not answered: upstream may have charged for them, and they are not sent \
-             again by themselves.",
+            "The memories.ai API did not answer the submit of {} task(s). It may have charged for them, so \
+             scrapehook does not send them again automatically.",
             tasks.count
         ),
-        action: "Look in the upstream's account (`scrapehook tasks --state unconfirmed`): `scrapehook adopt TASK \
-                 UPSTREAM_ID` for those that were taken, `retry TASK` for those that were not, `cancel TASK` for those \
-                 that nobody wants any more. A callback settles them too.",
+        action: "Look for the tasks of `scrapehook tasks --state unconfirmed` in your memories.ai account. Run \
+                 `scrapehook adopt TASK UPSTREAM_ID` for each that is there, `retry TASK` for each that is not, and \
+                 `cancel TASK` for each that nobody wants any more. A callback settles them too.",
     });
     let stalled = overview.stalled.map(|tasks| Wrong {
         code: "stalled",
         since: Some(tasks.since),
-        detail: format!("{} task(s) of which nothing was heard for longer than reconcile.deadline.", tasks.count),
-        action: "`scrapehook refresh` asks once more; `scrapehook retry` sends what is not indexed again, and is \
-                 charged.",
+        detail: format!("{} task(s) have been silent for longer than reconcile.deadline.", tasks.count),
+        action: "Run `scrapehook refresh` to ask once more. `scrapehook retry` sends the URLs that are not indexed \
+                 again, and is charged.",
     });
     let hints = overview.hints.map(|hints| Wrong {
         code: "quarantined",
         since: Some(hints.since),
         detail: format!("{} callback(s) without a good token, kept as hints.", hints.count),
-        action: "GET /v1/quarantine shows them. If they are genuine, the account has a callback URL of its own, or \
+        action: "GET /v1/quarantine shows them. If they are genuine, the account has a separate callback URL, or \
                  callback.secret was changed.",
     });
     [unconfirmed, stalled, hints].into_iter().flatten()
@@ -286,8 +290,8 @@ fn silence(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<W
     Some(Wrong {
         code: "silence",
         since: Some(silent.since),
-        detail: format!("{} task(s) were accepted since, and not one callback came.", silent.count),
-        action: "Check that server.public_url reaches this service from outside; `scrapehook doctor` looks from \
+        detail: format!("{} task(s) were accepted since then, but no callback came.", silent.count),
+        action: "Check that server.public_url reaches this service from outside. `scrapehook doctor` checks it from \
                  inside. Polls bring the results meanwhile.",
     })
 }
@@ -299,7 +303,7 @@ fn backup(last: &LastBackup) -> Option<Wrong> {
         // There is none since then.
         since: last.at,
         detail: format!("The database could not be copied: {words}."),
-        action: "Make backup.folder writable, or make room in it. It is tried again every five minutes.",
+        action: "Make backup.folder writable, or make room in it. scrapehook tries again every five minutes.",
     })
 }
 
@@ -308,7 +312,7 @@ fn room(path: &Path) -> Option<Wrong> {
     (free < LITTLE_ROOM).then(|| Wrong {
         code: "disk",
         since: None,
-        detail: format!("{} MiB are free where the database is.", free / (1024 * 1024)),
-        action: "Make room: without it callbacks are answered 503 and nothing is sent.",
+        detail: format!("Only {} MiB are free on the database's disk.", free / (1024 * 1024)),
+        action: "Free space on it. On a full disk, the service answers callbacks with 503 and sends nothing.",
     })
 }

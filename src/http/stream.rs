@@ -60,7 +60,7 @@ const UNBUFFERED: [(HeaderName, HeaderValue); 1] =
 /// `id` is the `seq`, `event` the kind, `data` the event. The stream starts now, or after `Last-Event-ID` or `after`.
 #[utoipa::path(get, path = "/v1/events/stream", tag = "events",
     params(StreamParams, ("Last-Event-ID" = Option<i64>, Header, minimum = 0,
-        description = "The last `id` seen; 0 is the beginning. A blank value counts as absent.")),
+        description = "The last `id` seen, or 0 for the beginning. A blank value counts as absent.")),
     responses(
         (status = 200, description = "The stream.", content_type = "text/event-stream", body = String, headers(
             ("X-Accel-Buffering" = String, description = "`no`: a proxy must not buffer the stream."))),

@@ -18,6 +18,7 @@ use super::wait;
 use crate::clock;
 use crate::domain::callback::Callback;
 use crate::domain::id::{JobId, TaskId};
+use crate::domain::nearest::unknown;
 use crate::domain::task::{Task, TaskState};
 use crate::store::{Awaited, CallbackPage, Decided, Decision, Store, TaskFilter};
 
@@ -80,7 +81,7 @@ async fn find(context: &Context, id: &str) -> Result<TaskId, Problem> {
     get,
     path = "/v1/tasks/{id}",
     tag = "tasks",
-    params(("id" = String, Path, description = "Our id of the task, or upstream's."), WaitParams),
+    params(("id" = String, Path, description = "The task's id or its `taskId`."), WaitParams),
     responses((status = 200, description = "The task.", body = Task)),
 )]
 pub(super) async fn get_task(
@@ -106,7 +107,7 @@ async fn decide(context: &Context, decision: Decision, caller: Caller, why_not: 
         Decided::Done => return Ok(()),
         Decided::Nothing => why_not.to_owned(),
         Decided::HeldBy(holder) => format!(
-            "The task {holder} holds this taskId. Compare both tasks with the upstream's account, and adopt the \
+            "The task {holder} holds this taskId. Compare both tasks with your memories.ai account, and adopt the \
              taskId that belongs to this one."
         ),
     };
@@ -121,10 +122,10 @@ async fn decide(context: &Context, decision: Decision, caller: Caller, why_not: 
     post,
     path = "/v1/tasks/{id}/cancel",
     tag = "tasks",
-    params(("id" = String, Path, description = "Our id of the task, or upstream's.")),
+    params(("id" = String, Path, description = "The task's id or its `taskId`.")),
     responses(
         (status = 200, description = "The task.", body = Task),
-        (status = 409, description = "It was sent, or has ended."),
+        (status = 409, description = "The task was sent or has ended."),
     ),
 )]
 pub(super) async fn cancel_task(
@@ -135,8 +136,8 @@ pub(super) async fn cancel_task(
     _: NoBody,
 ) -> Result<Json<Task>, Problem> {
     let id = find(&context, &id).await?;
-    let why_not = "Only a task that was not sent can be canceled, and an unconfirmed one be given up. To end what \
-                   waits of one job, cancel the job.";
+    let why_not = "Only a task that was not sent, or is unconfirmed, can be canceled. To cancel the waiting URLs of \
+                   one job, cancel the job.";
     decide(&context, Decision::Cancel(id), caller, why_not).await?;
     show(&context, id).await
 }
@@ -146,10 +147,10 @@ pub(super) async fn cancel_task(
     post,
     path = "/v1/tasks/{id}/refresh",
     tag = "tasks",
-    params(("id" = String, Path, description = "Our id of the task, or upstream's.")),
+    params(("id" = String, Path, description = "The task's id or its `taskId`.")),
     responses(
         (status = 200, description = "The task.", body = Task),
-        (status = 409, description = "Its `taskId` is not known."),
+        (status = 409, description = "The `taskId` of the task is unknown."),
     ),
 )]
 pub(super) async fn refresh_task(
@@ -160,8 +161,8 @@ pub(super) async fn refresh_task(
     _: NoBody,
 ) -> Result<Json<Task>, Problem> {
     let id = find(&context, &id).await?;
-    let why_not = "Its taskId is not known, so upstream can't be asked. If the upstream's account shows the taskId, \
-                   adopt it.";
+    let why_not = "The taskId of this task is unknown, so scrapehook can't poll it. If your memories.ai account shows \
+                   the taskId, adopt it.";
     decide(&context, Decision::Refresh(id), caller, why_not).await?;
     show(&context, id).await
 }
@@ -171,18 +172,18 @@ pub(super) async fn refresh_task(
     post,
     path = "/v1/tasks/{id}/adopt",
     tag = "tasks",
-    params(("id" = String, Path, description = "Our id of the task, or upstream's.")),
+    params(("id" = String, Path, description = "The task's id or its `taskId`.")),
     request_body = AdoptRequest,
     responses(
         (status = 200, description = "The task.", body = Task),
-        (status = 408, description = "The body took too long."),
+        (status = 408, description = "The request body arrived too late."),
         (
             status = 409,
-            description = "Its submit was answered, or there is better evidence for the `taskId` that it has, or \
-                another task holds this one: `detail` names that task.",
+            description = "The submit of the task was answered, or there is better evidence for the `taskId` that it \
+                has, or another task holds this one. `detail` names that task.",
         ),
         (status = 413, description = "The body is too large."),
-        (status = 415, description = "Another content type or charset, or a compressed body."),
+        (status = 415, description = "The content type or charset is not supported, or the body is compressed."),
         (status = 422, description = "The request body is invalid."),
     ),
 )]
@@ -197,8 +198,9 @@ pub(super) async fn adopt_task(
     let body = body::read_json(request, ADOPT_BODY, context.limits.body_timeout).await?;
     let upstream_id = adopt_body(&body)?;
     let adopt = Decision::Adopt(id, upstream_id);
-    let why_not = "Only a task whose submit was not answered can adopt a taskId, in place of none or of a guess. This \
-                   one was answered, is still being sent, or has a taskId from its own callback or an earlier adopt.";
+    let why_not = "Only a task whose submit was not answered can adopt a taskId, and only if it has none or a guessed \
+                   one. This one was answered, is still being sent, or has a taskId from its own callback or an \
+                   earlier adopt.";
     decide(&context, adopt, caller, why_not).await?;
     show(&context, id).await
 }
@@ -224,14 +226,14 @@ fn adopt_body(bytes: &[u8]) -> Result<String, Problem> {
         return Err(Problem::faults(faults));
     };
     for name in fields.keys().filter(|name| *name != "upstream_id") {
-        faults.push(format_args!("/{}", escape(name)), "unknown field");
+        faults.push(format_args!("/{}", escape(name)), unknown("unknown field", name, ["upstream_id"]));
     }
     body::repeated(bytes, "").iter().for_each(|pointer| faults.push(pointer, "is given more than once"));
     let id = fields.get("upstream_id").and_then(Value::as_str).map(str::trim).unwrap_or_default();
     if id.is_empty() || id.chars().count() > ID_CHARS || id.contains(char::is_control) {
         faults.push(
             "/upstream_id",
-            format_args!("must be upstream's taskId, a string of at most {ID_CHARS} characters"),
+            format_args!("must be a taskId of memories.ai, a string of at most {ID_CHARS} characters"),
         );
     }
     if faults.is_empty() { Ok(id.to_owned()) } else { Err(Problem::faults(faults)) }
@@ -244,20 +246,20 @@ fn adopt_body(bytes: &[u8]) -> Result<String, Problem> {
     post,
     path = "/v1/tasks/{id}/retry",
     tag = "tasks",
-    params(("id" = String, Path, description = "Our id of the task, or upstream's.")),
+    params(("id" = String, Path, description = "The task's id or its `taskId`.")),
     responses(
         (
             status = 200,
-            description = "No new task was needed: other tasks have all of it by now.",
+            description = "No new task was needed, because other tasks have all of its URLs by now.",
             body = Task,
         ),
         (
             status = 202,
             description = "The new task.",
             body = Task,
-            headers(("Location" = String, description = "Where the new task is.")),
+            headers(("Location" = String, description = "The path of the new task.")),
         ),
-        (status = 409, description = "There is nothing to send again."),
+        (status = 409, description = "The task has nothing to send again."),
     ),
 )]
 pub(super) async fn retry_task(
@@ -271,8 +273,8 @@ pub(super) async fn retry_task(
     let new = TaskId::new(clock::now());
     let old = context.store.read().task(id).await?;
     let why_not = match old.and_then(|old| old.replaced_by) {
-        Some(newer) => format!("This task was retried already: its URLs went on in the task {newer}."),
-        None => "A task can be sent again when it has ended or is unconfirmed, if a job waits for a URL of it that is \
+        Some(newer) => format!("This task was already retried. Its URLs are now in the task {newer}."),
+        None => "A task can be retried if it has ended or is unconfirmed, and a job waits for one of its URLs that is \
                  not indexed. To try the failed URLs of a job again, retry the job."
             .to_owned(),
     };
@@ -302,7 +304,7 @@ pub(super) struct PageParams {
     get,
     path = "/v1/tasks/{id}/callbacks",
     tag = "tasks",
-    params(("id" = String, Path, description = "Our id of the task, or upstream's."), PageParams),
+    params(("id" = String, Path, description = "The task's id or its `taskId`."), PageParams),
     responses((status = 200, description = "A page of callbacks.", body = Page<Callback>)),
 )]
 pub(super) async fn list_task_callbacks(

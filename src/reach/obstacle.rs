@@ -81,13 +81,13 @@ impl Obstacle {
             Self::NoAnswer(reason) => match reason {
                 NoAnswer::Name(_) => "Check server.public_url, and the DNS record of its host.",
                 NoAnswer::Connection(_) => {
-                    "Many networks don't let a machine reach its own public address. Look from outside: `curl -i` of \
-                     server.public_url with `/callback` behind it must answer 405 with a `request_id`."
+                    "Many networks don't let a machine reach its own public address. Check it from outside: `curl -i` \
+                     on server.public_url followed by `/callback` must answer 405 with a `request_id`."
                 }
                 NoAnswer::Tls(fault) => match fault {
                     TlsFault::WrongName(_) => {
                         "Give the proxy a certificate for the host of server.public_url. If that leads to another \
-                         machine inside your network, such as a router, look from outside."
+                         machine inside your network, such as a router, check it from outside."
                     }
                     TlsFault::Expired => {
                         "Renew the proxy's certificate. If it is new, set this machine's clock."
@@ -96,54 +96,59 @@ impl Obstacle {
                         "Set this machine's clock, or wait until the certificate is valid."
                     }
                     TlsFault::UnknownIssuer | TlsFault::SelfSigned => {
-                        "Have the proxy send its certificate with the whole chain, from an issuer that everybody \
-                         trusts: senders trust no other."
+                        "Have the proxy send its certificate with the whole chain, from a publicly trusted issuer. \
+                         Senders trust no other."
                     }
                     TlsFault::Refused(_) => "Give the proxy a certificate for the host of server.public_url.",
-                    TlsFault::NotTls => "Check scheme and port of server.public_url: no TLS is spoken there.",
+                    TlsFault::NotTls => {
+                        "Check the scheme and port of server.public_url. That server does not speak TLS."
+                    }
                     TlsFault::Other(_) => "Check the proxy's certificate and its TLS settings.",
                 },
                 NoAnswer::Late | NoAnswer::Cut => {
                     "Check that the proxy or tunnel reaches the service at server.listen."
                 }
-                NoAnswer::NotHttp => "Check scheme and port of server.public_url: no HTTP is spoken there.",
+                NoAnswer::NotHttp => {
+                    "Check the scheme and port of server.public_url. That server does not speak HTTP."
+                }
             },
             Self::LargeLost { status: None, .. } => {
-                "Check the proxy's limits for the size and the time of a body, and the MTU of tunnels."
+                "Check the proxy's limits on the size and duration of a body, and the MTU of tunnels."
             }
             Self::LargeLost { .. } | Self::TooLarge { is_service: false, .. } => {
-                "Raise the proxy's limit for bodies to callback.max_body at least (`client_max_body_size` in nginx, \
+                "Raise the proxy's body limit to at least callback.max_body (`client_max_body_size` in nginx, \
                  `request_body` in Caddy)."
             }
             Self::TooLarge { is_service: true, .. } => {
-                "The service runs with a smaller callback.max_body: restart it with this configuration."
+                "The service runs with a smaller callback.max_body. Restart it with this configuration."
             }
             Self::Redirect(..) => {
-                "Set server.public_url to where the redirect leads, or take it away for /callback/: senders need not \
-                 follow it."
+                "Set server.public_url to the target of the redirect, or remove the redirect for /callback/. Senders \
+                 need not follow it."
             }
             Self::NoRoute(_) | Self::Stranger(200..=299) => {
-                "Have the proxy pass everything below server.public_url and /callback/ on to server.listen."
+                "Have the proxy pass everything under /callback/ of server.public_url on to server.listen."
             }
             Self::OtherPath(_) => {
-                "The proxy changes the path: what is posted below server.public_url to /callback/… must arrive as \
-                 /callback/…."
+                "The proxy changes the path. A POST to /callback/… below server.public_url must arrive as /callback/…."
             }
             Self::Forbidden(_) => {
-                "Have the proxy or firewall let /callback/ through without login: the token in the URL is the proof."
+                "Have the proxy or firewall let /callback/ through without a login. The token in the URL is the proof."
             }
-            Self::Limited => "Take /callback/ out of the proxy's rate limit: callbacks come in bursts.",
-            Self::Gateway(_) => "Check where the proxy passes /callback/ on to: it must be server.listen.",
-            Self::ServiceTrouble(_) => "`scrapehook status` and the service's log say what is wrong.",
+            Self::Limited => "Exempt /callback/ from the proxy's rate limit. Callbacks come in bursts.",
+            Self::Gateway(_) => {
+                "Check the address that the proxy passes /callback/ on to. It must be server.listen."
+            }
+            Self::ServiceTrouble(_) => "Find the reason in `scrapehook status` and in the service's log.",
             Self::OtherSecret => {
                 "Check that server.public_url leads to this service, not to another one, and that it was started with \
                  this callback.secret and store.path."
             }
-            Self::Altered(_) => "Have the proxy pass bodies on as they are.",
+            Self::Altered(_) => "Have the proxy pass bodies on unchanged.",
             Self::Stranger(_) => {
-                "Check where server.public_url leads, its scheme and its port: this service does not answer like that."
+                "Check the host, scheme and port of server.public_url. This service does not answer like that."
             }
-            Self::Ours(_) => "The check could not be made on this machine; that says nothing of callbacks.",
+            Self::Ours(_) => "The check could not run on this machine. This says nothing about callbacks.",
         }
     }
 }
@@ -153,10 +158,13 @@ impl fmt::Display for Obstacle {
         match self {
             Self::NoAnswer(reason) => reason.fmt(f),
             Self::LargeLost { size, status: None } => {
-                write!(f, "a body of {size} bytes gets no answer, a small one comes through")
+                write!(f, "a body of {size} bytes gets no answer, but a small one comes through")
             }
             Self::LargeLost { size, status: Some(status) } => {
-                write!(f, "a proxy refuses a body of {size} bytes, a small one comes through (HTTP {status})")
+                write!(
+                    f,
+                    "a proxy refuses a body of {size} bytes, but a small one comes through (HTTP {status})"
+                )
             }
             Self::TooLarge { size, is_service: false } => {
                 write!(f, "a proxy refuses a body of {size} bytes (HTTP 413)")
@@ -184,7 +192,10 @@ impl fmt::Display for Obstacle {
                 write!(f, "the service answers, but a body of {size} bytes was changed on its way")
             }
             Self::Stranger(status @ 200..=299) => {
-                write!(f, "something else answers, and senders would take it for us (HTTP {status})")
+                write!(
+                    f,
+                    "something else answers, and senders would mistake it for this service (HTTP {status})"
+                )
             }
             Self::Stranger(status) => write!(f, "something else answers (HTTP {status})"),
             Self::Ours(words) => f.write_str(words),

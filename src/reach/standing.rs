@@ -65,7 +65,7 @@ impl Standing {
     /// Nothing is known yet, or nothing ever will be, because there is no public URL.
     pub fn new(has_public_url: bool) -> Self {
         let detail =
-            if has_public_url { "the first check has not ended" } else { "server.public_url is not set" };
+            if has_public_url { "the first check is still running" } else { "server.public_url is not set" };
         let last = CallbackCheck {
             state: CheckState::NotChecked,
             at: None,
@@ -89,7 +89,7 @@ impl Standing {
     /// Takes down what a check said, and tells of it where that is news; whether the way is proven.
     fn note(&self, public_url: &str, result: Result<usize, Obstacle>, at: Timestamp) -> bool {
         let (state, seen, action) = match result {
-            Ok(size) => (CheckState::Ok, format!("leads here, also for a body of {size} bytes"), ""),
+            Ok(size) => (CheckState::Ok, format!("leads here, even for a body of {size} bytes"), ""),
             Err(obstacle) => (obstacle.state(), obstacle.to_string(), obstacle.action()),
         };
         let detail = format!("{public_url}: {seen}");

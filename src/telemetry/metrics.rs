@@ -109,32 +109,32 @@ impl Metrics {
         registry.register("build_info", "The version, as a label of a constant 1", build);
         registry.register(
             "callbacks",
-            "Callbacks and hints that arrived, by what they stated and what became of them",
+            "Callbacks and hints that arrived, by kind and outcome",
             self.callbacks.clone(),
         );
         registry.register(
             "facts",
-            "Facts that were new, by where they came from: those of polls are what no callback told",
+            "New facts, by kind and source. The source is a poll if no callback brought the fact",
             self.facts.clone(),
         );
-        registry.register("commit_operations", "Operations in a commit", self.commit_operations.clone());
+        registry.register("commit_operations", "Operations per commit", self.commit_operations.clone());
         registry.register(
             "commit_duration_seconds",
-            "Time from the begin of a commit until it is on disk",
+            "Time from the start of a commit until it is on disk",
             self.commit_seconds.clone(),
         );
         registry.register("failed_commits", "Commits that failed", self.failed_commits.clone());
         registry.register(
             "http_request_duration_seconds",
-            "Time from the head of a request to the head of its answer, by route and class of status",
+            "Time from the head of a request to the head of its answer, by route and status class",
             self.answers.clone(),
         );
         registry.register(
             "upstream_request_duration_seconds",
-            "Time of a request to upstream, by what became of it",
+            "Duration of a request to the memories.ai API, by operation and outcome",
             self.upstream.clone(),
         );
-        registry.register("open_connections", "Connections that are open", self.open_connections.clone());
+        registry.register("open_connections", "Open connections", self.open_connections.clone());
         registry.register(
             "evicted_connections",
             "Silent connections that were closed to make room",
@@ -149,12 +149,12 @@ impl Metrics {
         registry.register("waiting_urls", "URLs that wait to be sent", self.waiting_urls.clone());
         registry.register(
             "waiting_requests",
-            "Requests to upstream that send all that waits, after packing",
+            "Requests to the memories.ai API that send all waiting URLs, after packing",
             self.waiting_requests.clone(),
         );
         registry.register(
             "waiting_oldest_age_seconds",
-            "How long the oldest URL has waited to be sent; 0 if none waits",
+            "How long the oldest URL has waited to be sent, or 0 if none waits",
             self.waiting_oldest.clone(),
         );
         registry.register("quarantined_hints", "Hints that are kept", self.hints.clone());
@@ -166,17 +166,17 @@ impl Metrics {
         );
         registry.register(
             "upstream_interval_seconds",
-            "Least time between two requests to upstream, as learned so far",
+            "Minimum time between two requests to the memories.ai API, as learned so far",
             self.interval.clone(),
         );
         registry.register(
             "last_callback_timestamp_seconds",
-            "When the last callback with a good token came; 0 for never, absent where none are asked for",
+            "When the last callback with a good token came. 0 is never, absent means none are requested",
             self.last_callback.clone(),
         );
         registry.register(
             "last_backup_timestamp_seconds",
-            "When the last scheduled copy of the database was made; 0 for never, absent where none are to be",
+            "When the last scheduled database copy was made. 0 is never, absent means none are scheduled",
             self.last_backup.clone(),
         );
         registry.register(
@@ -186,13 +186,13 @@ impl Metrics {
         );
         registry.register(
             "failed_reads",
-            "Looks at these metrics for which the database could not be read",
+            "Requests for these metrics that could not read the database",
             self.failed_reads.clone(),
         );
         let [database, log, free] = self.bytes.clone();
         registry.register("database_bytes", "Size of the database", database);
         registry.register("database_log_bytes", "Size of the database's write-ahead log", log);
-        registry.register("disk_free_bytes", "Room that is left where the database is", free);
+        registry.register("disk_free_bytes", "Free space on the database's disk", free);
     }
 
     /// Counts a callback or a hint.

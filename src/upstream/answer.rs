@@ -188,7 +188,7 @@ fn class_of_status(status: u16, body: &[u8]) -> Class {
 fn classify(status: u16, body: &[u8]) -> (Class, Option<Envelope>, Refusal) {
     let Some(envelope) = Envelope::parse(body) else {
         let refusal =
-            Refusal::new(format!("http_{status}"), format!("HTTP {status} without a code that can be read"));
+            Refusal::new(format!("http_{status}"), format!("HTTP {status} without a readable code"));
         return (class_of_status(status, body), None, refusal);
     };
     let class = match class_of_code(&envelope.code) {

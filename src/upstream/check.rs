@@ -56,7 +56,7 @@ impl KeyAnswer {
     /// What the answer to the poll of an unknown task says of the key.
     pub fn read(status: u16, body: &[u8]) -> Self {
         let Some(envelope) = Envelope::parse(body) else {
-            let words = format!("HTTP {status} without a code that can be read");
+            let words = format!("HTTP {status} without a readable code");
             let refusal = Refusal::new(format!("http_{status}"), words);
             return match status {
                 401 | 403 => Self::Refused(refusal),

@@ -48,10 +48,10 @@ pub enum ClientError {
     #[error("upstream.base_url: `{0}` is not an http or https URL")]
     BaseUrl(String),
     /// The key can't stand in a header.
-    #[error("upstream.api_key: it has characters that no HTTP header can carry")]
+    #[error("upstream.api_key: it contains characters that no HTTP header can carry")]
     ApiKey,
     /// TLS could not be set up.
-    #[error("no HTTPS client can be made: {}", last_words(.0))]
+    #[error("the HTTPS client cannot be created: {}", last_words(.0))]
     Tls(reqwest::Error),
 }
 

@@ -135,7 +135,7 @@ async fn a_body_that_is_no_json_is_refused_by_its_kind() {
         refused(post("application/json; charset=utf-8", body.to_vec()), 400, "bad_json").await;
     }
     let empty = refused(post("application/json", b" ".to_vec()), 400, "bad_json").await;
-    assert_eq!(empty["detail"], "The request body is empty.");
+    assert_eq!(empty["detail"], "The request body is empty. Send a JSON object.");
     refused(post("application/xml", b"{}".to_vec()), 415, "unsupported_media_type").await;
     let bare = service.request(Method::POST, "/v1/jobs").body("{}");
     refused(bare, 415, "unsupported_media_type").await;

@@ -34,7 +34,7 @@ async fn the_service_looks_by_itself_and_again_when_somebody_has_mended_it() {
     let status = service.get("/v1/status").await;
     assert_eq!(
         status["callback_check"],
-        json!({ "state": "not_checked", "at": null, "detail": "the first check has not ended" })
+        json!({ "state": "not_checked", "at": null, "detail": "the first check is still running" })
     );
     assert!(codes(&status).is_empty());
 

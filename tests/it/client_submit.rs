@@ -118,7 +118,7 @@ async fn every_fault_is_told_and_none_is_sent() {
     for (arguments, wanted) in [
         (
             &["submit", "https://youtu.be/a", "nonsense", "http://me:secret@x.example/"][..],
-            &["URL 2: not a URL", "URL 3: the URL holds a user name or a password"][..],
+            &["URL 2: not a URL", "URL 3: the URL contains a user name or a password"][..],
         ),
         (&["submit", "--file", "bad.txt"], &["\n  line 2: not a URL", "\n  line 4: the scheme is `ftp`"]),
         (&["submit", "--file", "bad.csv"], &["a column `url`"]),

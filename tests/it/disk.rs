@@ -41,7 +41,7 @@ impl Process {
         let problem = problems.iter().find(|problem| problem["code"] == "not_writable").expect("a problem");
         assert!(problem["since"].is_string() && problem["action"].is_string(), "{problem}");
         let (detail, ready) = (problem["detail"].as_str().unwrap(), ready["detail"].as_str().unwrap());
-        let reason = detail.split(". Callbacks").next().unwrap().rsplit(": ").next().unwrap();
+        let reason = detail.split(". The service").next().unwrap().rsplit(": ").next().unwrap();
         assert!(ready.contains(reason), "{ready:?} and {detail:?}");
         reason.to_owned()
     }

@@ -141,7 +141,7 @@ async fn what_a_proxy_does_wrong_is_named() {
         (answer(401, ""), "", "asks for a login"),
         (answer(429, ""), "", "limits the rate"),
         (answer(502, ""), "", "does not reach the service"),
-        (answer(200, ""), "", "something else answers, and senders would take it for us (HTTP 200)"),
+        (answer(200, ""), "", "senders would mistake it for this service (HTTP 200)"),
         (answer(400, ""), "", "something else answers (HTTP 400)"),
         (Rule::Change, "", "was changed on its way"),
         (Rule::HangUp, "", "cut off before an answer"),

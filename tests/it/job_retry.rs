@@ -66,7 +66,7 @@ async fn an_unknown_code_is_quoted_and_not_at_length() {
     let codes: Vec<String> = (0..1_500).map(|n| format!("no{n}")).collect();
     let problem = refused(retry(&service, &job).json(&json!({ "codes": codes })), 422, "invalid").await;
     assert!(problem["detail"].as_str().unwrap().starts_with("1500 errors"), "{}", problem["detail"]);
-    assert_eq!(problem["errors"][7], json!({ "pointer": "/codes/7", "detail": "there is no code \"no7\"" }));
+    assert_eq!(problem["errors"][7], json!({ "pointer": "/codes/7", "detail": "unknown code \"no7\"" }));
     let long = json!({ "codes": ["x".repeat(100_000), "a\u{1b}[2J"] });
     let problem = refused(retry(&service, &job).json(&long), 422, "invalid").await;
     assert!(problem.to_string().len() < 1_000, "{problem}");
@@ -158,7 +158,7 @@ async fn the_command_retries_a_job_or_a_task_and_codes_are_for_jobs() {
         assert!(code == 2 && said.contains("--code is for a job"), "{said}");
     }
     let (code, said) = shop.not_done(&["retry", &job, "--code", "stalled", "--code", "nope"]);
-    assert!(code == 2 && said.contains("codes/1: there is no code \"nope\""), "{said}");
+    assert!(code == 2 && said.contains("codes/1: unknown code \"nope\""), "{said}");
     for arguments in [&["retry"][..], &["retry", "."], &["retry", &job, "--code"], &["retry", &job, task]] {
         assert_eq!(shop.client.run(arguments).0, 2, "{arguments:?}");
     }

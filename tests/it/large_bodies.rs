@@ -90,6 +90,6 @@ async fn of_very_many_faults_the_first_are_named_and_all_are_counted() {
     assert_eq!(problem["errors"].as_array().unwrap().len(), NAMED);
     let body = "https://youtu.be/a https://youtu.be/b\n".repeat(URLS + 1);
     let problem = refused(post(&service, "text/plain", body), 422, "invalid").await;
-    assert_eq!(problem["errors"][0]["detail"], "at most 10000 URLs make a job");
+    assert_eq!(problem["errors"][0]["detail"], "a job takes at most 10000 URLs");
     service.stop().await;
 }

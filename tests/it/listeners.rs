@@ -112,5 +112,5 @@ async fn an_address_that_is_taken_is_named_with_its_setting() {
     let line = Binary::new().set("CALLBACK__LISTEN", "somewhere").refused(&["check-config"]);
     assert!(line.contains("callback.listen"), "{line}");
     let line = Binary::new().set("SERVER__TRUSTED_PROXIES", "10.0.0.0/8,proxy").refused(&["check-config"]);
-    assert!(line.contains("`proxy` is no address"), "{line}");
+    assert!(line.contains("`proxy` is neither an address"), "{line}");
 }

@@ -46,6 +46,7 @@ mod growth_memory;
 
 mod hint_limit;
 mod hints;
+mod init;
 mod job_patch;
 mod job_retry;
 mod kill;
@@ -69,6 +70,7 @@ mod paused_queue;
 mod permissions;
 mod polling;
 mod priorities;
+mod prose;
 mod proxy;
 mod queue;
 mod queue_load;

@@ -52,8 +52,13 @@ impl Tree {
         is_written || self.files.contains(name) || self.folders.contains(name)
     }
 
-    /// The path from the root of a name in a document: as it stands, in `src`, in `tests/it`, or beside the document.
+    /// The path from the root of a name in a document: as it stands, in `src`, in `tests/it`, beside the
+    /// document, or above it.
     fn find(&self, name: &str, beside: &str) -> Option<String> {
+        if let Some(above) = name.strip_prefix("../") {
+            let (folder, _) = beside.rsplit_once('/').unwrap_or_default();
+            return self.find(above, folder).filter(|_| !beside.is_empty());
+        }
         let places =
             [name.to_owned(), format!("src/{name}"), format!("tests/it/{name}"), format!("{beside}/{name}")];
         places.into_iter().find(|place| self.has(place))

@@ -28,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// Where the service is. The key is taken from the environment alone: a flag would show in the list of processes.
 #[derive(Args, Clone, Debug)]
 pub struct Service {
-    /// Where the service is; its API key is read from SCRAPEHOOK_API_KEY
+    /// URL of the service. SCRAPEHOOK_API_KEY holds the API key
     #[arg(
         long, value_name = "URL", env = URL_VARIABLE, hide_env_values = true, default_value = DEFAULT_URL
     )]
@@ -80,7 +80,7 @@ impl Api {
     fn new(url: &str) -> Result<Self, ClientError> {
         let usage = |said| ClientError::Usage(format!("{URL_VARIABLE} or --server: {said}"));
         if is_in_quotes(url) {
-            return Err(usage("the value is in quotes; remove them"));
+            return Err(usage("the value is in quotes. Remove them"));
         }
         let base = address::read(url).map_err(usage)?;
         let mut builder = Client::builder()
@@ -254,7 +254,7 @@ fn key() -> Result<Option<HeaderValue>, ClientError> {
     let key = key.to_string_lossy();
     let key = key.trim();
     if is_in_quotes(key) {
-        return Err(ClientError::Usage(format!("{KEY_VARIABLE}: the value is in quotes; remove them")));
+        return Err(ClientError::Usage(format!("{KEY_VARIABLE}: the value is in quotes. Remove them")));
     }
     if key.is_empty() {
         return Ok(None);

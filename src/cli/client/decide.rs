@@ -78,7 +78,7 @@ pub struct Retry {
     /// A job, or a task by our id or upstream's
     #[arg(value_name = "JOB|TASK", value_parser = id)]
     id: String,
-    /// Only URLs of the job that failed with this code; may be given several times
+    /// Only URLs of the job that failed with this code. Can be repeated
     #[arg(long = "code", value_name = "CODE")]
     codes: Vec<String>,
     #[command(flatten)]

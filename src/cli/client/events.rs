@@ -21,7 +21,7 @@ Oldest first, in UTC. --follow starts now, or after the event that --after names
 continues after the last event seen.
 
 Examples:
-  What happened to a job:
+  The history of a job:
     scrapehook events --job JOB --all
   As it happens, for a program: one object per line, none lost, none twice:
     scrapehook events --follow --json

@@ -37,7 +37,7 @@ pub struct Jobs {
     /// The URLs of that job
     #[arg(long, requires = "job")]
     urls: bool,
-    /// Only what is in this state: of a job, or with --urls of a URL
+    /// Only jobs in this state, or URLs in this state with --urls
     #[arg(long, value_parser = states())]
     state: Option<String>,
     /// Only jobs with this label

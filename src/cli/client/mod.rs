@@ -34,7 +34,7 @@ pub enum ClientCommand {
     Submit(Box<submit::Submit>),
     /// Wait until a job has settled, and report its result
     Watch(watch::Watch),
-    /// Report problems and what to do about them
+    /// Report problems, each with advice
     Status(status::Status),
     /// Report the waiting URLs, and when they are expected to be sent
     Queue(queue::Queue),

@@ -52,10 +52,10 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Submit {
-    /// URLs of posts; `-` alone reads them from standard input, one per line
+    /// URLs of posts. `-` alone reads them from standard input, one per line
     #[arg(value_name = "URL", required_unless_present = "file", conflicts_with = "file")]
     urls: Vec<String>,
-    /// Read them from a file: one URL per line, or the column `url` of one that ends in .csv; `-` is standard input
+    /// Read them from a file: one URL per line, or the column `url` of one that ends in .csv. `-` is standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Read the file or standard input as CSV, whatever its name
@@ -73,19 +73,19 @@ pub struct Submit {
     /// Video resolution [default: the library's own]
     #[arg(long, value_parser = PossibleValuesParser::new(Quality::ALL.iter().map(|quality| quality.as_str())))]
     quality: Option<String>,
-    /// Where the videos are put; public is open to everybody, forever [default: private]
+    /// Library for the videos. Videos in `public` are open to everybody, forever [default: private]
     #[arg(long, value_parser = PossibleValuesParser::new(Library::ALL.iter().map(|library| library.as_str())))]
     library: Option<String>,
     /// How urgent the job is among the jobs of its API key [default: normal]
     #[arg(long, value_parser = priorities())]
     priority: Option<String>,
-    /// A label to find the job by; may be given several times
+    /// Label to find the job by. Can be repeated
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<Label>,
-    /// Also send URLs that are indexed or on their way already; they are paid for again
+    /// Also send URLs that are indexed or on their way already. They are charged again
     #[arg(long)]
     force: bool,
-    /// Show what would be done, and do nothing
+    /// Show the plan of the job, and do nothing
     #[arg(long)]
     dry_run: bool,
     /// Submit only one job with this key, however often the command is run [default: a new key per call]

@@ -36,7 +36,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Doctor {
-    /// Configuration file; see config.example.toml
+    /// Configuration file, like config.example.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print one JSON object per check

@@ -17,7 +17,7 @@ pub enum InvalidUrl {
     #[error("not a URL: it must begin with http:// or https://")]
     NotAUrl,
     /// It begins with a host.
-    #[error("the scheme is missing: write https:// in front of it")]
+    #[error("the scheme is missing. Write https:// in front of the URL")]
     NoScheme,
     /// It has a scheme other than `http` and `https`.
     #[error("the scheme is `{0}`, but only http and https URLs can be scraped")]
@@ -26,22 +26,26 @@ pub enum InvalidUrl {
     #[error("exactly two slashes must follow the scheme, as in https://")]
     Slashes,
     /// It is wrapped in quotation marks.
-    #[error("the URL is in quotation marks: remove them")]
+    #[error("the URL is in quotation marks. Remove them")]
     Quoted,
     /// It is wrapped in brackets.
-    #[error("the URL is in brackets: remove them")]
+    #[error("the URL is in brackets. Remove them")]
     Bracketed,
     /// Something else, such as a list marker, stands before it.
-    #[error("text stands before the URL, which begins at character {0}")]
+    #[error("text stands before the URL, which begins at character {0}. Remove the text")]
     TextBefore(usize),
     /// A second URL begins in it. Together they would be paid as one post that nobody has.
     #[error("more than one URL: another one begins at character {0}")]
     MoreThanOne(usize),
     /// It holds white space.
-    #[error("white space at character {0}: a URL holds none, and nothing may follow it")]
+    #[error("white space at character {0} is not allowed in a URL. Remove it and any text after the URL")]
     WhiteSpace(usize),
     /// It holds a character that nobody sees, or knows what it shows.
-    #[error("the {kind} U+{code:04X} at character {place}", kind = kind(*.found), code = u32::from(*.found))]
+    #[error(
+        "the {kind} U+{code:04X} at character {place} is not allowed in a URL. Remove it, or copy the URL again",
+        kind = kind(*.found),
+        code = u32::from(*.found)
+    )]
     Invisible {
         /// The character.
         found: char,
@@ -50,7 +54,7 @@ pub enum InvalidUrl {
     },
     /// It holds a character that programs escape in different ways.
     #[error(
-        "`{found}` at character {place} is not allowed in a URL; write it as %{code:02X}",
+        "`{found}` at character {place} is not allowed in a URL. Write it as %{code:02X}",
         code = u32::from(*.found)
     )]
     Forbidden {
@@ -61,12 +65,15 @@ pub enum InvalidUrl {
     },
     /// It ends with punctuation of the text that it was taken from.
     #[error(
-        "the URL ends with `{0}`, which belongs to no post: remove it, or write it as {escape}",
+        "the URL ends with `{0}`, which belongs to no post. Remove it, or write it as {escape}",
         escape = escape(*.0)
     )]
     Trailing(char),
     /// Something follows its id that no id holds.
-    #[error("{found} follows the id, and no id holds that: remove it and what comes after it", found = shown(*.0))]
+    #[error(
+        "{found} follows the id, but no id contains it. Remove it and everything after it",
+        found = shown(*.0)
+    )]
     AfterId(char),
     /// Its host can't be read, or programs read it in different ways.
     #[error("the host `{0}` is invalid or written in an unusual form")]
@@ -75,7 +82,7 @@ pub enum InvalidUrl {
     #[error("the host `{0}` has no domain")]
     BareHost(String),
     /// It carries a user name or a password, which would be stored and handed on.
-    #[error("the URL holds a user name or a password: remove it")]
+    #[error("the URL contains a user name or a password. Remove it")]
     Credentials,
 }
 
@@ -87,7 +94,7 @@ fn escape(c: char) -> String {
 /// What a character is that must not be shown.
 fn kind(c: char) -> &'static str {
     match c {
-        char::REPLACEMENT_CHARACTER => "URL was not decoded correctly: it holds the replacement character",
+        char::REPLACEMENT_CHARACTER => "incorrectly decoded character",
         '\u{E000}'..='\u{F8FF}' | '\u{F0000}'..='\u{10FFFF}' => "private-use character",
         _ => "invisible character",
     }

@@ -244,35 +244,44 @@ mod tests {
     fn a_refusal_says_what_is_wrong_and_where() {
         for (text, words) in [
             ("", "the URL is empty"),
-            ("https://e.com/a\u{200b}b", "the invisible character U+200B at character 16"),
+            (
+                "https://e.com/a\u{200b}b",
+                "the invisible character U+200B at character 16 is not allowed in a URL. Remove it, or copy the URL \
+                 again",
+            ),
             (
                 "https://e.com/@caf\u{fffd}",
-                "the URL was not decoded correctly: it holds the replacement character U+FFFD at character 19",
+                "the incorrectly decoded character U+FFFD at character 19 is not allowed in a URL. Remove it, or copy \
+                 the URL again",
             ),
-            ("https://e.com/a\u{f8ff}", "the private-use character U+F8FF at character 16"),
+            (
+                "https://e.com/a\u{f8ff}",
+                "the private-use character U+F8FF at character 16 is not allowed in a URL. Remove it, or copy the URL \
+                 again",
+            ),
             (
                 "https://youtu.be/o9vgXOH4ET0%E2%80%8B",
-                "U+200B follows the id, and no id holds that: remove it and what comes after it",
+                "U+200B follows the id, but no id contains it. Remove it and everything after it",
             ),
-            ("https://e.com/a|b", "`|` at character 16 is not allowed in a URL; write it as %7C"),
+            ("https://e.com/a|b", "`|` at character 16 is not allowed in a URL. Write it as %7C"),
             ("https://e.com/a https://e.com/b", "more than one URL: another one begins at character 17"),
-            ("youtu.be/a", "the scheme is missing: write https:// in front of it"),
-            ("\"https://e.com/a\"", "the URL is in quotation marks: remove them"),
+            ("youtu.be/a", "the scheme is missing. Write https:// in front of the URL"),
+            ("\"https://e.com/a\"", "the URL is in quotation marks. Remove them"),
             (
                 "https://e.com/a。",
-                "the URL ends with `。`, which belongs to no post: remove it, or write it as %E3%80%82",
+                "the URL ends with `。`, which belongs to no post. Remove it, or write it as %E3%80%82",
             ),
             (
                 "https://youtu.be/o9vgXOH4ET0%00",
-                "%00 follows the id, and no id holds that: remove it and what comes after it",
+                "%00 follows the id, but no id contains it. Remove it and everything after it",
             ),
             (
                 "https://youtu.be/watch?v=o9vgXOH4ET0+a",
-                "%20 follows the id, and no id holds that: remove it and what comes after it",
+                "%20 follows the id, but no id contains it. Remove it and everything after it",
             ),
             (
                 "https://youtu.be/o9vgXOH4ET0,x",
-                "`,` follows the id, and no id holds that: remove it and what comes after it",
+                "`,` follows the id, but no id contains it. Remove it and everything after it",
             ),
         ] {
             assert_eq!(PostUrl::parse(text).unwrap_err().to_string(), words);

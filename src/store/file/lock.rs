@@ -29,7 +29,18 @@ pub(crate) struct InstanceLock {
     /// Whether this call has made the side file.
     is_side_new: bool,
     /// The locked database; none if there is none yet, or if SQLite needs its only lock.
-    _database: Option<File>,
+    database: Option<File>,
+}
+
+impl Drop for InstanceLock {
+    /// A child that this process has just started holds copies of its descriptors until it runs its own program. If
+    /// ours were only closed, the locks would stay for that long.
+    fn drop(&mut self) {
+        for file in self.database.iter().chain([&self.side]) {
+            // If it fails, the last descriptor to close releases the lock.
+            let _ = file.unlock();
+        }
+    }
 }
 
 /// Who holds the lock of a database.
@@ -61,12 +72,12 @@ impl InstanceLock {
         if !lock_alone(&side).map_err(unwritable)? {
             return Err(OpenError::InUse { path });
         }
-        let mut lock = Self { path, side, is_side_new, _database: None };
+        let mut lock = Self { path, side, is_side_new, database: None };
         // For writing, too: SQLite would open a file that it can't write, and leave a log of the same mode beside it.
         match private::open(&lock.path, OpenOptions::new().read(true).write(true)) {
             Ok(database) => lock.hold(database)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(OpenError::Unwritable { path: lock.path, reason: source }),
+            Err(source) => return Err(OpenError::Unwritable { path: lock.path.clone(), reason: source }),
         }
         Ok(lock)
     }
@@ -112,7 +123,7 @@ impl InstanceLock {
         if names > 1 {
             return Err(OpenError::Linked { path: self.path.clone(), names });
         }
-        self._database = has_two_kinds.then_some(database);
+        self.database = has_two_kinds.then_some(database);
         Ok(())
     }
 
@@ -286,7 +297,7 @@ mod tests {
         let mut lock = InstanceLock::take(&path).unwrap();
         let database = private::create_new(&path).unwrap();
         lock.hold_where(false, database).unwrap();
-        assert!(lock._database.is_none());
+        assert!(lock.database.is_none());
         File::open(&path).unwrap().try_lock().unwrap();
         fs::hard_link(&path, folder.path().join("link.db")).unwrap();
         let refused = lock.hold_where(false, File::open(&path).unwrap()).unwrap_err();

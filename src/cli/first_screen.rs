@@ -1,0 +1,82 @@
+//! The first screens: the commands in groups, and the next steps for somebody who names no command.
+
+use std::fmt::Write;
+
+use clap::{Command, CommandFactory};
+
+use super::Cli;
+
+/// Every command, in the order in which a newcomer meets them.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Submit", &["submit", "watch", "priority"]),
+    ("Look up", &["status", "queue", "jobs", "tasks", "videos", "events"]),
+    ("Decide", &["retry", "cancel", "refresh", "adopt", "pause", "resume"]),
+    (
+        "Run",
+        &[
+            "demo",
+            "init",
+            "serve",
+            "doctor",
+            "check-config",
+            "backup",
+            "restore",
+            "simulate",
+            "health",
+            "completions",
+        ],
+    ),
+];
+
+/// For somebody who names no command.
+pub(super) const NEXT_STEPS: &str = "\
+scrapehook submits video URLs to memories.ai, and follows each until it has its video.
+
+  See it work, without an API key:     scrapehook demo
+  Write a configuration:               scrapehook init
+  Start the service with it:           scrapehook serve --config scrapehook.toml
+
+All commands: scrapehook --help";
+
+/// The command line, with its commands in groups.
+pub fn command() -> Command {
+    let command = Cli::command();
+    let groups = groups(&command);
+    command.help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}Options:\n{{options}}\n"
+    ))
+}
+
+fn groups(command: &Command) -> String {
+    let mut text = String::new();
+    for (heading, names) in GROUPS {
+        // Writing to a text can't fail.
+        let _ = writeln!(text, "{heading}:");
+        for name in names {
+            let about = command.find_subcommand(name).and_then(Command::get_about);
+            let _ = writeln!(text, "  {name:14}{}", about.map(ToString::to_string).unwrap_or_default());
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_command_is_in_one_group() {
+        let command = Cli::command();
+        let known: Vec<&str> = command
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+            .map(Command::get_name)
+            .collect();
+        let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        assert_eq!(grouped.len(), grouped.iter().collect::<BTreeSet<_>>().len(), "one is named twice");
+        assert_eq!(known.iter().collect::<BTreeSet<_>>(), grouped.iter().collect());
+    }
+}
