@@ -182,6 +182,7 @@ async fn show(base: &str, simulator: &Simulator, fault: Option<&Fault>) -> anyho
 fn explain(out: &mut impl Write, simulator: &Simulator, fault: Option<&Fault>) -> std::io::Result<()> {
     let charged = simulator.charged();
     let twice = charged.values().filter(|times| **times > 1).count();
+    let stored = simulator.callbacks_sent().iter().filter(|sent| sent.answer == Some(200)).count();
     writeln!(out, "\nHow it went:")?;
     writeln!(
         out,
@@ -190,8 +191,7 @@ fn explain(out: &mut impl Write, simulator: &Simulator, fault: Option<&Fault>) -
     )?;
     writeln!(
         out,
-        "  {} callbacks came, each answered 200 after it was on disk. scrapehook polled {} times.",
-        simulator.called_back(),
+        "  {stored} callbacks were answered 200, each after it was on disk. scrapehook polled {} times.",
         simulator.polls()
     )?;
     writeln!(out, "  The API charged {} URLs, {twice} of them twice.", charged.len())?;

@@ -134,7 +134,7 @@ fn paused(pause: &Pause, now: Timestamp) -> Wrong {
         }
         (Pause::REPEATS, _) => {
             "Compare your memories.ai account with `scrapehook tasks --state queued`, and cancel the tasks that the \
-             API took. `scrapehook resume` sends the others again, and each further refusal may be charged as well."
+             API took. `scrapehook resume` sends each of the others once, and each refusal may be charged as well."
         }
         (Pause::ALL, UNCLEAR) => {
             "If the memories.ai API is in trouble, wait. scrapehook tries one URL at a time, and continues with the \

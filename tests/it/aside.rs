@@ -59,6 +59,48 @@ async fn nothing_that_was_refused_is_tried_once_a_refusal_was_charged() {
 }
 
 #[tokio::test]
+async fn after_a_resume_a_refused_request_that_may_be_charged_is_sent_once() {
+    let faults = Faults { refused_but_charged: 1.0, ..Faults::default() };
+    let mut test = ByHand::start(faults).await;
+    let mut jobs = Vec::new();
+    for number in 0..5 {
+        let size = if number == 4 { 20 } else { 1 };
+        jobs.push(test.job_in(&format!("folder{number}"), &urls(number..number + size)).await);
+    }
+    test.run(Duration::ZERO).await;
+    let tasks = test.file.store.read().job(jobs[0]).await.unwrap().unwrap().tasks.unwrap();
+    let callback = callback(tasks[0].id, test.now, Some(Meaning::Succeeded), "theirs");
+    test.file.store.receive_callback(callback).await.unwrap();
+    test.run(HOUR).await;
+    for resumes in 1..=3 {
+        test.file.store.decide(Decision::Resume, None, at(test.now)).await.unwrap();
+        test.run(HOUR).await;
+        assert_eq!(test.pauses().await.iter().filter(|pause| pause.scope == "repeats").count(), 1);
+        let charged = test.upstream.charged();
+        assert!(charged.values().all(|times| *times <= 1 + resumes), "{resumes}: {charged:?}");
+        for number in 1..4 {
+            assert_eq!(charged[&urls(number..number + 1)[0]], 1 + resumes, "it is sent once for each resume");
+        }
+    }
+    // What was not refused before is sent meanwhile, and not repeated either.
+    let fresh = urls(90..91);
+    test.job_in("another", &fresh).await;
+    test.run(HOUR).await;
+    assert_eq!(test.upstream.charged()[&fresh[0]], 1);
+    for job in &jobs[1..] {
+        assert_eq!(test.progress(*job).await.failed, 0);
+    }
+    test.upstream.set_faults(Faults::default());
+    test.file.store.decide(Decision::Resume, None, at(test.now)).await.unwrap();
+    test.run(HOUR).await;
+    assert_eq!(test.pauses().await, []);
+    for job in &jobs[1..] {
+        assert_eq!(test.progress(*job).await.waiting, 0);
+    }
+    test.file.close().await;
+}
+
+#[tokio::test]
 async fn another_code_of_a_probe_leaves_nothing_behind_that_was_set_aside() {
     let faults = Faults { unclear_urls: bad(&[0, 1]), bad_urls: bad(&[2]), ..Faults::default() };
     let mut test = ByHand::start(faults).await;

@@ -246,11 +246,14 @@ fn show_pauses(output: &mut Output, sending: &Value) -> std::io::Result<()> {
         output.line("Sending is not paused.")?;
     }
     for paused in pauses {
-        let message = text(paused, "message");
-        let said = match text(paused, "scope").as_str() {
+        let (scope, message) = (text(paused, "scope"), text(paused, "message"));
+        let said = match scope.as_str() {
             // Who did it, as in "paused by me".
             pause::Pause::OPERATOR => format!("Sending is {message}."),
-            _ => format!("Sending is paused: {}.", message.trim_end_matches('.')),
+            _ => {
+                let reason = pause::reason(&scope, &text(paused, "code"), &message);
+                format!("Sending is paused: {}.", reason.trim_end_matches('.'))
+            }
         };
         output.paragraph(0, &said)?;
     }

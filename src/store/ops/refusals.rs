@@ -8,7 +8,8 @@ use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::pause::Pause;
 use crate::domain::refusal::{
-    BARREN, CONTENT, Consequence, MOST_FURTHER, Refused, RefusedToo, UNCLEAR, may_not_be_the_content,
+    BARREN, CONTENT, Consequence, MOST_FURTHER, Refused, RefusedToo, UNCLEAR, is_about_content,
+    may_not_be_the_content,
 };
 use crate::domain::task::Failure;
 use crate::domain::time::{Timestamp, millis};
@@ -33,6 +34,8 @@ struct Row {
     /// The first task of those that it was split from; its own number if it is the first.
     root: i64,
     aside_at: Option<i64>,
+    /// Whether an operator let it be sent once more, although a refusal of it may be charged.
+    refusal_costs: bool,
     posts: i64,
     /// How often it was refused in this way, this time included. Other answers are no tries, and one during a pause for
     /// refusals is in doubt.
@@ -46,7 +49,8 @@ impl Row {
     }
 }
 
-pub(crate) const TASK: &str = "SELECT tasks.number, ifnull(root, tasks.number) AS root, aside_at,
+pub(crate) const TASK: &str =
+    "SELECT tasks.number, ifnull(root, tasks.number) AS root, aside_at, refusal_costs,
        (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number) AS posts,
        (SELECT count(*) FROM submits WHERE task_id = tasks.id
           AND (outcome IS NULL OR (code = '0001' AND certain = 1))) AS attempt,
@@ -129,7 +133,13 @@ async fn pause(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result
         };
         set(batch, scope.clone(), Failure::new(failure.code.clone(), message), at).await?;
     }
-    if !scopes.is_empty() {
+    let costs = row.refusal_costs && is_about_content(&failure.code);
+    if costs && !scopes.iter().any(|scope| scope == Pause::REPEATS) {
+        let message = "upstream refused a request again that an operator let be sent once more, although its refusals \
+                       may be charged: it is not sent again";
+        set(batch, Pause::REPEATS.to_owned(), Failure::new(CHARGED_REFUSAL, message), at).await?;
+    }
+    if costs || !scopes.is_empty() {
         return Ok(true);
     }
     if failure.code == UNCLEAR {
@@ -246,6 +256,9 @@ pub(crate) const REPEATS: &str = "SELECT number FROM tasks WHERE state = 'queued
        root IS NOT NULL OR EXISTS (
          SELECT 1 FROM submits WHERE task_id = tasks.id AND outcome = 'deferred' AND code IN (?1, ?2)))";
 
+/// The code of the pause of repeats.
+const CHARGED_REFUSAL: &str = "charged_refusal";
+
 /// A refused submit was taken after all, so refusals are not free: nothing that was refused is sent again until an
 /// operator resumes it.
 pub(crate) async fn stop_repeats(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
@@ -254,7 +267,7 @@ pub(crate) async fn stop_repeats(batch: &mut Batch<'_>) -> Result<(), sqlx::Erro
         "upstream refused a submit of {task} and took it all the same, so what it refuses may be charged: nothing that \
          was refused is sent again"
     );
-    let failure = Failure::new("charged_refusal", message);
+    let failure = Failure::new(CHARGED_REFUSAL, message);
     let pause = NewPause { scope: Pause::REPEATS.to_owned(), failure, first_probe: FirstProbe::Later };
     pauses::set(batch, &pause, Cause::new(touch.at, touch.source)).await?;
     let repeats: Vec<i64> =
