@@ -65,6 +65,15 @@ fn path(name: &str) -> Option<String> {
     Some(path.to_ascii_lowercase().replace("__", "."))
 }
 
+/// The variable of a setting whose section and key this name separates by one underscore. Other names without two
+/// are somebody else's: an orchestrator sets `SCRAPEHOOK_PORT` for a service of our name.
+fn with_two_underscores(name: &str, known: &[&str]) -> Option<String> {
+    let words = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
+    let (words, file) = words.strip_suffix("_file").map_or((&*words, ""), |words| (words, "_FILE"));
+    let key = known.iter().find(|key| key.replace('.', "_") == words)?;
+    Some(format!("{PREFIX}{}{file}", key.replace('.', "__").to_ascii_uppercase()))
+}
+
 impl Environment {
     /// Finds the settings among the variables; of two variables with one name the later one counts.
     ///
@@ -78,7 +87,12 @@ impl Environment {
         let rust_log = variables.remove(RUST_LOG);
         let mut settings: BTreeMap<String, Found> = BTreeMap::new();
         for (name, value) in variables {
-            let Some(path) = path(&name) else { continue };
+            let Some(path) = path(&name) else {
+                if let Some(meant) = with_two_underscores(&name, known) {
+                    return Err(ConfigError(format!("{name}: unknown variable, did you mean `{meant}`?")));
+                }
+                continue;
+            };
             let (key, is_file) = match path.strip_suffix("_file") {
                 Some(key) => (key, true),
                 None => (path.as_str(), false),
@@ -147,6 +161,21 @@ mod tests {
             Value::Variable(text) => (name, text),
             Value::File(text) => (name, format!("file:{text}")),
             _ => panic!("no text"),
+        }
+    }
+
+    #[test]
+    fn one_underscore_between_section_and_key_is_an_error_and_other_names_are_not_ours() {
+        for (name, meant) in [
+            ("SCRAPEHOOK_UPSTREAM_API_KEY", "SCRAPEHOOK_UPSTREAM__API_KEY"),
+            ("SCRAPEHOOK_a_b", "SCRAPEHOOK_A__B"),
+            ("SCRAPEHOOK_A_B_FILE", "SCRAPEHOOK_A__B_FILE"),
+        ] {
+            let error = read(&[(name, "x")]).map(|_| ()).unwrap_err();
+            assert_eq!(error.to_string(), format!("{name}: unknown variable, did you mean `{meant}`?"));
+        }
+        for name in ["SCRAPEHOOK_PORT", "SCRAPEHOOK_API_KEY", "SCRAPEHOOK_A", "A_B"] {
+            assert!(read(&[(name, "x")]).is_ok(), "{name}");
         }
     }
 

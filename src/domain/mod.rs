@@ -38,6 +38,12 @@ pub mod want;
 #[error("not one of the known words")]
 pub struct UnknownWord;
 
+/// A closed list of words.
+pub trait Words: std::str::FromStr {
+    /// All of them, in the contract's order.
+    fn words() -> impl Iterator<Item = &'static str>;
+}
+
 /// An enum whose variants are words of the contract: one spelling for JSON, SQL, logs and queries.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
@@ -66,6 +72,12 @@ macro_rules! words {
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text { $($word => Ok(Self::$variant),)+ _ => Err($crate::domain::UnknownWord) }
+            }
+        }
+
+        impl $crate::domain::Words for $name {
+            fn words() -> impl Iterator<Item = &'static str> {
+                Self::ALL.iter().map(|word| word.as_str())
             }
         }
 

@@ -110,7 +110,7 @@ impl Filters {
         after: i64,
         limit: i64,
     ) -> Result<Option<EventFilter>, Problem> {
-        let job = query::word("job", self.job.as_deref())?;
+        let job = query::id("job", self.job.as_deref())?;
         let kind = query::word("kind", self.kind.as_deref())?;
         let task = match &self.task {
             None => None,

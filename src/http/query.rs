@@ -12,10 +12,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::error::{Code, Problem};
+use crate::domain::Words;
+use crate::domain::nearest::nearest;
 use crate::domain::url::PostUrl;
 
 /// Most characters of a client's words, or about them, in an error: a query can have a hundred thousand.
 const WORDS: usize = 256;
+
+/// Most words of a list that an error shows.
+const FEW: usize = 12;
 
 /// The query, read into `T`; `T` denies unknown fields.
 pub(super) struct Params<T>(pub(super) T);
@@ -34,12 +39,21 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
             // The library names the parameter twice.
             let start = cause.find("unknown field `").unwrap_or_default();
             let cause: String = cause[start..].chars().take(WORDS).collect();
-            // The library knows fields, and clients know parameters.
-            let cause = cause.replacen(" field `", " parameter `", 1);
-            let cause = cause.replace("there are no fields", "this request takes none");
-            Problem::new(Code::BadQuery, format!("{cause}."))
+            Problem::new(Code::BadQuery, of_parameters(&cause))
         })?;
         Ok(Self(params))
+    }
+}
+
+/// The library knows fields, and clients know parameters. A mistyped one is answered with the nearest.
+fn of_parameters(cause: &str) -> String {
+    let cause = cause.replacen(" field `", " parameter `", 1);
+    let cause = cause.replace("there are no fields", "this request takes none");
+    let mut names = cause.split('`').skip(1).step_by(2);
+    let unknown = names.next().filter(|_| cause.starts_with("unknown parameter"));
+    match unknown.and_then(|unknown| nearest(unknown, names)) {
+        Some(known) => format!("{cause}. Did you mean `{known}`?"),
+        None => format!("{cause}."),
     }
 }
 
@@ -65,14 +79,33 @@ pub(super) fn check_text(query: &str) -> Result<(), Problem> {
 pub(super) struct NoParams {}
 
 /// A filter's value as one of the contract's words.
-pub(super) fn word<T: FromStr>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
+pub(super) fn word<T: Words>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
     let parse = |text: &str| {
         text.parse().map_err(|_| {
-            let text: String = text.chars().take(WORDS).collect();
-            Problem::new(Code::BadQuery, format!("{name}: `{text}` is not a valid value."))
+            let said = format!("{name}: `{}` is not a valid value", shortened(text));
+            let words: Vec<String> = T::words().map(|word| format!("`{word}`")).collect();
+            let detail = match nearest(text, T::words()) {
+                Some(word) => format!("{said}, did you mean `{word}`?"),
+                None if words.len() <= FEW => format!("{said}. Use one of {}.", words.join(", ")),
+                None => format!("{said}. GET /openapi.json lists the valid ones."),
+            };
+            Problem::new(Code::BadQuery, detail)
         })
     };
     value.map(parse).transpose()
+}
+
+/// A filter's value as an id.
+pub(super) fn id<T: FromStr>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
+    let parse = |text: &str| {
+        let detail = || format!("{name}: `{}` is not an id.", shortened(text));
+        text.parse().map_err(|_| Problem::new(Code::BadQuery, detail()))
+    };
+    value.map(parse).transpose()
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(WORDS).collect()
 }
 
 /// The canonical form of a `url` filter, whatever its spelling.

@@ -61,7 +61,7 @@ pub(super) async fn list_tasks(
     let limit = query::limit(params.limit.as_deref())?;
     let filter = TaskFilter {
         state: query::word("state", params.state.as_deref())?,
-        job: query::word("job", params.job.as_deref())?,
+        job: query::id("job", params.job.as_deref())?,
         platform: params.platform,
         canonical: query::canonical(params.url.as_deref())?,
         before: query::place("tasks", params.after.as_deref())?,

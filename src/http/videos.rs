@@ -52,7 +52,7 @@ pub(super) async fn list_videos(
     let mut filter = VideoFilter {
         state: query::word("state", params.state.as_deref())?,
         task: None,
-        job: query::word("job", params.job.as_deref())?,
+        job: query::id("job", params.job.as_deref())?,
         canonical: query::canonical(params.url.as_deref())?,
         before: query::place("videos", params.after.as_deref())?,
         limit: limit + 1,

@@ -254,9 +254,22 @@ async fn wrong_routes_and_parameters_are_named() {
         let problem = refused(service.request(Method::GET, path), 400, "bad_query").await;
         assert!(problem["detail"].as_str().unwrap().len() < 400, "{problem}");
     }
-    let unknown = refused(service.request(Method::GET, "/v1/jobs?LIMIT=5"), 400, "bad_query").await;
-    let expected = "unknown parameter `LIMIT`, expected one of `state`, `label`, `limit`, `after`.";
-    assert_eq!(unknown["detail"], expected);
+    for (query, expected) in [
+        (
+            "LIMIT=5",
+            "unknown parameter `LIMIT`, expected one of `state`, `label`, `limit`, `after`. Did you mean `limit`?",
+        ),
+        ("nope=5", "unknown parameter `nope`, expected one of `state`, `label`, `limit`, `after`."),
+        ("state=canceld", "state: `canceld` is not a valid value, did you mean `canceled`?"),
+        (
+            "state=x",
+            "state: `x` is not a valid value. Use one of `running`, `done`, `partial`, `failed`, `canceled`.",
+        ),
+    ] {
+        let path = format!("/v1/jobs?{query}");
+        let problem = refused(service.request(Method::GET, &path), 400, "bad_query").await;
+        assert_eq!(problem["detail"], expected);
+    }
     let post = service.request(Method::POST, "/v1/jobs?nope=1").json(&json!({ "video_urls": mixed_urls(1) }));
     refused(post, 400, "bad_query").await;
 
