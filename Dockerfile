@@ -7,15 +7,14 @@ WORKDIR /src
 # For example --build-arg FEATURES=traces.
 ARG FEATURES=
 COPY . .
-# Dependencies are built once, in caches of the builder. Ours is built anew whenever a file has changed: cargo goes
-# by times, and those of another checkout can be older than what it built last.
+# The builder's caches keep the dependencies. Our own code is always built, because cargo compares times, and the files of
+# another checkout can be older than the last build.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    touch build.rs src/lib.rs src/main.rs \
-    && cargo build --release --locked --bin scrapehook --features "$FEATURES" \
-    && cp target/release/scrapehook /usr/local/bin/
-# The binary, the few libraries that it loads, the certificates it trusts, and no shell. /tmp is for whom runs the
-# demo, or anything else that wants one.
+    touch src/lib.rs src/main.rs \
+    && cargo build --profile dist --locked --bin scrapehook --features "$FEATURES" \
+    && cp target/dist/scrapehook /usr/local/bin/
+# The binary, the few libraries that it loads, the certificates that it trusts, and no shell. The demo needs /tmp.
 RUN mkdir -p /image/data /image/etc /image/tmp \
     && ldd /usr/local/bin/scrapehook | grep -o '/[^ ]*' | xargs cp -L --parents -t /image \
     && cp -L --parents -t /image /usr/local/bin/scrapehook /etc/ssl/certs/ca-certificates.crt \

@@ -6,6 +6,12 @@ default:
 demo:
     cargo run --release -- demo
 
+# The inner loop, in seconds: formatting, types, one group of tests.
+check group="architecture::":
+    cargo fmt --check
+    cargo check --all-targets
+    cargo test --test it {{group}}
+
 # All tests.
 test:
     cargo test

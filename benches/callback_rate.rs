@@ -51,7 +51,7 @@ async fn main() {
     let stop = app.stop_token();
     let service = tokio::spawn(app.join());
 
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = scrapehook::tls::client().no_proxy().build().unwrap();
     for job in 0..JOBS {
         let posts = job * URLS_PER_JOB..(job + 1) * URLS_PER_JOB;
         let urls: Vec<_> = posts.map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();

@@ -7,7 +7,7 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 0 | [`domain`] |
+//! | 0 | [`domain`], [`tls`] |
 //! | 1 | [`clock`], [`config`], [`failpoint`], [`network`], [`telemetry`] |
 //! | 2 | [`upstream`], [`store`], [`reach`] |
 //! | 3 | [`http`], [`workers`] |
@@ -28,5 +28,6 @@ pub mod reach;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;
 pub mod workers;

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use clap::FromArgMatches;
 use scrapehook::cli::{self, Cli};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&cli::command().get_matches());
-    cli::run(cli.unwrap_or_else(|error| error.exit())).await
+    cli::run(cli.unwrap_or_else(|error| error.exit()))
 }

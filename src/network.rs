@@ -1,13 +1,27 @@
-//! Why a request got no answer: the name, the way, TLS or the far end, told apart as far as the client's errors
-//! allow.
+//! Why a request got no answer: the name, the connection, TLS or the server, as far as the client's errors tell them
+//! apart. And how many connections this process may have.
 //!
-//! Must never send anything, and never show a URL: the path of one can be a secret.
+//! Must never send anything, and never show a URL: its path can be a secret.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use rustls::{AlertDescription, CertificateError};
+
+/// Lets this process open so many files, connections among them, as far as the system allows. Gives how many it may
+/// open now.
+pub fn raise_open_files(wanted: u64) -> u64 {
+    let mut limits = getrlimit(Resource::Nofile);
+    let allowed = limits.maximum.unwrap_or(wanted).min(wanted);
+    if limits.current.is_some_and(|current| current < allowed) {
+        limits.current = Some(allowed);
+        // If it fails, the limit stays as it is.
+        let _ = setrlimit(Resource::Nofile, limits);
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
 
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -138,7 +138,7 @@ fn post_urls() -> Vec<String> {
 
 /// Submits the job, shows it, and explains how it went by the simulator's own counts.
 async fn show(base: &str, simulator: &Simulator, fault: Option<&Fault>) -> anyhow::Result<()> {
-    let client = Client::builder().no_proxy().build()?;
+    let client = crate::tls::client().no_proxy().build()?;
     let urls = post_urls();
     let mut out = anstream::stdout();
     writeln!(out, "Simulated API on {}, scrapehook on {base}.", simulator.url())?;

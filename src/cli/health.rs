@@ -43,7 +43,7 @@ pub async fn run(args: Health) -> anyhow::Result<()> {
         None => format!("http://{}", reachable(Config::load(args.config.as_deref())?.server.listen)),
     };
     let url = address::read(&url).map_err(WrongAddress)?;
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).no_proxy().build()?;
+    let client = crate::tls::client().timeout(Duration::from_secs(3)).no_proxy().build()?;
     let url = format!("{}/healthz", url.as_str().trim_end_matches('/'));
     let answer = client.get(&url).send().await.map_err(|error| anyhow!("{url}: {}", NoAnswer::of(&error)))?;
     if !answer.status().is_success() {

@@ -62,7 +62,9 @@ fn as_far_as_read(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> 
     })
 }
 
-/// Runs the command; an error is told on standard error.
+/// Runs the command, and writes an error to standard error.
+// The runtime is started here and not in the binary, because a future is compiled in the crate that polls it.
+#[tokio::main]
 pub async fn run(cli: Cli) -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let Some(command) = cli.command else {

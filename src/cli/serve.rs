@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::notify::Manager;
 use crate::app::{App, Reloader};
 use crate::config::{Config, ConfigError};
+use crate::network;
 use crate::telemetry::{self, SetLevel};
 
 /// Arguments of `serve`.
@@ -35,7 +36,7 @@ const OTHER_FILES: u64 = 64;
 /// Most systems let a process open fewer files than connections are allowed here, until it asks for more.
 fn allow_connections(connections: usize) {
     let wanted = (connections as u64).saturating_add(OTHER_FILES);
-    let allowed = rlimit::increase_nofile_limit(wanted).unwrap_or_default();
+    let allowed = network::raise_open_files(wanted);
     if allowed < wanted {
         tracing::warn!(
             allowed,

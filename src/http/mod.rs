@@ -6,6 +6,7 @@ mod auth;
 mod body;
 mod callback;
 mod callback_path;
+mod docs_page;
 mod error;
 mod events;
 mod health;
@@ -45,7 +46,6 @@ use tracing::Instrument;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerUi;
 
 pub use auth::Keys;
 pub use jobs::BODY as JOB_BODY;
@@ -178,9 +178,7 @@ pub fn routes(
         .route("/callback", post(callback::receive_hint))
         .route("/callback/", post(callback::receive_hint))
         .route("/callback/{*token}", post(callback::receive_callback));
-    let mut main = router
-        .route("/openapi.json", get(openapi::get_document))
-        .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")));
+    let mut main = router.route("/openapi.json", get(openapi::get_document)).merge(docs_page::routes());
     let measured = Measured { metrics, proxies: Arc::new(config.server.trusted_proxies.clone()) };
     let complete = |router: Router<Context>| {
         let router = router

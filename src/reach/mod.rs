@@ -78,7 +78,7 @@ impl Reach {
     }
 
     fn client(&self) -> Result<Client, reqwest::Error> {
-        let mut builder = Client::builder()
+        let mut builder = crate::tls::client()
             .user_agent(concat!("scrapehook/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             .timeout(ANSWER)

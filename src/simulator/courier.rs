@@ -19,7 +19,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The client that all callbacks go through; no proxy, since receivers are mostly local.
 pub(super) fn client() -> io::Result<Client> {
-    Client::builder().no_proxy().redirect(Policy::none()).timeout(TIMEOUT).build().map_err(io::Error::other)
+    crate::tls::client()
+        .no_proxy()
+        .redirect(Policy::none())
+        .timeout(TIMEOUT)
+        .build()
+        .map_err(io::Error::other)
 }
 
 /// Sets callbacks on their way, and returns when the early ones have been answered.

@@ -5,7 +5,6 @@ use std::error::Error;
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
-use sqlx::FromRow;
 use thiserror::Error;
 
 use crate::domain::destination::Destination;
@@ -13,17 +12,46 @@ use crate::domain::job::Progress;
 use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
 
-/// How many of a job's URLs stand where: the columns of `jobs` behind [`Progress`].
-#[derive(FromRow)]
-pub(crate) struct Counts {
-    urls: i64,
-    waiting: i64,
-    sent: i64,
-    downloaded: i64,
-    indexed: i64,
-    failed: i64,
-    known: i64,
-    canceled: i64,
+/// A struct whose fields are read from the columns of their names; `..field` is read by its own type from the same row.
+/// sqlx's derive does the same, but for it SQLite and sqlx are compiled a second time.
+macro_rules! row {
+    (
+        $(#[$about:meta])*
+        $vis:vis struct $name:ident {
+            $($(#[$about_field:meta])* $field_vis:vis $field:ident: $of:ty,)*
+            $(..$inner:ident: $inner_of:ty,)*
+        }
+    ) => {
+        $(#[$about])*
+        $vis struct $name {
+            $($(#[$about_field])* $field_vis $field: $of,)*
+            $($inner: $inner_of,)*
+        }
+
+        impl<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> for $name {
+            fn from_row(row: &'r sqlx::sqlite::SqliteRow) -> Result<Self, sqlx::Error> {
+                Ok(Self {
+                    $($field: sqlx::Row::try_get(row, stringify!($field))?,)*
+                    $($inner: sqlx::FromRow::from_row(row)?,)*
+                })
+            }
+        }
+    };
+}
+pub(crate) use row;
+
+row! {
+    /// How many of a job's URLs stand where: the columns of `jobs` behind [`Progress`].
+    pub(crate) struct Counts {
+        urls: i64,
+        waiting: i64,
+        sent: i64,
+        downloaded: i64,
+        indexed: i64,
+        failed: i64,
+        known: i64,
+        canceled: i64,
+    }
 }
 
 impl Counts {

@@ -18,10 +18,10 @@ pub use text::MEDIA_TYPE;
 pub use traces::{Part, Span, Traces, TracesError};
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
+use tracing_subscriber::{Layer, fmt, reload};
 
 /// Changes what is logged, given directives in the form of `RUST_LOG` that the configuration has checked.
 pub type SetLevel = Box<dyn Fn(&str) + Send>;
@@ -31,9 +31,14 @@ fn is_ours_to_tell(of: &Metadata<'_>) -> bool {
     *of.level() <= Level::INFO || !of.target().starts_with("opentelemetry")
 }
 
+/// The targets and levels of directives. They were checked, so none is left out.
+fn targets(directives: &str) -> Targets {
+    directives.parse().unwrap_or_default()
+}
+
 /// Starts logging what these checked directives say, and returns what changes it later.
 pub fn start(level: &str) -> SetLevel {
-    let (filter_layer, handle) = reload::Layer::new(EnvFilter::new(level));
+    let (filter_layer, handle) = reload::Layer::new(targets(level));
     let lines = fmt::layer().with_writer(std::io::stderr);
     // Whoever reads the log may go away. To say so on the same stream would panic, in the middle of a submit.
     let lines = lines.log_internal_errors(false);
@@ -46,6 +51,6 @@ pub fn start(level: &str) -> SetLevel {
     tracing_subscriber::registry().with(filter_layer).with(lines).init();
     Box::new(move |level| {
         // It fails only if the log is gone.
-        let _ = handle.reload(EnvFilter::new(level));
+        let _ = handle.reload(targets(level));
     })
 }

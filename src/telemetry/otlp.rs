@@ -87,7 +87,9 @@ fn root(task: TaskId) -> SpanId {
 /// A client for the exporter's thread. It has to be made outside of the runtime.
 fn client(url: &str) -> Result<Client, String> {
     let is_near = Url::parse(url).is_ok_and(|url| url.host_str().is_some_and(is_loopback));
+    crate::tls::install();
     let make = move || {
+        #[expect(clippy::disallowed_methods, reason = "TLS is set up")]
         let builder = Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
         if is_near { builder.no_proxy() } else { builder }.build()
     };

@@ -84,7 +84,7 @@ impl Upstream {
         let is_text = |key: &HeaderValue| key.as_bytes().iter().all(|byte| matches!(byte, b' '..=b'~'));
         let mut key = key.filter(is_text).ok_or(ClientError::ApiKey)?;
         key.set_sensitive(true);
-        let mut builder = Client::builder()
+        let mut builder = crate::tls::client()
             .user_agent(concat!("scrapehook/", env!("CARGO_PKG_VERSION")))
             // Well before the whole time is over: what was never connected was certainly not sent.
             .connect_timeout(LONGEST_CONNECT.min(timeout / 2))

@@ -18,7 +18,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 /// The floor of a module; none for one that is missing from the map.
 fn floor(module: &str) -> Option<u8> {
     Some(match module {
-        "domain" => 0,
+        "domain" | "tls" => 0,
         "clock" | "config" | "failpoint" | "network" | "telemetry" => 1,
         "upstream" | "store" | "reach" => 2,
         "http" | "workers" => 3,
@@ -36,7 +36,7 @@ fn is_allowed(from: &str, line: &str) -> bool {
         return true;
     }
     if from == "simulator" {
-        return line.contains("crate::upstream::wire");
+        return line.contains("crate::upstream::wire") || to == "tls";
     }
     match (floor(from), floor(&to)) {
         (Some(from), Some(to)) => to < from,

@@ -36,7 +36,7 @@ async fn a_backup_taken_under_load_has_all_that_was_acknowledged_before() {
     let index_delay = Duration::from_millis(40);
     let upstream = simulator(Settings { faults, index_delay, ..Settings::default() }).await;
     let binary = Binary::with_upstream(&upstream.url()).await.set("RECONCILE__AFTER", "100ms");
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let mut serving = binary.serve(&[]);
     let mut checked = 0;
     for round in 0..5 {
@@ -80,7 +80,7 @@ async fn after_the_loss_of_the_machine_nothing_is_paid_twice_and_nothing_is_lost
     let upstream =
         simulator(Settings { index_delay: Duration::from_millis(20), ..Settings::default() }).await;
     let binary = Binary::with_upstream(&upstream.url()).await.set("RECONCILE__AFTER", "100ms");
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let mut serving = binary.serve(&[]);
     submit(&client, &serving, 0).await;
     // What waits when the backup is made is sent before the machine is lost.

@@ -284,7 +284,7 @@ impl Process {
         let upstream = simulator(Settings { download_delay: NEVER, ..settings }).await;
         let binary = set_up(Binary::with_upstream(&upstream.url()).await);
         let serving = binary.serve(&[]);
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = crate::support::client();
         Self { upstream, binary, serving, client }
     }
 

@@ -107,7 +107,14 @@ async fn who_watches_or_follows_comes_through_a_restart() {
     watcher.says("Trying again");
     let again = server.serve(&[]);
     let url = upstream.submits()[0].body.callback_url.clone().unwrap();
-    let told = reqwest::Client::new().post(url).body(r#"{"status":"FAILED"}"#).send().await.unwrap();
+    let told = scrapehook::tls::client()
+        .build()
+        .unwrap()
+        .post(url)
+        .body(r#"{"status":"FAILED"}"#)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(told.status(), 200);
     let (code, out, err) = watcher.ended();
     assert_eq!(code, 1);

@@ -116,7 +116,7 @@ async fn a_good_set_up_is_proven_from_end_to_end() {
     let (_, text, _) = binary.run(&["doctor"]);
     assert_eq!(text.lines().filter(|line| line.starts_with("ok  ")).count(), 8, "{text}");
 
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let status = client.get(format!("{}/v1/status", scene.serving.base)).bearer_auth(API_KEY);
     let status: Value = status.send().await.unwrap().json().await.unwrap();
     assert_eq!(status["counts"]["quarantine"], 0, "nothing of a check is kept");

@@ -1,4 +1,4 @@
-//! docs/api.md says what there is: every code, every route, and the examples of the description.
+//! Documents agree with the code: codes, routes, examples in docs/api.md, and the reasons for the crates.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -104,4 +104,28 @@ fn the_examples_are_those_of_the_description() {
         count += 1;
     }
     assert_eq!(count, described.len(), "an example is not shown");
+}
+
+/// The names of the dependencies, those of tests among them.
+fn dependencies() -> BTreeSet<String> {
+    let manifest = text("Cargo.toml");
+    let sections = manifest.split("\n[").filter_map(|section| section.split_once("]\n"));
+    let lines =
+        sections.filter(|(name, _)| name.ends_with("dependencies")).flat_map(|(_, lines)| lines.lines());
+    lines.filter_map(|line| Some(line.split_once(" = ")?.0.to_owned())).collect()
+}
+
+#[test]
+fn every_crate_has_a_reason() {
+    let decisions = text("docs/decisions.md");
+    let (_, crates) = decisions.split_once("## Crates").unwrap();
+    let (crates, _) = crates.split_once("## More decisions").unwrap();
+    let (given, table) = crates.split_once("The table has").unwrap();
+    let (_, given) = given.split_once("given: ").unwrap();
+    let given =
+        given.trim_end_matches(". ").split([',', ' ']).filter(|word| !word.is_empty() && *word != "and");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    let listed = rows.skip(1).flat_map(|names| names.split(", "));
+    let named: BTreeSet<String> = given.chain(listed).map(str::to_owned).collect();
+    assert_eq!(named, dependencies());
 }

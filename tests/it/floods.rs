@@ -25,7 +25,7 @@ const IDLE: u64 = 2_000;
 
 /// The median time of one question after the other, as long as there are more.
 async fn asked(base: &str, more: impl Fn(usize) -> bool) -> Duration {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let mut times = Vec::new();
     while more(times.len()) {
         let started = Instant::now();
@@ -176,7 +176,7 @@ async fn idle(service: &Process, count: u64) -> Vec<TcpStream> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_connections_cost_little_and_are_closed_in_time() {
     let wanted = number("SCRAPEHOOK_IDLE", IDLE);
-    let allowed = rlimit::increase_nofile_limit(wanted + 512).unwrap();
+    let allowed = scrapehook::network::raise_open_files(wanted + 512);
     let count = wanted.min(allowed.saturating_sub(512));
     let most = (count + 64).to_string();
     // With this timeout all of them stay open, even on a slow machine.

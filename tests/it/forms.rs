@@ -49,7 +49,7 @@ async fn a_url_that_was_taken_for_another_post_loses_its_video_and_nothing_is_se
     let binary = Binary::with_upstream(&upstream.url()).await;
     filled(&binary.path("scrapehook.db"), &upstream.url()).await;
     let serving = binary.serve(&[]);
-    let caller = Caller { client: Client::builder().no_proxy().build().unwrap(), serving: &serving };
+    let caller = Caller { client: crate::support::client(), serving: &serving };
 
     let jobs = caller.get("/v1/jobs").await;
     let jobs: Vec<&Value> = jobs["items"].as_array().unwrap().iter().collect();

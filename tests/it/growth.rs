@@ -190,7 +190,7 @@ impl Stuck {
         let limits = ConnectionLimits { header_timeout: DEADLINE, connections: 64 };
         let serving = tokio::spawn(http::serve(listener, routes.main, limits, metrics, stop.clone()));
         let callback_url = callback_url(&base, &token);
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = crate::support::client();
         Self { file, task, base, callback_url, client, stop, serving }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use scrapehook::simulator::Settings;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -34,7 +34,7 @@ async fn strangers_write_no_more_than_the_limit_and_genuine_callbacks_are_all_an
         let (is_over, is_refused) = (is_over.clone(), is_refused.clone());
         tokio::spawn(async move {
             // A connection of its own.
-            let client = Client::builder().no_proxy().build().unwrap();
+            let client = crate::support::client();
             let mut statuses = BTreeMap::<u16, usize>::new();
             while !is_over.load(Ordering::Relaxed) {
                 // Every other one is a duplicate.

@@ -28,7 +28,7 @@ async fn killed_at_random_nothing_acknowledged_is_lost_and_nothing_is_sent_twice
         .await
         .set("DISPATCH__PROBE_AFTER", "20ms")
         .set("RECONCILE__AFTER", "100ms");
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
 
     for round in 0..rounds {
         let mut serving = binary.serve(&[]);

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use reqwest::Client;
 use scrapehook::failpoint::FailPoint;
 use scrapehook::simulator::{Faults, Settings, Simulator};
 use serde_json::json;
@@ -26,7 +25,7 @@ const URLS: usize = 3;
 const ABORTED: i32 = 6;
 
 async fn submit(base: &str) -> bool {
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let job = client.post(format!("{base}/v1/jobs")).json(&json!({ "video_urls": mixed_urls(URLS) }));
     job.send().await.is_ok_and(|answer| answer.status() == 202)
 }

@@ -6,7 +6,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use reqwest::Client;
 use scrapehook::simulator::Settings;
 
 use crate::binary::{Binary, Process};
@@ -220,7 +219,7 @@ async fn a_hard_link_to_the_database_starts_no_second_instance() {
     assert!(!link.with_file_name("link.db-wal").exists(), "no log is begun beside the other name");
     fs::remove_file(&link).unwrap();
     let serving = service.binary.serve(&[]);
-    let jobs = Client::new().get(format!("{}/v1/jobs", serving.base)).send().await.unwrap();
+    let jobs = crate::support::client().get(format!("{}/v1/jobs", serving.base)).send().await.unwrap();
     let jobs: serde_json::Value = jobs.json().await.unwrap();
     assert_eq!(jobs["items"].as_array().unwrap().len(), 1, "what was acknowledged is there");
     assert_eq!(serving.terminate().0, 0);

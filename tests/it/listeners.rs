@@ -1,7 +1,7 @@
 //! A listener of its own for callbacks: strangers reach them, and nothing else.
 
+use reqwest::Method;
 use reqwest::header::HOST;
-use reqwest::{Client, Method};
 use scrapehook::app::App;
 use scrapehook::config::Config;
 use scrapehook::simulator::Settings;
@@ -65,7 +65,7 @@ async fn operation_without_keys_answers_this_machine_alone() {
     let (stop, port) = (app.stop_token(), app.address().port());
     let metrics = app.metrics_address().unwrap().port();
     let running = tokio::spawn(app.join());
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     for (port, path) in [(port, "/v1/jobs"), (metrics, "/metrics")] {
         let ask = async |name: &str, value: &str| {
             let request = client.request(Method::GET, format!("http://127.0.0.1:{port}{path}"));

@@ -104,7 +104,7 @@ async fn small() -> (Binary, Simulator) {
     let done = simulator(Settings::default()).await;
     let silent = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
     let binary = Binary::with_upstream(&done.url()).await.set("CALLBACK__SECRET", CALLBACK_SECRET);
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let serving = binary.serve(&[]);
     let settled = submit(&client, &serving.base, &mixed_urls(URLS)).await;
     let job: Value = client.get(format!("{settled}?wait=30s")).send().await.unwrap().json().await.unwrap();

@@ -52,7 +52,7 @@ async fn ready_is_said_once_requests_are_answered_and_stopping_when_a_stop_begin
     let (manager, binary) = Manager::of(Binary::new().set("UPSTREAM__TIMEOUT", "20s"));
     let serving = binary.serve(&[]);
     assert_eq!(manager.hear(), ready(&serving));
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     assert_eq!(client.get(format!("{}/readyz", serving.base)).send().await.unwrap().status(), 200);
     assert_eq!(serving.terminate().0, 0);
     assert_eq!(manager.rest(), ["STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=50000000"]);

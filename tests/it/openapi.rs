@@ -64,6 +64,6 @@ async fn the_page_takes_nothing_from_elsewhere() {
         assert!(!part.contains("//"), "{part} is from elsewhere");
         assert!(!text(&service, &format!("/docs/{}", part.trim_start_matches("./"))).await.is_empty());
     }
-    assert!(text(&service, "/docs/swagger-initializer.js").await.contains("/openapi.json"));
+    assert!(text(&service, "/docs/initializer.js").await.contains("../openapi.json"));
     service.stop().await;
 }

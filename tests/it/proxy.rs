@@ -9,12 +9,12 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::{ServerConfig, version};
 use tower::ServiceExt;
@@ -126,7 +126,7 @@ async fn answer(request: Request, to: String, rule: Rule) -> Result<Response, st
         return Ok((StatusCode::from_u16(too_large).unwrap(), "<html>too large</html>").into_response());
     };
     let body = if is_changed { [&body[..], b" "].concat() } else { body.to_vec() };
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let Ok(answer) = client.request(method, format!("http://{to}{rest}")).body(body).send().await else {
         return Ok((StatusCode::BAD_GATEWAY, "<html>bad gateway</html>").into_response());
     };
@@ -177,7 +177,7 @@ pub fn self_signed(name: &str) -> TlsAcceptor {
 
 fn acceptor(certificate: &Certificate, key: &KeyPair) -> TlsAcceptor {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+    let config = ServerConfig::builder_with_provider(ring::default_provider().into())
         .with_protocol_versions(&[&version::TLS13])
         .unwrap()
         .with_no_client_auth()

@@ -12,8 +12,8 @@ use scrapehook::domain::url::CanonicalUrl;
 use scrapehook::domain::video::VideoState;
 use scrapehook::domain::want::{Mark, want_outcome};
 use scrapehook::store::{Binding, Store};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection, FromRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::{ConnectOptions, Connection, FromRow, Row};
 
 use crate::file::{POLICY, at};
 use crate::queue::assert_places_follow_from_wants;
@@ -93,13 +93,24 @@ fn shown(outcome: &UrlOutcome) -> (i64, Option<String>, Option<bool>) {
     )
 }
 
-#[derive(FromRow)]
 struct TaskRow {
     number: i64,
     id: String,
     state: String,
     upstream_id: Option<String>,
     stalled_at: Option<i64>,
+}
+
+impl FromRow<'_, SqliteRow> for TaskRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            number: row.try_get("number")?,
+            id: row.try_get("id")?,
+            state: row.try_get("state")?,
+            upstream_id: row.try_get("upstream_id")?,
+            stalled_at: row.try_get("stalled_at")?,
+        })
+    }
 }
 
 async fn evidence(

@@ -33,7 +33,7 @@ async fn keys_and_secrets_are_rotated_and_callbacks_in_flight_count() {
         .set("AUTH__API_KEYS_FILE", &keys.display().to_string())
         .set("CALLBACK__SECRET_FILE", &secrets.display().to_string());
     let serving = binary.serve(&[]);
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let submit = async |key: &str, urls: &[String]| {
         let request = client.post(format!("{}/v1/jobs", serving.base)).bearer_auth(key);
         request.json(&json!({ "video_urls": urls })).send().await.unwrap().status()
@@ -83,7 +83,7 @@ async fn a_configuration_that_is_wrong_changes_nothing() {
     let good = r#"{ name = "a", key = "the-good-key", role = "read" }"#;
     fs::write(&file, keys(good)).unwrap();
     let serving = binary.serve(&["--config", &file.display().to_string()]);
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     for wrong in [
         keys(r#"{ name = "a", key = "short", role = "read" }"#),
         "[auth".to_owned(),
@@ -114,7 +114,7 @@ async fn a_file_of_keys_that_is_emptied_lets_nobody_in() {
         .set("CALLBACK__LISTEN", "127.0.0.1:0")
         .set("AUTH__API_KEYS_FILE", &keys.display().to_string());
     let serving = binary.serve(&[]);
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     for text in ["", "\n", "\u{feff}", ","] {
         fs::write(&keys, text).unwrap();
         reload(&serving, REFUSED);
@@ -140,7 +140,7 @@ async fn the_last_secret_stays_until_the_restart() {
     reload(&serving, TAKEN_OVER);
     fs::write(&file, secret("a-secret-of-the-file")).unwrap();
     reload(&serving, TAKEN_OVER);
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let job = json!({ "video_urls": mixed_urls(1) });
     client.post(format!("{}/v1/jobs", serving.base)).json(&job).send().await.unwrap();
     upstream.until(|upstream| upstream.submits().len() == 1).await;
@@ -164,7 +164,7 @@ async fn a_service_without_keys_takes_some_over_and_keeps_them() {
     let file = binary.path("config.toml");
     fs::write(&file, "").unwrap();
     let serving = binary.serve(&["--config", &file.display().to_string()]);
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     assert_eq!(asked(&client, &serving, "").await, 200);
     fs::write(&file, "[auth]\napi_keys = [{ name = \"a\", key = \"the-good-key\" }]\n").unwrap();
     reload(&serving, TAKEN_OVER);
@@ -184,7 +184,7 @@ async fn the_log_says_more_or_less_from_now_on() {
     let level = |level: &str| fs::write(&file, format!("[log]\nlevel = \"{level}\"\n")).unwrap();
     level("info");
     let serving = binary.serve(&["--config", &file.display().to_string()]);
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     assert_eq!(asked(&client, &serving, "").await, 200);
     level("debug");
     reload(&serving, TAKEN_OVER);
@@ -205,7 +205,7 @@ async fn a_named_pipe_is_refused_and_the_next_reload_is_heard() {
     fs::write(&keys, "one:write:the-first-key\n").unwrap();
     let binary = binary.set("AUTH__API_KEYS_FILE", &keys.display().to_string());
     let serving = binary.serve(&[]);
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     fs::remove_file(&keys).unwrap();
     assert!(Command::new("mkfifo").arg(&keys).status().unwrap().success());
     reload(&serving, REFUSED);

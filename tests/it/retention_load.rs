@@ -205,7 +205,11 @@ async fn a_large_file_loses_what_is_old_under_load_and_nothing_else() {
     let page = |path: &str| format!("{base}/v1/{path}");
     let mut load = Load {
         // The service closes a connection after ten silent seconds. A request must not be sent into that close.
-        client: Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(2)).build().unwrap(),
+        client: scrapehook::tls::client()
+            .no_proxy()
+            .pool_idle_timeout(Duration::from_secs(2))
+            .build()
+            .unwrap(),
         open: open.iter().map(|(task,)| url_of(&base, task.parse().unwrap())).collect(),
         pages: [page("tasks"), page(&format!("events?after={}", newest.1 - 50)), page("jobs")],
         base,

@@ -118,7 +118,7 @@ async fn under_load_for_long_nothing_is_lost_or_doubled_and_nothing_grows() {
         .set("RECONCILE__SETTLE_AFTER", "3s")
         .set("RECONCILE__DEADLINE", silence);
     let database = binary.path("scrapehook.db");
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let mut looks = interval(BETWEEN_JOBS);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut done = Vec::new();

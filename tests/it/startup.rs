@@ -246,7 +246,7 @@ async fn a_full_run_at_trace_shows_no_secret() {
         .set("CALLBACK__SECRET", CALLBACK_SECRET)
         .variable("RUST_LOG", "trace");
     let serving = binary.serve(&[]);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let jobs = format!("{}/v1/jobs", serving.base);
     let job = client.post(&jobs).bearer_auth(API_KEY).json(&json!({ "video_urls": mixed_urls(3) }));
     let job: Value = job.send().await.unwrap().json().await.unwrap();
@@ -337,7 +337,7 @@ async fn a_log_that_nobody_reads_any_more_loses_nothing() {
     let mut command = binary.command(&["serve"]);
     let mut child = command.spawn().unwrap();
     drop(child.stderr.take());
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let jobs = format!("{}/v1/jobs", binary.value("SERVER__PUBLIC_URL"));
     let settle = async {
         let body = json!({ "video_urls": mixed_urls(6) });

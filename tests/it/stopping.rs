@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use reqwest::Client;
 use scrapehook::simulator::{Faults, Settings};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
@@ -14,7 +13,7 @@ use crate::support::DEADLINE;
 
 async fn tasks(serving: &Serving) -> Vec<Value> {
     // One that has no connection to the process before it.
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let answer = client.get(format!("{}/v1/tasks", serving.base)).send().await.unwrap();
     answer.json::<Value>().await.unwrap()["items"].as_array().unwrap().clone()
 }

@@ -208,7 +208,7 @@ async fn a_thousand_streams_hear_of_everything() {
     const STREAMS: usize = 1_000;
     // The service has raised its own limit when it serves.
     let service = Process::idle(Settings::default(), |binary| binary).await;
-    rlimit::increase_nofile_limit(STREAMS as u64 + 512).unwrap();
+    scrapehook::network::raise_open_files(STREAMS as u64 + 512);
     let before = service.serving.memory();
     let path = format!("{}/v1/events/stream", service.serving.base);
     let started = Instant::now();

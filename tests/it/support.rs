@@ -23,6 +23,11 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub const NEVER: Duration = Duration::from_secs(86_400);
 pub const UPSTREAM_KEY: &str = "upstream-key-that-must-not-show";
 
+/// A client that goes to its target directly.
+pub fn client() -> Client {
+    scrapehook::tls::client().no_proxy().build().unwrap()
+}
+
 /// Ports for tests: below those that the system hands out automatically.
 const PORTS: Range<u16> = 10_000..32_000;
 const BLOCK: u16 = 50;
@@ -146,7 +151,7 @@ impl Setup {
         let base = format!("http://{}", app.address());
         let stop = app.stop_token();
         let running = tokio::spawn(app.join());
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = client();
         Service { setup: self, base, stop, running, client }
     }
 }

@@ -75,7 +75,7 @@ async fn waits_end_with_the_service() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_who_wait_cost_nothing_until_all_of_them_are_answered() {
     const WAITING: usize = 1_000;
-    rlimit::increase_nofile_limit(WAITING as u64 + 512).unwrap();
+    scrapehook::network::raise_open_files(WAITING as u64 + 512);
     let service = Process::start(1).await;
     let jobs: Value = service
         .client

@@ -83,7 +83,7 @@ impl Api {
             return Err(usage("the value is in quotes. Remove them"));
         }
         let base = address::read(url).map_err(usage)?;
-        let mut builder = Client::builder()
+        let mut builder = crate::tls::client()
             .user_agent(concat!("scrapehook/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             // A redirected POST becomes a GET, and a redirect may lead elsewhere with the key.

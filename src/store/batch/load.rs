@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::json;
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::evidence::{Evidence, Submission};
@@ -17,43 +16,44 @@ use crate::domain::url::CanonicalUrl;
 use crate::domain::video::VideoState;
 use crate::store::batch::changes::ListedEntry;
 use crate::store::batch::loaded::{LoadedTask, LoadedUrl};
-use crate::store::column;
+use crate::store::column::{self, row};
 
-#[derive(FromRow)]
-struct Row {
-    number: i64,
-    id: String,
-    state: String,
-    upstream_id: Option<String>,
-    other_id: Option<String>,
-    is_guess: bool,
-    accepted_at: Option<i64>,
-    downloaded_at: Option<i64>,
-    settled_at: Option<i64>,
-    news: i64,
-    news_at: i64,
-    polled_news: i64,
-    asked_news: i64,
-    polled_at: Option<i64>,
-    answered_at: Option<i64>,
-    poll_wanted: i64,
-    polls_in_vain: u32,
-    poll_not_before: i64,
-    quiet_since: Option<i64>,
-    stalled_at: Option<i64>,
-    next_poll_at: Option<i64>,
-    error_code: Option<String>,
-    error_message: Option<String>,
-    error_certain: Option<bool>,
-    is_old: bool,
-    has_job: bool,
-    serves_several: bool,
-    submit: Option<String>,
-    facts: String,
-    videos: String,
-    entries: String,
-    urls: String,
-    joins: String,
+row! {
+    struct Row {
+        number: i64,
+        id: String,
+        state: String,
+        upstream_id: Option<String>,
+        other_id: Option<String>,
+        is_guess: bool,
+        accepted_at: Option<i64>,
+        downloaded_at: Option<i64>,
+        settled_at: Option<i64>,
+        news: i64,
+        news_at: i64,
+        polled_news: i64,
+        asked_news: i64,
+        polled_at: Option<i64>,
+        answered_at: Option<i64>,
+        poll_wanted: i64,
+        polls_in_vain: u32,
+        poll_not_before: i64,
+        quiet_since: Option<i64>,
+        stalled_at: Option<i64>,
+        next_poll_at: Option<i64>,
+        error_code: Option<String>,
+        error_message: Option<String>,
+        error_certain: Option<bool>,
+        is_old: bool,
+        has_job: bool,
+        serves_several: bool,
+        submit: Option<String>,
+        facts: String,
+        videos: String,
+        entries: String,
+        urls: String,
+        joins: String,
+    }
 }
 
 #[derive(Deserialize)]

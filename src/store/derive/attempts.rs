@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use sqlx::FromRow;
 
 use crate::domain::evidence::{Findings, UrlFindings};
 use crate::domain::job::UrlState;
@@ -14,7 +13,7 @@ use crate::domain::want::AttemptStanding;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{self, Round, RoundChange, Touch};
 use crate::store::batch::loaded::{LoadedTask, LoadedUrl};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::derive::rounds;
 
 /// An attempt that waits with its task for the next submit. It is no [`AttemptStanding`], because nothing was taken.
@@ -181,16 +180,17 @@ async fn round_changes(
     Ok(rounds)
 }
 
-#[derive(FromRow)]
-struct Row {
-    round: Round,
-    old: i64,
-    old_code: Option<String>,
-    waits: bool,
-    state: Option<i64>,
-    code: Option<String>,
-    message: Option<String>,
-    certain: Option<bool>,
+row! {
+    struct Row {
+        round: Round,
+        old: i64,
+        old_code: Option<String>,
+        waits: bool,
+        state: Option<i64>,
+        code: Option<String>,
+        message: Option<String>,
+        certain: Option<bool>,
+    }
 }
 
 impl Row {

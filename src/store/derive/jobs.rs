@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::EventKind;
@@ -13,7 +12,7 @@ use crate::domain::id::JobId;
 use crate::domain::job::JobState;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewEvent, Touch};
-use crate::store::column::{self, Counts};
+use crate::store::column::{self, Counts, row};
 
 /// Most URLs of jobs that one commit counts.
 const URLS: i64 = 20_000;
@@ -92,12 +91,12 @@ pub(crate) async fn recount(
     Ok(())
 }
 
-#[derive(FromRow)]
-struct Counted {
-    id: String,
-    state: String,
-    #[sqlx(flatten)]
-    counts: Counts,
+row! {
+    struct Counted {
+        id: String,
+        state: String,
+        ..counts: Counts,
+    }
 }
 
 pub(crate) const COUNTS: &str =

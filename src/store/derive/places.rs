@@ -5,13 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use sqlx::FromRow;
 
 use crate::domain::queue::{Priority, turn};
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::Round;
-use crate::store::column;
+use crate::store::column::{self, row};
 
 /// Who waits: the number of an API key, and a priority of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,11 +76,12 @@ pub(crate) async fn begin_to_wait(
     Ok(())
 }
 
-#[derive(FromRow)]
-struct Group {
-    number: i64,
-    line: i64,
-    turn: i64,
+row! {
+    struct Group {
+        number: i64,
+        line: i64,
+        turn: i64,
+    }
 }
 
 pub(crate) const GROUPS: &str = "SELECT queue_groups.number, line, turn FROM json_each(?1)
@@ -182,14 +182,15 @@ pub(crate) async fn leave(
     Ok(left.into_iter().collect())
 }
 
-/// Who wants a waiting round, and how urgently.
-#[derive(FromRow)]
-struct Wanted {
-    round: Round,
-    key: i64,
-    priority: i64,
-    line: i64,
-    kind: i64,
+row! {
+    /// Who wants a waiting round, and how urgently.
+    struct Wanted {
+        round: Round,
+        key: i64,
+        priority: i64,
+        line: i64,
+        kind: i64,
+    }
 }
 
 pub(crate) const WANTED: &str = "SELECT wants.round, jobs.key, jobs.priority, rounds.line, rounds.kind
@@ -198,18 +199,19 @@ pub(crate) const WANTED: &str = "SELECT wants.round, jobs.key, jobs.priority, ro
        CROSS JOIN jobs ON jobs.number = wants.job
      GROUP BY wants.round, jobs.key, jobs.priority";
 
-/// A place that a waiting round has.
-#[derive(FromRow)]
-struct Standing {
-    grp: i64,
-    kind: i64,
-    turn: i64,
-    round: Round,
-    key: i64,
-    priority: i64,
-    line: i64,
-    /// The turn that its group has reached.
-    reached: i64,
+row! {
+    /// A place that a waiting round has.
+    struct Standing {
+        grp: i64,
+        kind: i64,
+        turn: i64,
+        round: Round,
+        key: i64,
+        priority: i64,
+        line: i64,
+        /// The turn that its group has reached.
+        reached: i64,
+    }
 }
 
 pub(crate) const STANDING: &str =

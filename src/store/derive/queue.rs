@@ -4,28 +4,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
-use sqlx::FromRow;
 
 use crate::domain::id::TaskId;
 use crate::domain::job::Quality;
 use crate::domain::task::FactKind;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewFact, Round, Touch};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::derive::attempts;
 use crate::store::derive::places::{self, Entering};
 use crate::store::derive::posts::Lines;
 use crate::store::derive::rounds;
 
-/// A round that waits: in a line, or in a task.
-#[derive(FromRow)]
-struct Entry {
-    round: Round,
-    platform: String,
-    destination: i64,
-    line_quality: Option<i64>,
-    task: Option<String>,
-    task_quality: Option<i64>,
+row! {
+    /// A round that waits: in a line, or in a task.
+    struct Entry {
+        round: Round,
+        platform: String,
+        destination: i64,
+        line_quality: Option<i64>,
+        task: Option<String>,
+        task_quality: Option<i64>,
+    }
 }
 
 pub(crate) const ENTRIES: &str =

@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use sqlx::FromRow;
 
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::Round;
+use crate::store::column::row;
 
-/// Who is at the head of a request.
-#[derive(Clone, Copy, Debug, FromRow)]
-pub(crate) struct Head {
-    pub(crate) key: i64,
-    pub(crate) priority: i64,
-    /// The group; none if it is a task that has waited.
-    pub(crate) grp: Option<i64>,
+row! {
+    /// Who is at the head of a request.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Head {
+        pub(crate) key: i64,
+        pub(crate) priority: i64,
+        /// The group; none if it is a task that has waited.
+        pub(crate) grp: Option<i64>,
+    }
 }
 
 /// Counts a request. Each post moves the clock of the key of its oldest want by one. The room that is left moves the

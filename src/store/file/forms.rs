@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection, FromRow};
 
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobState, Progress, UrlState};
 use crate::domain::time::Timestamp;
 use crate::domain::url::{CANONICAL_FORM, PostUrl};
+use crate::store::column::row;
 use crate::store::file::carry_over;
 
 /// Rows of one step: some ten milliseconds.
@@ -175,19 +176,20 @@ async fn renew_tasks(
     Ok(urls.into_iter().next_back().map(|(task, position, ..)| (task, position)))
 }
 
-/// A URL of a job, and the task URL that it follows.
-#[derive(FromRow)]
-struct Followed {
-    job_id: String,
-    position: i64,
-    url: String,
-    /// The URL that was sent, and its form.
-    carried: String,
-    canonical: String,
-    /// Where it stands for the job.
-    state: String,
-    fixed: Option<String>,
-    error_code: Option<String>,
+row! {
+    /// A URL of a job, and the task URL that it follows.
+    struct Followed {
+        job_id: String,
+        position: i64,
+        url: String,
+        /// The URL that was sent, and its form.
+        carried: String,
+        canonical: String,
+        /// Where it stands for the job.
+        state: String,
+        fixed: Option<String>,
+        error_code: Option<String>,
+    }
 }
 
 /// Fails URLs of jobs that follow another post. Only if both can be read is it certain that they are two.
@@ -220,17 +222,18 @@ async fn part_jobs(
     Ok(urls.into_iter().next_back().map(|url| (url.job_id, url.position)))
 }
 
-#[derive(FromRow)]
-struct Counts {
-    state: String,
-    urls: i64,
-    waiting: i64,
-    sent: i64,
-    downloaded: i64,
-    indexed: i64,
-    failed: i64,
-    known: i64,
-    canceled: i64,
+row! {
+    struct Counts {
+        state: String,
+        urls: i64,
+        waiting: i64,
+        sent: i64,
+        downloaded: i64,
+        indexed: i64,
+        failed: i64,
+        known: i64,
+        canceled: i64,
+    }
 }
 
 /// Fails a URL of a job that follows another post, and says where the job stands then.

@@ -183,7 +183,7 @@ mod tests {
         let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
         let mut writer = options.connect().await.unwrap();
         let broken = more(folder.path(), "SELECT nonsense FROM nothing;").await;
-        for (migrations, works) in [(&MIGRATIONS, true), (&broken, false)] {
+        for (migrations, works) in [(&*MIGRATIONS, true), (&broken, false)] {
             assert_eq!(migrate(&mut writer, &path, migrations, NOW).await.is_ok(), works);
             let checked: i64 =
                 sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut writer).await.unwrap();

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
-use sqlx::FromRow;
 
 use crate::domain::id::JobId;
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::Touch;
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::derive::jobs;
 use crate::store::ops::cancels::{self, Cancel};
 use crate::store::ops::job_patches::{self, TakeOver};
@@ -59,12 +58,13 @@ pub(crate) async fn step(batch: &mut Batch<'_>, front: Front) -> Result<bool, sq
     take_over(batch, front).await
 }
 
-#[derive(FromRow)]
-struct DueRound {
-    round: i64,
-    after_job: i64,
-    at: i64,
-    source: String,
+row! {
+    struct DueRound {
+        round: i64,
+        after_job: i64,
+        at: i64,
+        source: String,
+    }
 }
 
 pub(crate) const WANTS: &str = "SELECT job FROM wants
@@ -110,13 +110,14 @@ async fn tell(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> 
     Ok(has_told)
 }
 
-#[derive(FromRow)]
-struct CountRow {
-    job: i64,
-    at: i64,
-    source: String,
-    id: String,
-    urls: i64,
+row! {
+    struct CountRow {
+        job: i64,
+        at: i64,
+        source: String,
+        id: String,
+        urls: i64,
+    }
 }
 
 /// Counts where the URLs of jobs stand.
@@ -153,12 +154,13 @@ async fn count(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error>
     Ok(true)
 }
 
-#[derive(FromRow)]
-struct CancelRow {
-    job: i64,
-    words: String,
-    after_position: i64,
-    at: i64,
+row! {
+    struct CancelRow {
+        job: i64,
+        words: String,
+        after_position: i64,
+        at: i64,
+    }
 }
 
 /// Goes on with the cancel of a job.

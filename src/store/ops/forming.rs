@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::Source;
@@ -18,7 +17,7 @@ use crate::domain::refusal::{CONTENT, UNCLEAR};
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{Round, Touch};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::derive::posts::Lines;
 use crate::store::derive::turns::{self, Head};
 use crate::store::derive::{arrivals, queue};
@@ -79,12 +78,12 @@ const BEGIN_SUBMIT: &str = "INSERT INTO submits (task_id, attempt, started_at, u
        (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number AND standing = 4)
      FROM tasks WHERE id = ?1 AND state = 'queued'";
 
-/// A group whose turn it is.
-#[derive(FromRow)]
-struct Group {
-    line: i64,
-    #[sqlx(flatten)]
-    head: Head,
+row! {
+    /// A group whose turn it is.
+    struct Group {
+        line: i64,
+        ..head: Head,
+    }
 }
 
 const HEAD: &str =

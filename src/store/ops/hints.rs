@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use sqlx::FromRow;
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::TaskId;
@@ -14,7 +13,7 @@ use crate::domain::upstream_id::{Answer, UnconfirmedTask, owner_of};
 use crate::domain::url::CanonicalUrl;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::NewEvent;
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::ops::adopts::{self, Decided};
 use crate::store::ops::ownership::Claim;
 use crate::store::ops::received::ReceivedHint;
@@ -109,13 +108,14 @@ async fn heed(batch: &mut Batch<'_>, upstream_id: &str, at: Timestamp) -> Result
     Ok(true)
 }
 
-/// An unconfirmed task that has every post of an answer.
-#[derive(FromRow)]
-struct Candidate {
-    id: String,
-    urls: String,
-    is_here: bool,
-    begun_at: Option<i64>,
+row! {
+    /// An unconfirmed task that has every post of an answer.
+    struct Candidate {
+        id: String,
+        urls: String,
+        is_here: bool,
+        begun_at: Option<i64>,
+    }
 }
 
 /// Two of them are enough to leave it open whose the answer is.

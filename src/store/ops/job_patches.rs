@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use sqlx::FromRow;
 
 use crate::domain::id::JobId;
 use crate::domain::queue::Priority;
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::Round;
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::derive::places::{self, Class};
 use crate::store::read::jobs::options;
 
@@ -174,13 +173,14 @@ pub(crate) async fn take_over(batch: &mut Batch<'_>, change: &TakeOver) -> Resul
     Ok(())
 }
 
-/// A task that waits, and the best priority in which somebody wants one of its posts.
-#[derive(FromRow)]
-struct Waiting {
-    number: i64,
-    key: i64,
-    priority: i64,
-    best: i64,
+row! {
+    /// A task that waits, and the best priority in which somebody wants one of its posts.
+    struct Waiting {
+        number: i64,
+        key: i64,
+        priority: i64,
+        best: i64,
+    }
 }
 
 pub(crate) const TASKS: &str = "SELECT DISTINCT tasks.number FROM json_each(?1)

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use sqlx::FromRow;
 
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
@@ -16,7 +15,7 @@ use crate::domain::refusal::halves;
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::Round;
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::derive::places::{self, Class};
 
 /// Binds rounds to a task: they leave their lines, and the task serves the jobs that want them. Gives the groups that
@@ -46,13 +45,15 @@ pub(crate) async fn bind_to(
 /// So many requests further back do parts wait of which nothing was taken.
 pub(crate) const BEHIND: i64 = 64;
 
-/// A task that is split.
-#[derive(Clone, Copy, FromRow)]
-pub(crate) struct Whole {
-    pub(crate) number: i64,
-    /// The first task of those that it was split from; its own number if it is the first.
-    pub(crate) root: i64,
-    pub(crate) line: Option<i64>,
+row! {
+    /// A task that is split.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Whole {
+        pub(crate) number: i64,
+        /// The first task of those that it was split from; its own number if it is the first.
+        pub(crate) root: i64,
+        pub(crate) line: Option<i64>,
+    }
 }
 
 pub(crate) const WHOLE: &str = "SELECT tasks.number, ifnull(root, tasks.number) AS root, lines.number AS line

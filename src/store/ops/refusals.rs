@@ -2,7 +2,6 @@
 //! anything, nor end a URL while sending is paused because of refusals.
 
 use serde_json::json;
-use sqlx::FromRow;
 
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
@@ -14,7 +13,7 @@ use crate::domain::refusal::{
 use crate::domain::task::Failure;
 use crate::domain::time::{Timestamp, millis};
 use crate::store::batch::{Batch, Cause};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::ops::parts::{self, BEHIND, Whole};
 use crate::store::ops::pauses::{self, FirstProbe, NewPause};
 
@@ -28,19 +27,20 @@ pub(crate) struct Refusal<'a> {
     pub(crate) at: Timestamp,
 }
 
-#[derive(FromRow)]
-struct Row {
-    number: i64,
-    /// The first task of those that it was split from; its own number if it is the first.
-    root: i64,
-    aside_at: Option<i64>,
-    /// Whether an operator let it be sent once more, although a refusal of it may be charged.
-    refusal_costs: bool,
-    posts: i64,
-    /// How often it was refused in this way, this time included. Other answers are no tries, and one during a pause for
-    /// refusals is in doubt.
-    attempt: i64,
-    line: Option<i64>,
+row! {
+    struct Row {
+        number: i64,
+        /// The first task of those that it was split from; its own number if it is the first.
+        root: i64,
+        aside_at: Option<i64>,
+        /// Whether an operator let it be sent once more, although a refusal of it may be charged.
+        refusal_costs: bool,
+        posts: i64,
+        /// How often it was refused in this way, including now. Other answers are no tries, and a refusal during a
+        /// pause for refusals is in doubt.
+        attempt: i64,
+        line: Option<i64>,
+    }
 }
 
 impl Row {
@@ -74,13 +74,14 @@ pub(crate) const REFUSED: &str =
        AND submits.outcome IN ('deferred', 'rejected') AND submits.code = ?1
      GROUP BY tasks.number";
 
-/// A row of [`REFUSED`].
-#[derive(FromRow)]
-struct RefusedRow {
-    number: i64,
-    root: i64,
-    was_aside: bool,
-    submits: i64,
+row! {
+    /// A row of [`REFUSED`].
+    struct RefusedRow {
+        number: i64,
+        root: i64,
+        was_aside: bool,
+        submits: i64,
+    }
 }
 
 /// Decides what follows from a refusal, and does it, except that the submit is not closed.

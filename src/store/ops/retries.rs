@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use sqlx::FromRow;
 
 use crate::domain::destination::Destination;
 use crate::domain::event::{EventKind, Source};
@@ -16,7 +15,7 @@ use crate::domain::url::{Platform, PostUrl};
 use crate::domain::want::{Ask, Mark, Terms, want_outcome};
 use crate::store::batch::changes::{self, NewEvent, Round};
 use crate::store::batch::{Batch, Cause};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::derive::arrivals::{self, Asked, Asking, Placed};
 use crate::store::derive::places::{self, Class};
 use crate::store::derive::{jobs, posts};
@@ -43,17 +42,18 @@ pub enum JobRetried {
 
 const NOTHING: JobRetried = JobRetried::Nothing { known: 0, on_their_way: 0, waiting: 0, failed: 0 };
 
-/// A job's URL that may be asked for again.
-#[derive(FromRow)]
-struct Row {
-    position: i64,
-    round: Round,
-    mark: Option<i64>,
-    state: i64,
-    code: Option<String>,
-    url: String,
-    canonical: String,
-    platform: String,
+row! {
+    /// A job's URL that may be asked for again.
+    struct Row {
+        position: i64,
+        round: Round,
+        mark: Option<i64>,
+        state: i64,
+        code: Option<String>,
+        url: String,
+        canonical: String,
+        platform: String,
+    }
 }
 
 impl Row {
@@ -157,35 +157,38 @@ async fn move_wants(batch: &mut Batch<'_>, job: i64, moved: &[Placed]) -> Result
     arrivals::serve(batch, &shared).await
 }
 
-#[derive(FromRow)]
-struct TaskRow {
-    number: i64,
-    state: String,
-    platform: Option<String>,
+row! {
+    struct TaskRow {
+        number: i64,
+        state: String,
+        platform: Option<String>,
+    }
 }
 
-/// In which way a job asks for its posts.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, FromRow)]
-struct Manner {
-    quality: String,
-    force: bool,
-    library: String,
-    unique_id: Option<String>,
-    folder_id: Option<i64>,
+row! {
+    /// In which way a job asks for its posts.
+    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+    struct Manner {
+        quality: String,
+        force: bool,
+        library: String,
+        unique_id: Option<String>,
+        folder_id: Option<i64>,
+    }
 }
 
-/// The wants of one of a task's rounds that ask in the same way, as the first of them gave its URL.
-#[derive(FromRow)]
-struct Wanting {
-    job: i64,
-    job_id: String,
-    key: i64,
-    round: Round,
-    #[sqlx(flatten)]
-    manner: Manner,
-    url: String,
-    canonical: String,
-    platform: String,
+row! {
+    /// The wants of one of a task's rounds that ask in the same way, as the first of them gave its URL.
+    struct Wanting {
+        job: i64,
+        job_id: String,
+        key: i64,
+        round: Round,
+        url: String,
+        canonical: String,
+        platform: String,
+        ..manner: Manner,
+    }
 }
 
 pub(crate) const OF_TASK: &str =

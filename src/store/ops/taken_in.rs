@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use sqlx::FromRow;
 
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
@@ -11,7 +10,7 @@ use crate::domain::task::FactKind;
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewFact, Round, Touch};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::derive::{arrivals, jobs};
 
 /// Takes in the task that accepted callbacks made before the answer to the submit named its `taskId`: it is the
@@ -83,14 +82,15 @@ pub(crate) async fn take_in(
     Ok(())
 }
 
-#[derive(FromRow)]
-struct FactRow {
-    kind: String,
-    video_id: String,
-    at: i64,
-    source: String,
-    code: Option<String>,
-    message: Option<String>,
+row! {
+    struct FactRow {
+        kind: String,
+        video_id: String,
+        at: i64,
+        source: String,
+        code: Option<String>,
+        message: Option<String>,
+    }
 }
 
 impl FactRow {

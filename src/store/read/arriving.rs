@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::json;
-use sqlx::FromRow;
 use tokio::time::Instant;
 
 use crate::domain::destination::Destination;
@@ -12,6 +11,7 @@ use crate::domain::forecast::JobQueue;
 use crate::domain::job::Quality;
 use crate::domain::queue::{Priority, turn};
 use crate::domain::time::Timestamp;
+use crate::store::column::row;
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 use crate::store::read::estimates::{Outlook, Pacing};
@@ -60,12 +60,13 @@ pub(crate) const LINES: &str = "SELECT platform, lines.number AS line, ifnull(se
          AND lines.destination = (SELECT number FROM destinations WHERE hash = ?2) AND quality = ?3
        LEFT JOIN queue_groups ON queue_groups.key = ?4 AND priority = ?5 AND queue_groups.line = lines.number";
 
-/// A line that the store knows.
-#[derive(FromRow)]
-struct LineRow {
-    platform: String,
-    line: i64,
-    served: i64,
+row! {
+    /// A line that the store knows.
+    struct LineRow {
+        platform: String,
+        line: i64,
+        served: i64,
+    }
 }
 
 impl Readers {

@@ -1,10 +1,8 @@
 //! Callbacks, as they are read.
 
-use sqlx::FromRow;
-
 use crate::domain::callback::Callback;
 use crate::domain::id::TaskId;
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
@@ -23,14 +21,15 @@ pub struct CallbackPage {
     pub limit: i64,
 }
 
-#[derive(FromRow)]
-struct Row {
-    number: i64,
-    body: Option<Vec<u8>>,
-    first_received_at: i64,
-    last_received_at: i64,
-    deliveries: i64,
-    understood: Option<String>,
+row! {
+    struct Row {
+        number: i64,
+        body: Option<Vec<u8>>,
+        first_received_at: i64,
+        last_received_at: i64,
+        deliveries: i64,
+        understood: Option<String>,
+    }
 }
 
 impl Readers {

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sqlx::FromRow;
 
 use crate::domain::id::TaskId;
 use crate::domain::time::Timestamp;
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
@@ -29,13 +28,14 @@ pub struct DuePoll {
 /// So many tasks whose own row can't be read are left out.
 const MOST_UNREAD: i64 = 16;
 
-#[derive(FromRow)]
-struct Row {
-    id: String,
-    upstream_id: Option<String>,
-    unique_id: Option<String>,
-    news: i64,
-    next_poll_at: i64,
+row! {
+    struct Row {
+        id: String,
+        upstream_id: Option<String>,
+        unique_id: Option<String>,
+        news: i64,
+        next_poll_at: i64,
+    }
 }
 
 /// Until the spelling of a destination is known, polls name no folder.

@@ -1,11 +1,11 @@
 //! The event log: append-only, in the order of commits.
 
 use serde_json::json;
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite};
 
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{JobId, TaskId};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
@@ -32,17 +32,18 @@ impl EventFilter {
     }
 }
 
-#[derive(FromRow)]
-struct Row {
-    seq: i64,
-    kind: String,
-    source: String,
-    job_id: Option<String>,
-    task_id: Option<String>,
-    upstream_id: Option<String>,
-    video_id: Option<String>,
-    at: i64,
-    message: Option<String>,
+row! {
+    struct Row {
+        seq: i64,
+        kind: String,
+        source: String,
+        job_id: Option<String>,
+        task_id: Option<String>,
+        upstream_id: Option<String>,
+        video_id: Option<String>,
+        at: i64,
+        message: Option<String>,
+    }
 }
 
 impl Readers {

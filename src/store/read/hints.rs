@@ -1,10 +1,8 @@
 //! Hints, as they are read, and which `taskId` upstream is asked about next.
 
-use sqlx::FromRow;
-
 use crate::domain::callback::Hint;
 use crate::domain::time::{Timestamp, millis};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::policy::Policy;
 use crate::store::read::Readers;
@@ -20,14 +18,15 @@ pub struct Look {
     pub due: Timestamp,
 }
 
-#[derive(FromRow)]
-struct Row {
-    id: i64,
-    upstream_id: Option<String>,
-    body: Vec<u8>,
-    first_received_at: i64,
-    last_received_at: i64,
-    deliveries: i64,
+row! {
+    struct Row {
+        id: i64,
+        upstream_id: Option<String>,
+        body: Vec<u8>,
+        first_received_at: i64,
+        last_received_at: i64,
+        deliveries: i64,
+    }
 }
 
 impl Readers {

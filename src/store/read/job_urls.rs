@@ -1,27 +1,26 @@
 //! The URLs of a job as clients see them, each as its round stands, with the videos of the task that decides.
 
-use sqlx::FromRow;
-
 use crate::domain::id::JobId;
 use crate::domain::job::UrlState;
 use crate::domain::outcome::{Reason, UrlOutcome};
 use crate::domain::task::JobUrl;
 use crate::domain::want::{Mark, want_outcome};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
-#[derive(FromRow)]
-struct Row {
-    position: i64,
-    mark: Option<i64>,
-    url: Option<String>,
-    state: Option<i64>,
-    code: Option<String>,
-    message: Option<String>,
-    certain: Option<bool>,
-    task_id: Option<String>,
-    video_ids: String,
+row! {
+    struct Row {
+        position: i64,
+        mark: Option<i64>,
+        url: Option<String>,
+        state: Option<i64>,
+        code: Option<String>,
+        message: Option<String>,
+        certain: Option<bool>,
+        task_id: Option<String>,
+        video_ids: String,
+    }
 }
 
 /// The task of a URL is the one that stands best; of several that stand alike, the last. What can't be read is in every

@@ -1,13 +1,13 @@
 //! Jobs, as they are read.
 
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite};
 
 use crate::domain::id::JobId;
 use crate::domain::job::{Job, JobOptions, JobState, JobTask};
 use crate::domain::queue::Priority;
 use crate::domain::url::Platform;
-use crate::store::column::{self, Counts};
+use crate::store::column::{self, Counts, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
@@ -111,21 +111,21 @@ pub(crate) fn list(filter: &JobFilter, by_state: bool) -> QueryBuilder<Sqlite> {
     query
 }
 
-#[derive(FromRow)]
-struct JobRow {
-    id: String,
-    created_at: i64,
-    settled_at: Option<i64>,
-    state: String,
-    labels: String,
-    unique_id: Option<String>,
-    folder_id: Option<i64>,
-    quality: String,
-    library: String,
-    force: bool,
-    priority: i64,
-    #[sqlx(flatten)]
-    counts: Counts,
+row! {
+    struct JobRow {
+        id: String,
+        created_at: i64,
+        settled_at: Option<i64>,
+        state: String,
+        labels: String,
+        unique_id: Option<String>,
+        folder_id: Option<i64>,
+        quality: String,
+        library: String,
+        force: bool,
+        priority: i64,
+        ..counts: Counts,
+    }
 }
 
 impl JobRow {

@@ -1,20 +1,19 @@
 //! The pauses in force.
 
-use sqlx::FromRow;
-
 use crate::domain::pause::Pause;
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
-#[derive(FromRow)]
-struct Row {
-    scope: String,
-    code: String,
-    message: String,
-    since: i64,
-    probe_at: i64,
-    probes: u32,
+row! {
+    struct Row {
+        scope: String,
+        code: String,
+        message: String,
+        since: i64,
+        probe_at: i64,
+        probes: u32,
+    }
 }
 
 impl Readers {

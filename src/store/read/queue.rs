@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sqlx::FromRow;
 
 use crate::domain::destination::Destination;
 use crate::domain::id::TaskId;
@@ -12,7 +11,7 @@ use crate::domain::pause::Pause;
 use crate::domain::queue::{Class, Priority, order};
 use crate::domain::time::{Timestamp, millis};
 use crate::domain::url::Platform;
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
@@ -67,17 +66,18 @@ pub struct Search {
 /// So many waiting tasks whose own row can't be read are left out.
 const MOST_UNREAD: usize = 16;
 
-/// What is next of a priority of a key: a group of posts, or a task.
-#[derive(FromRow)]
-struct Row {
-    key: i64,
-    priority: i64,
-    since: i64,
-    grp: Option<i64>,
-    grp_served: Option<i64>,
-    task: Option<i64>,
-    task_id: Option<String>,
-    task_served: Option<i64>,
+row! {
+    /// What is next of a priority of a key: a group of posts, or a task.
+    struct Row {
+        key: i64,
+        priority: i64,
+        since: i64,
+        grp: Option<i64>,
+        grp_served: Option<i64>,
+        task: Option<i64>,
+        task_id: Option<String>,
+        task_served: Option<i64>,
+    }
 }
 
 /// One row for each priority of each key of which something can be sent, the key with the lowest clock first. The line
@@ -284,16 +284,17 @@ fn choose(rows: &[Row], now: Timestamp) -> Result<Option<Turn>, (i64, sqlx::Erro
     }
 }
 
-/// A row of [`REQUEST`].
-#[derive(FromRow)]
-pub(crate) struct RequestRow {
-    platform: Option<String>,
-    line: Option<i64>,
-    quality: Option<i64>,
-    kind: Option<i64>,
-    name: Option<String>,
-    folder: Option<i64>,
-    urls: String,
+row! {
+    /// A row of [`REQUEST`].
+    pub(crate) struct RequestRow {
+        platform: Option<String>,
+        line: Option<i64>,
+        quality: Option<i64>,
+        kind: Option<i64>,
+        name: Option<String>,
+        folder: Option<i64>,
+        urls: String,
+    }
 }
 
 pub(crate) const REQUEST: &str = "SELECT tasks.platform, tasks.quality, kind, name, folder,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sqlx::FromRow;
 use utoipa::ToSchema;
 
 use crate::domain::time::{Timestamp, millis};
+use crate::store::column::row;
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
@@ -78,10 +78,11 @@ pub struct Tally {
     pub last_callback_at: Option<Timestamp>,
 }
 
-#[derive(FromRow)]
-struct CountRow {
-    count: i64,
-    since: Option<i64>,
+row! {
+    struct CountRow {
+        count: i64,
+        since: Option<i64>,
+    }
 }
 
 impl CountRow {

@@ -1,13 +1,13 @@
 //! Tasks, as they are read.
 
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::QueryBuilder;
 
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::UrlState;
 use crate::domain::outcome::Reason;
 use crate::domain::task::{Task, TaskState, TaskUrl};
 use crate::domain::url::{CanonicalUrl, Platform};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::{Readers, videos};
 
@@ -28,24 +28,25 @@ pub struct TaskFilter {
     pub limit: i64,
 }
 
-#[derive(FromRow)]
-struct Row {
-    id: String,
-    job_id: Option<String>,
-    upstream_id: Option<String>,
-    state: String,
-    platform: Option<String>,
-    created_at: i64,
-    accepted_at: Option<i64>,
-    downloaded_at: Option<i64>,
-    settled_at: Option<i64>,
-    retry_of: Option<String>,
-    replaced_by: Option<String>,
-    error_code: Option<String>,
-    error_message: Option<String>,
-    error_certain: Option<bool>,
-    jobs: String,
-    jobs_total: i64,
+row! {
+    struct Row {
+        id: String,
+        job_id: Option<String>,
+        upstream_id: Option<String>,
+        state: String,
+        platform: Option<String>,
+        created_at: i64,
+        accepted_at: Option<i64>,
+        downloaded_at: Option<i64>,
+        settled_at: Option<i64>,
+        retry_of: Option<String>,
+        replaced_by: Option<String>,
+        error_code: Option<String>,
+        error_message: Option<String>,
+        error_certain: Option<bool>,
+        jobs: String,
+        jobs_total: i64,
+    }
 }
 
 /// A task, with the first of the jobs that it serves.
@@ -56,14 +57,15 @@ pub(crate) const SELECT: &str = "SELECT *,
        (SELECT count(*) FROM served WHERE served.task = tasks.number) AS jobs_total
      FROM tasks WHERE ";
 
-#[derive(FromRow)]
-struct UrlRow {
-    url: Option<String>,
-    state: i64,
-    code: Option<String>,
-    message: Option<String>,
-    certain: Option<bool>,
-    video_ids: String,
+row! {
+    struct UrlRow {
+        url: Option<String>,
+        state: i64,
+        code: Option<String>,
+        message: Option<String>,
+        certain: Option<bool>,
+        video_ids: String,
+    }
 }
 
 impl Readers {

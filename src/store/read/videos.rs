@@ -1,13 +1,13 @@
 //! Videos, as they are read.
 
+use sqlx::QueryBuilder;
 use sqlx::sqlite::SqlitePool;
-use sqlx::{FromRow, QueryBuilder};
 
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::task::Failure;
 use crate::domain::url::CanonicalUrl;
 use crate::domain::video::{Video, VideoState};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
@@ -28,21 +28,22 @@ pub struct VideoFilter {
     pub limit: i64,
 }
 
-#[derive(FromRow)]
-struct Row {
-    number: i64,
-    id: String,
-    task_id: String,
-    has_task: bool,
-    job_id: Option<String>,
-    tasks: String,
-    url: Option<String>,
-    attributed: bool,
-    state: String,
-    first_seen_at: i64,
-    indexed_at: Option<i64>,
-    error_code: Option<String>,
-    error_message: Option<String>,
+row! {
+    struct Row {
+        number: i64,
+        id: String,
+        task_id: String,
+        has_task: bool,
+        job_id: Option<String>,
+        tasks: String,
+        url: Option<String>,
+        attributed: bool,
+        state: String,
+        first_seen_at: i64,
+        indexed_at: Option<i64>,
+        error_code: Option<String>,
+        error_message: Option<String>,
+    }
 }
 
 const SELECT: &str = "SELECT videos.number, videos.id, videos.task_id, tasks.id IS NOT NULL AS has_task,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use sqlx::FromRow;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -17,42 +16,46 @@ use crate::domain::forecast::Forecast;
 use crate::domain::job::Quality;
 use crate::domain::queue::Priority;
 use crate::domain::time::Timestamp;
-use crate::store::column;
+use crate::store::column::{self, row};
 
 /// So many places are read. Of a longer queue each group is read up to the same length, and the rest is counted.
 const MOST_PLACES: usize = 100_000;
 /// So many tasks that wait are read.
 const MOST_TASKS: i64 = 2_000;
 
-/// A group without its posts.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
-pub(crate) struct GroupRow {
-    pub(crate) number: i64,
-    pub(crate) key: i64,
-    pub(crate) priority: i64,
-    pub(crate) line: i64,
-    waiting: i64,
-    pub(crate) served: i64,
-    pub(crate) turn: i64,
-    is_paused: bool,
-    clock: i64,
-    since: i64,
+row! {
+    /// A group without its posts.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub(crate) struct GroupRow {
+        pub(crate) number: i64,
+        pub(crate) key: i64,
+        pub(crate) priority: i64,
+        pub(crate) line: i64,
+        waiting: i64,
+        pub(crate) served: i64,
+        pub(crate) turn: i64,
+        is_paused: bool,
+        clock: i64,
+        since: i64,
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
-struct TaskRow {
-    id: String,
-    key: Option<i64>,
-    priority: i64,
-    served: i64,
-    next_attempt_at: i64,
-    is_paused: bool,
-    platform: Option<String>,
-    destination: Option<i64>,
-    quality: Option<i64>,
-    clock: Option<i64>,
-    since: Option<i64>,
-    rounds: String,
+row! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct TaskRow {
+        id: String,
+        key: Option<i64>,
+        priority: i64,
+        served: i64,
+        next_attempt_at: i64,
+        is_paused: bool,
+        platform: Option<String>,
+        destination: Option<i64>,
+        quality: Option<i64>,
+        clock: Option<i64>,
+        since: Option<i64>,
+        rounds: String,
+    }
 }
 
 /// What tells one moment of the queue from another.
@@ -212,13 +215,14 @@ fn longest(mut lengths: Vec<usize>, most: usize) -> usize {
     most
 }
 
-/// A row of `destinations`.
-#[derive(FromRow)]
-struct DestinationRow {
-    number: i64,
-    kind: Option<i64>,
-    name: Option<String>,
-    folder: Option<i64>,
+row! {
+    /// A row of `destinations`.
+    struct DestinationRow {
+        number: i64,
+        kind: Option<i64>,
+        name: Option<String>,
+        folder: Option<i64>,
+    }
 }
 
 /// The destinations with these numbers whose spelling is known.

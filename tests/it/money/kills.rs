@@ -223,7 +223,7 @@ async fn killed_at_any_moment_no_post_is_charged_more_often_than_somebody_asked_
         .set("DISPATCH__PROBE_AFTER", "20ms")
         .set("RECONCILE__AFTER", "100ms");
     let random = StdRng::seed_from_u64(seed);
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::client();
     let (asks, best, jobs) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     let mut users = Users { random, client, life: 0, calls: 0, asks, best, jobs };
     for life in 0..kills {

@@ -39,7 +39,7 @@ struct Conversation {
 impl Conversation {
     async fn with(settings: Settings) -> Self {
         let simulator = Simulator::bind(settings).await.unwrap();
-        Self { simulator, client: Client::builder().no_proxy().build().unwrap() }
+        Self { simulator, client: crate::support::client() }
     }
 
     async fn with_faults(faults: Faults) -> Self {

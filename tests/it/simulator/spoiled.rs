@@ -74,7 +74,8 @@ async fn wrong_types_are_drawn_from_the_seed() {
 #[tokio::test]
 async fn who_follows_a_redirect_is_charged_twice() {
     let talk = Conversation::with_faults(Faults { redirect: 1.0, ..Faults::default() }).await;
-    let careful = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let careful =
+        scrapehook::tls::client().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let submit = |client: &Client| {
         let url = format!("{}{SUBMIT_PRIVATE}", talk.simulator.url());
         soon(client.post(url).header("Authorization", "simulator").body(job()).send())
@@ -82,7 +83,7 @@ async fn who_follows_a_redirect_is_charged_twice() {
     let answer = submit(&careful).await.unwrap();
     assert_eq!((answer.status().as_u16(), talk.simulator.charged()[URL]), (307, 1));
     let careless = reqwest::redirect::Policy::limited(1);
-    let careless = Client::builder().no_proxy().redirect(careless).build().unwrap();
+    let careless = scrapehook::tls::client().no_proxy().redirect(careless).build().unwrap();
     assert!(submit(&careless).await.unwrap_err().is_redirect());
     assert_eq!(talk.simulator.charged()[URL], 3);
 }

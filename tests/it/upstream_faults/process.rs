@@ -31,7 +31,7 @@ impl Process {
         let binary = Binary::with_upstream(&upstream.url()).await.set("UPSTREAM__TIMEOUT", timeout);
         let binary = binary.set("RECONCILE__AFTER", poll_after).set("DISPATCH__PROBE_AFTER", probe_after);
         let serving = binary.serve(&[]);
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = crate::support::client();
         let process = Self { upstream, binary, serving, client };
         process.submit("first", 3).await;
         process.upstream.until(|upstream| upstream.submits().len() == 3).await;

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::{EventKind, Source};
@@ -13,17 +12,18 @@ use crate::domain::job::{JobState, Progress, UrlState};
 use crate::domain::outcome::{Reason, UrlOutcome};
 use crate::domain::time::Timestamp;
 use crate::domain::want::{Mark, want_outcome};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::file::carry_over::ROWS;
 
-/// How many wants of a job stand in one place.
-#[derive(FromRow)]
-struct Standing {
-    job: i64,
-    mark: Option<i64>,
-    state: i64,
-    code: Option<String>,
-    count: i64,
+row! {
+    /// How many wants of a job stand in one place.
+    struct Standing {
+        job: i64,
+        mark: Option<i64>,
+        state: i64,
+        code: Option<String>,
+        count: i64,
+    }
 }
 
 impl Standing {
@@ -41,13 +41,14 @@ impl Standing {
     }
 }
 
-#[derive(FromRow)]
-struct Job {
-    number: i64,
-    id: String,
-    state: String,
-    settled_at: Option<i64>,
-    urls: i64,
+row! {
+    struct Job {
+        number: i64,
+        id: String,
+        state: String,
+        settled_at: Option<i64>,
+        urls: i64,
+    }
 }
 
 /// Counts where the wants of every job stand, and settles or reopens those that stand elsewhere than before.

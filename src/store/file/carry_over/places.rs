@@ -3,22 +3,22 @@
 //! Must never guess the destination of a task that was recovered from a callback.
 
 use serde_json::json;
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::destination::Destination;
 use crate::domain::job::{JobOptions, Quality};
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::file::carry_over::ROWS;
 
-#[derive(FromRow)]
-struct JobRow {
-    number: i64,
-    id: String,
-    unique_id: Option<String>,
-    folder_id: Option<i64>,
-    quality: String,
-    library: String,
+row! {
+    struct JobRow {
+        number: i64,
+        id: String,
+        unique_id: Option<String>,
+        folder_id: Option<i64>,
+        quality: String,
+        library: String,
+    }
 }
 
 impl JobRow {

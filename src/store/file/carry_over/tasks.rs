@@ -3,12 +3,12 @@
 //! Must never touch a task that upstream may have taken.
 
 use serde_json::{Value, json};
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::task::{FactKind, TaskState};
 use crate::domain::time::Timestamp;
+use crate::store::column::row;
 use crate::store::file::carry_over::ROWS;
 use crate::store::file::carry_over::urls::DOUBTS;
 
@@ -17,15 +17,16 @@ const CANCELED: &str = "canceled before it was sent";
 const DISSOLVED: &str = "a new version of scrapehook forms tasks when their turn comes: \
                          the URLs of this one wait in the queue again";
 
-#[derive(FromRow)]
-struct Queued {
-    number: i64,
-    id: String,
-    job_id: Option<String>,
-    is_submitted: bool,
-    is_wanted: bool,
-    /// Who canceled its job, if the cancel had not come to it.
-    words: Option<String>,
+row! {
+    struct Queued {
+        number: i64,
+        id: String,
+        job_id: Option<String>,
+        is_submitted: bool,
+        is_wanted: bool,
+        /// Who canceled its job, if the cancel had not come to it.
+        words: Option<String>,
+    }
 }
 
 const QUEUED: &str = "SELECT number, id, tasks.job_id,

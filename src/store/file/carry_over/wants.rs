@@ -3,24 +3,24 @@
 //! Must never leave one out.
 
 use serde_json::{Value, json};
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::want::Mark;
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::file::carry_over::ROWS;
 use crate::store::file::carry_over::urls::Rounds;
 
-#[derive(FromRow)]
-struct Row {
-    job: i64,
-    job_id: String,
-    position: i64,
-    url: String,
-    fixed: Option<String>,
-    /// None if there is no such task.
-    task: Option<i64>,
-    task_position: i64,
+row! {
+    struct Row {
+        job: i64,
+        job_id: String,
+        position: i64,
+        url: String,
+        fixed: Option<String>,
+        /// None if there is no such task.
+        task: Option<i64>,
+        task_position: i64,
+    }
 }
 
 impl Row {

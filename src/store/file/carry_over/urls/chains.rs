@@ -6,22 +6,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::json;
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
+use crate::store::column::row;
 use crate::store::file::carry_over::urls::Key;
 
 /// The task URLs that go on in a later task of their chain, each with the last one that a job follows. What comes after
 /// that one was handed back, and has a round of its own.
 pub(super) struct Chains(HashMap<Key, Key>);
 
-/// A URL of a task in a chain.
-#[derive(FromRow)]
-struct Member {
-    task: i64,
-    position: i64,
-    canonical: String,
-    is_followed: bool,
+row! {
+    /// A URL of a task in a chain.
+    struct Member {
+        task: i64,
+        position: i64,
+        canonical: String,
+        is_followed: bool,
+    }
 }
 
 impl Member {

@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::url::CanonicalUrl;
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::file::carry_over::urls::row::UrlRow;
 
-/// The post of a task URL.
-#[derive(FromRow)]
-pub(super) struct Post {
-    pub(super) number: i64,
-    /// As it was first given.
-    pub(super) url: String,
+row! {
+    /// The post of a task URL.
+    pub(super) struct Post {
+        pub(super) number: i64,
+        /// As it was first given.
+        pub(super) url: String,
+    }
 }
 
 /// Makes the posts that are missing, and gives those of all these URLs in their order.

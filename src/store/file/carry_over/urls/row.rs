@@ -3,12 +3,11 @@
 //! Must never derive a state again: what an older version found out stays until there is news.
 
 use serde_json::{Value, json};
-use sqlx::FromRow;
 
 use crate::domain::job::UrlState;
 use crate::domain::outcome::{Reason, UrlOutcome};
 use crate::domain::task::TaskState;
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::file::carry_over::urls::Key;
 
 /// Failures that are never proven.
@@ -37,33 +36,34 @@ pub(super) enum Fate {
     Left,
 }
 
-#[derive(FromRow)]
-pub(super) struct UrlRow {
-    task: i64,
-    task_id: String,
-    is_recovered: bool,
-    position: i64,
-    pub(super) url: String,
-    pub(super) canonical: String,
-    state: String,
-    error_code: Option<String>,
-    error_message: Option<String>,
-    task_state: String,
-    pub(super) created_at: i64,
-    destination: Option<i64>,
-    pub(super) quality: Option<i64>,
-    pub(super) platform: Option<String>,
-    /// Upstream has taken the task.
-    is_taken: bool,
-    /// The task has other URLs.
-    is_shared: bool,
-    is_submitted: bool,
-    /// A poll named it for a video.
-    is_listed: bool,
-    is_task_wanted: bool,
-    is_wanted: bool,
-    /// The job whose want comes first, else the one that the task was planned for.
-    pub(super) job: Option<i64>,
+row! {
+    pub(super) struct UrlRow {
+        task: i64,
+        task_id: String,
+        is_recovered: bool,
+        position: i64,
+        pub(super) url: String,
+        pub(super) canonical: String,
+        state: String,
+        error_code: Option<String>,
+        error_message: Option<String>,
+        task_state: String,
+        pub(super) created_at: i64,
+        destination: Option<i64>,
+        pub(super) quality: Option<i64>,
+        pub(super) platform: Option<String>,
+        /// Upstream has taken the task.
+        is_taken: bool,
+        /// The task has other URLs.
+        is_shared: bool,
+        is_submitted: bool,
+        /// A poll named it for a video.
+        is_listed: bool,
+        is_task_wanted: bool,
+        is_wanted: bool,
+        /// The job whose want comes first, else the one that the task was planned for.
+        pub(super) job: Option<i64>,
+    }
 }
 
 impl UrlRow {
