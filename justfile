@@ -89,6 +89,10 @@ container:
 litestream:
     tests/backups/litestream
 
+# Workflows, shell scripts, and the steps of a release that publish nothing (needs Python, and a package index).
+workflows:
+    tests/workflows/lint
+
 # Licences and sources of dependencies (needs cargo-deny).
 deny:
     cargo deny --locked check bans licenses sources
