@@ -79,4 +79,11 @@ mod tests {
         assert_eq!(grouped.len(), grouped.iter().collect::<BTreeSet<_>>().len(), "one is named twice");
         assert_eq!(known.iter().collect::<BTreeSet<_>>(), grouped.iter().collect());
     }
+
+    #[test]
+    fn a_terminal_of_eighty_columns_shows_each_command_on_one_line() {
+        for line in groups(&Cli::command()).lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
 }

@@ -50,7 +50,7 @@ enum Command {
     CheckConfig(check_config::CheckConfig),
     /// Check configuration, database, network and API key, and advise
     Doctor(doctor::Doctor),
-    /// Check that a running service is alive, for container health checks
+    /// Exit with 0 if the service is alive, for container health checks
     Health(health::Health),
 }
 

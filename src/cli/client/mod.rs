@@ -48,11 +48,11 @@ pub enum ClientCommand {
     Events(events::Events),
     /// Try the failed URLs of a job or a task again
     Retry(decide::Retry),
-    /// Give an unconfirmed task its upstream taskId
+    /// Give an unconfirmed task the taskId that the API knows it by
     Adopt(decide::Adopt),
-    /// Ask the upstream about a task now
+    /// Ask the memories.ai API about a task now
     Refresh(decide::Refresh),
-    /// Cancel the URLs of a job or a task that were not sent, or give up an unconfirmed task
+    /// Cancel unsent URLs, or give up an unconfirmed task
     Cancel(decide::Cancel),
     /// Make the waiting URLs of a job more or less urgent
     Priority(decide::Priority),
