@@ -3,7 +3,7 @@
 use crate::domain::time::Timestamp;
 
 /// The time of now, by the machine's clock.
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the clock")]
 pub fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }

@@ -122,7 +122,7 @@ impl TlsFault {
                 _ => Self::Other(error.to_string()),
             },
             AlertReceived(AlertDescription::UnrecognisedName) => {
-                Self::Refused("it has no such name".to_owned())
+                Self::Refused("it does not know this name".to_owned())
             }
             AlertReceived(alert) => Self::Refused(format!("{alert:?}")),
             InvalidMessage(_) => Self::NotTls,
@@ -142,9 +142,9 @@ impl fmt::Display for NoAnswer {
             Self::Name(words) => write!(f, "the host's name can't be resolved ({words})"),
             Self::Connection(words) => write!(f, "no connection ({words})"),
             Self::Tls(fault) => write!(f, "TLS: {fault}"),
-            Self::Late => f.write_str("connected, and no answer in time"),
-            Self::Cut => f.write_str("connected, and cut off before an answer"),
-            Self::NotHttp => f.write_str("connected, and what answers does not speak HTTP"),
+            Self::Late => f.write_str("connected, but got no answer in time"),
+            Self::Cut => f.write_str("connected, but was cut off before an answer"),
+            Self::NotHttp => f.write_str("connected, but the other side does not speak HTTP"),
         }
     }
 }
@@ -162,8 +162,8 @@ impl fmt::Display for TlsFault {
             Self::NotYetValid => f.write_str("the certificate is not valid yet"),
             Self::UnknownIssuer => f.write_str("the certificate's issuer is not known to this machine"),
             Self::SelfSigned => f.write_str("the certificate is self-signed"),
-            Self::Refused(alert) => write!(f, "the handshake is refused ({alert})"),
-            Self::NotTls => f.write_str("what answers does not speak TLS"),
+            Self::Refused(alert) => write!(f, "the other side refuses the handshake ({alert})"),
+            Self::NotTls => f.write_str("the other side does not speak TLS"),
             Self::Other(words) => f.write_str(words),
         }
     }

@@ -36,15 +36,15 @@ impl Reloader {
     pub fn apply(&self, config: &Config) -> Result<(), ConfigError> {
         if config.auth.is_keyless() && !self.credentials.keys.get().is_empty() {
             return Err(ConfigError::new(
-                "auth.api_keys: no key is left; a reload never removes the last key, restart to run without keys",
+                "auth.api_keys: no key is left. A reload never removes the last key. Restart to run without keys",
             ));
         }
         let tokens = token_keys(config, &self.store);
         // Besides the store's own.
         if config.callback.secret.0.is_empty() && self.credentials.tokens.get().count() > tokens.count() {
             return Err(ConfigError::new(
-                "callback.secret: no secret is left, and callbacks on their way would become hints; a reload never \
-                 removes the last secret, restart to run without one",
+                "callback.secret: no secret is left, so callbacks on their way would become hints. A reload never \
+                 removes the last secret. Restart to run without one",
             ));
         }
         config.check_for_serving()?;

@@ -163,18 +163,18 @@ impl App {
             CallbackUrls::new(config.server.public_url.as_deref(), credentials.tokens.clone());
         if config.server.public_url.is_none() {
             tracing::warn!(
-                "server.public_url is not set: there are no callbacks, scrapehook polls every task"
+                "server.public_url is not set, so scrapehook gets no callbacks and polls every task"
             );
         }
         if config.callback.without_token == WithoutToken::Accept {
             tracing::warn!(
-                "callback.without_token is \"accept\": everybody who reaches /callback can report results of tasks"
+                "callback.without_token is \"accept\", so anyone who reaches /callback can report results of tasks"
             );
         }
         if config.auth.is_keyless() && config.auth.keyless {
             tracing::warn!(
                 %address,
-                "auth.keyless is true and no API key is set: every request with a loopback Host may do everything"
+                "auth.keyless is true and no API key is set, so every request with a loopback Host may do everything"
             );
         }
         let worker_store = store.for_workers();
@@ -225,8 +225,8 @@ impl App {
         let (dispatcher_stop, reconciler_stop) = (stop.clone(), stop.clone());
         let listeners = [
             ("listener", Some(listener), Some(routes.main)),
-            ("listener of callbacks", callback_listener, routes.callbacks),
-            ("listener of metrics", metrics_listener, routes.metrics),
+            ("callback listener", callback_listener, routes.callbacks),
+            ("metrics listener", metrics_listener, routes.metrics),
         ];
         for (name, listener, router) in listeners {
             let (Some(listener), Some(router)) = (listener, router) else { continue };
@@ -271,7 +271,7 @@ impl App {
         let (fed, feed_stop) = (store.for_workers(), stop.clone());
         tasks.spawn(async move {
             fed.feed(feed_stop).await;
-            "feed of events"
+            "event feed"
         });
         let check_stop = stop.clone();
         tasks.spawn(async move {
@@ -285,7 +285,7 @@ impl App {
                 () = guarded.file_gone() => {}
                 () = guard_stop.cancelled() => {}
             }
-            "guard of the file"
+            "file guard"
         });
         Ok(Self {
             address,
@@ -348,7 +348,7 @@ impl App {
             ended = self.tasks.join_next() => Some(ended),
             ended = &mut self.writer => {
                 self.stop.cancel();
-                bail!("the writer died: {ended:?}");
+                bail!("the database writer ended unexpectedly: {ended:?}");
             }
         };
         self.stop.cancel();
@@ -364,10 +364,10 @@ impl App {
         tokio::time::timeout(self.stop_deadline, all)
             .await
             .context("the service did not stop in time")?
-            .context("a part of the service died")?;
+            .context("a part of the service failed")?;
         match died {
             None => Ok(()),
-            Some(ended) => bail!("a part of the service ended by itself: {ended:?}"),
+            Some(ended) => bail!("a part of the service ended unexpectedly: {ended:?}"),
         }
     }
 }

@@ -83,7 +83,7 @@ pub async fn back_up(args: Backup) -> anyhow::Result<()> {
     let path = Config::load(args.config.as_deref())?.store.path;
     store::backup(&path, &args.file, clock::now(), &on_signal()?).await.map_err(named)?;
     let bytes = std::fs::metadata(&args.file).context("the copy is gone")?.len();
-    writeln!(anstream::stdout(), "{}: {bytes} bytes, whole", args.file.display())?;
+    writeln!(anstream::stdout(), "{}: {bytes} bytes, undamaged", args.file.display())?;
     Ok(())
 }
 
@@ -97,7 +97,7 @@ pub async fn restore(args: Restore) -> anyhow::Result<()> {
     store::restore(&args.file, &path, clock::now(), &on_signal()?).await.map_err(named)?;
     writeln!(
         anstream::stdout(),
-        "{} is restored. `serve` will send nothing until `scrapehook resume`.",
+        "{} is restored. `serve` sends nothing until you run `scrapehook resume`.",
         path.display()
     )?;
     Ok(())

@@ -56,7 +56,7 @@ fn settings(config: &Config) -> Vec<(&'static str, String)> {
         ("callback.listen", address(config.callback.listen)),
         ("metrics.listen", address(config.metrics.listen)),
         ("server.public_url", Some(public.to_owned())),
-        ("callback.without_token", accepts.then(|| "accept: anybody can state facts about tasks".to_owned())),
+        ("callback.without_token", accepts.then(|| "accept: anyone can report results of tasks".to_owned())),
         ("auth.api_keys", Some(config.auth.to_string())),
         ("auth.keyless", config.auth.keyless.then(|| keyless(config).to_owned())),
         ("store.path", Some(config.store.path.display().to_string())),
@@ -70,7 +70,7 @@ fn settings(config: &Config) -> Vec<(&'static str, String)> {
 }
 
 fn keyless(config: &Config) -> &'static str {
-    if config.auth.is_keyless() { "true" } else { "true: without effect, because there are API keys" }
+    if config.auth.is_keyless() { "true" } else { "true: no effect, because API keys are set" }
 }
 
 fn backup_folder(config: &Config) -> String {

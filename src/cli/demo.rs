@@ -79,7 +79,7 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
         () = &mut stopped => Err(anyhow!("stopped before the job was done")),
     };
     if shown.is_ok() && !args.exit {
-        let said = "Ctrl-C ends it; the database is thrown away.";
+        let said = "Press Ctrl-C to stop. The database is then deleted.";
         shown = writeln!(anstream::stdout(), "\nStill serving on {base}. {said}").map_err(Into::into);
         if shown.is_ok() {
             stopped.await;

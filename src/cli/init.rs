@@ -74,13 +74,13 @@ pub fn run(args: &Init) -> anyhow::Result<()> {
 }
 
 fn exists(name: &str) -> ConfigError {
-    ConfigError::new(format!("{name}: exists already; edit it, or name another file"))
+    ConfigError::new(format!("{name} already exists. Edit it, or name another file"))
 }
 
 /// A key for clients: 24 random bytes in hexadecimal digits.
 fn generated() -> anyhow::Result<String> {
     let mut bytes = [0; 24];
-    getrandom::fill(&mut bytes).context("no random bytes")?;
+    getrandom::fill(&mut bytes).context("can't get random bytes from the system")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -101,7 +101,7 @@ fn asked(flag: &str, question: &str, is_secret: bool) -> anyhow::Result<String> 
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         return Err(ConfigError::new(format!(
-            "{flag}: needed without a terminal; see scrapehook init --help"
+            "{flag} is needed without a terminal. See scrapehook init --help"
         ))
         .into());
     }

@@ -31,7 +31,7 @@ impl Manager {
         let socket = socket.and_then(|name| {
             address(&name)
                 .inspect_err(
-                    |error| tracing::warn!(%error, "NOTIFY_SOCKET: the service manager won't be told"),
+                    |error| tracing::warn!(%error, "invalid NOTIFY_SOCKET, service manager not notified"),
                 )
                 .ok()
         });
@@ -69,7 +69,7 @@ impl Manager {
         if let Err(error) =
             timeout(PATIENCE, send(socket, state)).await.unwrap_or_else(|late| Err(late.into()))
         {
-            tracing::warn!(%error, "the service manager could not be told");
+            tracing::warn!(%error, "could not notify the service manager");
         }
     }
 }

@@ -41,7 +41,7 @@ fn allow_connections(connections: usize) {
         tracing::warn!(
             allowed,
             wanted,
-            "server.max_connections is more than this process may open: raise its limit of open files"
+            "server.max_connections exceeds the number of files this process may open, raise that limit"
         );
     }
 }
@@ -74,13 +74,13 @@ fn take_over(read: Read, reloader: &Reloader, set_level: &SetLevel) {
             );
         }
         Err(error) => {
-            tracing::error!(%error, "the reload failed: API keys, callback secrets and log level stay as they are")
+            tracing::error!(%error, "reload failed, so API keys, callback secrets and log level stay as they are")
         }
     }
 }
 
 fn stopped_early() -> anyhow::Result<()> {
-    tracing::info!("stopped before it served");
+    tracing::info!("stopped before serving");
     Ok(())
 }
 
@@ -124,7 +124,7 @@ pub async fn run(args: Serve) -> anyhow::Result<()> {
             Some(read) = read_again.recv() => take_over(read, &reloader, &set_level),
         }
     }
-    tracing::info!("stopping; a second signal stops at once");
+    tracing::info!("stopping, a second signal stops at once");
     stop.cancel();
     manager.stopping(longest_stop).await;
     tokio::select! {

@@ -141,7 +141,7 @@ pub async fn run(args: Simulate) -> anyhow::Result<()> {
     let started = Instant::now();
     let simulator = Simulator::bind(settings).await.map_err(|error| {
         ConfigError::new(format!(
-            "--listen: can't listen on {}: {error}; choose another address",
+            "--listen: can't listen on {}: {error}. Choose another address",
             args.listen
         ))
     })?;

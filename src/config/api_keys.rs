@@ -137,7 +137,9 @@ fn check(key: &ApiKey) -> Result<(), &'static str> {
         return Err("has a key in quotes. Remove them");
     }
     if !is_trimmed(secret) {
-        return Err("has a key with a blank at its start or end, which no request can carry. Remove it");
+        return Err(
+            "has a key with a blank at its start or end, which no request can carry. Remove the blank",
+        );
     }
     if !fits_header(secret) {
         return Err("has a key with a character that is not printable ASCII, which no request can carry");
@@ -249,7 +251,8 @@ mod tests {
 
     #[test]
     fn a_key_that_no_request_can_carry_is_refused_from_every_layer() {
-        let blank = "has a key with a blank at its start or end, which no request can carry. Remove it";
+        let blank =
+            "has a key with a blank at its start or end, which no request can carry. Remove the blank";
         let ascii = "has a key with a character that is not printable ASCII, which no request can carry";
         for (secret, expected) in [
             (" secret-1", blank),

@@ -25,7 +25,7 @@ impl Meaning {
     ///
     /// Exactly three statuses are facts. `FAILED` beside a video id is about that video alone.
     pub fn read(status: Option<&str>, video_id: Option<&str>, message: Option<&str>) -> Option<Self> {
-        let words = || message.unwrap_or("upstream gave no reason").to_owned();
+        let words = || message.unwrap_or("the memories.ai API gave no reason").to_owned();
         match (status?, video_id) {
             ("SUCCEEDED", _) => Some(Self::Succeeded),
             ("INDEXING_SUCCEEDED", Some(video)) => Some(Self::VideoIndexed(video.to_owned())),

@@ -21,13 +21,13 @@ pub enum PathFault {
     #[error("the path of a file is needed")]
     Blank,
     /// SQLite would keep everything in memory and lose it.
-    #[error("`:memory:` is not a file and keeps nothing; the path of a file is needed")]
+    #[error("`:memory:` is not a file and keeps nothing. Use the path of a file")]
     Memory,
     /// SQLite would read it as a URI.
     #[error("a plain path is needed, not a URI")]
     Uri,
     /// It names a folder.
-    #[error("it names a folder; the path of a file is needed")]
+    #[error("it names a folder. Use the path of a file")]
     Folder,
     /// It would be taken for a file beside another database, and written over.
     #[error("names that end in -wal, -shm, -journal, .lock or .part are reserved")]

@@ -46,7 +46,7 @@ pub fn want_outcome(mark: Option<Mark>, round: &UrlOutcome) -> UrlOutcome {
         Some(Mark::Canceled) => round::canceled(),
         Some(Mark::OtherPost) => UrlOutcome::failed(Reason::doubt(
             "unattributed",
-            "an older version took this URL for another post; it was never sent",
+            "an older version mistook this URL for another post and never sent it",
         )),
         None => round.clone(),
     }

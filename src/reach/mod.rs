@@ -100,7 +100,8 @@ impl Reach {
         let challenge = self.tokens.get().challenge(nonce);
         let pair =
             challenge.and_then(|challenge| Some((self.tokens.get().answer(&challenge, &hash)?, challenge)));
-        let (expected, challenge) = pair.ok_or_else(|| Obstacle::Ours("there is no secret".to_owned()))?;
+        let (expected, challenge) =
+            pair.ok_or_else(|| Obstacle::Ours("there is no callback secret".to_owned()))?;
         let request = client.post(callback_url(&self.public_url, &challenge));
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
         let response = request.send().await.map_err(|error| Obstacle::NoAnswer(NoAnswer::of(&error)))?;

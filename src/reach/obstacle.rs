@@ -174,20 +174,20 @@ impl fmt::Display for Obstacle {
             }
             Self::Redirect(status, to) => write!(f, "a redirect to {to} (HTTP {status})"),
             Self::NoRoute(status) => {
-                write!(f, "something else answers, and has no such path (HTTP {status})")
+                write!(f, "something else answers and does not know the path (HTTP {status})")
             }
             Self::OtherPath(status) => {
-                write!(f, "a scrapehook answers, but was asked for another path (HTTP {status})")
+                write!(f, "a scrapehook answers, but received another path (HTTP {status})")
             }
             Self::Forbidden(status) => {
-                write!(f, "something else asks for a login or forbids it (HTTP {status})")
+                write!(f, "something else asks for a login or forbids access (HTTP {status})")
             }
             Self::Limited => f.write_str("something else limits the rate (HTTP 429)"),
             Self::Gateway(status) => {
-                write!(f, "a proxy answers that does not reach the service (HTTP {status})")
+                write!(f, "a proxy answers, but does not reach the service (HTTP {status})")
             }
-            Self::ServiceTrouble(status) => write!(f, "the service is in trouble itself (HTTP {status})"),
-            Self::OtherSecret => f.write_str("a scrapehook answers that has another callback secret"),
+            Self::ServiceTrouble(status) => write!(f, "the service itself has a problem (HTTP {status})"),
+            Self::OtherSecret => f.write_str("a scrapehook with another callback secret answers"),
             Self::Altered(size) => {
                 write!(f, "the service answers, but a body of {size} bytes was changed on its way")
             }

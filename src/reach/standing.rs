@@ -89,7 +89,9 @@ impl Standing {
     /// Takes down what a check said, and tells of it where that is news; whether the way is proven.
     fn note(&self, public_url: &str, result: Result<usize, Obstacle>, at: Timestamp) -> bool {
         let (state, seen, action) = match result {
-            Ok(size) => (CheckState::Ok, format!("leads here, even for a body of {size} bytes"), ""),
+            Ok(size) => {
+                (CheckState::Ok, format!("leads to this service, even for a body of {size} bytes"), "")
+            }
             Err(obstacle) => (obstacle.state(), obstacle.to_string(), obstacle.action()),
         };
         let detail = format!("{public_url}: {seen}");
@@ -102,7 +104,7 @@ impl Standing {
             match state {
                 CheckState::Failed => tracing::warn!(detail, action, "callbacks will not arrive"),
                 CheckState::NotProven => {
-                    tracing::info!(detail, action, "whether callbacks will arrive is not proven");
+                    tracing::info!(detail, action, "could not prove that callbacks will arrive");
                 }
                 CheckState::Ok | CheckState::NotChecked => tracing::info!(detail, "callbacks will arrive"),
             }

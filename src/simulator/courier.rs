@@ -58,7 +58,7 @@ async fn send(shared: &Shared, callback_url: &str, callback: Callback) {
         // The error's own words would show the URL, and the token in it.
         Err(error) if error.is_timeout() => Err("timed out"),
         Err(error) if error.is_connect() => Err("no connection"),
-        Err(error) if error.is_builder() => Err("the URL is no HTTP URL"),
+        Err(error) if error.is_builder() => Err("the URL is not an HTTP URL"),
         Err(_) => Err("no answer"),
     };
     let body = callback.body;

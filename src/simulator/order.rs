@@ -121,13 +121,16 @@ impl Order {
         let broken = |msg: String| Err(Refusal::application(BROKEN_RULE, msg));
         let urls: Vec<String> = body.video_urls.iter().chain(&body.tiktok_post_urls).cloned().collect();
         if urls.len() > MAX_URLS_PER_TASK {
-            return broken(format!("{} URLs are too many, {MAX_URLS_PER_TASK} is the most.", urls.len()));
+            return broken(format!(
+                "{} URLs are too many, at most {MAX_URLS_PER_TASK} are allowed.",
+                urls.len()
+            ));
         }
         let mut platforms = Vec::new();
         for url in &urls {
             match platform(url) {
                 Some(platform) => platforms.push(platform),
-                None => return broken(format!("{url:?} is no video URL.")),
+                None => return broken(format!("{url:?} is not a video URL.")),
             }
         }
         let Some(platform) = platforms.first().cloned() else {

@@ -25,7 +25,7 @@ impl ReadError {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum WriteError {
     /// Too much is waiting.
-    #[error("too much is waiting to be written")]
+    #[error("too many operations are waiting to be written")]
     Busy,
     /// The commit failed; the writer has logged what SQLite said.
     #[error("the database can't be written: {0}")]
@@ -48,7 +48,7 @@ pub enum Trouble {
     #[error("the system can't read or write the disk")]
     Disk,
     /// A lock was held for longer than we wait.
-    #[error("another program holds the database")]
+    #[error("another program has locked the database")]
     Locked,
     /// What was read makes no sense.
     #[error("the database is damaged")]
@@ -57,7 +57,7 @@ pub enum Trouble {
     #[error("the database was deleted, replaced or emptied")]
     Gone,
     /// A stored row makes no sense: whatever needs it fails, and everything else goes on.
-    #[error("a stored record can't be read; the log names it")]
+    #[error("a stored record can't be read, and the log names it")]
     Record,
     /// Anything else.
     #[error("the log says why")]

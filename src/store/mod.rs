@@ -150,7 +150,7 @@ impl Store {
     pub async fn file_gone(&self) {
         let file = self.guard.watch().await;
         self.queues.give_up();
-        tracing::error!(file = %file.display(), "the database was deleted, replaced or emptied underneath");
+        tracing::error!(file = %file.display(), "the database was deleted, replaced or emptied while in use");
     }
 
     /// What waits for its commit.

@@ -93,6 +93,6 @@ fn client(url: &str) -> Result<Client, String> {
         let builder = Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
         if is_near { builder.no_proxy() } else { builder }.build()
     };
-    let made = std::thread::spawn(make).join().map_err(|_| "no client can be made".to_owned())?;
+    let made = std::thread::spawn(make).join().map_err(|_| "the HTTP client cannot be created".to_owned())?;
     made.map_err(|error| error.to_string())
 }

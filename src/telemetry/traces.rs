@@ -107,7 +107,7 @@ mod absent {
 
     impl Collector {
         pub(super) fn at(_: &str) -> Result<Self, TracesError> {
-            Err(TracesError("this binary can't export traces; build it with `--features traces`".to_owned()))
+            Err(TracesError("this binary can't export traces. Build it with `--features traces`".to_owned()))
         }
 
         pub(super) fn take(self, _: Span) {

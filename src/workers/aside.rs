@@ -34,7 +34,7 @@ impl<T: Copy + Debug + Eq + Hash> Aside<T> {
     pub(super) fn put(&mut self, what: T, now: Instant) {
         let count = self.waiting.get(&what).map_or(1, |failures| failures.count.saturating_add(1));
         let wait = backoff(count, FIRST, LONGEST);
-        tracing::error!(?what, ?wait, "a stored record can't be used: it is put aside");
+        tracing::error!(?what, ?wait, "could not use a stored record, so it is put aside");
         self.waiting.insert(what, Failures { count, until: now + wait });
     }
 

@@ -63,7 +63,7 @@ impl Folder {
         let remove = move |_: &Self| {
             for (_, old) in copies.iter().rev().skip(keep) {
                 if let Err(error) = fs::remove_file(old) {
-                    tracing::warn!(%error, copy = %old.display(), "an old copy could not be removed");
+                    tracing::warn!(%error, copy = %old.display(), "could not remove an old copy");
                 }
             }
             Ok(kept)
@@ -86,12 +86,12 @@ impl Folder {
                 Ok(true) => copies.push((at, path)),
                 Ok(false) => tracing::warn!(
                     path = %path.display(),
-                    "this file has the name of a scheduled copy, but is none; it is left as it is"
+                    "this file is named like a scheduled copy but is not one, so it is left alone"
                 ),
                 Err(error) => tracing::warn!(
                     error = store::with_causes(&error),
                     path = %path.display(),
-                    "whether this file is a scheduled copy is unknown; it is left as it is"
+                    "could not tell whether this file is a scheduled copy, so it is left alone"
                 ),
             }
         }
@@ -181,7 +181,7 @@ impl Backups {
             Err(error) => tracing::warn!(
                 error = store::with_causes(&error),
                 copy = %copy.display(),
-                "the database was copied, and old copies could not be looked up"
+                "the database was copied, but old copies could not be looked up"
             ),
         }
         Ok(())
@@ -207,12 +207,12 @@ impl Worker for Backups {
                 LastBackup { at: Some(now), failure: None }
             }
             Err(error) if self.stop.is_cancelled() => {
-                tracing::info!(%error, "the next copy is made after the next start");
+                tracing::info!(%error, "copy not finished, the next one is made after the next start");
                 return Ok(Step::Idle);
             }
             Err(error) => {
                 let words = store::with_causes(&error);
-                tracing::error!(error = words, "the database was not copied");
+                tracing::error!(error = words, "could not copy the database");
                 LastBackup { at, failure: Some((now, words)) }
             }
         });

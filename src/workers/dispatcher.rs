@@ -118,7 +118,7 @@ impl Dispatcher {
         }
         let tomorrow = now.next_day();
         if self.told_until != Some(tomorrow) {
-            tracing::warn!(sent, most, %tomorrow, "dispatch.max_urls_per_day is spent: sending goes on tomorrow");
+            tracing::warn!(sent, most, %tomorrow, "dispatch.max_urls_per_day is spent, sending continues tomorrow");
             self.told_until = Some(tomorrow);
         }
         Ok(Err(tomorrow))
@@ -196,7 +196,7 @@ impl Dispatcher {
                 self.resume(pauses, at, |pause| concerns(pause, task)).await?;
             }
             SubmitAnswer::Final(refusal) => {
-                tracing::warn!(task = %task.task, code = refusal.code, reason = refusal.message, "refused");
+                tracing::warn!(task = %task.task, code = refusal.code, reason = refusal.message, "submit refused");
                 self.budget.went_well();
                 self.end(task.task, at, SubmitEnd::refused(failure(refusal), at)).await?;
                 // It answers again; what it thinks of the account is not known.
@@ -214,7 +214,10 @@ impl Dispatcher {
                 self.deferred = self.deferred.saturating_add(1);
                 let wait =
                     backoff(self.deferred, SUBMIT_FIRST, SUBMIT_MOST).max(retry_after.unwrap_or_default());
-                tracing::warn!(task = %task.task, code = refusal.code, reason = refusal.message, ?wait, "not taken");
+                tracing::warn!(
+                    task = %task.task, code = refusal.code, reason = refusal.message, ?wait,
+                    "submit not accepted"
+                );
                 if refusal.is_too_fast() {
                     self.budget.too_fast(retry_after);
                 }
@@ -229,7 +232,7 @@ impl Dispatcher {
                     scope,
                     code = refusal.code,
                     reason = refusal.message,
-                    "the account is stopped"
+                    "submit refused because of the account"
                 );
                 let failure = failure(refusal);
                 self.end(task.task, at, SubmitEnd::Deferred(failure.clone(), Duration::ZERO)).await?;
@@ -238,9 +241,10 @@ impl Dispatcher {
             SubmitAnswer::Unknown(refusal) => {
                 tracing::error!(
                     task = %task.task, code = refusal.code, reason = refusal.message, urls = task.urls.len(),
-                    "nobody knows whether this submit arrived: it may have been charged, and is not sent again"
+                    "no usable answer to this submit, it may have been charged and is not sent again"
                 );
-                let message = format!("{}; upstream may have charged for it", refusal.message);
+                let said = refusal.message.trim_end_matches('.');
+                let message = format!("{said}. memories.ai may have charged for it");
                 self.end(task.task, at, SubmitEnd::Unknown(Failure::new(refusal.code, message))).await?;
             }
         }
@@ -277,7 +281,7 @@ impl Dispatcher {
         which: impl Fn(&Pause) -> bool,
     ) -> Result<(), WriteError> {
         for pause in pauses.iter().filter(|pause| which(pause)) {
-            tracing::info!(scope = pause.scope, "sending goes on");
+            tracing::info!(scope = pause.scope, "sending continues");
             self.store.resume(pause.scope.clone(), Source::Submit, at).await?;
         }
         Ok(())

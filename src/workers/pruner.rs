@@ -47,7 +47,10 @@ impl Worker for Pruner {
             None => {
                 let removed = std::mem::take(&mut self.pass).removed;
                 if removed > 0 {
-                    tracing::info!(removed, "bodies and events of what settled long ago were removed");
+                    tracing::info!(
+                        removed,
+                        "removed bodies and events of jobs and tasks that settled long ago"
+                    );
                 }
                 REST.min(self.after).max(LEAST_REST)
             }

@@ -80,11 +80,11 @@ impl Reconciler {
             let expected = then.after(begun.duration_since(instant));
             let ahead = now.since(expected);
             if expected.since(now) > JUMP {
-                tracing::warn!("the clock was set back: what happened in its future happened now");
+                tracing::warn!("the clock was set back, later times now count as the present");
                 self.store.clock_set_back(now).await?;
             }
             if ahead > JUMP {
-                tracing::warn!(?ahead, "the clock was set forward: that does not count as silence");
+                tracing::warn!(?ahead, "the clock was set forward, the gap does not count as silence");
                 self.store.clock_set_forward(ahead, now).await?;
             }
         }

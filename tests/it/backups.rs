@@ -52,7 +52,7 @@ async fn a_backup_taken_under_load_has_all_that_was_acknowledged_before() {
         let copy = binary.path(&format!("backup-{round}.db"));
         let (code, said, error) = binary.run(&["backup", copy.to_str().unwrap()]);
         assert_eq!(code, 0, "{error}");
-        assert!(said.contains("bytes, whole"), "{said}");
+        assert!(said.contains("bytes, undamaged"), "{said}");
         let mut file = read(&copy).await;
         let kept = kept(&mut file).await;
         let missing: Vec<_> = acknowledged.difference(&kept).collect();
@@ -163,13 +163,13 @@ async fn a_backup_writes_over_nothing_and_a_restore_neither() {
     let bytes = fs::read(copy).unwrap();
     let (code, _, said) = binary.run(&["backup", copy]);
     assert_eq!((code, fs::read(copy).unwrap() == bytes), (1, true), "{said}");
-    assert!(said.contains("is there already"), "{said}");
+    assert!(said.contains("already exists"), "{said}");
 
     let (code, _, said) = binary.run(&["restore", copy]);
     assert!(code == 1 && said.contains("in use by another instance"), "{said}");
     assert_eq!(serving.terminate().0, 0);
     let (code, _, said) = binary.run(&["restore", copy]);
-    assert!(code == 1 && said.contains("is there already"), "{said}");
+    assert!(code == 1 && said.contains("already exists"), "{said}");
     assert!(!binary.path("copy.db.part").exists());
 }
 
@@ -205,7 +205,7 @@ async fn what_is_no_whole_database_of_ours_is_not_restored() {
     for left in ["scrapehook.db-wal", "scrapehook.db-journal"] {
         fs::write(binary.path(left), b"x").unwrap();
         let (code, _, said) = binary.run(&["restore", copy.to_str().unwrap()]);
-        assert!(code == 1 && said.contains(&format!("{left} is there already")), "{said}");
+        assert!(code == 1 && said.contains(&format!("{left} already exists")), "{said}");
         fs::remove_file(binary.path(left)).unwrap();
     }
 }

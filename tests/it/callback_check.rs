@@ -41,7 +41,7 @@ async fn the_service_looks_by_itself_and_again_when_somebody_has_mended_it() {
     let status = callback_check(&service, "failed").await;
     assert_eq!(codes(&status), ["callbacks_unreachable"]);
     assert_eq!(status["problems"][0]["since"], status["callback_check"]["at"]);
-    assert!(status["problems"][0]["detail"].as_str().unwrap().contains("no such path"), "{status}");
+    assert!(status["problems"][0]["detail"].as_str().unwrap().contains("does not know the path"), "{status}");
     assert!(status["problems"][0]["action"].as_str().unwrap().contains("server.listen"), "{status}");
 
     proxy.set(OPEN);

@@ -235,9 +235,9 @@ async fn a_key_that_is_missing_or_wrong_is_told_without_showing_it() {
     };
     for key in ["", " "] {
         let said = said(key, &["jobs"], 2);
-        assert!(said.contains("requires an API key: set SCRAPEHOOK_API_KEY"), "{said}");
+        assert!(said.contains("requires an API key. Set SCRAPEHOOK_API_KEY"), "{said}");
     }
-    assert!(said("wrong-key-that-must-not-show", &["status"], 2).contains("correct SCRAPEHOOK_API_KEY"));
+    assert!(said("wrong-key-that-must-not-show", &["status"], 2).contains("Correct SCRAPEHOOK_API_KEY"));
     for key in ["a\nb", "a\tb", "a\u{7f}b", "schl\u{fc}ssel"] {
         assert!(said(key, &["status"], 2).contains("SCRAPEHOOK_API_KEY: "));
     }

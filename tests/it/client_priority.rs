@@ -102,7 +102,7 @@ async fn the_command_needs_a_key_that_may_write() {
     };
     for (key, code, words) in [
         ("another-key", 1, "role `read`"),
-        ("wrong-key", 2, "correct SCRAPEHOOK_API_KEY"),
+        ("wrong-key", 2, "Correct SCRAPEHOOK_API_KEY"),
         (API_KEY, 1, "No job has this id."),
     ] {
         let (ended, stdout, said) = change(key);

@@ -80,7 +80,7 @@ async fn every_setting_arrives_from_arguments_files_and_standard_input() {
         check(&serde_json::from_str(&stdout).unwrap());
     }
     let (code, _, stderr) = shop.client.run(&["submit", "https://youtu.be/z", "--library", "public"]);
-    assert!(code == 0 && stderr.contains("open to everybody, forever"), "{stderr}");
+    assert!(code == 0 && stderr.contains("open to everyone. Nothing can ever be removed"), "{stderr}");
     let named = &shop.json(&["submit", "https://youtu.be/z", "--unique-id", "mine"])[0];
     assert_eq!(named["unique_id"], "mine");
     shop.service.stop().await;

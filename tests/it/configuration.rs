@@ -291,7 +291,7 @@ fn check_config_prints_what_lets_others_in() {
     for (name, value) in [
         ("callback.listen", "127.0.0.1:7001"),
         ("metrics.listen", "127.0.0.1:7002"),
-        ("callback.without_token", "accept: anybody"),
+        ("callback.without_token", "accept: anyone can report results"),
         ("auth.keyless", "true"),
         ("backup.folder", &format!("{} (does not exist)", folder.display())),
     ] {

@@ -131,7 +131,7 @@ async fn a_database_that_another_process_locks_for_ten_seconds_is_503_until_it_l
     let (jobs, ()) = tokio::join!(jobs, sent.each(&service, 1, 503));
     assert_eq!(jobs, [503; 8]);
     assert_eq!(service.status_of("/v1/tasks").await, 200, "what is there can still be read");
-    assert_eq!(service.why().await, "another program holds the database");
+    assert_eq!(service.why().await, "another program has locked the database");
     let locked = locked.elapsed();
     // Each try waits five seconds for the lock: one for the jobs and the callback, two at most for `/readyz`. If every
     // request tried in turn, there would be ten.

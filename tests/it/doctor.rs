@@ -106,12 +106,12 @@ async fn a_good_set_up_is_proven_from_end_to_end() {
     let binary = binary.variable("SSL_CERT_FILE", &roots);
     let findings = doctor(&binary);
     findings.assert_nothing_failed();
-    findings.assert("configuration", "ok", "the environment; 1 API key");
-    findings.assert("database", "ok", "an instance runs on it");
-    findings.assert("permissions", "ok", "for their owner alone");
+    findings.assert("configuration", "ok", "the environment, 1 API key");
+    findings.assert("database", "ok", "An instance is running on it");
+    findings.assert("permissions", "ok", "only the owner can access the database");
     findings.assert("upstream", "ok", &scene.upstream.url());
     findings.assert("key", "ok", "accepted");
-    findings.assert("clock", "ok", "upstream's");
+    findings.assert("clock", "ok", "that of the memories.ai API");
     findings.assert("callbacks", "ok", "65536 bytes");
     let (_, text, _) = binary.run(&["doctor"]);
     assert_eq!(text.lines().filter(|line| line.starts_with("ok  ")).count(), 8, "{text}");
@@ -132,9 +132,9 @@ async fn what_a_proxy_does_wrong_is_named() {
     let proxy = Proxy::start(scene.listen(), OPEN, None).await;
     let answer = |status, location| Rule::Answer { status, location };
     for (rule, path, words) in [
-        (Rule::Pass { below: "/hooks" }, "", "something else answers, and has no such path"),
-        (Rule::Pass { below: "/callback" }, "", "was asked for another path (HTTP 404)"),
-        (OPEN, "/hooks", "was asked for another path (HTTP 404)"),
+        (Rule::Pass { below: "/hooks" }, "", "something else answers and does not know the path"),
+        (Rule::Pass { below: "/callback" }, "", "received another path (HTTP 404)"),
+        (OPEN, "/hooks", "received another path (HTTP 404)"),
         (Rule::Limit { most: 1_024, status: 413 }, "", "a proxy refuses a body of 65536 bytes (HTTP 413)"),
         (Rule::Limit { most: 1_024, status: 502 }, "", "a small one comes through (HTTP 502)"),
         (answer(301, "https://localhost/x"), "", "a redirect to https://localhost (HTTP 301)"),
@@ -227,7 +227,7 @@ async fn a_clock_that_is_off_and_an_upstream_that_is_none_are_named() {
             "HTTP/1.1 200 OK\r\nDate: Tue, 23 Sep 2025 13:30:37 GMT\r\nContent-Length: 15\r\n\r\n{\"code\":\"0001\"}",
             "clock",
             "failed",
-            "ahead of upstream's",
+            "ahead of that of the memories.ai API",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"code\":\"0001\"}",
@@ -273,7 +273,7 @@ async fn without_a_running_service_only_what_stands_before_it_is_judged() {
     let before = files(&binary);
     let findings = doctor(&binary);
     findings.assert_nothing_failed();
-    findings.assert("database", "ok", "no instance runs on it");
+    findings.assert("database", "ok", "No instance is running on it");
     findings.assert("callbacks", "not_proven", "no service runs on this database");
     doctor(&name(binary)).assert_failed("callbacks", "name can't be resolved");
     assert!(!before.is_empty());
@@ -293,7 +293,7 @@ async fn a_look_at_the_database_changes_nothing() {
     let binary = Binary::with_upstream(&upstream.url()).await;
     assert_eq!(binary.serve(&[]).terminate().0, 0);
     let before = files(&binary);
-    doctor(&binary).assert("database", "ok", "whole");
+    doctor(&binary).assert("database", "ok", "undamaged");
     assert!(files(&binary) == before, "left as it was");
     // After a crash the log holds what the file lacks.
     let mut serving = binary.serve(&[]);
@@ -304,7 +304,7 @@ async fn a_look_at_the_database_changes_nothing() {
     };
     let before = kept(files(&binary));
     assert!(before.keys().any(|name| name.ends_with("-wal")), "{:?}", before.keys());
-    doctor(&binary).assert("database", "ok", "no instance runs on it");
+    doctor(&binary).assert("database", "ok", "No instance is running on it");
     assert!(kept(files(&binary)) == before, "left as it was");
 
     let other = binary.set("UPSTREAM__BASE_URL", "http://127.0.0.1:9");

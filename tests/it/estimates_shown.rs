@@ -70,11 +70,11 @@ async fn every_answer_with_a_job_says_when_it_is_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_hear_when_a_job_is_sent() {
     let shop = slow_shop().await;
-    assert_eq!(shop.done(&["queue"]), "Nothing waits.\n");
+    assert_eq!(shop.done(&["queue"]), "No URLs are waiting.\n");
     let urls = mixed_urls(6);
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
     let plan = shop.done(&[&["submit", "--dry-run"], &urls[..]].concat());
-    assert!(plan.contains("\nAs things are: sent by "), "{plan}");
+    assert!(plan.contains("\nIf submitted now: sent by "), "{plan}");
     assert!(plan.contains(" UTC (3 requests)\n"), "{plan}");
     let job = shop.done(&[&["submit"], &urls[..]].concat());
     let shown = shop.done(&["jobs", job.trim()]);
@@ -89,7 +89,7 @@ async fn people_hear_when_a_job_is_sent() {
     assert_eq!(printed[0]["groups"], shop.service.get("/v1/queue").await["groups"]);
     shop.done(&["pause"]);
     let queue = shop.done(&["queue"]);
-    assert!(queue.contains("not known: something is paused") && queue.contains("yes"), "{queue}");
+    assert!(queue.contains("unknown while something is paused") && queue.contains("yes"), "{queue}");
     let shown = shop.done(&["jobs", job.trim()]);
     assert!(!shown.contains("sent by"), "{shown}");
     shop.service.stop().await;

@@ -13,7 +13,7 @@ use crate::support::simulator;
 /// What commit e8df24d wrote: a job of five posts, one of four that follows three of them, and one of one.
 const BEFORE: &str = include_str!("forms/before.sql");
 
-const WARNING: &str = "an older version took these URLs of jobs for other posts";
+const WARNING: &str = "an older version mistook these URLs of jobs for other posts";
 
 struct Caller<'a> {
     client: Client,

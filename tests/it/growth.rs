@@ -264,7 +264,7 @@ async fn a_full_queue_is_503_at_once_for_whatever_writes_and_well_again_once_it_
         service.client.get(format!("{}/v1/status", service.base)).send().await.unwrap().json().await.unwrap();
     let problem = &status["problems"][0];
     assert_eq!(problem["code"], "not_writable");
-    assert!(problem["detail"].as_str().unwrap().contains("too much is waiting"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("too many operations are waiting"), "{problem}");
 
     service.file.run();
     while let Some(written) = waiting.join_next().await {
@@ -376,7 +376,7 @@ async fn many_who_ask_whether_a_locked_file_can_be_written_wait_for_two_tries_at
     for answer in answers {
         assert_come_later(answer.as_ref().unwrap());
         let problem: serde_json::Value = answer.unwrap().json().await.unwrap();
-        assert!(problem["detail"].as_str().unwrap().contains("another program holds the database"));
+        assert!(problem["detail"].as_str().unwrap().contains("another program has locked the database"));
     }
     // If each of them tried in turn, there would be eight, of five seconds each.
     let tries = failed_commits(&service.client, &service.base).await;

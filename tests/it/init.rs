@@ -24,7 +24,7 @@ fn what_it_writes_is_valid_private_and_never_overwritten() {
     let (code, checked, _) = binary.run(&["check-config", "--config", "scrapehook.toml"]);
     assert!(code == 0 && said.contains(&checked), "{checked}");
     let refusal = binary.refused(&arguments);
-    assert!(refusal.contains("scrapehook.toml: exists already"), "{refusal}");
+    assert!(refusal.contains("scrapehook.toml already exists. Edit it"), "{refusal}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 }
 
@@ -43,8 +43,8 @@ fn without_a_terminal_every_answer_is_a_flag_and_a_wrong_one_writes_nothing() {
     std::fs::write(binary.path("key.txt"), "upstream-key").unwrap();
     std::fs::write(binary.path("empty.txt"), "\n").unwrap();
     for (arguments, said) in [
-        (vec!["init"], "--upstream-key-file: needed without a terminal"),
-        (vec!["init", "--upstream-key-file", "key.txt"], "--public-url: needed without a terminal"),
+        (vec!["init"], "--upstream-key-file is needed without a terminal"),
+        (vec!["init", "--upstream-key-file", "key.txt"], "--public-url is needed without a terminal"),
         (vec!["init", "--public-url", URL, "--upstream-key-file", "none.txt"], "none.txt"),
         (vec!["init", "--public-url", URL, "--upstream-key-file", "empty.txt"], "upstream.api_key"),
         (vec!["init", "--public-url", "hooks", "--upstream-key-file", "key.txt"], "server.public_url"),

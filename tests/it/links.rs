@@ -101,7 +101,7 @@ fn copies_and_restores_follow_no_link() {
     assert!(code == 1 && said.contains("newer.db.part.lock") && said.contains("a symbolic link"), "{said}");
     symlink("outsider", binary.path("newest.db")).unwrap();
     let (code, _, said) = binary.run(&["backup", binary.path("newest.db").to_str().unwrap()]);
-    assert!(code == 1 && said.contains("is there already"), "{said}");
+    assert!(code == 1 && said.contains("already exists"), "{said}");
 
     for end in [".lock", ".part", ".part.lock", "-wal", "-shm"] {
         let restored = Binary::new();

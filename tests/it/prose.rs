@@ -1,5 +1,5 @@
-//! README, documents and help are in plain English, as far as that can be counted: few clauses with "what", few
-//! semicolons. `cargo test --test it prose -- --nocapture` prints the counts.
+//! README, documents, help and messages are in plain English, as far as that can be counted: few clauses with "what",
+//! few semicolons. `cargo test --test it prose -- --nocapture` prints the counts.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,13 @@ use clap::Command;
 /// Most of each in a thousand words.
 const WHATS: f64 = 3.0;
 const SEMICOLONS: f64 = 4.0;
+/// Least words of a literal that is a message. Fewer are names and keys.
+const MESSAGE: usize = 4;
+/// The first words of SQL, which is code.
+const SQL: [&str; 15] = [
+    "ALTER", "AND", "ATTACH", "BEGIN", "CREATE", "DELETE", "DROP", "FROM", "INSERT", "JOIN", "PRAGMA",
+    "SELECT", "UNION", "UPDATE", "WITH",
+];
 
 /// Text for people, without code: blocks, inline code and the targets of links.
 fn without_code(text: &str) -> String {
@@ -45,12 +52,13 @@ fn assert_plain(name: &str, text: &str) {
     assert!(whats <= WHATS && semicolons <= SEMICOLONS, "{name}: {whats:.1} and {semicolons:.1}");
 }
 
-fn markdown(folder: &Path, found: &mut Vec<PathBuf>) {
+/// Adds the files with this extension, in all folders below.
+fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     for item in std::fs::read_dir(folder).unwrap() {
         let path = item.unwrap().path();
         if path.is_dir() {
-            markdown(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
+            files(&path, extension, found);
+        } else if path.extension().is_some_and(|own| own == extension) {
             found.push(path);
         }
     }
@@ -59,11 +67,11 @@ fn markdown(folder: &Path, found: &mut Vec<PathBuf>) {
 #[test]
 fn documents_are_plain() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = vec![root.join("README.md"), root.join("CONTRIBUTING.md"), root.join("SECURITY.md")];
-    markdown(&root.join("docs"), &mut files);
-    files.sort();
-    assert!(files.len() > 12, "{files:?}");
-    for file in files {
+    let mut found = vec![root.join("README.md"), root.join("CONTRIBUTING.md"), root.join("SECURITY.md")];
+    files(&root.join("docs"), "md", &mut found);
+    found.sort();
+    assert!(found.len() > 12, "{found:?}");
+    for file in found {
         let text = std::fs::read_to_string(&file).unwrap();
         assert_plain(&file.strip_prefix(root).unwrap().display().to_string(), &without_code(&text));
     }
@@ -97,4 +105,115 @@ fn help_is_plain() {
 fn code_is_not_counted() {
     let text = "one `what; x` two [three](what;what)\n```sh\nwhat;\n```\nwhat four;";
     assert_eq!(counts(&without_code(text)), (5, 200.0, 200.0));
+}
+
+/// The length of the character literal at the start. A lifetime is none: of it, only the quote is skipped.
+fn character(source: &str) -> usize {
+    let mut rest = source.char_indices().skip(1);
+    match rest.next() {
+        Some((_, '\\')) => source.get(3..).and_then(|rest| rest.find('\'')).map_or(1, |end| 3 + end + 1),
+        Some(_) => rest.next().filter(|(_, end)| *end == '\'').map_or(1, |(place, _)| place + 1),
+        None => 1,
+    }
+}
+
+/// Reads a literal after its opening quote, and gives the source behind it.
+fn quoted(source: &str) -> (String, &str) {
+    let mut text = String::new();
+    let mut rest = source.chars();
+    while let Some(next) = rest.next().filter(|next| *next != '"') {
+        match (next, if next == '\\' { rest.next() } else { None }) {
+            // The next line goes on behind its indentation.
+            (_, Some('\n')) => rest = rest.as_str().trim_start().chars(),
+            (_, Some('n' | 'r' | 't' | 'u')) => text.push(' '),
+            (_, Some(escaped)) => text.push(escaped),
+            (next, None) => text.push(next),
+        }
+    }
+    (text, rest.as_str())
+}
+
+/// Reads a raw literal after its `r`, if it is one, and gives the source behind it.
+fn raw(source: &str) -> Option<(String, &str)> {
+    let text = source.trim_start_matches('#');
+    let hashes = &source[..source.len() - text.len()];
+    let (text, rest) = text.strip_prefix('"')?.split_once(&format!("\"{hashes}"))?;
+    Some((text.to_owned(), rest))
+}
+
+/// The string literals of Rust source, without those in comments.
+fn literals(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = source;
+    while let Some(first) = rest.chars().next() {
+        let after = &rest[first.len_utf8()..];
+        let word = rest.len() - rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_').len();
+        let literal = match &rest[..word] {
+            "r" | "br" => raw(&rest[word..]),
+            "" if first == '"' => Some(quoted(after)),
+            _ => None,
+        };
+        rest = match literal {
+            Some((text, behind)) => {
+                found.push(text);
+                behind
+            }
+            None if word > 0 => &rest[word..],
+            None if rest.starts_with("//") => rest.split_once('\n').map_or("", |(_, next)| next),
+            None if first == '\'' => &rest[character(rest)..],
+            None => after,
+        };
+    }
+    found
+}
+
+/// Text without what is between braces, which the program fills in.
+fn without_placeholders(text: &str) -> String {
+    let mut parts = text.split('{');
+    let before = parts.next().unwrap_or_default().to_owned();
+    before + &parts.map(|part| part.split_once('}').map_or(part, |(_, after)| after)).collect::<String>()
+}
+
+/// The messages of Rust source, without its tests.
+fn messages(source: &str) -> Vec<String> {
+    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let mut found = literals(source);
+    found.retain(|text| {
+        let mut words = text.split_whitespace();
+        !words.next().is_some_and(|first| SQL.contains(&first)) && words.count() + 1 >= MESSAGE
+    });
+    found.iter().map(|text| without_placeholders(&without_code(text)).trim().to_owned()).collect()
+}
+
+#[test]
+fn messages_are_plain() {
+    let (folder, mut sources) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), Vec::new());
+    files(&folder, "rs", &mut sources);
+    let is_test = |path: &Path| path.iter().any(|part| part == "tests" || part == "tests.rs");
+    sources.retain(|path| !is_test(path.strip_prefix(&folder).unwrap()));
+    let found: Vec<String> =
+        sources.iter().flat_map(|path| messages(&std::fs::read_to_string(path).unwrap())).collect();
+    assert!(found.len() > 400, "{}", found.len());
+    assert_plain("messages", &found.join("\n"));
+}
+
+#[test]
+fn literals_are_read_as_the_compiler_reads_them() {
+    let source = r###"
+        // "a comment" and 'one more
+        let a = ("one \"quoted\"", b"two", for_r, 'b');
+        fn life<'a>(quote: char) { quote == '"' || quote == '\'' || quote == '\u{22}' }
+        let lines = "three \
+                     four\nfive"; // "six"
+        let raw = (r"\seven\", r#"eight "nine""#, br##"ten"# "##);
+    "###;
+    let expected = ["one \"quoted\"", "two", "three four five", "\\seven\\", "eight \"nine\"", "ten\"# "];
+    assert_eq!(literals(source), expected);
+}
+
+#[test]
+fn names_queries_and_tests_are_no_messages() {
+    let source = "f(\"a message about {name}\", \"only three words\", \"SELECT a FROM b WHERE c\");\n\
+                  #[cfg(test)]\nmod tests { f(\"the name of a test\") }";
+    assert_eq!(messages(source), ["a message about"]);
 }

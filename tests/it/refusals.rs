@@ -333,7 +333,10 @@ async fn a_refusal_that_was_charged_stops_what_would_pay_again() {
     let job = service.submit(&urls(0..50)).await;
     // Its callbacks prove that it was taken before it is tried again.
     let status = service.until("/v1/status", |status| status["problems"][0].is_object()).await;
-    assert!(status["problems"][0]["detail"].as_str().unwrap().contains("took it all the same"), "{status}");
+    assert!(
+        status["problems"][0]["detail"].as_str().unwrap().contains("accepted it all the same"),
+        "{status}"
+    );
     assert_eq!(service.until_settled(&job).await["state"], "done");
     let charged = upstream.charged();
     assert!(charged.values().all(|times| *times == 1), "{charged:?}");

@@ -11,7 +11,7 @@ use crate::binary::{Binary, Serving, signal};
 use crate::support::{NEVER, mixed_urls, simulator};
 
 const TAKEN_OVER: &str = "reloaded API keys, callback secrets and log level";
-const REFUSED: &str = "the reload failed: API keys, callback secrets and log level stay as they are";
+const REFUSED: &str = "reload failed, so API keys, callback secrets and log level stay as they are";
 
 async fn asked(client: &Client, serving: &Serving, key: &str) -> StatusCode {
     client.get(format!("{}/v1/jobs", serving.base)).bearer_auth(key).send().await.unwrap().status()

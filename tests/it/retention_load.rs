@@ -36,7 +36,7 @@ const FEW_CALLBACKS: usize = 100;
 const IN_FLIGHT: usize = 200;
 /// Old bodies that are sent again, and old URLs that are submitted again.
 const AGAIN: i64 = 200;
-const DONE: &str = "bodies and events of what settled long ago were removed";
+const DONE: &str = "removed bodies and events of jobs and tasks that settled long ago";
 
 /// Callbacks with good tokens and reads, at a steady rate.
 struct Load {
@@ -321,5 +321,5 @@ async fn nothing_old_is_left(database: &Path, before: i64) {
     .fetch_one(&mut read(database).await)
     .await
     .unwrap();
-    assert_eq!(left, (0, 0), "bodies and events of what settled long ago");
+    assert_eq!(left, (0, 0), "bodies and events of jobs and tasks that settled long ago");
 }

@@ -76,7 +76,7 @@ async fn a_second_signal_stops_at_once_and_what_was_on_its_way_is_not_sent_again
     assert_eq!(post.body("https://youtu.be/a").send().await.unwrap().status(), 202);
     upstream.until(|upstream| upstream.submitted() == 1).await;
     signal(serving.id(), "-TERM");
-    assert!(serving.hear("stopping; a second signal stops at once").is_some());
+    assert!(serving.hear("stopping, a second signal stops at once").is_some());
     signal(serving.id(), "-INT");
     let (code, log) = serving.ended();
     assert_eq!(code, 1, "{log}");

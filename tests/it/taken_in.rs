@@ -166,7 +166,7 @@ async fn a_poll_on_its_way_for_a_task_that_was_taken_in_revives_nothing() {
         let tombstone = file.store.read().task(rival).await.unwrap().unwrap();
         let shown = (tombstone.state, tombstone.replaced_by, tombstone.videos.unwrap().len());
         assert_eq!(shown, (TaskState::Canceled, Some(task), 0));
-        assert_eq!(tombstone.error.unwrap().failure.message, "it is the task that replaces it");
+        assert_eq!(tombstone.error.unwrap().failure.message, "it is the same task as its replacement");
         // The task itself is polled, and ends as it should.
         let poll = file.due().await.unwrap();
         assert_eq!(poll.task, task);

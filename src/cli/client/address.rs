@@ -22,7 +22,7 @@ pub(in crate::cli) fn read(text: &str) -> Result<Url, &'static str> {
     let url = url.filter(|url| url.as_str().parse::<hyper::Uri>().is_ok()).ok_or(EXPECTED)?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
-            "the URL must not contain a user name or password; put an API key into SCRAPEHOOK_API_KEY",
+            "the URL must not contain a user name or password. Put an API key into SCRAPEHOOK_API_KEY",
         );
     }
     if url.query().is_some() || url.fragment().is_some() {

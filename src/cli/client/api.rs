@@ -60,7 +60,7 @@ impl Service {
 pub(super) fn id(text: &str) -> Result<String, &'static str> {
     match text.trim() {
         "" | "." | ".." => Err("an id is expected"),
-        id if id.contains(char::is_control) => Err("an id has no control characters"),
+        id if id.contains(char::is_control) => Err("an id must not contain control characters"),
         id => Ok(id.to_owned()),
     }
 }
@@ -200,7 +200,7 @@ impl Api {
                 cause = deeper;
             }
             return ClientError::Unreachable(format!(
-                "{address} cannot be reached ({cause}): start `scrapehook serve` there, or set another address with \
+                "{address} cannot be reached ({cause}). Start `scrapehook serve` there, or set another address with \
                  {URL_VARIABLE} or --server"
             ));
         }
@@ -215,7 +215,7 @@ impl Api {
     pub(super) fn stranger(&self, what: &str) -> ClientError {
         let address = self.address();
         ClientError::Refused(format!(
-            "{address} answers {what}: it is not scrapehook. Set another address with {URL_VARIABLE} or --server"
+            "{address} answers {what}, so it is not scrapehook. Set another address with {URL_VARIABLE} or --server"
         ))
     }
 
@@ -224,13 +224,13 @@ impl Api {
         let (status, address) = (response.status(), self.address());
         if status == StatusCode::UNAUTHORIZED {
             return ClientError::Usage(if self.key.is_some() {
-                format!("{address} rejects this API key: correct {KEY_VARIABLE}")
+                format!("{address} rejects this API key. Correct {KEY_VARIABLE}")
             } else {
-                format!("{address} requires an API key: set {KEY_VARIABLE}")
+                format!("{address} requires an API key. Set {KEY_VARIABLE}")
             });
         }
         if status.is_redirection() {
-            let said = format!("{address} redirects to another address: set {URL_VARIABLE} to that one");
+            let said = format!("{address} redirects to another address. Set {URL_VARIABLE} to that address");
             return ClientError::Usage(said);
         }
         let problem = text(response).await.ok().and_then(|text| serde_json::from_str::<Problem>(&text).ok());

@@ -177,7 +177,7 @@ pub(super) async fn retry(args: Retry) -> anyhow::Result<()> {
         return retry_job(args).await;
     }
     if !args.codes.is_empty() {
-        let said = "--code is for a job: the retry of a task takes all of its URLs that are not indexed";
+        let said = "--code works with a job only. Retrying a task takes all of its URLs that are not indexed";
         return Err(ClientError::Usage(said.to_owned()).into());
     }
     let answer = decide(&args.service, &["tasks", &args.id, "retry"], None, false).await?;
@@ -190,7 +190,7 @@ pub(super) async fn retry(args: Retry) -> anyhow::Result<()> {
     } else {
         let find = args.service.command("tasks --url URL");
         note(&format!(
-            "No new task was needed: other tasks already carry all of its URLs. Find them with:\n  {find}"
+            "No new task was needed, because other tasks already carry all of its URLs. Find them with:\n  {find}"
         ));
     }
     Ok(())

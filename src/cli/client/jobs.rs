@@ -70,7 +70,8 @@ pub(super) async fn run(args: Jobs) -> anyhow::Result<()> {
         Some(job) => {
             let given = args.state.as_ref().map(|_| "--state").or(args.paging.given());
             if let Some(option) = given {
-                let said = format!("{option} means nothing beside a job; with --urls it is for its URLs");
+                let said =
+                    format!("{option} has no effect on a single job. Add --urls to apply it to its URLs");
                 return Err(ClientError::Usage(said).into());
             }
             let answer = api.get(&["jobs", job], &Query::new()).await?;

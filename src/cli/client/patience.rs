@@ -37,7 +37,8 @@ impl<'a> Patience<'a> {
                     ClientError::Busy(said) => said,
                     _ => "The connection was lost.",
                 };
-                (self.say)(&format!("{why} Trying again; Ctrl-C ends it."));
+                let why = why.trim_end_matches('.');
+                (self.say)(&format!("{why}. Trying again. Press Ctrl-C to stop."));
                 (Instant::now(), FIRST)
             }
         };

@@ -31,11 +31,11 @@ fn show(output: &mut Output, queue: &Value) -> std::io::Result<()> {
     let now = clock::now();
     let groups = queue["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
     if groups.is_empty() {
-        return output.line("Nothing waits.");
+        return output.line("No URLs are waiting.");
     }
     let needed = requests(&queue["requests"]);
     let sent_by = match time(queue, "sent_by") {
-        at if at.is_empty() => "not known: something is paused".to_owned(),
+        at if at.is_empty() => "unknown while something is paused".to_owned(),
         at => at,
     };
     output.fields(&[
@@ -61,7 +61,7 @@ fn show(output: &mut Output, queue: &Value) -> std::io::Result<()> {
     output.table(&header, groups.iter().map(row).collect())?;
     let total = queue["groups_total"].as_u64().unwrap_or_default();
     let further = total.saturating_sub(groups.len() as u64);
-    if further > 0 { output.line(&format!("and {further} smaller ones")) } else { Ok(()) }
+    if further > 0 { output.line(&format!("and {further} smaller groups")) } else { Ok(()) }
 }
 
 fn destination(destination: &Value) -> String {

@@ -43,7 +43,7 @@ impl<'a> Stream<'a> {
                 Ok(bytes) => bytes.map_err(|error| api.lost(error))?,
                 Err(_) => return Err(ClientError::Lost(format!("{} is silent", api.address()))),
             };
-            let ended = || ClientError::Lost(format!("{} has ended the stream", api.address()));
+            let ended = || ClientError::Lost(format!("{} ended the stream", api.address()));
             self.ready.extend(self.reader.take(&bytes.ok_or_else(ended)?));
             // What is whole is given first.
             if self.ready.is_empty() && self.reader.is_endless() {

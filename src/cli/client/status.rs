@@ -73,7 +73,10 @@ fn show(output: &mut Output, status: &Value) -> std::io::Result<()> {
         ("last callback", with_age(status, "last_callback_at")),
         ("callback check", callback_check(&status["callback_check"])),
         ("last error", last_error),
-        ("interval", format!("{} ms between two requests to upstream", text(upstream, "interval_ms"))),
+        (
+            "interval",
+            format!("{} ms between two requests to the memories.ai API", text(upstream, "interval_ms")),
+        ),
         ("version", text(status, "version")),
     ])
 }

@@ -141,7 +141,7 @@ pub(super) async fn run(args: Submit) -> anyhow::Result<ExitCode> {
     let key = idempotency_key(args.idempotency_key.as_deref())?;
     let request = request(&args)?;
     if args.library.as_deref() == Some(Library::Public.as_str()) {
-        note("The public library is open to everybody, forever: nothing can be removed from it.");
+        note("The public library is open to everyone. Nothing can ever be removed from it.");
     }
     // Only now: reading standard input must end by Ctrl-C.
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -174,7 +174,7 @@ async fn send(api: &Api, request: Request, key: &str, interrupt: &mut Signal) ->
         String::new()
     } else {
         format!(
-            "\nThe job may or may not have been accepted. Run the same command with --idempotency-key {key}: that \
+            "\nThe job may or may not have been accepted. Run the same command with --idempotency-key {key}, which \
              makes one job at most."
         )
     };
@@ -280,7 +280,7 @@ fn read_urls(file: Option<&Path>, is_csv: bool) -> Result<Vec<u8>, ClientError> 
         return Err(ClientError::Usage(format!("{name}: a job has at most {JOB_BODY} bytes")));
     }
     if !is_csv && byte_order_mark::strip(&body).trim_ascii_start().starts_with(b"{") {
-        let detail = "this is JSON; one URL per line is expected. Send JSON to `POST /v1/jobs`";
+        let detail = "this is JSON, but one URL per line is expected. Send JSON to `POST /v1/jobs`";
         return Err(ClientError::Usage(format!("{name}: {detail}")));
     }
     Ok(body)
@@ -326,13 +326,13 @@ fn show_plan(output: &mut Output, plan: &Value) -> std::io::Result<()> {
     output.line(&format!("{}: {}", urls(number(plan, "urls")), parts.join(", ")))?;
     let unconfirmed = number(plan, "unconfirmed");
     if unconfirmed > 0 {
-        let said = "went out without an answer to the submit and may never come";
-        output
-            .paragraph(0, &format!("{unconfirmed} of them {said}. --force sends them, and may pay again."))?;
+        let said = "got no answer to the submit and may never arrive";
+        let advice = "--force sends them again, which may be charged again.";
+        output.paragraph(0, &format!("{unconfirmed} of them {said}. {advice}"))?;
     }
     let expected = expected(plan);
     if !expected.is_empty() {
-        output.line(&format!("As things are: {expected}"))?;
+        output.line(&format!("If submitted now: {expected}"))?;
     }
     if tasks.is_empty() {
         return Ok(());

@@ -55,7 +55,7 @@ pub(super) async fn run(args: Watch) -> anyhow::Result<ExitCode> {
     if args.job.starts_with("task_") {
         let follow = args.service.command(&format!("events --task {} --follow", args.job));
         return Err(ClientError::Usage(format!(
-            "this is a task, and a job is watched. Follow a task with:\n  {follow}"
+            "this is a task, but only a job can be watched. Follow a task with:\n  {follow}"
         ))
         .into());
     }

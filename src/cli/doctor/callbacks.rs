@@ -17,7 +17,7 @@ const START: &str = "Start the service, then run this again.";
 /// Whether the public URL leads to the service that runs on this database.
 pub(super) async fn check(config: &Config, database: Option<Inspected>) -> Check {
     let Some(public_url) = &config.server.public_url else {
-        return Check::skipped(CALLBACKS, "server.public_url is not set: scrapehook polls every task");
+        return Check::skipped(CALLBACKS, "server.public_url is not set, so scrapehook polls every task");
     };
     let is_running = database.as_ref().is_some_and(|database| database.is_in_use);
     let stored = database.and_then(|database| database.callback_secret);
@@ -42,7 +42,7 @@ pub(super) async fn check(config: &Config, database: Option<Inspected>) -> Check
     };
     let seen = format!("{public_url}: {obstacle}");
     if !is_running && !obstacle.is_before_the_service() {
-        return Check::not_proven(CALLBACKS, format!("no service runs on this database; {seen}"), START);
+        return Check::not_proven(CALLBACKS, format!("no service runs on this database. {seen}"), START);
     }
     match obstacle.state() {
         CheckState::NotProven => Check::not_proven(CALLBACKS, seen, obstacle.action()),

@@ -36,7 +36,7 @@ pub(super) async fn database(config: &Config) -> (Check, Option<Inspected>) {
     let inspected = match store::inspect_database(path, base).await {
         Ok(Some(inspected)) => inspected,
         Ok(None) => {
-            let seen = format!("{}: does not exist yet; the first start creates it", path.display());
+            let seen = format!("{} does not exist yet. The first start creates it", path.display());
             return (Check::skipped(DATABASE, seen), None);
         }
         Err(error) => return (Check::failed(DATABASE, error.to_string(), action(&error)), None),
@@ -44,12 +44,17 @@ pub(super) async fn database(config: &Config) -> (Check, Option<Inspected>) {
     let version =
         if inspected.is_older { "an older version, which the next start migrates" } else { "this version" };
     let whole =
-        if inspected.is_checked_whole { "whole" } else { "whole as far as three seconds of checking show" };
+        if inspected.is_checked_whole { "undamaged" } else { "no damage found in three seconds of checking" };
     let size = tenths(inspected.bytes, MIB);
-    let service =
-        if inspected.is_in_use { "an instance runs on it, which is fine" } else { "no instance runs on it" };
-    let seen =
-        format!("{}: {size} MiB, {whole}, from {version} and for this upstream; {service}", path.display());
+    let service = if inspected.is_in_use {
+        "An instance is running on it, which is fine"
+    } else {
+        "No instance is running on it"
+    };
+    let seen = format!(
+        "{}: {size} MiB, {whole}, from {version}, for this upstream.base_url. {service}",
+        path.display()
+    );
     (Check::ok(DATABASE, seen), Some(inspected))
 }
 
@@ -58,11 +63,9 @@ fn action(error: &OpenError) -> &'static str {
         OpenError::InUse { .. } => "Stop the other instance.",
         OpenError::InUseElsewhere { .. } => "Stop the other process.",
         OpenError::Linked { .. } => {
-            "Remove all names of the file but the one that the service was last started by."
+            "Remove all names of the file except the one that the service was last started with."
         }
-        OpenError::Mounted { .. } => {
-            "Mount the folder of the database, with its log, and not the file alone."
-        }
+        OpenError::Mounted { .. } => "Mount the folder of the database with its log, not the file alone.",
         OpenError::Path { .. } => "Set store.path to the plain path of a file.",
         OpenError::Unwritable { .. } => "Give the service's user read and write access to it.",
         OpenError::Foreign { .. } => "Set store.path to another file.",
@@ -77,7 +80,7 @@ fn action(error: &OpenError) -> &'static str {
             "Free some space beside the database, or give the service's user write access there."
         }
         OpenError::OldSqlite | OpenError::Sqlite { .. } | OpenError::Random(_) => {
-            "Check the file and its disk; the system's log may say more."
+            "Check the file and its disk. The system's log may say more."
         }
     }
 }
@@ -90,20 +93,20 @@ pub(super) fn permissions(config: &Config) -> Check {
     let unknown = found.unknown.join("; ");
     if found.exposed.is_empty() && unknown.is_empty() {
         return match found.looked_at {
-            0 => Check::skipped(PERMISSIONS, "there is no database yet; it is made with mode 0600"),
-            _ => Check::ok(PERMISSIONS, "the database, its log and its copies are for their owner alone"),
+            0 => Check::skipped(PERMISSIONS, "there is no database yet. It will be created with mode 0600"),
+            _ => Check::ok(PERMISSIONS, "only the owner can access the database, its log and its copies"),
         };
     }
     if found.exposed.is_empty() {
         return Check::not_proven(
             PERMISSIONS,
-            format!("not all files of the database can be looked at: {unknown}"),
+            format!("not all files of the database can be checked: {unknown}"),
             "Run doctor as the service's user, and give that user access to these folders.",
         );
     }
     let mut seen = found.exposed.iter().map(Exposed::to_string).collect::<Vec<_>>().join("; ");
     if !unknown.is_empty() {
-        seen.push_str(&format!(". Not all files can be looked at: {unknown}"));
+        seen.push_str(&format!(". Not all files can be checked: {unknown}"));
     }
     let remedies = found.exposed.iter().map(Exposed::remedy).collect::<Vec<_>>().join("; ");
     Check::failed(
@@ -153,7 +156,7 @@ pub(super) fn disk(path: &Path) -> Check {
             DISK,
             format!("{shown} can be written, and has {} GiB of free space", tenths(free, 1024 * MIB)),
         ),
-        None => Check::ok(DISK, format!("{shown} can be written; its free space is unknown")),
+        None => Check::ok(DISK, format!("{shown} can be written, but its free space is unknown")),
     }
 }
 
@@ -184,8 +187,8 @@ pub(super) async fn upstream(config: &Config, upstream: &Upstream) -> [Check; 3]
             let seen = format!("{url}: {reason}");
             [
                 Check::failed(UPSTREAM, seen, way_out(&reason)),
-                Check::skipped(KEY, "upstream does not answer"),
-                Check::skipped(CLOCK, "upstream does not answer"),
+                Check::skipped(KEY, "the memories.ai API does not answer"),
+                Check::skipped(CLOCK, "the memories.ai API does not answer"),
             ]
         }
     }
@@ -198,14 +201,14 @@ fn way_out(reason: &NoAnswer) -> &'static str {
             "Check upstream.base_url, this machine's network and firewall, and HTTPS_PROXY if you need a proxy."
         }
         NoAnswer::Tls(TlsFault::Expired | TlsFault::NotYetValid) => {
-            "Check this machine's clock: it decides whether a certificate is valid."
+            "Check this machine's clock, because it decides whether a certificate is valid."
         }
         NoAnswer::Tls(TlsFault::UnknownIssuer | TlsFault::SelfSigned) => {
             "Install the system's root certificates, or that of a proxy that intercepts TLS."
         }
-        NoAnswer::Tls(_) | NoAnswer::NotHttp => "Check scheme, host and port of upstream.base_url.",
+        NoAnswer::Tls(_) | NoAnswer::NotHttp => "Check the scheme, host and port of upstream.base_url.",
         NoAnswer::Late | NoAnswer::Cut => {
-            "Try again later. Upstream may be busy, or a firewall may be in between."
+            "Try again later. The memories.ai API may be busy, or a firewall may be in between."
         }
     }
 }
@@ -223,19 +226,19 @@ fn of_key(key: &KeyAnswer) -> Check {
     match key {
         KeyAnswer::Accepted(refusal) => Check::ok(
             KEY,
-            format!("accepted: upstream answered the poll of an unknown task ({})", said(refusal)),
+            format!("accepted: the memories.ai API answered the poll of an unknown task ({})", said(refusal)),
         ),
         KeyAnswer::Refused(refusal) => Check::failed(
             KEY,
             format!("refused ({})", said(refusal)),
-            "Check upstream.api_key, and your account at upstream.",
+            "Check upstream.api_key, and your memories.ai account.",
         ),
         KeyAnswer::Unclear(refusal) => Check::not_proven(
             KEY,
-            format!("the answer does not show whether upstream accepts it ({})", said(refusal)),
+            format!("the answer does not show whether the memories.ai API accepts it ({})", said(refusal)),
             "Try again in a minute.",
         ),
-        KeyAnswer::NoSuchRoute(_) => Check::skipped(KEY, "upstream does not answer as the scrape API"),
+        KeyAnswer::NoSuchRoute(_) => Check::skipped(KEY, "the server does not answer as the scrape API"),
     }
 }
 
@@ -243,20 +246,23 @@ fn of_key(key: &KeyAnswer) -> Check {
 fn of_clock(date: Option<Timestamp>, before: Timestamp, after: Timestamp) -> Check {
     let Some(date) = date else {
         let action = "Keep this machine's clock synchronized, for example with NTP.";
-        return Check::not_proven(CLOCK, "the answer of upstream has no date", action);
+        return Check::not_proven(CLOCK, "the answer has no date", action);
     };
     let ahead = before.since(date.after(DATE_STEP));
     let behind = date.since(after);
     let off = ahead.max(behind);
     let seen = match off.as_secs() {
-        0 => "the same as upstream's, to the second".to_owned(),
+        0 => "the same as that of the memories.ai API, to the second".to_owned(),
         seconds => {
             let way = if ahead > behind { "ahead of" } else { "behind" };
-            format!("{} {way} upstream's", humantime::format_duration(Duration::from_secs(seconds)))
+            format!(
+                "{} {way} that of the memories.ai API",
+                humantime::format_duration(Duration::from_secs(seconds))
+            )
         }
     };
     if off > MOST_OFF {
-        let action = "Synchronize it, for example with NTP: days, deadlines and certificates depend on it.";
+        let action = "Synchronize it, for example with NTP. Days, deadlines and certificates depend on it.";
         return Check::failed(CLOCK, seen, action);
     }
     Check::ok(CLOCK, seen)
@@ -271,12 +277,12 @@ mod tests {
     fn a_clock_is_compared_with_the_time_of_the_answer() {
         let second = |second: i64| Timestamp::from_millis(second * 1_000);
         for (date, state, seen) in [
-            (100, State::Ok, "the same as upstream's, to the second"),
-            (98, State::Ok, "1s ahead of upstream's"),
-            (104, State::Ok, "2s behind upstream's"),
-            (162, State::Ok, "1m behind upstream's"),
-            (163, State::Failed, "1m 1s behind upstream's"),
-            (-3_501, State::Failed, "1h ahead of upstream's"),
+            (100, State::Ok, "the same as that of the memories.ai API, to the second"),
+            (98, State::Ok, "1s ahead of that of the memories.ai API"),
+            (104, State::Ok, "2s behind that of the memories.ai API"),
+            (162, State::Ok, "1m behind that of the memories.ai API"),
+            (163, State::Failed, "1m 1s behind that of the memories.ai API"),
+            (-3_501, State::Failed, "1h ahead of that of the memories.ai API"),
         ] {
             let check = of_clock(Some(second(date)), second(100), second(102));
             assert_eq!((check.state, check.seen.as_str()), (state, seen), "{date}");

@@ -138,7 +138,7 @@ pub async fn run(args: Doctor) -> anyhow::Result<ExitCode> {
     };
     let file = args.config.map_or_else(|| "the defaults".to_owned(), |file| file.display().to_string());
     let access = if config.auth.is_keyless() { config.auth.to_string() } else { api_keys(&config) };
-    report.show(&Check::ok(checks::CONFIGURATION, format!("{file} and the environment; {access}")))?;
+    report.show(&Check::ok(checks::CONFIGURATION, format!("{file} and the environment, {access}")))?;
     let (check, database) = checks::database(&config).await;
     report.show(&check)?;
     report.show(&checks::permissions(&config))?;

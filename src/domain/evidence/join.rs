@@ -169,7 +169,8 @@ pub(super) fn end_of(url: usize, evidence: &Evidence, joins: &Joins) -> Option<U
         Some(VideoState::Failed) if !is_doubtful || evidence.has_complete_list() => {
             let entries = if is_open { &joins.joined[url] } else { &joins.own[url] };
             let failures = entries.iter().filter_map(|&entry| evidence.entries[entry].failure.as_ref());
-            let words = failures.map(|failure| &*failure.message).next().unwrap_or("upstream gave no reason");
+            let words = failures.map(|failure| &*failure.message).next();
+            let words = words.unwrap_or("the memories.ai API gave no reason");
             let reason = Reason { certain: !is_doubtful, ..Reason::proven("video_failed", words) };
             return Some(UrlOutcome::failed(reason));
         }
@@ -185,7 +186,10 @@ pub(super) fn end_of(url: usize, evidence: &Evidence, joins: &Joins) -> Option<U
         return None;
     }
     Some(UrlOutcome::failed(match joins.has_unmatched {
-        true => Reason::doubt("unattributed", "upstream made videos that it lists under no URL of this task"),
-        false => Reason::doubt("no_video", "upstream made no video of it"),
+        true => Reason::doubt(
+            "unattributed",
+            "the memories.ai API made videos that it lists under no URL of this task",
+        ),
+        false => Reason::doubt("no_video", "the memories.ai API made no video of it"),
     }))
 }

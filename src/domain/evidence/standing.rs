@@ -69,13 +69,17 @@ fn failed(state: TaskState, reason: Reason) -> Standing {
 }
 
 fn stalled() -> Standing {
-    failed(TaskState::Stalled, Reason::doubt("stalled", "upstream has sent no news of it for too long"))
+    failed(
+        TaskState::Stalled,
+        Reason::doubt("stalled", "the memories.ai API has sent no news of it for too long"),
+    )
 }
 
 fn unconfirmed() -> UrlOutcome {
     UrlOutcome::failed(Reason::doubt(
         "unconfirmed",
-        "no answer and no callback: upstream may have charged for it; look there, then adopt or retry",
+        "no answer and no callback, so memories.ai may have charged for it. Look in your account there, then adopt \
+         or retry",
     ))
 }
 

@@ -90,7 +90,7 @@ fn a_url_fails_once_all_of_its_videos_have_failed() {
     evidence.entries[2].failure = None;
     assert_eq!(
         weigh(&evidence).urls[1].outcome.reason.clone().unwrap().failure.message,
-        "upstream gave no reason"
+        "the memories.ai API gave no reason"
     );
 }
 

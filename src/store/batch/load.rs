@@ -195,7 +195,7 @@ fn submission(
         SubmitOutcome::Deferred => Submission::Deferred(failure),
         SubmitOutcome::Unknown => Submission::Unknown(failure),
         SubmitOutcome::Rejected => {
-            let failure = failure.ok_or_else(|| column::unreadable(at, "refused, and no code"))?;
+            let failure = failure.ok_or_else(|| column::unreadable(at, "refused without a code"))?;
             Submission::Rejected(Reason { failure, certain: certain != 0 })
         }
     })

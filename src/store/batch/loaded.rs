@@ -181,7 +181,7 @@ impl LoadedTask {
         }
         if listed.video.is_none() && listed.state >= entry.state {
             entry.state = listed.state;
-            let words = "upstream could not index it";
+            let words = "the memories.ai API could not index it";
             entry.failure = (listed.state == VideoState::Failed).then(|| Failure::new("video_failed", words));
         }
         self.listed.push(listed);
@@ -208,5 +208,5 @@ fn entry(video_id: Option<String>) -> Entry {
 }
 
 fn unexplained() -> Failure {
-    Failure::new("task_failed", "upstream gave no reason")
+    Failure::new("task_failed", "the memories.ai API gave no reason")
 }

@@ -143,7 +143,7 @@ pub(crate) async fn leave_tasks(
             .bind(task.to_string())
             .execute(&mut *batch.connection)
             .await?;
-            batch.changes.words.entry(*task).or_insert_with(|| "all of its posts have left it".to_owned());
+            batch.changes.words.entry(*task).or_insert_with(|| "no posts are left in it".to_owned());
             batch.changes.facts.push(NewFact {
                 task: *task,
                 kind: FactKind::Canceled,

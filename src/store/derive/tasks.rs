@@ -42,7 +42,7 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         let mut findings = weigh(&stored.evidence);
         if let Some(error) = findings.error.as_mut().filter(|_| batch.changes.taken_in.contains_key(&task)) {
             // It was made for callbacks alone, until another task had their `taskId`.
-            "it is the task that replaces it".clone_into(&mut error.failure.message);
+            "it is the same task as its replacement".clone_into(&mut error.failure.message);
         }
         if is_refuted(stored, touch.source, (state, findings.state)) {
             batch.changes.refuted.push((task, touch));
@@ -130,7 +130,7 @@ impl TaskChange<'_> {
             self.event(kind, words.or(reason));
         }
         if state == TaskState::Unconfirmed && stored.stalled_at == Some(at) {
-            let words = "unconfirmed: its jobs no longer wait for it";
+            let words = "unconfirmed, so its jobs no longer wait for it";
             self.event(EventKind::TaskStalled, Some(words.to_owned()));
         }
         if state.is_settled() && is_new_state {
@@ -175,7 +175,7 @@ impl TaskChange<'_> {
         self.events.push(NewEvent {
             task: Some(self.task),
             video: Some(video.clone()),
-            message: Some("upstream lists it for a URL of its task".to_owned()),
+            message: Some("the memories.ai API lists it for a URL of its task".to_owned()),
             post,
             ..NewEvent::new(super::videos::kind_of(entry.state), source, at)
         });

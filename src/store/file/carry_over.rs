@@ -82,7 +82,7 @@ impl Carried {
     fn report(&self) {
         let Self { tasks, jobs, urls, waiting, wants, dissolved } = *self;
         if tasks + jobs > 0 {
-            let words = "the database was carried over to the tables of this version; nothing is sent for it";
+            let words = "moved the database to the tables of this version without sending anything";
             tracing::info!(jobs, wants, tasks, urls, waiting, dissolved, "{words}");
         }
     }

@@ -27,7 +27,7 @@ pub enum OpenError {
     /// The file has several names, each with a log of its own: the log of another name may have the last commits.
     #[error(
         "store.path: {path} has {names} names (hard links), and the newest commits may be in the write-ahead log \
-         beside another one; remove all names but the one that was served last"
+         beside another one. Remove all names except the one that was served last"
     )]
     Linked {
         /// The database file.
@@ -38,7 +38,7 @@ pub enum OpenError {
     /// The file itself is mounted, so it has another name elsewhere, and each name has a log of its own.
     #[error(
         "store.path: {path} is a mount point, and the newest commits may be in the write-ahead log beside the file \
-         that is mounted there; mount the folder of the database instead"
+         that is mounted there. Mount the folder of the database instead"
     )]
     Mounted {
         /// The database file.
@@ -61,13 +61,13 @@ pub enum OpenError {
         reason: io::Error,
     },
     /// It is not an SQLite file, or one of another program.
-    #[error("store.path: {path} is not a scrapehook database; it was left as it is")]
+    #[error("store.path: {path} is not a scrapehook database and was left unchanged")]
     Foreign {
         /// The database file.
         path: PathBuf,
     },
     /// It is ours, and not whole.
-    #[error("store.path: {path} is damaged ({reason}); it was left as it is")]
+    #[error("store.path: {path} is damaged ({reason}) and was left unchanged")]
     Damaged {
         /// The database file.
         path: PathBuf,
@@ -76,8 +76,8 @@ pub enum OpenError {
     },
     /// There is no database, but the log of one.
     #[error(
-        "store.path: there is no database in {path}, but its log {log} is there and would be lost; put the \
-         database back, or move the log away"
+        "store.path: there is no database in {path}, but its log {log} is there and would be lost. Put the database \
+         back, or move the log away"
     )]
     LoneLog {
         /// The database file.
@@ -86,14 +86,14 @@ pub enum OpenError {
         log: PathBuf,
     },
     /// It was written by a newer version.
-    #[error("store.path: {path} was written by a newer version of scrapehook; it was left as it is")]
+    #[error("store.path: {path} was written by a newer version of scrapehook and was left unchanged")]
     Newer {
         /// The database file.
         path: PathBuf,
     },
     /// It was used with another upstream before.
     #[error(
-        "upstream.base_url: {path} belongs to {bound}, not to {asked}; if that is meant, start once with \
+        "upstream.base_url: {path} belongs to {bound}, not to {asked}. To change it, start once with \
          --accept-upstream-change"
     )]
     OtherUpstream {
@@ -108,12 +108,12 @@ pub enum OpenError {
     #[error("this binary was built with an SQLite that can lose data (3.51.3 is needed)")]
     OldSqlite,
     /// It could not be copied before it is migrated.
-    #[error("store.path: the database is not migrated before there is a copy of it: {}", with_causes(.0))]
+    #[error("store.path: the database was not migrated, because it could not be copied first: {}", with_causes(.0))]
     Backup(Box<BackupError>),
     /// The disk has no room to migrate it.
     #[error(
-        "store.path: {path} was written by an older version, and its disk has no room for a copy of it and for the new \
-         file: {} are needed, {} are free; it was left as it is",
+        "store.path: {path} was written by an older version and was left unchanged, because its disk has no room for \
+         a copy of it and for the new file: {} are needed, {} are free",
         size(.needed.saturating_mul(10).div_ceil(MIB)),
         size(.free.saturating_mul(10) / MIB)
     )]
@@ -140,7 +140,7 @@ pub enum OpenError {
         reason: sqlx::Error,
     },
     /// No randomness for the callback secret.
-    #[error("the system gives no random numbers: {0}")]
+    #[error("can't get random numbers from the system: {0}")]
     Random(getrandom::Error),
 }
 
@@ -151,13 +151,15 @@ pub enum BackupError {
     #[error(transparent)]
     Refused(#[from] OpenError),
     /// There is a file of that name.
-    #[error("{0} is there already; it was left as it is")]
+    #[error("{0} already exists and was left unchanged")]
     Exists(PathBuf),
     /// A file has the name of the unfinished copy.
-    #[error("{0} is in the way of the unfinished copy, and may be somebody else's; it was left as it is")]
+    #[error(
+        "{0} is in the way of the unfinished copy and may belong to someone else, so it was left unchanged"
+    )]
     InTheWay(PathBuf),
     /// Another copy of that name is being made.
-    #[error("{0} is being written by somebody else")]
+    #[error("{0} is being written by another process")]
     InProgress(PathBuf),
     /// SQLite and the system would not read the path as the same file.
     #[error("`{}`: {fault}", path.display())]
@@ -198,7 +200,7 @@ pub enum BackupError {
         reason: sqlx::Error,
     },
     /// The copy is not whole.
-    #[error("the copy of {path} is damaged ({reason}), and was thrown away: so may the database be")]
+    #[error("the copy of {path} is damaged ({reason}) and was deleted. The database may be damaged too")]
     Damaged {
         /// The database file.
         path: PathBuf,

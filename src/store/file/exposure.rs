@@ -96,13 +96,14 @@ pub fn warn_of_exposed(listed: Listed) {
     let found = exposed([listed]);
     for file in found.exposed {
         tracing::warn!(
-            "{file}: other users of this machine can read or write it, and forge callbacks or block commits; run `{}`",
+            "{file}: other users of this machine can read or write it, so they can forge callbacks or block commits, \
+             run `{}`",
             file.remedy()
         );
     }
     for reason in found.unknown {
         tracing::warn!(
-            "whether other users of this machine can read files of the database is unknown: {reason}"
+            "could not check whether other users of this machine can read files of the database: {reason}"
         );
     }
 }

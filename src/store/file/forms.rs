@@ -39,7 +39,11 @@ pub(crate) async fn renew(connection: &mut SqliteConnection, now: Timestamp) -> 
                 .fetch_one(&mut *connection)
                 .await?;
         if urls > 0 {
-            tracing::info!(urls, form = CANONICAL_FORM, "stored URLs get the canonical form of this version");
+            tracing::info!(
+                urls,
+                form = CANONICAL_FORM,
+                "converting stored URLs to this version's canonical form"
+            );
         }
     }
     while step(connection, ROWS, now).await? {}
@@ -76,13 +80,13 @@ impl Standing {
 
     fn report(&self) {
         if self.changed > 0 {
-            tracing::info!(urls = self.changed, form = self.form, "stored URLs got a new canonical form");
+            tracing::info!(urls = self.changed, form = self.form, "stored URLs have a new canonical form");
         }
         if self.parted > 0 {
             tracing::warn!(
                 urls = self.parted,
-                "an older version took these URLs of jobs for other posts; they are now failed with the code \
-                 unattributed. Nothing was sent. Submit them again if you want their videos"
+                "an older version mistook these URLs of jobs for other posts and never sent them, so they now fail \
+                 with the code unattributed. Submit them again if you want their videos"
             );
         }
     }
@@ -281,7 +285,7 @@ async fn part(connection: &mut SqliteConnection, url: &Followed, now: Timestamp)
         .bind(EventKind::JobSettled.as_str())
         .bind(&url.job_id)
         .bind(now.as_millis())
-        .bind(format!("{new}: a URL of it was taken for another post"))
+        .bind(format!("{new}: one of its URLs was mistaken for another post"))
         .execute(connection)
         .await?;
     Ok(())

@@ -203,7 +203,7 @@ impl Found<'_> {
         };
         // One in use may have grown since it was measured.
         if wanted > there && !self.is_in_use {
-            return Err(self.damaged(format!("{wanted} bytes are expected, {there} are there at most")));
+            return Err(self.damaged(format!("{wanted} bytes are expected, but at most {there} are there")));
         }
         let began = Instant::now();
         file.lock_handle()
@@ -218,7 +218,7 @@ impl Found<'_> {
             Ok(words) => Err(self.damaged(words.lines().last().unwrap_or_default())),
             // SQLITE_INTERRUPT
             Err(error) if primary_code(&error) == Some(9) => {
-                tracing::info!(limit = ?CHECK, "the database was checked for damage only in part");
+                tracing::info!(limit = ?CHECK, "checked only part of the database for damage");
                 Ok(false)
             }
             Err(error) => Err(unopenable(error)),

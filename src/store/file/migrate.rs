@@ -51,7 +51,7 @@ pub(crate) async fn migrate(
                 .await
                 .map_err(|error| OpenError::Backup(Box::new(error)))?;
             let copy = copy.display();
-            let words = "the database is migrated, and an older version can't read it any more; to go back, stop \
+            let words = "the database is migrated, and an older version can't read it any more. To go back, stop \
                          scrapehook, move the database and its -wal file away, and run `scrapehook restore` of the \
                          older version with the copy";
             tracing::info!(from = applied, to = newest, %copy, "{words}");
@@ -171,7 +171,8 @@ mod tests {
         check_room(&path, Some(needed)).unwrap();
         check_room(&path, None).unwrap();
         let error = check_room(&path, Some(needed - 1)).unwrap_err().to_string();
-        assert!(error.contains("12.0 MiB are needed, 11.9 MiB are free; it was left as it is"), "{error}");
+        assert!(error.contains("and was left unchanged, because its disk has no room"), "{error}");
+        assert!(error.ends_with("12.0 MiB are needed, 11.9 MiB are free"), "{error}");
         let error = check_room(&path, Some(1 << 20)).unwrap_err().to_string();
         assert!(error.contains("12.0 MiB are needed, 1.0 MiB are free"), "{error}");
     }

@@ -178,14 +178,16 @@ const SEQ_JUMP: i64 = 1_000_000;
 
 /// Takes a restored backup into use: nothing is sent until somebody says so.
 async fn restore(writer: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
-    tracing::warn!("this database was restored from a backup: nothing is sent until it is resumed");
+    tracing::warn!(
+        "this database was restored from a backup, so scrapehook sends nothing until `scrapehook resume`"
+    );
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::query(
         "INSERT INTO pauses (scope, code, message, since, probe_at, probes) VALUES (?1, ?1, ?2, ?3, ?3, 0)
          ON CONFLICT DO NOTHING",
     )
     .bind(Pause::RESTORED)
-    .bind("restored from a backup: what was queued in it may have been sent since; look, then resume")
+    .bind("restored from a backup. The URLs queued in it may have been sent since. Check, then resume")
     .bind(now.as_millis())
     .execute(&mut *transaction)
     .await?;

@@ -97,7 +97,7 @@ fn expect_single_name(found: &fs::Metadata) -> io::Result<()> {
         0 | 1 => Ok(()),
         names => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("it has {names} names (hard links), and only a file with one name is written here"),
+            format!("it has {names} names (hard links), but only a file with one name can be written here"),
         )),
     }
 }
@@ -119,7 +119,7 @@ fn expect_regular(found: &fs::Metadata) -> io::Result<()> {
     };
     Err(io::Error::new(
         io::ErrorKind::InvalidInput,
-        format!("it is {what}, and only a regular file is opened here"),
+        format!("it is {what}, but only a regular file can be opened here"),
     ))
 }
 

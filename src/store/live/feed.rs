@@ -176,7 +176,7 @@ impl Feed {
         loop {
             committed.borrow_and_update();
             let is_behind = self.catch_up(readers).await.inspect_err(|error| {
-                tracing::warn!(%error, "followers of the events have to wait");
+                tracing::warn!(%error, "could not read new events, their followers have to wait");
             });
             tokio::select! {
                 () = stop.cancelled() => return,

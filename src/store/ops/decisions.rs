@@ -84,7 +84,7 @@ async fn refresh(batch: &mut Batch<'_>, task: TaskId, cause: Cause<'_>) -> Resul
     }
     batch.changes.events.push(NewEvent {
         task: Some(task),
-        message: Some(cause.words("asked for")),
+        message: Some(cause.words("requested")),
         ..NewEvent::new(EventKind::TaskRefreshed, Source::Operator, cause.at)
     });
     batch.changes.touch(task, cause.at, Source::Operator);

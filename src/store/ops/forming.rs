@@ -113,7 +113,7 @@ pub(crate) const CANDIDATES: &str =
      ORDER BY turn, round)";
 
 fn candidates_of(rows: &str) -> Result<Vec<Candidate>, sqlx::Error> {
-    column::json(("rounds", "kind", "some that wait"), rows)
+    column::json(("rounds", "kind", "some waiting posts"), rows)
 }
 
 /// The posts that can be in the next request of a line, in order, each once.
@@ -165,7 +165,7 @@ async fn take_from_line(
         return unread.filter(|_| !some_have_left).map_or(Ok(None), Err);
     }
     if let Some(error) = unread {
-        tracing::error!(%error, "a waiting post is not sent");
+        tracing::error!(%error, "could not read a waiting post, so it is not sent");
     }
     let left = insert(batch, &group, next, &taken).await?;
     turns::serve(batch, group.head, (&taken, &left), next.at).await?;

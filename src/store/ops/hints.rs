@@ -194,7 +194,7 @@ pub(crate) async fn looked(
     let claim = Claim { task, upstream_id, by: UpstreamIdSource::Poll, at };
     let is_adopted = adopts::adopt(batch, &claim, Source::Poll).await? == Decided::Done;
     if is_adopted {
-        tracing::info!(%task, upstream_id, "a hint and a poll show that this submit was taken");
+        tracing::info!(%task, upstream_id, "a hint and a poll show that the API accepted this submit");
     }
     Ok(is_adopted)
 }

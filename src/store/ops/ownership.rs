@@ -197,9 +197,7 @@ async fn adopt(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) -> Result<
         if before.get(&callback.task).cloned().flatten().is_some_and(|before| before != **id) {
             batch.changes.events.push(NewEvent {
                 task: Some(callback.task),
-                message: Some(
-                    "its own callback names another taskId than the one that was guessed".to_owned(),
-                ),
+                message: Some("its own callback names a taskId other than the guessed one".to_owned()),
                 ..NewEvent::new(EventKind::TaskAccepted, Source::Callback, callback.at)
             });
         }
@@ -262,7 +260,7 @@ pub(crate) async fn release(
     .await?;
     for id in released {
         let task = column::parsed(("tasks", "id", &id), &id)?;
-        tracing::info!(%task, upstream_id = claim.upstream_id, "this taskId was guessed, and belongs to another task");
+        tracing::info!(%task, upstream_id = claim.upstream_id, "this guessed taskId belongs to another task");
         batch.changes.touch(task, claim.at, source);
     }
     Ok(())
@@ -289,7 +287,7 @@ pub(crate) async fn hold(batch: &mut Batch<'_>, claim: &Claim<'_>) -> Result<boo
                 .bind(&second)
                 .execute(&mut *batch.connection)
                 .await?;
-            tracing::warn!(task = %claim.task, other_id = second, "two taskIds came for one task: both are polled");
+            tracing::warn!(task = %claim.task, other_id = second, "two taskIds arrived for one task, polling both");
             other = Some(());
         }
         if !ruling.replaces && other.is_none() {

@@ -128,7 +128,7 @@ pub(crate) async fn split_to_fit(
          WHERE task_id = ?1 AND attempt = (SELECT max(attempt) FROM submits WHERE task_id = ?1)",
     )
     .bind(task.to_string())
-    .bind("the day's budget does not last for it; its URLs are sent in two further requests")
+    .bind("the day's budget is too small for it, so its URLs are sent in two further requests")
     .execute(&mut *batch.connection)
     .await?;
     batch.changes.touch(task, at, Source::Submit);

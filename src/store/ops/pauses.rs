@@ -69,7 +69,7 @@ pub(crate) async fn set(
         reason = pause.failure.message,
         probes,
         probe_at = next_probe,
-        "sending is paused; unless an operator did it, one task is tried at the time of the next probe"
+        "sending is paused, one task is tried at probe_at unless an operator paused it"
     );
     if probes == 0 {
         flag(batch, &pause.scope).await?;

@@ -98,7 +98,7 @@ fn list(
             VideoState::Indexing => {}
             VideoState::Indexed => facts.push(fact(task, FactKind::VideoIndexed, id, asked_at)),
             VideoState::Failed => {
-                let failure = Failure::new("video_failed", "upstream could not index it");
+                let failure = Failure::new("video_failed", "the memories.ai API could not index it");
                 facts.push(NewFact {
                     failure: Some(failure),
                     ..fact(task, FactKind::VideoFailed, id, asked_at)

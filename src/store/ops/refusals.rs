@@ -100,7 +100,7 @@ pub(crate) async fn follow(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Resul
         is_paused,
     };
     let consequence = refused.consequence();
-    tracing::info!(%task, code = failure.code, ?consequence, "what follows from the refusal");
+    tracing::info!(%task, code = failure.code, ?consequence, "refusal handled");
     match consequence {
         Consequence::SetAside => set_aside(batch, &[row.number], at).await?,
         Consequence::Split => parts::split(batch, &row.whole(), (task, refusal.parts), at).await?,
@@ -109,8 +109,8 @@ pub(crate) async fn follow(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Resul
     Ok(consequence)
 }
 
-const MAY_NOT_BE_THE_CONTENT: &str =
-    "several requests in a row were refused and none was taken, so it may not be about their URLs";
+const MAY_NOT_BE_THE_CONTENT: &str = "the memories.ai API refused several requests in a row and \
+                                      accepted none, so the reason may not be their URLs";
 
 /// Whether sending is paused because of refusals, for everything or for the line of this task. If this is the second
 /// one that says so, it begins to be.
@@ -136,8 +136,8 @@ async fn pause(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result
     }
     let costs = row.refusal_costs && is_about_content(&failure.code);
     if costs && !scopes.iter().any(|scope| scope == Pause::REPEATS) {
-        let message = "upstream refused a request again that an operator let be sent once more, although its refusals \
-                       may be charged: it is not sent again";
+        let message = "the memories.ai API again refused a request that an operator resumed. Its refusals may be \
+                       charged, so it is not sent again";
         set(batch, Pause::REPEATS.to_owned(), Failure::new(CHARGED_REFUSAL, message), at).await?;
     }
     if costs || !scopes.is_empty() {
@@ -238,7 +238,7 @@ async fn named(batch: &mut Batch<'_>, row: &Row) -> Result<String, sqlx::Error> 
         Some(destination) => destination.to_string(),
         None => "a folder".to_owned(),
     };
-    Ok(format!("every request of {platform} for {place} in quality {quality} is refused"))
+    Ok(format!("the memories.ai API refuses every request of {platform} for {place} in quality {quality}"))
 }
 
 /// Something of this task's line was taken.
@@ -265,8 +265,8 @@ const CHARGED_REFUSAL: &str = "charged_refusal";
 pub(crate) async fn stop_repeats(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let Some((task, touch)) = batch.changes.refuted.first().copied() else { return Ok(()) };
     let message = format!(
-        "upstream refused a submit of {task} and took it all the same, so what it refuses may be charged: nothing that \
-         was refused is sent again"
+        "the memories.ai API refused a submit of {task} but accepted it all the same, so refusals may be charged. \
+         No refused request is sent again"
     );
     let failure = Failure::new(CHARGED_REFUSAL, message);
     let pause = NewPause { scope: Pause::REPEATS.to_owned(), failure, first_probe: FirstProbe::Later };

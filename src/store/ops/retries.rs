@@ -127,7 +127,7 @@ pub(crate) async fn job(
     jobs::recount(batch, &BTreeSet::from([number]), cause.touch()).await?;
     batch.changes.events.push(NewEvent {
         job: Some(job),
-        message: Some(cause.words(&format!("{} URLs, asked for", moved.len()))),
+        message: Some(cause.words(&format!("{} URLs, requested", moved.len()))),
         ..NewEvent::new(EventKind::JobRetried, Source::Operator, cause.at)
     });
     Ok(JobRetried::Changed)
@@ -391,7 +391,7 @@ async fn insert(
         .await?;
     batch.changes.events.push(NewEvent {
         task: Some(new),
-        message: Some(cause.words(&format!("retry of {task}, asked for"))),
+        message: Some(cause.words(&format!("retry of {task}, requested"))),
         ..NewEvent::new(EventKind::TaskQueued, Source::Operator, cause.at)
     });
     batch.changes.touch(new, cause.at, Source::Operator);

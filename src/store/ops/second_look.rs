@@ -175,7 +175,7 @@ async fn histories(
 /// not that no attempt has it: it must not be paid for.
 fn found(round: Round, history: Option<History>) -> Result<History, sqlx::Error> {
     history.filter(|history| history.post.is_some()).ok_or_else(|| {
-        column::unreadable(("posts", "hash", &round.to_string()), "its URL does not lead to it")
+        column::unreadable(("posts", "hash", &round.to_string()), "no post can be found by its URL")
     })
 }
 
@@ -215,7 +215,7 @@ async fn join(batch: &mut Batch<'_>, from: Round, to: Round, touch: Touch) -> Re
     tracing::info!(
         round = from,
         jobs = jobs.len(),
-        "another attempt has this post by now: it is not sent again"
+        "another attempt already has this post, so it is not sent again"
     );
     arrivals::serve(batch, &jobs.iter().map(|job| (to, *job)).collect()).await?;
     jobs::recount(batch, &jobs, touch).await?;

@@ -34,7 +34,7 @@ pub(crate) async fn sweep(
     .await?;
     for id in &silent {
         let task = column::parsed(("tasks", "id", id), id)?;
-        tracing::warn!(%task, "nothing was heard of this task for too long: its job stops waiting for it");
+        tracing::warn!(%task, "no news of this task for too long, so its jobs stop waiting for it");
         batch.changes.touch(task, at, Source::Clock);
     }
     refusals::sweep(batch, at, most).await?;
@@ -82,7 +82,7 @@ fn note_moved(moved: &[String], changes: &mut Changes) {
     for id in moved {
         match column::parsed(("tasks", "id", id), id) {
             Ok(task) => drop(changes.stale.insert(task)),
-            Err(error) => tracing::error!(%error, "a task was found whose id makes no sense"),
+            Err(error) => tracing::error!(%error, "found a task with an unreadable id"),
         }
     }
 }

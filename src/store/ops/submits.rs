@@ -103,7 +103,8 @@ async fn refused(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Result<Closed, 
             return Ok(Closed { outcome: SubmitOutcome::Deferred, failure, certain: false });
         }
         Consequence::Split => {
-            let message = format!("{}; its URLs are sent in two further requests", failure.message);
+            let said = failure.message.trim_end_matches('.');
+            let message = format!("{said}. Its URLs are sent in two further requests");
             let failure = Failure::new(failure.code.clone(), message);
             // It is not about each of its URLs.
             return Ok(Closed { outcome: SubmitOutcome::Rejected, failure: Some(failure), certain: false });
@@ -157,7 +158,7 @@ async fn pause_after_unknown(batch: &mut Batch<'_>, at: Timestamp) -> Result<(),
     }
     let failure = Failure::new(
         Pause::UNCONFIRMED,
-        "nobody knows whether the last submits arrived: more of them could be charged for nothing",
+        "it is unknown whether the last submits arrived, and more of them could be charged for nothing",
     );
     let pause = NewPause { scope: Pause::ALL.to_owned(), failure, first_probe: FirstProbe::Later };
     pauses::set(batch, &pause, Cause::new(at, Source::Submit)).await
@@ -170,7 +171,7 @@ pub(crate) async fn close_open(batch: &mut Batch<'_>, at: Timestamp) -> Result<(
         .await?;
     let failure = Failure::new(
         "interrupted",
-        "the service stopped before the answer came: upstream may have charged for it",
+        "the service stopped before the answer came, so memories.ai may have charged for it",
     );
     let unknown = Closed::of(SubmitOutcome::Unknown, Some(&failure));
     for id in open {

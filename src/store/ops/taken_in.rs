@@ -68,7 +68,7 @@ pub(crate) async fn take_in(
             .filter(|listed| listed.task == rival)
             .for_each(|listed| listed.task = task);
         batch.changes.taken_in.insert(rival, task);
-        batch.changes.words.insert(rival, format!("it is {task}"));
+        batch.changes.words.insert(rival, format!("it is the same task as {task}"));
         batch.changes.facts.push(NewFact {
             task: rival,
             kind: FactKind::Canceled,

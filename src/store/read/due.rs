@@ -106,7 +106,7 @@ impl Readers {
             match row.and_then(|row| row.map(due).transpose()) {
                 Ok(due) => return Ok(due),
                 Err(error) if unread < MOST_UNREAD && column::is_unreadable(&error) => {
-                    tracing::error!(%error, "a task is not polled");
+                    tracing::error!(%error, "could not read a task, so it is not polled");
                     unread += 1;
                 }
                 Err(error) => return Err(error.into()),
@@ -117,7 +117,7 @@ impl Readers {
 
 fn due(row: Row) -> Result<DuePoll, sqlx::Error> {
     let at = |column| ("tasks", column, row.id.as_str());
-    let missing = || column::unreadable(at("upstream_id"), "none, and a poll is due");
+    let missing = || column::unreadable(at("upstream_id"), "missing although a poll is due");
     Ok(DuePoll {
         task: column::parsed(at("id"), &row.id)?,
         upstream_id: row.upstream_id.clone().ok_or_else(missing)?,

@@ -175,7 +175,7 @@ impl Readers {
                 }
                 Ok(None) => break,
                 Err((task, error)) => {
-                    tracing::error!(%error, "a waiting task is not sent");
+                    tracing::error!(%error, "could not read a waiting task, so it is not sent");
                     aside.tasks.push(task);
                 }
             }
@@ -318,7 +318,7 @@ pub(crate) fn request(task: TaskId, row: RequestRow) -> Result<Request, sqlx::Er
         platform: Platform::from_stored(row.platform.unwrap_or_default()),
         line: row.line,
         destination: destination.ok_or_else(|| column::unreadable(at("destination"), "no spelling"))?,
-        quality: quality.ok_or_else(|| column::unreadable(at("quality"), "none, and it is sent"))?,
+        quality: quality.ok_or_else(|| column::unreadable(at("quality"), "missing in a task to be sent"))?,
         urls: column::json(("posts", "url", &id), &row.urls)?,
     })
 }

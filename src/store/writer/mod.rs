@@ -219,7 +219,7 @@ impl Writer {
             match self.commit(&[&Op::Continue(front)]).await {
                 Ok(done) => self.unfinished.stepped(!matches!(done.effects[..], [Effect::Nothing])),
                 Err(error) => {
-                    tracing::error!(%error, "what an earlier commit has left could not be done");
+                    tracing::error!(%error, "could not finish the work that an earlier commit left");
                     self.unfinished.failed(is_about_the_file(&error))
                 }
             }
@@ -239,7 +239,7 @@ impl Writer {
             Ok(done) => done.effects.into_iter().map(|effect| Ok((effect, done.has_due))).collect(),
             // One bad operation must not fail its neighbours: each gets a transaction of its own.
             Err(error) if ops.len() > 1 && !is_about_the_file(&error) => {
-                tracing::warn!(%error, operations = ops.len(), "a batch failed and is written one by one");
+                tracing::warn!(%error, operations = ops.len(), "a batch failed, writing its operations one by one");
                 let mut results = Vec::with_capacity(ops.len());
                 for op in &ops {
                     let result = self.commit(&[*op]).await.map_err(failed).and_then(|done| {

@@ -14,8 +14,8 @@ use crate::store::file::carry_over::urls::DOUBTS;
 
 const CODE: &str = "canceled";
 const CANCELED: &str = "canceled before it was sent";
-const DISSOLVED: &str = "a new version of scrapehook forms tasks when their turn comes: \
-                         the URLs of this one wait in the queue again";
+const DISSOLVED: &str = "a new version of scrapehook forms tasks only when their turn comes, so the URLs of this one \
+                         wait in the queue again";
 
 row! {
     struct Queued {

@@ -69,7 +69,7 @@ pub(super) async fn carry(connection: &mut SqliteConnection, rounds: &Rounds) ->
             .rows_affected();
         if usize::try_from(inserted) != Ok(urls.len()) {
             return Err(
-                first.unreadable("task_position", "it or one of the next rows follows no URL of a task")
+                first.unreadable("task_position", "it or one of the next rows refers to no URL of a task")
             );
         }
         wants += urls.len();

@@ -115,7 +115,7 @@ async fn a_job_that_loses_its_last_known_url_fails_and_an_event_says_so() {
     );
     let events =
         all(&mut file, "SELECT kind || ' ' || job_id || ' ' || at || ' ' || message FROM events").await;
-    assert_eq!(events, ["job.settled a 9 failed: a URL of it was taken for another post"]);
+    assert_eq!(events, ["job.settled a 9 failed: one of its URLs was mistaken for another post"]);
     assert!(!step(&mut file, 9, NOW).await.unwrap(), "it is done once");
 }
 

@@ -73,7 +73,7 @@ impl UrlRow {
 
     /// Where its post is.
     pub(super) fn destination(&self) -> Result<i64, sqlx::Error> {
-        let words = if self.is_recovered { "it has URLs and no job" } else { "no such job" };
+        let words = if self.is_recovered { "it has URLs but no job" } else { "no such job" };
         self.destination.ok_or_else(|| column::unreadable(("tasks", "job_id", &self.task_id), words))
     }
 
