@@ -1,9 +1,9 @@
-//! scrapehook stands between people who have videos scraped and a metered API that calls back.
+//! scrapehook connects people who have videos scraped with the memories.ai API, which charges for them and calls back.
 //!
-//! A callback's way has three stops: `http/callback.rs` (limit, token, tolerant parse), `store/writer/mod.rs`
-//! (raw body, fact and derived state in the next commit), and the answer, which leaves after the commit.
+//! A callback passes three stops: `http/callback.rs` (limit, token, tolerant parse), `store/writer/mod.rs` (raw body,
+//! fact and derived state in the next commit), and the answer, which is sent after the commit.
 //!
-//! Imports go down only:
+//! Imports only go down:
 //!
 //! | floor | modules |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | 4 | [`app`] |
 //! | 5 | [`cli`] |
 //!
-//! The [`simulator`] stands beside the house and sees [`upstream::wire`] alone.
+//! The [`simulator`] is outside of these floors and sees only [`upstream::wire`].
 
 pub mod app;
 pub mod cli;

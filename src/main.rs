@@ -1,4 +1,4 @@
-//! The binary: parse, run, exit code.
+//! The binary. It parses the arguments, runs the command, and returns its exit code.
 
 use std::process::ExitCode;
 

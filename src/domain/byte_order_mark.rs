@@ -4,7 +4,7 @@
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The text without the byte order mark before it. JSON must not begin with one, but a reader may ignore it
-/// (RFC 8259, section 8.1), and whoever sends one means the same text.
+/// (RFC 8259, section 8.1), and the text means the same with it.
 pub fn strip(text: &[u8]) -> &[u8] {
     text.strip_prefix(MARK).unwrap_or(text)
 }

@@ -1,4 +1,4 @@
-//! Callbacks: bodies that arrived, and what they mean.
+//! Callbacks: the bodies that arrived, and their meaning.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,10 +7,10 @@ use super::id::TaskId;
 use super::task::{FactKind, Failure};
 use super::time::Timestamp;
 
-/// What a callback meant.
+/// The meaning of a callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// The task's download ended well.
+    /// The task's download succeeded.
     Succeeded,
     /// The task failed.
     Failed(Failure),
@@ -21,9 +21,9 @@ pub enum Meaning {
 }
 
 impl Meaning {
-    /// Reads the statement of a body; `None` if it is unknown.
+    /// Reads the statement of a body. Gives `None` if it is unknown.
     ///
-    /// Exactly three statuses are facts. `FAILED` beside a video id is about that video alone.
+    /// Only three statuses are facts. `FAILED` with a video id is about that video alone.
     pub fn read(status: Option<&str>, video_id: Option<&str>, message: Option<&str>) -> Option<Self> {
         let words = || message.unwrap_or("the memories.ai API gave no reason").to_owned();
         match (status?, video_id) {
@@ -37,7 +37,7 @@ impl Meaning {
         }
     }
 
-    /// The fact it states.
+    /// The fact that it states.
     pub const fn kind(&self) -> FactKind {
         match self {
             Self::Succeeded => FactKind::Succeeded,
@@ -47,7 +47,7 @@ impl Meaning {
         }
     }
 
-    /// The video it is about.
+    /// The video that it is about.
     pub fn video_id(&self) -> Option<&str> {
         match self {
             Self::Succeeded | Self::Failed(_) => None,
@@ -55,7 +55,7 @@ impl Meaning {
         }
     }
 
-    /// The reason of a failure.
+    /// The reason for the failure.
     pub const fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Succeeded | Self::VideoIndexed(_) => None,
@@ -64,24 +64,24 @@ impl Meaning {
     }
 }
 
-/// A callback as clients see it.
+/// A callback that arrived for a task.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Callback {
-    /// Its number.
+    /// Its number in the list.
     pub id: i64,
-    /// The task its token named.
+    /// The task that its token names.
     pub task_id: TaskId,
-    /// When it was first received.
+    /// Time of the first delivery.
     pub first_received_at: Timestamp,
-    /// When it was last received.
+    /// Time of the last delivery.
     pub last_received_at: Timestamp,
-    /// How often it was received.
+    /// Number of deliveries.
     pub deliveries: i64,
-    /// The fact it stated, or null.
+    /// The fact that it states. Null if scrapehook does not understand it.
     #[schema(required)]
     pub understood: Option<String>,
-    /// The body as it came, with callback tokens of ours masked as `[token]`; bytes that are not UTF-8 are shown as
-    /// U+FFFD. Null once it was removed, long after the task has settled.
+    /// The body as it came. scrapehook masks its callback tokens as `[token]`, and shows bytes that are not UTF-8 as
+    /// U+FFFD. Null once scrapehook has removed it, long after the task has settled.
     #[schema(required)]
     pub body: Option<String>,
 }
@@ -89,18 +89,18 @@ pub struct Callback {
 /// A callback that arrived without a good token.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Hint {
-    /// Its number.
+    /// Its number in the list.
     pub id: i64,
-    /// The `taskId` it claims.
+    /// The `taskId` that it claims.
     #[schema(required)]
     pub upstream_id: Option<String>,
-    /// When it was first received.
+    /// Time of the first delivery.
     pub first_received_at: Timestamp,
-    /// When it was last received.
+    /// Time of the last delivery.
     pub last_received_at: Timestamp,
-    /// How often it was received.
+    /// Number of deliveries.
     pub deliveries: i64,
-    /// The body as it came, with callback tokens of ours masked as `[token]`; bytes that are not UTF-8 are shown as
+    /// The body as it came. scrapehook masks its callback tokens as `[token]`, and shows bytes that are not UTF-8 as
     /// U+FFFD.
     pub body: String,
 }

@@ -1,6 +1,6 @@
-//! Destinations: where upstream keeps what is submitted. A post that is at one destination is at no other.
+//! Destinations: the places where upstream keeps videos. A post at one destination is at no other.
 //!
-//! Must never treat a name and a number as one destination, even if upstream knows them as one: nobody can tell.
+//! Must never treat a name and a number as one destination. They may be one in upstream, but scrapehook cannot tell.
 
 use std::fmt;
 
@@ -8,18 +8,18 @@ use sha2::{Digest, Sha256};
 
 use super::job::{JobOptions, Library};
 
-/// The folder name that stands for the default folder, in requests and from users.
+/// The name of the default folder, in requests and from users.
 const DEFAULT_NAME: &str = "default";
-/// The folder number that stands for the default folder.
+/// The number of the default folder.
 const DEFAULT_NUMBER: i64 = -1;
 /// Keeps the hash apart from any other. It must never change: tokens in use and the table of destinations hold hashes.
 const DOMAIN: &[u8] = b"scrapehook destination 1\0";
 
-/// Stands in the store for the destination of a task that was recovered from an old token: some folder of the private
-/// library. Its posts count for every one of them, because doubt never spends money. No destination has this hash.
+/// The stored destination of a task that was recovered from an old token: an unknown folder of the private library. Its
+/// posts count for all folders, because doubt never spends money. No destination has this hash.
 pub const ANY_PRIVATE: [u8; 8] = [0; 8];
 
-/// A library, and a folder in it.
+/// A library and a folder in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Destination {
     /// The library that everybody shares. It has no folders.
@@ -63,7 +63,7 @@ impl Destination {
         }
     }
 
-    /// The library that it is in.
+    /// Its library.
     pub const fn library(&self) -> Library {
         match self {
             Self::Public => Library::Public,
@@ -71,8 +71,8 @@ impl Destination {
         }
     }
 
-    /// The fields that submits and polls of it are sent with. The default folder is named, because upstream wants the
-    /// same folder in the follow-up calls.
+    /// The fields of its submits and polls. They name even the default folder, because upstream wants the same folder
+    /// in follow-up calls.
     pub fn fields(&self) -> FolderFields<'_> {
         let (unique_id, folder_id) = match self {
             Self::Public => (None, None),
@@ -83,8 +83,8 @@ impl Destination {
         FolderFields { unique_id, folder_id }
     }
 
-    /// Eight bytes that stand for it in tokens and in the store: the beginning of the SHA-256 of a tag and the name or
-    /// the number. Stable over versions; two destinations of one account share them with a chance of 2^-64.
+    /// Its eight bytes in tokens and in the store: the beginning of the SHA-256 of a tag and the name or the number.
+    /// They never change. Two destinations of one account have the same ones with a chance of 2^-64.
     pub fn hash(&self) -> [u8; 8] {
         let hash = Sha256::new().chain_update(DOMAIN);
         let hash = match self {

@@ -1,7 +1,7 @@
-//! Estimates: in which order the requests go out that send all that waits. It follows the queue's rules over a copy of
-//! it. Must never decide about a request that is sent: the store does.
+//! Estimates: the order of the requests that send all waiting posts. Follows the queue's rules over a copy of it. Must
+//! never decide about a request that is sent. The store does.
 //!
-//! Two things are not known here: whose want of a shared post is the oldest, and what arrives meanwhile.
+//! Two things are not known here: the oldest want of a shared post, and posts that arrive meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::forming::{Waiting, form};
 use super::queue::{Class, Priority, order};
 use super::time::Timestamp;
 
-/// So many requests are followed one by one. What is left then is only packed.
+/// Number of requests that are followed one by one. The rest is only packed.
 const FOLLOWED: usize = 4_000;
 
 /// How a post travels: with others, as a short link, alone.
@@ -55,12 +55,12 @@ pub struct Task {
     pub posts: Vec<i64>,
 }
 
-/// All that waits.
+/// The whole queue.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
     /// The clock of each API key.
     pub clocks: BTreeMap<i64, i64>,
-    /// Since when a priority of a key could have been served and was not.
+    /// Time since which a priority of a key could have been served and was not.
     pub since: BTreeMap<(i64, Priority), Timestamp>,
     /// The groups.
     pub groups: Vec<Group>,
@@ -96,23 +96,23 @@ struct Scheduler<'a> {
     sent: HashMap<i64, usize>,
     clocks: BTreeMap<i64, i64>,
     since: BTreeMap<OfKey, Timestamp>,
-    /// Per group and kind, how many were passed over: all of them were sent.
+    /// The number of posts passed over per group and kind. All of them were sent.
     passed: Vec<[usize; TRAVELS]>,
     /// The groups that may have posts, by the request that served them last, their number and place.
     next: BTreeMap<OfKey, BTreeSet<(i64, i64, usize)>>,
-    /// The tasks that wait, by the request that served them last and their place.
+    /// The waiting tasks, by the request that served them last and their place.
     tasks: BTreeMap<OfKey, BTreeSet<(i64, usize)>>,
     lines: BTreeMap<i64, Vec<usize>>,
     /// The groups of a post that has several.
     shared: HashMap<i64, Vec<usize>>,
     served: i64,
-    /// From this request on pauses are taken no notice of: nothing else is left.
+    /// From this request on, pauses are ignored, because nothing else is left.
     paused_from: Option<usize>,
 }
 
 /// A request that is not followed.
 struct Packed {
-    /// Whether it waits for the end of a pause; how many of its line come before it; when its line was served last.
+    /// Its sort key: whether it waits for the end of a pause, its place in its line, and the last turn of the line.
     turn: (bool, usize, i64),
     expected: Expected,
     posts: Vec<i64>,
@@ -177,7 +177,7 @@ impl<'a> Scheduler<'a> {
         are_any
     }
 
-    /// Sends the next request; none is left if it could not.
+    /// Sends the next request. Gives false if none is left.
     fn step(&mut self) -> bool {
         loop {
             if let Some(head) = self.head() {
@@ -187,7 +187,7 @@ impl<'a> Scheduler<'a> {
                 }
                 return true;
             }
-            // Nothing can be sent now: the next task comes later, or a pause has to end.
+            // Nothing can be sent now. The next task comes later, or a pause has to end.
             let tasks = self.tasks.values().flatten().map(|&(_, place)| self.queue.tasks[place].due);
             if let Some(due) = tasks.min() {
                 self.now = self.now.max(due);
@@ -199,8 +199,8 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Whose turn it is: of the keys the one with the lowest clock, of its priorities the first, of its lines and tasks
-    /// the one that was served longest ago.
+    /// The next turn: the key with the lowest clock, its first priority, and among its lines and tasks the one that was
+    /// served longest ago.
     fn head(&mut self) -> Option<Head> {
         let mut keys: Vec<(i64, i64)> = self.clocks.iter().map(|(&key, &clock)| (clock, key)).collect();
         keys.sort_unstable();
@@ -242,7 +242,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Passes over what was sent; whether a group has a post that was not.
+    /// Passes over sent posts. Gives whether a group has a post that was not sent.
     fn pass(&mut self, group: usize) -> bool {
         let mut has_posts = false;
         for (passed, posts) in self.passed[group].iter_mut().zip(&self.queue.groups[group].posts) {
@@ -268,7 +268,7 @@ impl<'a> Scheduler<'a> {
         found
     }
 
-    /// Sends posts of the line of a group: first of that group, then of its key by priority, then of the other keys.
+    /// Sends posts of the line of a group, first of that group, then of its key by priority, then of the other keys.
     fn send_of_line(&mut self, head: usize) {
         let queue = self.queue;
         let group = &queue.groups[head];
@@ -334,7 +334,7 @@ impl<'a> Scheduler<'a> {
         self.sent.extend(posts.into_iter().map(|post| (post, request)));
     }
 
-    /// Packs what is left: the lines take turns, and full requests go first of each.
+    /// Packs the rest. The lines take turns, and full requests of each go first.
     fn pack(&mut self) {
         let queue = self.queue;
         let mut packed: Vec<Packed> = Vec::new();

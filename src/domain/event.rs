@@ -1,4 +1,4 @@
-//! Events: the append-only log of what was committed.
+//! Events: the append-only log of committed changes.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -8,15 +8,15 @@ use super::time::Timestamp;
 use super::words;
 
 words! {
-    /// What changed.
+    /// The kind of change.
     EventKind {
-        /// A job was taken.
+        /// A job was stored.
         JobCreated = "job.created",
-        /// A job's last URL got its outcome.
+        /// A job's last URL ended.
         JobSettled = "job.settled",
-        /// What was not sent of a job was canceled.
+        /// The URLs of a job that had not been sent were canceled.
         JobCanceled = "job.canceled",
-        /// Failed URLs of a job are tried again.
+        /// Failed URLs of a job are retried.
         JobRetried = "job.retried",
         /// News about a URL reopened a job that had settled.
         JobReopened = "job.reopened",
@@ -26,41 +26,41 @@ words! {
         TaskSubmitting = "task.submitting",
         /// Upstream gave a `taskId`.
         TaskAccepted = "task.accepted",
-        /// The answer was lost.
+        /// The answer to a submit was lost.
         TaskUnconfirmed = "task.unconfirmed",
-        /// SUCCEEDED, or a first video, was seen.
+        /// scrapehook saw SUCCEEDED or a first video of a task.
         TaskDownloaded = "task.downloaded",
-        /// It ended without an indexed video.
+        /// A task ended without an indexed video.
         TaskFailed = "task.failed",
-        /// Upstream refused it.
+        /// Upstream refused a task.
         TaskRejected = "task.rejected",
-        /// It was silent for too long.
+        /// A task had no news for too long.
         TaskStalled = "task.stalled",
-        /// It was canceled.
+        /// A task was canceled.
         TaskCanceled = "task.canceled",
         /// An operator asked for a poll.
         TaskRefreshed = "task.refreshed",
-        /// Nothing more is expected of it.
+        /// Nothing more is expected of a task.
         TaskSettled = "task.settled",
-        /// A video was first heard of.
+        /// There is first news of a video.
         VideoIndexing = "video.indexing",
         /// A video is indexed.
         VideoIndexed = "video.indexed",
         /// A video failed.
         VideoFailed = "video.failed",
-        /// A callback with a good token that nobody understands.
+        /// A callback with a good token was not understood.
         CallbackUnrecognized = "callback.unrecognized",
-        /// A callback without a good token.
+        /// A callback without a good token was kept.
         CallbackHint = "callback.hint",
         /// Sending stopped.
         SendingPaused = "sending.paused",
-        /// Sending goes on.
+        /// Sending continues.
         SendingResumed = "sending.resumed",
     }
 }
 
 words! {
-    /// Where the news came from.
+    /// The source of the news.
     Source {
         /// A callback.
         Callback = "callback",
@@ -70,35 +70,35 @@ words! {
         Submit = "submit",
         /// A client of the API.
         Operator = "operator",
-        /// Time that went by.
+        /// Passing time, such as a deadline.
         Clock = "clock",
     }
 }
 
-/// An event as clients see it.
+/// A change of a job, a task, a video or a pause.
 #[derive(Clone, Debug, Serialize, ToSchema, PartialEq, Eq)]
 pub struct Event {
-    /// Its place in the log; ever growing.
+    /// Position in the event log. Grows with each event.
     pub seq: i64,
-    /// What changed.
+    /// The kind of change.
     pub kind: EventKind,
-    /// Where the news came from.
+    /// The source of the news.
     pub source: Source,
-    /// The job it is about.
+    /// The job that the event is about.
     #[schema(required)]
     pub job_id: Option<JobId>,
-    /// The task it is about.
+    /// The task that the event is about.
     #[schema(required)]
     pub task_id: Option<TaskId>,
-    /// That task's `taskId`, where it was known.
+    /// The `taskId` of that task, if it was known.
     #[schema(required)]
     pub upstream_id: Option<String>,
-    /// The video it is about.
+    /// The video that the event is about.
     #[schema(required)]
     pub video_id: Option<String>,
-    /// When it happened.
+    /// Time of the change.
     pub at: Timestamp,
-    /// Words for people.
+    /// Message for people.
     #[schema(required)]
     pub message: Option<String>,
 }

@@ -1,6 +1,6 @@
-//! Paths of database files and of folders for copies: which ones cannot be used.
+//! Checks paths of database files and of folders for copies.
 //!
-//! SQLite reads some names as something else than a path. The system, the lock and SQLite must always mean the same
+//! SQLite does not read some names as paths. The system, the lock and SQLite must always mean the same
 //! file, so such names are refused. Must never look at the disk.
 
 use std::path::Path;
@@ -14,10 +14,10 @@ const RESERVED_ENDINGS: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", ".part
 /// SQLite's name for a database without a file.
 const MEMORY: &str = ":memory:";
 
-/// Why a path cannot be used.
+/// The reason why a path cannot be used.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum PathFault {
-    /// Nothing, or white space alone.
+    /// It is empty or white space.
     #[error("the path of a file is needed")]
     Blank,
     /// SQLite would keep everything in memory and lose it.
@@ -49,7 +49,7 @@ pub fn check_file(path: &Path) -> Result<(), PathFault> {
     if text == MEMORY {
         return Err(PathFault::Memory);
     }
-    // The last component alone says nothing: `x.db/` and `x.db/.` have `x.db` as theirs.
+    // The last component is not enough, because `x.db/` and `x.db/.` also end in `x.db`.
     if path.file_name().is_none() || text.ends_with('/') || text.ends_with("/.") {
         return Err(PathFault::Folder);
     }

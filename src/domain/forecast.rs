@@ -1,4 +1,4 @@
-//! Forecasts: which request sends which of the posts that wait, and when. Must never read a clock: time is passed in.
+//! Forecasts: the request that sends each waiting post, and its time. Must never read a clock. Time is passed in.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use super::time::{Timestamp, millis};
 /// A request that the queue needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// How many URLs it takes along.
+    /// Number of its URLs.
     pub urls: usize,
-    /// Not before this: it is a task whose next attempt comes later.
+    /// Earliest time, for a task whose next attempt comes later.
     pub not_before: Option<Timestamp>,
 }
 
-/// How fast requests follow each other.
+/// The pace of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// Now.
     pub now: Timestamp,
-    /// Between two submits.
+    /// Time between two submits.
     pub interval: Duration,
-    /// How many URLs the day's budget still allows, and how many it allows each day; none without a limit.
+    /// Number of URLs that the day's budget still allows, and that it allows each day. None without a limit.
     pub budget: Option<(u64, u64)>,
 }
 
-/// Where some posts stand in the queue.
+/// The place of some posts in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
     /// Requests before the first of them is sent.
@@ -50,36 +50,36 @@ impl Share {
     }
 }
 
-/// When what waits of a job is expected to be sent.
+/// Place of a job's waiting URLs in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct JobQueue {
-    /// Requests before its first waiting URL is sent.
+    /// Requests that go out before its first waiting URL.
     pub requests_ahead: usize,
     /// Requests until its last waiting URL has been sent.
     pub requests_left: usize,
-    /// When that is, as an estimate; null while anything it waits for is paused.
+    /// Estimated time when its last waiting URL has been sent. Null while anything that the job waits for is paused.
     #[schema(required)]
     pub sent_by: Option<Timestamp>,
 }
 
-/// The requests that the queue needs, in their order, and which of them sends each post.
+/// The requests that the queue needs, in their order, and the request of each post.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forecast {
     requests: Vec<Expected>,
     /// Sorted by post, each with its request.
     posts: Vec<(i64, usize)>,
-    /// From this request on everything waits for the end of a pause.
+    /// From this request on, everything waits for the end of a pause.
     paused_from: usize,
 }
 
 impl Forecast {
-    /// A forecast of these requests; each post with its request.
+    /// A forecast of these requests, and of each post with its request.
     pub fn new(requests: Vec<Expected>, mut posts: Vec<(i64, usize)>, paused_from: usize) -> Self {
         posts.sort_unstable();
         Self { requests, posts, paused_from }
     }
 
-    /// How many requests send everything that waits.
+    /// Number of requests that send all waiting posts.
     pub fn requests(&self) -> usize {
         self.requests.len()
     }
@@ -89,7 +89,7 @@ impl Forecast {
         self.paused_from < self.requests.len()
     }
 
-    /// Where these posts stand; none if none of them waits. Posts that do not wait are left out.
+    /// The place of these posts. Gives none if none of them waits. Leaves out posts that do not wait.
     pub fn share(&self, posts: impl IntoIterator<Item = i64>) -> Option<Share> {
         let requests = posts.into_iter().filter_map(|post| {
             let place = self.posts.binary_search_by_key(&post, |&(post, _)| post).ok()?;
@@ -100,19 +100,19 @@ impl Forecast {
         requests.map(share).reduce(Share::with)
     }
 
-    /// How many of these posts wait in a request of this forecast.
+    /// Number of these posts in the requests of this forecast.
     pub fn has(&self, posts: &[i64]) -> usize {
         let waits = |post: &&i64| self.posts.binary_search_by_key(*post, |&(post, _)| post).is_ok();
         posts.iter().filter(waits).count()
     }
 
-    /// Where the end of the queue stands: for what waits and was not read.
+    /// The end of the queue, for waiting posts that were not read.
     pub fn end(&self) -> Share {
         let last = self.requests.len().saturating_sub(1);
         Share { ahead: last, left: last + 1, is_paused: self.is_paused() }
     }
 
-    /// When each request has been sent. A request that a day's budget does not last for ends on the next day.
+    /// The time when each request has been sent. A request that exceeds the day's budget ends on the next day.
     pub fn times(&self, pace: Pace) -> Times {
         let interval = millis(pace.interval);
         let mut at = pace.now;
@@ -134,18 +134,18 @@ impl Forecast {
     }
 }
 
-/// When each request of a forecast has been sent.
+/// The time when each request of a forecast has been sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Times(Vec<Timestamp>);
 
 impl Times {
-    /// When so many requests have been sent; none if there are not so many, or that is beyond the year 9999.
+    /// The time when this many requests have been sent. None if there are fewer, or if it is beyond the year 9999.
     pub fn after(&self, requests: usize) -> Option<Timestamp> {
         let at = self.0.get(requests.checked_sub(1)?).copied()?;
         at.is_in_range().then_some(at)
     }
 
-    /// What a job hears of its share. `is_stopped`: a pause stops everything.
+    /// The estimate for a job with this share. `is_stopped`: a pause stops everything.
     pub fn job(&self, share: Share, is_stopped: bool) -> JobQueue {
         JobQueue {
             requests_ahead: share.ahead,

@@ -1,11 +1,11 @@
-//! Forming: which waiting posts of a line one request takes along.
+//! Forming: the choice of waiting posts of a line for one request.
 //!
-//! Must never let strangers share each other's doubts: what is known to cause some travels alone.
+//! Must never let strangers share each other's doubts. A post that is known to cause doubt travels alone.
 
 use super::outcome::Reason;
 use super::want::Ask;
 
-/// A post that waits.
+/// A waiting post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting<P> {
     /// The post.
@@ -16,15 +16,15 @@ pub struct Waiting<P> {
     pub travels_alone: bool,
 }
 
-/// The posts that one request takes, in the order in which they wait.
+/// The posts of one request, in the order of waiting.
 ///
 /// `waiting` are the posts of one line, in the order of their turns. They are read until the request is full, and no
-/// further. `cap` is how many posts upstream takes in one request, `left_today` how many the day's budget allows; none
-/// if it has no limit.
+/// further. `cap` is the most posts that upstream takes in one request. `left_today` is the rest of the day's budget,
+/// or none if it has no limit.
 ///
-/// A post that travels alone is taken if it is the first, and passed over otherwise. Of posts without an id the request
-/// takes one, then others of the line, and further ones only if the line ends before the request is full. So a line
-/// of many short links and few other posts is read to its end: whoever has to be quick passes only its beginning.
+/// A post that travels alone is taken if it is the first, and passed over otherwise. The request takes one post without
+/// an id, then posts with ids, and further ones without only if the line ends before the request is full. So a line of
+/// many short links and few other posts is read to its end. Callers that must be quick pass only its beginning.
 pub fn form<P>(
     waiting: impl IntoIterator<Item = Waiting<P>>,
     cap: usize,
@@ -52,19 +52,19 @@ pub fn form<P>(
     taken.into_iter().map(|(_, post)| post).collect()
 }
 
-/// How the last round of a post ended.
+/// The end of the last round of a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastEnd<'a> {
-    /// Why it failed.
+    /// The reason why it failed.
     pub reason: &'a Reason,
     /// Whether upstream refused the submit.
     pub was_refused: bool,
-    /// How many URLs its last task had.
+    /// Number of URLs in its last task.
     pub task_urls: usize,
 }
 
-/// Whether a post is sent alone: whether its last round ended in a way that others of the same request would suffer
-/// from. The retry of a task sends one request, whatever its posts are.
+/// Whether a post is sent alone, because the way its last round ended would harm others in the same request. The retry
+/// of a task always sends one request.
 pub fn travels_alone(last: Option<&LastEnd<'_>>, ask: Ask) -> bool {
     let Some(last) = last.filter(|_| ask != Ask::TaskRetry) else { return false };
     match &*last.reason.failure.code {

@@ -1,4 +1,4 @@
-//! Hosts: which names and addresses mean this machine, and which are names at all.
+//! Hosts: the names and addresses of this machine, and the form of host names.
 
 use std::net::IpAddr;
 

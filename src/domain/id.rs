@@ -1,6 +1,6 @@
-//! Ids of our own: opaque to clients, ordered by creation, and not to be mixed up.
+//! scrapehook's ids. They are opaque to clients, ordered by creation, and different types, so nobody can mix them up.
 //!
-//! Must never hold an id that the upstream issued: those stay plain strings.
+//! Must never hold an id from upstream. Those stay plain strings.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,12 +12,12 @@ use uuid::{ContextV7, Uuid};
 
 use super::time::Timestamp;
 
-/// The text was not an id of this kind.
+/// The text is not an id of this kind.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("not a {0} id")]
 pub struct InvalidId(&'static str);
 
-/// A version 7 UUID that is greater than the one before, also where the clock was put back.
+/// A version 7 UUID that is greater than the one before, even if the clock was set back.
 fn ordered(at: Timestamp) -> Uuid {
     static ORDER: Mutex<Option<ContextV7>> = Mutex::new(None);
     let mut order = ORDER.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,19 +34,19 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id of this time, greater than every one this process made before.
+            /// A new id of this time. It is greater than all earlier ids of this process.
             pub fn new(at: Timestamp) -> Self {
                 Self(ordered(at))
             }
 
-            /// When it was made, to the millisecond.
+            /// Time of its creation, to the millisecond.
             pub fn made_at(&self) -> Timestamp {
                 let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |time| time.to_unix());
                 let millis = i64::try_from(seconds).unwrap_or_default().saturating_mul(1_000);
                 Timestamp::from_millis(millis.saturating_add(i64::from(nanos / 1_000_000)))
             }
 
-            /// The 16 bytes behind the text.
+            /// The 16 bytes of the id.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
             }
@@ -72,7 +72,7 @@ macro_rules! id {
                     .filter(|hex| hex.len() == 32)
                     .and_then(|hex| Uuid::try_parse(hex).ok())
                     .map(Self);
-                // Only the spelling we issue: "JOB_…" or upper-case hex would not be found in the store.
+                // Only the issued spelling. The store would not find "JOB_…" or upper-case hex.
                 parsed.filter(|id| id.to_string() == text).ok_or(InvalidId($noun))
             }
         }

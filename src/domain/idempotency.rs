@@ -1,15 +1,15 @@
-//! What an `Idempotency-Key` may be, whichever of its two spellings a client sends: `abc`, or `"abc"` as a string
-//! of structured fields (RFC 9651), which is how the IETF's draft writes it.
+//! The form of an `Idempotency-Key`. Clients send one of two spellings: `abc`, or `"abc"` as a string of structured
+//! fields (RFC 9651), which is the form in the IETF's draft.
 
 use thiserror::Error;
 
 /// Most characters of a key.
 pub const KEY_CHARS: usize = 255;
 
-/// Why a text is not a key.
+/// The reason why a text is not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidKey {
-    /// It has no characters, or nothing but blanks.
+    /// It is empty, or has only blanks.
     #[error("it is empty")]
     Empty,
     /// It has more than [`KEY_CHARS`] characters.
@@ -31,9 +31,9 @@ pub enum InvalidKey {
 /// Reads a key: `abc` and `"abc"` are the same one. Blanks around it do not count.
 ///
 /// # Errors
-/// [`InvalidKey`] says why it is none.
+/// [`InvalidKey`] if it is not a key.
 pub fn read(text: &[u8]) -> Result<String, InvalidKey> {
-    // Nothing but blanks is cut: a line end is a mistake of whoever made the key.
+    // Only blanks are cut. A line end is a mistake of the client that made the key.
     let is_text = |byte: &u8| *byte != b' ';
     let Some(start) = text.iter().position(is_text) else { return Err(InvalidKey::Empty) };
     let end = text.iter().rposition(is_text).unwrap_or(start);
@@ -58,7 +58,7 @@ pub fn quoted(key: &str) -> String {
     format!("\"{}\"", key.replace('\\', r"\\").replace('"', "\\\""))
 }
 
-/// What stands between the quotation marks, the first of which is read already.
+/// The text between the quotation marks. The first mark is read already.
 fn unquoted(quoted: &str) -> Option<String> {
     let mut key = String::with_capacity(quoted.len());
     let mut rest = quoted.chars();

@@ -1,4 +1,4 @@
-//! Jobs: what a client submits, and where it stands.
+//! Jobs: their settings, states and progress.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::url::Platform;
 use super::words;
 
 words! {
-    /// Lines of the wanted picture: the values that upstream documents.
+    /// Video resolution, in lines. Upstream documents these values.
     Quality {
         /// 360 lines.
         P360 = "360",
@@ -32,17 +32,17 @@ words! {
 }
 
 words! {
-    /// Where the videos are put.
+    /// Library for the videos.
     Library {
-        /// The account's own library.
+        /// The account's library.
         Private = "private",
-        /// The library that everybody shares, for ever.
+        /// The library that everybody shares. Videos stay there forever.
         Public = "public",
     }
 }
 
 impl Quality {
-    /// The number that stands for it in the store: the vertical resolution.
+    /// Its number in the store, the vertical resolution.
     pub const fn number(self) -> i64 {
         match self {
             Self::P360 => 360,
@@ -54,14 +54,14 @@ impl Quality {
         }
     }
 
-    /// The quality that this number stands for.
+    /// The quality with this number.
     pub fn from_number(number: i64) -> Option<Self> {
         Self::ALL.iter().copied().find(|quality| quality.number() == number)
     }
 }
 
 impl Library {
-    /// The quality that upstream documents as its default for this library.
+    /// Upstream's documented default for this library.
     pub const fn default_quality(self) -> Quality {
         match self {
             Self::Private => Quality::P360,
@@ -71,13 +71,13 @@ impl Library {
 }
 
 words! {
-    /// Where a job stands, derived from where its URLs stand.
+    /// The state of a job, derived from those of its URLs.
     JobState {
-        /// A URL has no outcome yet.
+        /// A URL has not ended yet.
         Running = "running",
         /// Every URL is indexed or known.
         Done = "done",
-        /// Every URL has an outcome, some failed.
+        /// Every URL has ended, and some have failed.
         Partial = "partial",
         /// No URL is indexed or known.
         Failed = "failed",
@@ -87,7 +87,7 @@ words! {
 }
 
 words! {
-    /// Where one URL of a job or a task stands.
+    /// The state of one URL of a job or a task.
     UrlState {
         /// Its task is queued.
         Waiting = "waiting",
@@ -95,17 +95,17 @@ words! {
         Sent = "sent",
         /// Its task was downloaded.
         Downloaded = "downloaded",
-        /// A video of it is indexed, and all of its videos have ended.
+        /// One of its videos is indexed, and all of them have ended.
         Indexed = "indexed",
         /// It ended without an indexed video.
         Failed = "failed",
-        /// An earlier task indexed it: it was not sent again.
+        /// An earlier task indexed it, so it was not sent again.
         Known = "known",
     }
 }
 
 impl UrlState {
-    /// The number that stands for it in the store. Of several tasks of a round, the greatest number holds.
+    /// Its number in the store. If a round has several tasks, the greatest number holds.
     pub const fn number(self) -> i64 {
         match self {
             Self::Failed => 0,
@@ -117,30 +117,30 @@ impl UrlState {
         }
     }
 
-    /// The state that this number stands for.
+    /// The state with this number.
     pub fn from_number(number: i64) -> Option<Self> {
         Self::ALL.iter().copied().find(|state| state.number() == number)
     }
 }
 
-/// The settings that a job's tasks are submitted with.
+/// The settings of a job's tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobOptions {
-    /// Folder name in the upstream's account.
+    /// Folder name in upstream's account.
     pub unique_id: Option<String>,
-    /// Folder number in the upstream's account.
+    /// Folder number in upstream's account.
     pub folder_id: Option<i64>,
-    /// Lines of the wanted picture.
+    /// Video resolution.
     pub quality: Quality,
-    /// Where the videos are put.
+    /// Library for the videos.
     pub library: Library,
-    /// The client's own words to find the job by.
+    /// Labels to find the job by.
     pub labels: BTreeMap<String, String>,
-    /// How urgent it is among the jobs of its API key.
+    /// Urgency among the jobs of the same API key.
     pub priority: Priority,
 }
 
-/// Those of a job that says nothing but its URLs.
+/// The settings of a job that names only its URLs.
 impl Default for JobOptions {
     fn default() -> Self {
         Self {
@@ -154,24 +154,24 @@ impl Default for JobOptions {
     }
 }
 
-/// How many of a job's URLs stand where; the states add up to `urls`.
+/// Numbers of a job's URLs by state. The states add up to `urls`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Progress {
-    /// URLs after folding.
+    /// All URLs. Spellings of one post count once.
     pub urls: i64,
-    /// See [`UrlState::Waiting`].
+    /// URLs in the queue, or in a task that is `queued`.
     pub waiting: i64,
-    /// See [`UrlState::Sent`].
+    /// URLs in a task that is `submitting`, `unconfirmed` or `accepted`.
     pub sent: i64,
-    /// See [`UrlState::Downloaded`].
+    /// URLs in a task that the memories.ai API has downloaded.
     pub downloaded: i64,
-    /// See [`UrlState::Indexed`].
+    /// URLs with an indexed video whose videos have all ended.
     pub indexed: i64,
-    /// See [`UrlState::Failed`].
+    /// URLs that ended without an indexed video, or were canceled.
     pub failed: i64,
-    /// See [`UrlState::Known`].
+    /// URLs that were indexed already when the job came, and were not sent again.
     pub known: i64,
-    /// How many of the failed were canceled; not shown.
+    /// Number of failed URLs that were canceled. Clients do not see it.
     #[serde(skip)]
     pub canceled: i64,
 }
@@ -189,7 +189,7 @@ impl Progress {
         } += by;
     }
 
-    /// The state of a job whose URLs stand like this.
+    /// The state of a job with these numbers.
     pub const fn job_state(&self) -> JobState {
         if self.waiting + self.sent + self.downloaded > 0 {
             JobState::Running
@@ -205,19 +205,19 @@ impl Progress {
     }
 }
 
-/// A job as clients see it.
+/// A job.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Job {
-    /// Our id.
+    /// scrapehook's id.
     pub id: JobId,
-    /// Where it stands.
+    /// Its state.
     pub state: JobState,
-    /// When it was committed.
+    /// Time when it was stored.
     pub created_at: Timestamp,
-    /// When its last URL got its outcome; null again where news reopened it.
+    /// Time when its last URL ended. Null while the job is `running`, and again if news reopens it.
     #[schema(required)]
     pub settled_at: Option<Timestamp>,
-    /// The client's own words.
+    /// Labels of the job.
     pub labels: BTreeMap<String, String>,
     /// Folder name, as given.
     #[schema(required)]
@@ -225,60 +225,60 @@ pub struct Job {
     /// Folder number, as given.
     #[schema(required)]
     pub folder_id: Option<i64>,
-    /// Lines of the wanted picture.
+    /// Video resolution.
     pub quality: Quality,
-    /// Where the videos are put.
+    /// Library for the videos.
     pub library: Library,
-    /// How urgent it is among the jobs of its API key.
+    /// Urgency among the jobs of the same API key.
     pub priority: Priority,
-    /// Where its URLs stand.
+    /// Numbers of its URLs by state.
     pub progress: Progress,
-    /// When what waits of it is expected to be sent; null if nothing waits.
+    /// Place of its waiting URLs in the queue. Null if none waits.
     #[schema(required)]
     pub queue: Option<JobQueue>,
-    /// Its tasks; only where one job is asked for.
+    /// Its tasks. Only in the answer for a single job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tasks: Option<Vec<JobTask>>,
 }
 
-/// A task in its job's own answer.
+/// A task in the answer for a single job.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct JobTask {
-    /// Our id.
+    /// scrapehook's id.
     pub id: TaskId,
-    /// Where it stands.
+    /// Its state.
     pub state: TaskState,
     /// The platform of its URLs.
     pub platform: Platform,
-    /// How many URLs it carries.
+    /// Number of its URLs.
     pub urls: i64,
 }
 
-/// What would become of a job.
+/// Plan of a job, the result of a dry run.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct JobPlan {
-    /// URLs after folding.
+    /// All URLs. Spellings of one post count once.
     pub urls: usize,
-    /// The requests that the other URLs would need if they were sent alone.
+    /// Requests for the rest of the URLs, if no URLs of other jobs were packed with them.
     pub tasks: Vec<PlannedUrls>,
     /// URLs that are indexed already.
     pub known: usize,
-    /// URLs that another job has queued or sent already: the job would share them.
+    /// URLs that another job has queued or sent already. The job would share them.
     pub following: usize,
-    /// How many of `following` were sent in a submit whose answer was lost. They may never come: only `force` and
-    /// `retry` send them again.
+    /// Those of `following` whose submit was not answered. They may never come. Only `force` and `retry` send them
+    /// again.
     pub unconfirmed: usize,
-    /// When what would wait of it is expected to be sent; null if nothing would.
+    /// Place that its waiting URLs would have in the queue. Null if none would wait.
     #[schema(required)]
     pub queue: Option<JobQueue>,
 }
 
-/// A request that would be needed.
+/// A request that the job would need.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PlannedUrls {
     /// The platform of its URLs.
     pub platform: Platform,
-    /// How many there are.
+    /// Number of its URLs.
     pub urls: usize,
 }
 

@@ -1,8 +1,8 @@
-//! Takes callback tokens of ours out of texts that are shown: a sender may quote its callback URL.
+//! Takes issued callback tokens out of texts that are shown, because a sender may quote its callback URL.
 //!
-//! Finds every run of token characters that one of our secrets has signed, whatever stands before or after it. Also
-//! finds it if the text was escaped, even several times, if white space or invisible characters break it, and in
-//! base64. Must never change what is stored.
+//! Finds every run of token characters that one of the secrets has signed, with any text before or after it. Also finds
+//! it if the text was escaped, even several times, if white space or invisible characters break it, and in base64. Must
+//! never change stored texts.
 //!
 //! Challenges of the callback check are left in place: each is used once, names no task, and only proves that somebody
 //! heard it.
@@ -13,11 +13,11 @@ use std::ops::{Range, RangeInclusive};
 use super::job::Quality;
 use super::token::{ID_TOKEN_LENGTH, TOKEN_LENGTH, TokenKeys};
 
-/// Stands in the place of a token.
+/// The replacement of a token.
 pub const MASK: &str = "[token]";
-/// How many layers of escapes are looked through at least. Each takes time, and a sender can make up any number.
+/// Least number of layers of escapes that are searched. Each takes time, and a sender can make up any number.
 const LAYERS: usize = 16;
-/// How many characters are looked at in all layers of a short text, which may have more of them.
+/// Number of characters that are searched in all layers together. A short text may have more layers.
 const EFFORT: usize = 64 * 1024;
 /// Characters of each kind of token, the longest first.
 const LENGTHS: [usize; 2] = [TOKEN_LENGTH, ID_TOKEN_LENGTH];
@@ -33,7 +33,7 @@ impl TokenKeys {
             return Cow::Borrowed(text);
         }
         let mut found = self.find_in_layers(text.as_bytes(), false);
-        // Apart, because a token that stands after `=` would lose its first characters.
+        // Separately, because a token after `=` would lose its first characters.
         if text.contains('=') {
             found.extend(self.find_in_layers(text.as_bytes(), true));
         }
@@ -150,17 +150,17 @@ fn may_be_token(bytes: &[u8]) -> bool {
         }
 }
 
-/// A byte that an escape stands for, or that stands for itself, and the place of all that it is written as.
+/// A byte of the text with escapes resolved, and the place of its spelling.
 #[derive(Clone, Debug)]
 struct Unit {
     byte: u8,
     place: Range<usize>,
 }
 
-/// Stands for any character that is not ASCII.
+/// The replacement of any character that is not ASCII.
 const FOREIGN: u8 = 0x80;
 
-/// Whether this can stand in a token without being seen: white space, what is not ASCII, a backslash too many.
+/// Whether this can be in a token unseen: white space, a character that is not ASCII, a backslash too many.
 fn breaks(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte.is_ascii_control() || !byte.is_ascii() || byte == b'\\'
 }
@@ -223,7 +223,7 @@ fn soft_break(units: &[Unit]) -> Option<(u8, usize)> {
     is_at(units, length, b'\n').then_some((b'\n', length + 1))
 }
 
-/// The character that so many digits stand for, and where they end.
+/// The character with this many digits, and their end.
 fn number(units: &[Unit], from: usize, digits: RangeInclusive<usize>, radix: u32) -> Option<(u8, usize)> {
     let values = units.get(from..)?.iter().map_while(|unit| char::from(unit.byte).to_digit(radix));
     let values: Vec<u32> = values.take(*digits.end()).collect();
@@ -244,7 +244,7 @@ fn base64_value(byte: u8) -> Option<u8> {
     }
 }
 
-/// What a run of base64 says that begins here; nothing if it is too short for a token.
+/// The content of a run of base64 that begins here. Nothing if it is too short for a token.
 fn from_base64(run: &[Unit]) -> Vec<Unit> {
     if run.len() < BASE64_LENGTH {
         return Vec::new();

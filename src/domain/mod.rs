@@ -1,4 +1,4 @@
-//! What the service is about, without IO and without a clock: ids, URLs, plans, facts and states.
+//! The concepts of the service, without IO and without a clock: ids, URLs, plans, facts and states.
 //!
 //! Everything here is a pure function of its arguments. Must never import another module of the crate.
 
@@ -33,7 +33,7 @@ pub mod url;
 pub mod video;
 pub mod want;
 
-/// The text was none of the words of a closed list.
+/// The text is not a word of the closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not one of the known words")]
 pub struct UnknownWord;
@@ -44,7 +44,7 @@ pub trait Words: std::str::FromStr {
     fn words() -> impl Iterator<Item = &'static str>;
 }
 
-/// An enum whose variants are words of the contract: one spelling for JSON, SQL, logs and queries.
+/// An enum of words of the contract. Each has one spelling for JSON, SQL, logs and queries.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
@@ -52,7 +52,7 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
-            /// Every word, in the contract's order.
+            /// All words, in the contract's order.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The word.

@@ -1,10 +1,10 @@
-//! The nearest right word for one that was mistyped. It must not guess: a word that is like no other has none.
+//! The nearest known word for a mistyped one. It must not guess, so a word that resembles no other has none.
 
 /// Most characters that differ in a mistyped word. They are no more than a quarter of it, and two that are swapped
 /// count as one.
 const MOST: usize = 2;
 
-/// The known word that this one is a mistyped form of; none if it is like no known one.
+/// The known word that was mistyped as this one. None if it resembles no known word.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     let most = MOST.min(length / 4);
@@ -15,7 +15,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     near.filter(|(distance, _)| *distance <= most).min().map(|(_, known)| known)
 }
 
-/// "unknown field", or whatever the text is, and the nearest known word if there is one.
+/// The text, such as "unknown field", and the nearest known word if there is one.
 pub fn unknown<'a>(text: &str, word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     match nearest(word, known) {
         Some(known) => format!("{text}, did you mean `{known}`?"),

@@ -1,4 +1,4 @@
-//! Outcomes: where a URL stands and why it failed. Must never decide either: evidence, rounds and wants do.
+//! Outcomes: the state of a URL, and the reason for a failure. Must never decide either. Evidence, rounds and wants do.
 
 use serde::Serialize;
 use utoipa::openapi::RefOr;
@@ -8,25 +8,25 @@ use utoipa::{PartialSchema, ToSchema};
 use super::job::UrlState;
 use super::task::Failure;
 
-/// Why something failed, and whether that is proven.
+/// The reason for a failure, and whether it is proven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
-    /// The code, and words for people.
+    /// The code, and a message for people.
     #[serde(flatten)]
     pub failure: Failure,
-    /// False for a doubt: the post may be indexed all the same, or may have been charged.
+    /// Whether the failure is proven. If `false`, the post may be indexed all the same, or may have been charged.
     pub certain: bool,
 }
 
-/// Why something failed, and whether that is proven.
+/// The reason for a failure, and whether it is proven.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the fields of a reason side by side, as they are serialised")]
 struct Flat {
-    /// The upstream's code, or a word of ours.
+    /// Code from the memories.ai API, or one of scrapehook's.
     code: String,
-    /// Words for people.
+    /// Message for people.
     message: String,
-    /// Whether the failure is proven. If not, the post may be indexed all the same, or may have been charged.
+    /// Whether the failure is proven. If `false`, the post may be indexed all the same, or may have been charged.
     certain: bool,
 }
 
@@ -39,23 +39,23 @@ impl PartialSchema for Reason {
 impl ToSchema for Reason {}
 
 impl Reason {
-    /// A failure that is proven.
+    /// A proven failure.
     pub fn proven(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { failure: Failure::new(code, message), certain: true }
     }
 
-    /// A failure that is not proven.
+    /// A failure without proof.
     pub fn doubt(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { failure: Failure::new(code, message), certain: false }
     }
 }
 
-/// Where a URL stands.
+/// The outcome of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlOutcome {
     /// Its state.
     pub state: UrlState,
-    /// Why it failed. None unless it has.
+    /// The reason for its failure. None unless it has failed.
     pub reason: Option<Reason>,
 }
 

@@ -1,4 +1,4 @@
-//! Pauses: why nothing is sent, to anybody or to one platform.
+//! Pauses: reasons to send nothing, or nothing of one platform or line.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,41 +9,41 @@ use super::time::Timestamp;
 /// A pause in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Pause {
-    /// `all`, `operator` and `restored` stop everything. `repeats` stops whatever would repeat a refused submit. `line`
-    /// and a number stop one platform, folder and quality. Any other scope is the one platform that is stopped.
+    /// `all`, `operator` and `restored` stop everything. `repeats` stops requests that would repeat a refused submit.
+    /// `line` and a number stop one platform, folder and quality. Any other scope is the platform that is stopped.
     pub scope: String,
-    /// The upstream's code, or a word of ours.
+    /// Code from the memories.ai API, or one of scrapehook's.
     pub code: String,
-    /// Words for people.
+    /// Message for people.
     pub message: String,
-    /// Since when.
+    /// Time when it began.
     pub since: Timestamp,
-    /// When one queued task is tried; none where only an operator ends the pause.
+    /// Time when scrapehook tries one queued task. Null if only an operator ends the pause.
     #[schema(required)]
     pub probe_at: Option<Timestamp>,
-    /// How many were tried in vain.
+    /// Number of failed tries.
     pub probes: u32,
 }
 
 impl Pause {
     /// The scope of a pause that stops everything.
     pub const ALL: &'static str = "all";
-    /// The scope of a pause that an operator made: it stops everything, and nothing is tried.
+    /// The scope of a pause by an operator. It stops everything, and nothing is tried.
     pub const OPERATOR: &'static str = "operator";
-    /// The scope of a pause that a restored backup begins with: what was queued then may have been sent since.
+    /// The scope of the pause after a restore. The URLs in the queue may have been sent since the backup.
     pub const RESTORED: &'static str = "restored";
-    /// The code of a pause after submits of unknown fate.
+    /// The code of a pause after unconfirmed submits.
     pub const UNCONFIRMED: &'static str = "unconfirmed";
 
-    /// Why, in one line.
+    /// The reason, in one line.
     pub fn reason(&self) -> String {
         reason(&self.scope, &self.code, &self.message)
     }
 
-    /// The scope of a pause of everything that repeats a refused submit: evidence has shown that one was taken.
+    /// The scope of a pause of requests that repeat a refused submit, because evidence has shown that one was taken.
     pub const REPEATS: &'static str = "repeats";
 
-    /// Begins the scope of a pause that stops one line. No platform has a space in its name.
+    /// The beginning of the scope of a pause that stops one line. No platform has a space in its name.
     const LINE: &'static str = "line ";
 
     /// The scope of a pause that stops the line with this number.
@@ -51,13 +51,13 @@ impl Pause {
         format!("{}{number}", Self::LINE)
     }
 
-    /// The number of the line that a pause with this scope stops; none if it stops something else.
+    /// The number of the line that a pause with this scope stops. Gives none if it stops something else.
     pub fn line(scope: &str) -> Option<i64> {
         scope.strip_prefix(Self::LINE)?.parse().ok()
     }
 
-    /// Whether upstream refused so much that it may not be about the URLs. What was refused waits, and one post at a
-    /// time is tried.
+    /// Whether upstream refused so much that the cause may not be the URLs. Refused posts wait, and one post at a time
+    /// is tried.
     pub fn is_for_refusals(&self) -> bool {
         (self.scope == Self::ALL && self.code == UNCLEAR) || Self::line(&self.scope).is_some()
     }
@@ -73,8 +73,8 @@ impl Pause {
     }
 }
 
-/// A platform is named. Nobody knows a line's number, and if everything is paused, there is nothing to name. Where an
-/// operator paused sending, code and scope are the same word.
+/// Names a platform, but not a line, whose number nobody knows. If everything is paused, there is nothing to name. For
+/// a pause by an operator, code and scope are the same word.
 pub fn reason(scope: &str, code: &str, message: &str) -> String {
     if scope == code {
         message.to_owned()

@@ -1,4 +1,4 @@
-//! The plan: a job's URLs, cut into the fewest tasks that obey upstream's rules.
+//! The plan: a job's URLs in the fewest tasks that obey upstream's rules.
 
 use std::collections::{BTreeMap, HashSet};
 

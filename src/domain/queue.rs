@@ -1,4 +1,4 @@
-//! The queue's rules: priorities, and which of them is next. Must never read a clock or the store.
+//! The queue's rules: priorities and their order. Must never read a clock or the store.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::time::Timestamp;
 use super::words;
 
 words! {
-    /// How urgent a job is among the jobs of its API key.
+    /// Urgency among the jobs of the same API key.
     Priority {
         /// Before all others of its key.
         High = "high",
@@ -18,7 +18,7 @@ words! {
 }
 
 impl Priority {
-    /// The number that stands for it in the store. The lowest number is the most urgent.
+    /// Its number in the store. The lowest number is the most urgent.
     pub const fn number(self) -> i64 {
         match self {
             Self::High => 0,
@@ -27,7 +27,7 @@ impl Priority {
         }
     }
 
-    /// The priority that this number stands for.
+    /// The priority with this number.
     pub fn from_number(number: i64) -> Option<Self> {
         Self::ALL.iter().copied().find(|priority| priority.number() == number)
     }
@@ -36,17 +36,16 @@ impl Priority {
 /// A priority that could have been served for this long and was not is next, once.
 pub const STARVED_AFTER: Duration = Duration::from_secs(600);
 
-/// A priority of one API key, of which something waits.
+/// A priority of one API key that has waiting URLs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class {
     /// The priority.
     pub priority: Priority,
-    /// Since when it could have been served and was not. Time that a pause took does not count.
+    /// Time since which it could have been served and was not. Paused time does not count.
     pub since: Timestamp,
 }
 
-/// The order in which the priorities of a key are served: first those that are starved, the longest first, then by
-/// priority.
+/// The order in which the priorities of a key are served: first the starved ones, longest first, then by priority.
 pub fn order(mut classes: Vec<Class>, now: Timestamp) -> Vec<Priority> {
     let starved_since = |class: &Class| {
         let is_starved = class.since.after(STARVED_AFTER) <= now;
@@ -56,8 +55,8 @@ pub fn order(mut classes: Vec<Class>, now: Timestamp) -> Vec<Priority> {
     classes.into_iter().map(|class| class.priority).collect()
 }
 
-/// How many requests of `size` come before the `place`-th of some URLs, counted from 0: a job's URLs take turns with
-/// those of other jobs by requests.
+/// The number of requests of `size` before the `place`-th of some URLs, counted from 0. The URLs of jobs take turns by
+/// requests.
 pub const fn turn(place: i64, size: usize) -> i64 {
     place / if size == 0 { 1 } else { size as i64 }
 }

@@ -1,9 +1,9 @@
-//! Secrets in words of others, which may quote what they were sent.
+//! Secrets in texts of others, who may quote them.
 
-/// Less of a secret than this tells nobody anything, and may end any text.
+/// A shorter part of a secret reveals nothing, and any text may end with it.
 const TELLING: usize = 4;
 
-/// The text without the secret, also without the part of it that is left where the text was cut within it.
+/// The text without the secret, and without a part of it at the end of a cut text.
 #[must_use]
 pub fn without(text: &str, secret: &str, instead: &str) -> String {
     if secret.is_empty() {

@@ -1,10 +1,10 @@
 //! Refusals: the consequences when upstream refuses a submit. A refusal is free, so refused URLs may be sent again.
 //!
-//! Must never fail a URL for another one's sake, nor for trouble that is not about the URLs.
+//! Must never fail a URL because of another one, nor for trouble that is not about the URLs.
 
 use std::time::Duration;
 
-/// Upstream's code for a bad parameter, and for transient trouble: nobody can tell which.
+/// Upstream's code for a bad parameter, and also for transient trouble. Nobody can tell which.
 pub const UNCLEAR: &str = "0001";
 /// Upstream's code for bad or missing parameters.
 pub const CONTENT: &str = "0003";
@@ -14,43 +14,43 @@ pub fn is_about_content(code: &str) -> bool {
     matches!(code, UNCLEAR | CONTENT)
 }
 
-/// So often a task is tried again that was refused with [`UNCLEAR`]. Source: upstream's own example client.
+/// Number of further tries of a task that was refused with [`UNCLEAR`]. Source: upstream's example client.
 const RETRIES: u32 = 3;
-/// The wait before the first of them; it doubles.
+/// The wait before the first of them. It doubles.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// Most submits that the splitting of one task leads to.
+/// Most submits from splitting one task.
 pub const MOST_FURTHER: usize = 32;
-/// So many submits of one task and its parts, none of them taken, are a sign that its line is refused. So many refusals
-/// in a row are a sign that it is not the content, even of tasks that were set aside before.
+/// This many submits of one task and its parts, none of them taken, are a sign that its line is refused. This many
+/// refusals in a row are a sign that the content is not the cause, even for tasks that were set aside before.
 pub const BARREN: usize = 8;
 
-/// A submit that was refused, and what is known of its task.
+/// A refused submit, and the evidence about its task.
 #[derive(Clone, Copy, Debug)]
 pub struct Refused<'a> {
     /// Upstream's code.
     pub code: &'a str,
-    /// How many posts were in it.
+    /// Number of its posts.
     pub posts: usize,
-    /// Which try of its task it was, from 1. Tries during a pause for refusals prove nothing and are not counted.
+    /// The number of the try of its task, from 1. Tries during a pause for refusals prove nothing and do not count.
     pub attempt: u32,
-    /// Whether its task is a part of one that was split.
+    /// Whether its task is a part of a split one.
     pub is_part: bool,
-    /// How many further submits the splitting of its first task may still lead to.
+    /// Number of submits left for splitting its first task.
     pub further: usize,
-    /// Whether sending is paused because of refusals, or is from this one on.
+    /// Whether sending is paused because of refusals, or pauses because of this one.
     pub is_paused: bool,
 }
 
-/// What follows.
+/// The consequence of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
     /// It is tried again after this long.
     Again(Duration),
-    /// It waits until something is taken again.
+    /// It waits until upstream takes a request again.
     SetAside,
-    /// Its posts are sent in two halves.
+    /// Its posts go on in two halves.
     Split,
-    /// It is refused for good. A doubt if it was not decided for each post alone.
+    /// It is refused for good. This is a doubt if it was not decided for each post alone.
     End {
         /// Whether the refusal is about the post.
         certain: bool,
@@ -58,7 +58,7 @@ pub enum Consequence {
 }
 
 impl Refused<'_> {
-    /// What follows from it.
+    /// Its consequence.
     pub fn consequence(self) -> Consequence {
         let is_unclear = self.code == UNCLEAR;
         if self.is_paused && is_about_content(self.code) {
@@ -76,7 +76,7 @@ impl Refused<'_> {
     }
 }
 
-/// Two halves of posts, each with its host. Where upstream may take two hosts for two platforms, they are cut between
+/// Two halves of posts, each with its host. Because upstream may take two hosts for two platforms, the cut is between
 /// hosts, unless one part would be much larger than the other.
 pub fn halves<P>(posts: Vec<(P, String)>) -> (Vec<P>, Vec<P>) {
     let count = posts.len();
@@ -101,17 +101,17 @@ pub fn halves<P>(posts: Vec<(P, String)>) -> (Vec<P>, Vec<P>) {
 /// Another task that was refused with [`UNCLEAR`] since something was accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct RefusedToo {
-    /// How many of its submits were.
+    /// Number of its refused submits.
     pub submits: usize,
     /// Whether it was set aside before.
     pub was_aside: bool,
 }
 
 /// Whether a refusal with [`UNCLEAR`] may not be about the content: other tasks were refused as well, and nothing was
-/// accepted in between. `own`: how many submits of the task and its parts were refused, this one included.
+/// accepted in between. `own`: the number of refused submits of the task and its parts, including this one.
 ///
-/// Of tasks that were set aside before, a few may be refused in a row: a pause that two bad URLs alone begin again
-/// and again would never end.
+/// A few tasks that were set aside before may be refused in a row. Otherwise two bad URLs could begin a pause again and
+/// again, and it would never end.
 pub fn may_not_be_the_content(own: usize, was_aside: bool, others: &[RefusedToo]) -> bool {
     let in_a_row = own + others.iter().map(|other| other.submits).sum::<usize>();
     let is_fresh = |other: &RefusedToo| !(was_aside && other.was_aside);
@@ -195,7 +195,7 @@ mod tests {
         assert!(may_not_be_the_content(4, true, &[other(4, true)]));
     }
 
-    /// Posts by their hosts, one letter each; a half as the places of its posts.
+    /// Posts by their hosts, one letter each. A half is the places of its posts.
     fn halved(hosts: &str) -> (Vec<usize>, Vec<usize>) {
         halves(hosts.chars().map(String::from).enumerate().collect())
     }

@@ -1,18 +1,18 @@
-//! How long to wait before trying again: pure arithmetic, no clock.
+//! The wait before another try: pure arithmetic, no clock.
 
 use std::time::Duration;
 
 /// `first`, doubled for each failure after the first one, never more than `most`.
 ///
-/// `failures` counts from one; zero is taken for one.
+/// `failures` counts from one. Zero counts as one.
 pub fn backoff(failures: u32, first: Duration, most: Duration) -> Duration {
     let doublings = failures.saturating_sub(1).min(31);
     first.saturating_mul(1 << doublings).min(most)
 }
 
-/// First wait after a submit that was certainly not taken; upstream's own advice.
+/// First wait after a submit that was certainly not taken, as upstream advises.
 pub const SUBMIT_FIRST: Duration = Duration::from_secs(1);
-/// Longest wait after a submit that was certainly not taken; upstream's own advice.
+/// Longest wait after a submit that was certainly not taken, as upstream advises.
 pub const SUBMIT_MOST: Duration = Duration::from_secs(32);
 /// Longest wait between two probes of a paused account.
 pub const PROBE_MOST: Duration = Duration::from_secs(15 * 60);

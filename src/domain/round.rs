@@ -1,15 +1,15 @@
-//! Rounds: where a post stands from the moment it enters the queue until its last task has ended.
+//! Rounds: the outcome of a post from the moment it enters the queue until its last task has ended.
 //!
-//! Must never look at another round: news about an attempt changes the wants of its own round and no others.
+//! Must never look at another round. News about an attempt changes only the wants of its own round.
 
 use super::job::UrlState;
 use super::outcome::{Reason, UrlOutcome};
 
-/// Where a round stands, which is the best of its tasks: indexed, on its way, in the queue, else the end of the last.
+/// The outcome of a round, the best of its tasks: indexed, on its way, in the queue, else the end of the last.
 ///
-/// `waits` says whether the post is in the queue and no task has it. `tasks` has where its URL stands in each task of
-/// the round, in the order in which the tasks were formed. A round that no longer waits and never had a task was
-/// canceled: everybody who wanted it has gone.
+/// `waits` tells whether the post is in the queue and no task has it. `tasks` has the outcome of its URL in each task
+/// of the round, in the order in which the tasks were formed. A round that no longer waits and never had a task was
+/// canceled, because nobody wants it any longer.
 pub fn round_outcome(waits: bool, tasks: &[UrlOutcome]) -> UrlOutcome {
     let best = |state| tasks.iter().find(|task| task.state == state);
     let on_its_way = [UrlState::Indexed, UrlState::Downloaded, UrlState::Sent].into_iter().find_map(best);
@@ -22,7 +22,7 @@ pub fn round_outcome(waits: bool, tasks: &[UrlOutcome]) -> UrlOutcome {
     tasks.last().cloned().unwrap_or_else(canceled)
 }
 
-/// The end of what was canceled before it was sent.
+/// The end of a URL that was canceled before it was sent.
 pub(super) fn canceled() -> UrlOutcome {
     UrlOutcome::failed(Reason::proven("canceled", "canceled before it was sent"))
 }

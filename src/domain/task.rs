@@ -1,4 +1,4 @@
-//! Tasks: one upstream request each, and the facts that their state is made of.
+//! Tasks, each of which is one request to upstream, and the facts that their states come from.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,29 +12,29 @@ use super::video::Video;
 use super::words;
 
 words! {
-    /// Where a task stands; see [`weigh`](super::evidence::weigh) for what leads where.
+    /// The state of a task. [`weigh`](super::evidence::weigh) derives it.
     TaskState {
-        /// Waiting for its turn.
+        /// It waits for its turn.
         Queued = "queued",
-        /// On its way: written to disk before it was sent.
+        /// It is on its way. It was written to disk before it was sent.
         Submitting = "submitting",
-        /// The answer was lost: it may have been charged, and is never resent by itself.
+        /// The answer was lost. It may have been charged, and is never sent again automatically.
         Unconfirmed = "unconfirmed",
         /// Upstream gave a `taskId`.
         Accepted = "accepted",
-        /// SUCCEEDED, or any of its videos, has been seen.
+        /// scrapehook has seen SUCCEEDED or any of its videos.
         Downloaded = "downloaded",
-        /// Every URL's videos are indexed.
+        /// Every URL is indexed.
         Indexed = "indexed",
-        /// Every URL has an outcome, some failed.
+        /// Every URL has ended, and some have failed.
         Partial = "partial",
-        /// Upstream said so, or no URL has an indexed video.
+        /// Upstream said that it failed, or no URL has an indexed video.
         Failed = "failed",
         /// Upstream refused the submit.
         Rejected = "rejected",
-        /// Silent for longer than the deadline.
+        /// It had no news for longer than the deadline.
         Stalled = "stalled",
-        /// Canceled before it was sent, or given up while unconfirmed.
+        /// It was canceled before it was sent, or given up while unconfirmed.
         Canceled = "canceled",
     }
 }
@@ -55,7 +55,7 @@ impl TaskState {
 }
 
 words! {
-    /// A fact about a task, set once for a task, a kind and a video, never taken back.
+    /// A fact about a task. It is set once for a task, a kind and a video, and never taken back.
     FactKind {
         /// Upstream said that everything was downloaded.
         Succeeded = "succeeded",
@@ -63,9 +63,9 @@ words! {
         Failed = "failed",
         /// It was canceled before it was sent, or given up while unconfirmed.
         Canceled = "canceled",
-        /// Its list is complete: see [`list_is_complete`](super::evidence::polls::list_is_complete).
+        /// Its list is complete, see [`list_is_complete`](super::evidence::polls::list_is_complete).
         ListComplete = "list_complete",
-        /// Its polls are refused: see [`refusals_count`](super::evidence::polls::refusals_count).
+        /// Its polls are refused, see [`refusals_count`](super::evidence::polls::refusals_count).
         PollsRefused = "polls_refused",
         /// A video of the task exists.
         VideoSeen = "video_seen",
@@ -77,13 +77,13 @@ words! {
 }
 
 words! {
-    /// How one submit ended.
+    /// The result of one submit.
     SubmitOutcome {
         /// Upstream gave a `taskId`.
         Accepted = "accepted",
-        /// Certainly not taken: it may be sent again.
+        /// It was certainly not taken, and may be sent again.
         Deferred = "deferred",
-        /// Refused for good.
+        /// Upstream refused it for good.
         Rejected = "rejected",
         /// Nobody knows whether it arrived.
         Unknown = "unknown",
@@ -91,13 +91,13 @@ words! {
 }
 
 words! {
-    /// Who told us a task's `taskId`; a later one in this list overrules an earlier one.
+    /// The source of a task's `taskId`. A later one in this list overrules an earlier one.
     UpstreamIdSource {
-        /// A poll that followed a hint and showed the task's URLs: a guess.
+        /// A poll that followed a hint and listed the task's URLs. This is a guess.
         Poll = "poll",
         /// The operator.
         Operator = "operator",
-        /// The body of a callback that came with the task's own token.
+        /// The body of a callback with the task's own token.
         Callback = "callback",
         /// The answer to the submit.
         Submit = "submit",
@@ -108,74 +108,74 @@ impl UpstreamIdSource {
     /// The sources that this one overrules.
     pub fn weaker(self) -> impl Iterator<Item = Self> {
         let all = Self::ALL.iter().copied();
-        // An id from a callback's token and one from the answer to a submit may both be right: upstream may fold two
-        // submits into one task.
+        // An id from a callback's token and one from the answer to a submit can both be right, because upstream can
+        // fold two submits into one task.
         all.filter(move |other| *other < self && *other < Self::Callback)
     }
 }
 
-/// Why something failed: the upstream's code and words, or ours.
+/// The reason for a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Failure {
-    /// The upstream's code, or a word of ours.
+    /// Code from the memories.ai API, or one of scrapehook's.
     pub code: String,
-    /// Words for people.
+    /// Message for people.
     pub message: String,
 }
 
 impl Failure {
-    /// A failure with this code and these words.
+    /// A failure with this code and message.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into() }
     }
 }
 
-/// A task as clients see it.
+/// A task.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Task {
-    /// Our id.
+    /// scrapehook's id.
     pub id: TaskId,
-    /// The first job that it serves; none for a task recovered from a callback.
+    /// The first job that it serves. Null if the task was recovered from a callback.
     #[schema(required)]
     pub job_id: Option<JobId>,
-    /// The jobs that it serves: the first 100.
+    /// The first 100 jobs that it serves.
     #[schema(max_items = 100)]
     pub jobs: Vec<JobId>,
-    /// How many jobs it serves.
+    /// Number of jobs that it serves.
     #[schema(minimum = 0)]
     pub jobs_total: i64,
-    /// Their `taskId`.
+    /// The `taskId` from the memories.ai API. Null if unknown.
     #[schema(required)]
     pub upstream_id: Option<String>,
-    /// Where it stands.
+    /// Its state.
     pub state: TaskState,
-    /// The platform of its URLs; none for a task recovered from a callback.
+    /// The platform of its URLs. Null if the task was recovered from a callback.
     #[schema(required)]
     pub platform: Option<Platform>,
-    /// When it was committed.
+    /// Time when it was stored.
     pub created_at: Timestamp,
-    /// When its `taskId` was learned.
+    /// Time when scrapehook learned the `taskId`.
     #[schema(required)]
     pub accepted_at: Option<Timestamp>,
-    /// When SUCCEEDED or a first video was seen.
+    /// Time when scrapehook first saw `SUCCEEDED` or a video of the task.
     #[schema(required)]
     pub downloaded_at: Option<Timestamp>,
-    /// When it settled; null again where news reopened it.
+    /// Time when it settled. Null until then, and again if news reopens it.
     #[schema(required)]
     pub settled_at: Option<Timestamp>,
     /// The task whose URLs this one sends again.
     #[schema(required)]
     pub retry_of: Option<TaskId>,
-    /// The task that sends this one's URLs again.
+    /// The task that sends the URLs of this one again.
     #[schema(required)]
     pub replaced_by: Option<TaskId>,
-    /// Why it ended badly, or why it was not taken at the last attempt.
+    /// The reason for its failure, or for the failure of its last submit.
     #[schema(required)]
     pub error: Option<Reason>,
-    /// Its URLs; only where one task is asked for.
+    /// Its URLs. Only in the answer for a single task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub urls: Option<Vec<TaskUrl>>,
-    /// Its videos; only where one task is asked for.
+    /// Its videos. Only in the answer for a single task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub videos: Option<Vec<Video>>,
 }
@@ -183,13 +183,13 @@ pub struct Task {
 /// One URL of a task.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TaskUrl {
-    /// As the user gave it.
+    /// The URL as the client gave it.
     pub url: String,
-    /// Where it stands.
+    /// Its state.
     pub state: UrlState,
-    /// The videos it yielded.
+    /// Ids of its videos.
     pub video_ids: Vec<String>,
-    /// Why it failed.
+    /// The reason why it failed.
     #[schema(required)]
     pub error: Option<Reason>,
 }
@@ -197,16 +197,16 @@ pub struct TaskUrl {
 /// One URL of a job.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct JobUrl {
-    /// As the user gave it.
+    /// The URL as the client gave it.
     pub url: String,
-    /// Where it stands.
+    /// Its state.
     pub state: UrlState,
     /// The task that carries it.
     #[schema(required)]
     pub task_id: Option<TaskId>,
-    /// The videos it yielded.
+    /// Ids of its videos.
     pub video_ids: Vec<String>,
-    /// Why it failed.
+    /// The reason why it failed.
     #[schema(required)]
     pub error: Option<Reason>,
 }

@@ -1,20 +1,20 @@
-//! Points in time as the store keeps them: whole milliseconds, UTC.
+//! Points in time as the store keeps them, in whole milliseconds and UTC.
 //!
-//! Must never read a clock: time is passed in.
+//! Must never read a clock. Time is passed in.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Milliseconds since the Unix epoch; shown as RFC 3339 in UTC.
+/// Milliseconds since the Unix epoch, shown as RFC 3339 in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
 /// Milliseconds of a UTC day.
 const DAY: i64 = 86_400_000;
-/// In the names of files, where a colon may not stand.
+/// The format in names of files, which can't have a colon.
 const STAMP: &str = "%Y%m%dT%H%M%SZ";
 
 impl Timestamp {
@@ -23,13 +23,13 @@ impl Timestamp {
         Self(millis)
     }
 
-    /// From the `Date` of an HTTP answer, which has whole seconds.
+    /// Reads the `Date` of an HTTP answer, which has whole seconds.
     pub fn from_http_date(text: &str) -> Option<Self> {
         let time = jiff::fmt::rfc2822::parse(text).ok()?;
         Some(Self(time.timestamp().as_millisecond()))
     }
 
-    /// From a time of RFC 3339 or ISO 8601 that names its offset.
+    /// Reads a time of RFC 3339 or ISO 8601 with an offset.
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let time: jiff::Timestamp = text.parse().ok()?;
         Some(Self(time.as_millisecond()))
@@ -40,36 +40,36 @@ impl Timestamp {
         self.0
     }
 
-    /// Whether it can be shown: from the year -9999 to the year 9999.
+    /// Whether it can be shown, which ends at the years -9999 and 9999.
     pub fn is_in_range(self) -> bool {
         jiff::Timestamp::from_millisecond(self.0).is_ok()
     }
 
-    /// This much later; saturates at the end of time.
+    /// This much later. Saturates at the end of time.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(millis(span)))
     }
 
-    /// This much earlier; saturates at the beginning of time.
+    /// This much earlier. Saturates at the beginning of time.
     #[must_use]
     pub fn before(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(millis(span)))
     }
 
-    /// When its UTC day began.
+    /// The beginning of its UTC day.
     #[must_use]
     pub const fn start_of_day(self) -> Self {
         Self(self.0 - self.0.rem_euclid(DAY))
     }
 
-    /// When the next UTC day begins.
+    /// The beginning of the next UTC day.
     #[must_use]
     pub const fn next_day(self) -> Self {
         Self(self.start_of_day().0.saturating_add(DAY))
     }
 
-    /// The time as it stands in the names of files: in UTC, to the second.
+    /// The time for names of files, in UTC and to the second.
     pub fn stamp(self) -> String {
         jiff::Timestamp::from_millisecond(self.0)
             .map_or_else(|_| self.0.to_string(), |time| time.strftime(STAMP).to_string())
@@ -81,7 +81,7 @@ impl Timestamp {
         Some(Self(jiff::tz::TimeZone::UTC.to_timestamp(time).ok()?.as_millisecond()))
     }
 
-    /// How long from `earlier` until here; zero where `earlier` lies ahead.
+    /// The time since `earlier`, or zero if `earlier` is later than this.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0).try_into().unwrap_or(0))
     }

@@ -1,4 +1,5 @@
-//! Callback tokens: what a callback URL says of its task, and a proof that we issued it. Checked without the database.
+//! Callback tokens: a callback URL's claims about its task, and the proof that scrapehook issued it. The check needs no
+//! database.
 //!
 //! The same secrets make the challenges with which a service checks that its public URL leads to it. Must never take
 //! a token that it cannot read whole, nor compare a proof in a time that depends on it.
@@ -13,13 +14,13 @@ use sha2::Sha256;
 use super::id::TaskId;
 use super::job::Quality;
 
-/// Bytes of the proof: 128 bits can't be guessed, and keep the URL short.
+/// Bytes of the proof. 128 bits can't be guessed, and keep the URL short.
 const PROOF: usize = 16;
-/// Bytes of a task's id, which is all that the first kind of token says.
+/// Bytes of a task's id, the only claim of the first kind of token.
 const ID: usize = 16;
 /// Bytes of a destination's hash.
 const DESTINATION: usize = 8;
-/// Bytes of what the second kind of token says: the id, the destination and the quality.
+/// Bytes of the claims of the second kind of token: the id, the destination and the quality.
 const CLAIMS: usize = ID + DESTINATION + 2;
 /// Characters of a token of the first kind, in base64url.
 pub(super) const ID_TOKEN_LENGTH: usize = ((ID + PROOF) * 8).div_ceil(6);
@@ -29,13 +30,13 @@ pub(super) const TOKEN_LENGTH: usize = ((CLAIMS + PROOF) * 8).div_ceil(6);
 const ID_TOKEN: &[u8] = b"scrapehook callback token 1";
 /// The same for the second kind.
 const TOKEN: &[u8] = b"scrapehook callback token 2";
-/// The purpose of a challenge, which stands in the place of a token and names no task.
+/// The purpose of a challenge, which replaces a token and names no task.
 const CHALLENGE: &[u8] = b"scrapehook callback check 1";
 /// The purpose of the answer to a challenge.
 const ANSWER: &[u8] = b"scrapehook callback answer 1";
 
-/// What a token says of the task whose callback URL holds it. A task that the file does not know, because the file was
-/// restored from a backup, is recovered from this.
+/// The claims of a token about its task. They recover a task that the file does not know because it was restored from a
+/// backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claims {
     /// The task.
@@ -52,7 +53,7 @@ impl Claims {
         Self { task, destination: None, quality: None }
     }
 
-    /// The bytes of a token of the second kind; `None` if there is nothing to say besides the task.
+    /// The bytes of a token of the second kind. `None` if the task is the only claim.
     fn to_bytes(self) -> Option<[u8; CLAIMS]> {
         let mut bytes = [0; CLAIMS];
         let (id, rest) = bytes.split_at_mut(ID);
@@ -63,7 +64,7 @@ impl Claims {
         Some(bytes)
     }
 
-    /// What these bytes say. No token of ours names a quality that does not exist.
+    /// Reads the claims from bytes. No issued token names a quality that does not exist.
     fn from_bytes(bytes: &[u8; CLAIMS]) -> Option<Self> {
         let (id, rest) = bytes.split_first_chunk::<ID>()?;
         let (destination, quality) = rest.split_first_chunk::<DESTINATION>()?;
@@ -85,13 +86,13 @@ pub fn callback_url(public_url: &str, token: &str) -> String {
 }
 
 impl TokenKeys {
-    /// Keys from these secrets; the first one signs. Without any, no token is good.
+    /// Keys from these secrets. The first one signs. Without any, no token is good.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let key = |secret: &str| Hmac::new_from_slice(secret.as_bytes()).ok();
         Self { keys: secrets.into_iter().filter_map(key).collect() }
     }
 
-    /// How many secrets there are.
+    /// Number of secrets.
     pub fn count(&self) -> usize {
         self.keys.len()
     }
@@ -105,9 +106,9 @@ impl TokenKeys {
         }
     }
 
-    /// What a token says; `None` if we did not issue it. Takes the same time for every proof.
+    /// The claims of a token. `None` if scrapehook did not issue it. Takes the same time for every proof.
     pub fn verify(&self, token: &str) -> Option<Claims> {
-        // Its length says of which kind it is.
+        // The length tells the kind.
         if token.len() == TOKEN_LENGTH {
             return self.signed(TOKEN, token).and_then(|(_, bytes)| Claims::from_bytes(&bytes));
         }
@@ -119,12 +120,12 @@ impl TokenKeys {
         self.sign(CHALLENGE, &nonce)
     }
 
-    /// Whether this is a challenge of ours.
+    /// Whether this is a challenge that these keys have signed.
     pub fn is_challenge(&self, token: &str) -> bool {
         self.signed::<ID>(CHALLENGE, token).is_some()
     }
 
-    /// Proves that a challenge was heard, and with which body; `None` where the token is no challenge of ours.
+    /// Proves that a challenge was received, and its body. `None` if these keys have not signed the challenge.
     pub fn answer(&self, challenge: &str, body_hash: &[u8; 32]) -> Option<String> {
         let (key, nonce) = self.signed::<ID>(CHALLENGE, challenge)?;
         let answer = mac(key, ANSWER, &nonce).chain_update(body_hash).finalize().into_bytes();
@@ -136,7 +137,7 @@ impl TokenKeys {
         Some(URL_SAFE_NO_PAD.encode([subject, &proof[..PROOF]].concat()))
     }
 
-    /// The subject of what we signed for this purpose, and the key that did. A text of another length is none.
+    /// The signed subject of a text for this purpose, and its key. None if the text has another length.
     fn signed<const SUBJECT: usize>(
         &self,
         purpose: &[u8],
@@ -172,7 +173,7 @@ mod tests {
         TaskId::new(Timestamp::from_millis(7))
     }
 
-    /// What both kinds of token say of a task.
+    /// The claims of both kinds of token about a task.
     fn both(task: TaskId) -> [Claims; 2] {
         let (destination, quality) = (Destination::Name("chefs".to_owned()).hash(), Quality::P2160);
         [Claims::of(task), Claims { task, destination: Some(destination), quality: Some(quality) }]

@@ -1,6 +1,6 @@
-//! Whose `taskId` it is: what several sources prove, and when a hint's id is an unconfirmed task's.
+//! The owner of a `taskId`, by the evidence of several sources. The id in a hint can belong to an unconfirmed task.
 //!
-//! Must never take a fact back: a wrong guess moves the polls to the right id, and nothing else.
+//! Must never take a fact back. A wrong guess moves the polls to the right id, and changes nothing else.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use std::time::Duration;
 use super::task::UpstreamIdSource;
 use super::time::Timestamp;
 
-/// What becomes of a task's `taskId` when another source names another one.
+/// The consequences if another source names another `taskId` for a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ruling {
     /// The new one is the task's id from now on.
     pub replaces: bool,
-    /// Both are polled. Two ids that came with the task's own answer or token are both of this task: upstream has made
-    /// two of it.
+    /// Both are polled. Two ids that came with the task's own answer or token both belong to it, because upstream has
+    /// made two tasks of it.
     pub polls_both: bool,
 }
 
@@ -24,29 +24,29 @@ pub fn rule(held: UpstreamIdSource, new: UpstreamIdSource) -> Ruling {
     Ruling { replaces: new > held, polls_both: is_proof(held) && is_proof(new) }
 }
 
-/// Clocks differ: a video may be this much older than the submit that made it.
+/// A video may be this much older than its submit, because clocks differ.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// What upstream listed for a `taskId` that a hint named.
+/// Upstream's list for the `taskId` of a hint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Canonical forms of the URLs that it lists.
     pub urls: BTreeSet<String>,
-    /// Whether there is more than that: an entry without a URL, or a URL or a time that can't be read. It could be a
-    /// URL beyond the task's own, or an older video.
+    /// Whether the list has more: an entry without a URL, or a URL or a time that can't be read. It could be a URL
+    /// that is not the task's, or an older video.
     pub is_doubtful: bool,
-    /// When the oldest video was created. Videos that do not say so do not count.
+    /// Creation time of the oldest video. Videos without one do not count.
     pub oldest: Option<Timestamp>,
-    /// Whether a task has this id already. One that was made for callbacks alone and asks for itself does not count.
+    /// Whether a task has this id already. A task that was made only for callbacks and asks for itself does not count.
     pub is_held: bool,
 }
 
-/// A task that is unconfirmed.
+/// An unconfirmed task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnconfirmedTask {
     /// Canonical forms of its URLs.
     pub urls: BTreeSet<String>,
-    /// When its last attempt began.
+    /// Start of its last attempt.
     pub begun_at: Timestamp,
     /// Whether the answer is about the folder to which it was sent.
     pub is_here: bool,
@@ -65,12 +65,11 @@ impl UnconfirmedTask {
     }
 }
 
-/// The position of the task to which the id belongs, as far as anybody can tell; none in any doubt.
+/// The position of the task to which the id belongs. Gives none in any doubt.
 ///
 /// The answer has to cover all of the task's URLs and no other, no listed video may be older than the task's last
 /// attempt, no task may have the id, and no other unconfirmed task may fit. A task that needs more than is listed fits,
-/// because upstream may list the rest later. So does one of another folder, because nobody knows whether upstream looks
-/// at the folder.
+/// because upstream may list the rest later. So does a task of another folder, because upstream may ignore the folder.
 pub fn owner_of(answer: &Answer, unconfirmed: &[UnconfirmedTask]) -> Option<usize> {
     let mut fitting = unconfirmed.iter().enumerate().filter(|(_, task)| task.fits(answer));
     let (position, task) = fitting.next()?;

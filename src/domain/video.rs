@@ -1,4 +1,4 @@
-//! Videos: what upstream made of a post.
+//! Videos: the results of upstream for a post.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use super::time::Timestamp;
 use super::words;
 
 words! {
-    /// Where a video stands; where facts disagree, the later word in this list holds.
+    /// The state of a video. If facts disagree, the later state in this list holds.
     VideoState {
         /// It exists.
         Indexing = "indexing",
@@ -21,12 +21,12 @@ words! {
 }
 
 impl VideoState {
-    /// Whether upstream is done with it.
+    /// Whether upstream has finished with it.
     pub const fn is_ended(self) -> bool {
         !matches!(self, Self::Indexing)
     }
 
-    /// The number that stands for it in the store.
+    /// Its number in the store.
     pub const fn number(self) -> i64 {
         match self {
             Self::Indexing => 0,
@@ -35,38 +35,39 @@ impl VideoState {
         }
     }
 
-    /// The state that this number stands for.
+    /// The state with this number.
     pub fn from_number(number: i64) -> Option<Self> {
         Self::ALL.iter().copied().find(|state| state.number() == number)
     }
 }
 
-/// A video as clients see it.
+/// A video.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Video {
-    /// The upstream's id.
+    /// Its id in the memories.ai API.
     pub id: String,
-    /// The first task that brought it.
+    /// The first task that it was found for.
     pub task_id: TaskId,
-    /// That task's job; none for a task recovered from a callback.
+    /// The first job of that task. Null if the task was recovered from a callback.
     #[schema(required)]
     pub job_id: Option<JobId>,
-    /// Every task that brought it, oldest first.
+    /// All tasks that it was found for, oldest first.
     pub tasks: Vec<TaskId>,
-    /// The post it came from, as submitted; null until a poll named it.
+    /// URL of its post, as the client gave it. Null until a poll has named it.
     #[schema(required)]
     pub url: Option<String>,
-    /// Whether upstream has named its post. `false` if it has not, or names one that is not in its task. Then the video
-    /// is taken for one of the task's URLs that have no other video, because their numbers fit.
+    /// Whether the memories.ai API has named its post. `false` if it has not, or names one that is not in the task.
+    /// scrapehook then assigns the video to one of the task's URLs that have no other video, because there are as many
+    /// such videos as such URLs.
     pub attributed: bool,
-    /// Where it stands.
+    /// Its state.
     pub state: VideoState,
-    /// When it was first heard of.
+    /// Time of the first news about it.
     pub first_seen_at: Timestamp,
-    /// When it was first heard to be indexed.
+    /// Time of the first news that it is indexed.
     #[schema(required)]
     pub indexed_at: Option<Timestamp>,
-    /// Why it failed.
+    /// The reason why it failed.
     #[schema(required)]
     pub error: Option<Failure>,
 }

@@ -1,13 +1,13 @@
-//! Wants: what becomes of one URL of a job, when it arrives and while it waits.
+//! Wants: the fate of one URL of a job, when it arrives and while it waits.
 //!
-//! Must never send again what may have been charged, unless somebody asks: doubt joins, and only `force` and a retry
-//! overrule it.
+//! Must never send a URL again that may have been charged, unless somebody asks. In doubt a want joins the attempt, and
+//! only `force` and a retry overrule that.
 
 use super::job::{Quality, UrlState};
 use super::outcome::{Reason, UrlOutcome};
 use super::round;
 
-/// What was decided for one want alone. It holds whatever its round does.
+/// A decision about one want alone. It holds whatever its round does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// The post was indexed when the want arrived.
@@ -19,7 +19,7 @@ pub enum Mark {
 }
 
 impl Mark {
-    /// The number that stands for it in the store.
+    /// Its number in the store.
     pub const fn number(self) -> i64 {
         match self {
             Self::Known => 1,
@@ -28,7 +28,7 @@ impl Mark {
         }
     }
 
-    /// The mark that this number stands for.
+    /// The mark with this number.
     pub const fn from_number(number: i64) -> Option<Self> {
         match number {
             1 => Some(Self::Known),
@@ -39,7 +39,7 @@ impl Mark {
     }
 }
 
-/// Where a want stands: its own mark, else its round.
+/// The outcome of a want: its own mark, else its round.
 pub fn want_outcome(mark: Option<Mark>, round: &UrlOutcome) -> UrlOutcome {
     match mark {
         Some(Mark::Known) => UrlOutcome::of(UrlState::Known),
@@ -52,20 +52,20 @@ pub fn want_outcome(mark: Option<Mark>, round: &UrlOutcome) -> UrlOutcome {
     }
 }
 
-/// How a want asks for its post. A waiting entry has the best of all wants that wait.
+/// The terms on which a want asks for its post. A waiting entry has the best ones of all waiting wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// The quality that it is content with.
+    /// The least quality that it takes.
     pub quality: Quality,
     /// Whether the post is sent even if it is indexed or on its way.
     pub force: bool,
 }
 
-/// What a waiting entry is worth: the best of each term of the wants that wait. None if nobody waits any more: the post
+/// The terms of a waiting entry: the best of each term of the waiting wants. None if no want waits, so that the post
 /// leaves the queue.
 ///
-/// It is computed again whenever a want comes or goes. If the quality rises above that of a waiting task that the post
-/// is bound to, the post leaves that task.
+/// They are computed again whenever a want comes or goes. If the quality rises above that of a waiting task that the
+/// post is bound to, the post leaves that task.
 pub fn worth(wants: impl IntoIterator<Item = Terms>) -> Option<Terms> {
     wants.into_iter().reduce(|best, want| Terms {
         quality: best.quality.max(want.quality),
@@ -73,7 +73,7 @@ pub fn worth(wants: impl IntoIterator<Item = Terms>) -> Option<Terms> {
     })
 }
 
-/// Who asks for a post.
+/// The origin of a request for a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// A job that has just arrived.
@@ -84,13 +84,13 @@ pub enum Ask {
     TaskRetry,
 }
 
-/// Where an attempt to get a post stands.
+/// The standing of an attempt to get a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptStanding {
     /// It is indexed, and that makes the post known: [`UrlFindings::makes_known`](super::evidence::UrlFindings).
     Indexed,
-    /// It is being sent, or was proven to be taken, and has no end. So has a post with a joined video, as long as the
-    /// list may still become complete and make it known.
+    /// It is being sent, or was proven to be taken, and has no end. This includes a post with a joined video, as long
+    /// as the list may still become complete and make it known.
     OnItsWay,
     /// Nobody knows whether it was taken, before its deadline or after it.
     Unconfirmed,
@@ -99,7 +99,7 @@ pub enum AttemptStanding {
 }
 
 impl AttemptStanding {
-    /// The number that stands for it in the store.
+    /// Its number in the store.
     pub const fn number(self) -> i64 {
         match self {
             Self::Ended => 0,
@@ -109,7 +109,7 @@ impl AttemptStanding {
         }
     }
 
-    /// The standing that this number stands for.
+    /// The standing with this number.
     pub const fn from_number(number: i64) -> Option<Self> {
         match number {
             0 => Some(Self::Ended),
@@ -126,10 +126,10 @@ impl AttemptStanding {
 pub struct Attempt<R> {
     /// The round it belongs to.
     pub round: R,
-    /// The quality it was sent in. None for a task that was recovered and does not say: it serves every quality,
-    /// because doubt never spends money.
+    /// The quality it was sent in. None for a recovered task of unknown quality, which serves every quality because
+    /// doubt never spends money.
     pub quality: Option<Quality>,
-    /// Where it stands.
+    /// Its standing.
     pub standing: AttemptStanding,
 }
 
@@ -139,16 +139,16 @@ impl<R> Attempt<R> {
     }
 }
 
-/// What is known of a post.
+/// All attempts to get a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Post<'a, R> {
     /// Every attempt to get it, in the order in which they were sent.
     pub attempts: &'a [Attempt<R>],
-    /// The round that is in the queue: it waits for a task, or a task that waits is bound to it.
+    /// The round in the queue. It waits for a task, or a waiting task is bound to it.
     pub queued: Option<R>,
 }
 
-/// What happens to a want.
+/// The fate of a want.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival<R> {
     /// The post is indexed already.
@@ -159,10 +159,10 @@ pub enum Arrival<R> {
     Enter,
 }
 
-/// What happens to a want that arrives, or that is looked up again by a retry.
+/// Decides about a want that arrives, or that a retry looks up again.
 ///
-/// A retry sets unconfirmed attempts aside, and otherwise asks like the job that it belongs to, `force` included. Of
-/// several attempts that would do, the newest counts.
+/// A retry sets unconfirmed attempts aside, and otherwise asks like its job, including `force`. If several attempts
+/// would do, the newest counts.
 pub fn look_up<R: Copy>(post: &Post<'_, R>, terms: Terms, ask: Ask) -> Arrival<R> {
     let serving =
         || post.attempts.iter().rev().filter(|attempt| !terms.force && attempt.serves(terms.quality));
@@ -170,7 +170,7 @@ pub fn look_up<R: Copy>(post: &Post<'_, R>, terms: Terms, ask: Ask) -> Arrival<R
         return Arrival::Known;
     }
     let on_its_way = serving().find(|attempt| attempt.standing == AttemptStanding::OnItsWay);
-    // What was last sent may be a lesser quality, which says nothing about this one.
+    // The last attempt may have a lower quality, which proves nothing about this one.
     let last_sent = serving().next();
     let unconfirmed =
         last_sent.filter(|attempt| attempt.standing == AttemptStanding::Unconfirmed && ask == Ask::Job);
@@ -178,19 +178,19 @@ pub fn look_up<R: Copy>(post: &Post<'_, R>, terms: Terms, ask: Ask) -> Arrival<R
     round.or(unconfirmed.map(|attempt| attempt.round)).map_or(Arrival::Enter, Arrival::Join)
 }
 
-/// What happens to a post whose turn has come, before it is sent.
+/// The fate of a post whose turn has come, before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecondLook<R> {
-    /// The round that its wants without `force` join. None if none of them has to go.
+    /// The round that its wants without `force` join. None if all of them stay.
     pub joins: Option<R>,
-    /// What the entry is worth from the wants that stay. None if nobody stays: the post leaves the queue.
+    /// The terms of the entry from the wants that stay. None if no want stays, so that the post leaves the queue.
     pub stays: Option<Terms>,
 }
 
 /// Looks once more before a post is sent: if an attempt of at least the entry's quality is indexed by now, or proven to
 /// be on its way, only wants with `force` stay.
 ///
-/// If they ask for less than those who went, the entry has another line and waits there.
+/// If they ask for less than the others did, the entry moves to another line and waits there.
 pub fn second_look<R: Copy>(attempts: &[Attempt<R>], wants: &[Terms]) -> SecondLook<R> {
     let entry = worth(wants.iter().copied());
     let serving =

@@ -1,4 +1,4 @@
-//! API keys, compared in constant time, and operation without keys, for this machine alone.
+//! API keys, which are compared in constant time. Without keys, only this machine has access.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
@@ -13,15 +13,15 @@ use super::error::{Code, Problem};
 use crate::config::{ApiKeys, Role};
 use crate::domain::host::is_loopback;
 
-/// Headers that proxies and tunnels add. Whoever is behind one is not on this machine.
+/// Headers that proxies and tunnels add. A client behind one is not on this machine.
 const FORWARDING: [&str; 2] = ["via", "cdn-loop"];
-/// What the names of more such headers begin with.
+/// Beginnings of the names of more such headers.
 const FORWARDING_PREFIXES: [&str; 4] = ["cf-", "fly-", "x-azure-", "x-vercel-"];
-/// What the names of still more such headers contain: each product names the same few things differently.
+/// Parts of the names of more such headers. Each product has different names for the same few things.
 const FORWARDING_PARTS: [&str; 7] =
     ["forwarded", "client-ip", "clientip", "connecting-ip", "real-ip", "original-host", "external-address"];
 
-/// The keys by their hashes, which have equal lengths: so the time of a comparison reveals nothing.
+/// The keys by their hashes. These have equal lengths, so the time of a comparison reveals nothing.
 #[derive(Clone, Debug)]
 pub struct Keys(Vec<Key>);
 
@@ -35,7 +35,7 @@ struct Key {
 /// The client that sent a request.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    /// The API key's name; none in keyless operation.
+    /// The name of the API key. None without keys.
     pub(super) name: Option<String>,
 }
 
@@ -50,14 +50,14 @@ impl Keys {
         Self(keys.0.iter().map(key).collect())
     }
 
-    /// Whether there are none: then only this machine is answered.
+    /// Whether there are no keys. Then only this machine has access.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     fn find(&self, secret: &str) -> Option<&Key> {
         let hash: [u8; 32] = Sha256::digest(secret).into();
-        // Every key is compared, whichever one matches.
+        // Compares every key, even after a match.
         let mut found = None;
         for key in &self.0 {
             if bool::from(key.hash.ct_eq(&hash)) {
@@ -68,7 +68,7 @@ impl Keys {
     }
 }
 
-/// Lets a request under `/v1` or for the metrics pass, or answers for it.
+/// Checks requests under `/v1` and for the metrics, and lets all others pass.
 pub(super) async fn check_key(
     State(context): State<Context>,
     mut request: Request,
@@ -109,10 +109,10 @@ fn identify(keys: &Keys, request: &Request) -> Result<Caller, Problem> {
 }
 
 /// A page in the user's browser can reach loopback, but its requests have a foreign `Host` or `Origin`. A proxy can
-/// reach loopback, too, and may name this machine as the `Host`, but it adds headers.
+/// reach loopback as well and may name this machine as the `Host`, but it adds headers.
 fn check_same_machine(target: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let foreign = |detail: String| Err(Problem::new(Code::CrossSite, detail));
-    // An absolute target names the host as well, and wins over the header.
+    // An absolute target also names the host, and wins over the header.
     if target.host().is_some_and(|host| !is_loopback(host)) {
         return foreign(
             "The request's target must name this machine: localhost or a loopback address.".to_owned(),
@@ -142,7 +142,7 @@ fn check_same_machine(target: &Uri, headers: &HeaderMap) -> Result<(), Problem> 
     }
 }
 
-/// Whether a proxy adds this header; names are in lower case.
+/// Whether proxies add this header. The name is in lower case.
 fn is_forwarding(name: &str) -> bool {
     let name = name.replace('_', "-");
     FORWARDING.contains(&name.as_str())

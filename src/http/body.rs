@@ -1,6 +1,6 @@
-//! Reading bodies from strangers: never more than a limit, never longer than a deadline.
+//! Reads bodies from strangers, within a limit and a deadline.
 //!
-//! Must never guess at an encoding: a body that is compressed, or not in UTF-8, is refused by its headers.
+//! Must never guess at an encoding. Headers that name compression, or a charset other than UTF-8, are refused.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,20 +20,20 @@ use super::error::{Code, Faults, Problem};
 use super::hint_limit::TooMany;
 use crate::domain::byte_order_mark;
 
-/// Why a body was not read.
+/// The reason why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unread {
-    /// Declared or found to be over the limit.
+    /// Its declared or actual size is over the limit.
     TooLarge,
-    /// Not there at the deadline.
+    /// It was not complete at the deadline.
     Late,
-    /// Cut off by the client.
+    /// The client cut it off.
     Cut,
-    /// One hint too many.
+    /// There were too many hints.
     Refused(TooMany),
 }
 
-/// Reads a body of at most `limit` bytes within `deadline`; one that is declared larger is not read at all.
+/// Reads a body of at most `limit` bytes within `deadline`. Does not begin to read a body that is declared larger.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
@@ -43,8 +43,8 @@ pub(super) async fn read(
     read_if(headers, body, limit, deadline, |_| Ok(())).await
 }
 
-/// Like [`read`], if `take` takes its bytes: all at once before they are read if the client says how many there are,
-/// else as they arrive. What is refused is read and thrown away, so that the client hears the answer and can keep its
+/// Like [`read`], if `take` takes its bytes: all at once before they are read if the client declares their number, else
+/// as they arrive. A refused body is read and thrown away, so that the client gets the answer and can keep its
 /// connection.
 pub(super) async fn read_if(
     headers: &HeaderMap,
@@ -61,7 +61,7 @@ pub(super) async fn read_if(
     let read = async {
         let mut refused = take(declared.unwrap_or_default()).err();
         if let (Some(too_many), true) = (refused, headers.contains_key(header::EXPECT)) {
-            // The client has not sent anything yet, and asks whether it should.
+            // The client has sent nothing of the body yet, and asks whether it should.
             return Err(Unread::Refused(too_many));
         }
         let (mut whole, mut length) = (BytesMut::new(), 0);
@@ -86,17 +86,17 @@ pub(super) async fn read_if(
     tokio::time::timeout(deadline, read).await.unwrap_or(Err(Unread::Late))
 }
 
-/// What a client says its body is.
+/// The kind of a body, as the client declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Json,
-    /// One URL per line. curl sends the form type with `--data-binary` unless it is given another one.
+    /// One URL per line. With `--data-binary`, curl declares the form type by default.
     Lines,
     Csv,
 }
 
 impl Kind {
-    /// The kind that the headers name; none if it is not supported.
+    /// The kind in the headers. Gives none if it is not supported.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let kind =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -111,7 +111,7 @@ impl Kind {
     }
 }
 
-/// Reads the JSON body of a client of the API.
+/// Reads the JSON body of an API request.
 pub(super) async fn read_json(request: Request, limit: usize, deadline: Duration) -> Result<Bytes, Problem> {
     if Kind::of(request.headers()) != Some(Kind::Json) {
         return Err(Problem::new(Code::UnsupportedMediaType, "Content-Type must be application/json."));
@@ -119,7 +119,7 @@ pub(super) async fn read_json(request: Request, limit: usize, deadline: Duration
     read_whole(request, limit, deadline).await
 }
 
-/// Reads the body of a client of the API, of any kind, without a byte order mark before it.
+/// Reads the body of an API request, of any kind. Leaves out a byte order mark.
 pub(super) async fn read_whole(request: Request, limit: usize, deadline: Duration) -> Result<Bytes, Problem> {
     let (parts, stream) = request.into_parts();
     if !stream.is_end_stream() {
@@ -136,7 +136,7 @@ pub(super) async fn read_whole(request: Request, limit: usize, deadline: Duratio
     Ok(body.slice_ref(byte_order_mark::strip(&body)))
 }
 
-/// Refuses a body that is compressed, or whose text is not UTF-8. Whatever was read from it would be wrong.
+/// Refuses a body that is compressed or not in UTF-8, because it would be read wrongly.
 fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     let refuse = |detail: &str| Err(Problem::new(Code::UnsupportedMediaType, detail));
     for (name, plain) in [(header::CONTENT_ENCODING, "identity"), (header::TRANSFER_ENCODING, "chunked")] {
@@ -159,7 +159,7 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The parts of a header's value in lower case; what is not text is something unknown.
+/// The parts of a header's value in lower case. A part that is not text becomes an unknown one.
 fn words(separator: char) -> impl Fn(&HeaderValue) -> Vec<String> {
     move |value| {
         let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
@@ -167,12 +167,12 @@ fn words(separator: char) -> impl Fn(&HeaderValue) -> Vec<String> {
     }
 }
 
-/// Whether gzip has compressed a body.
+/// Whether a body is compressed with gzip.
 pub(super) fn is_gzip(body: &[u8]) -> bool {
     body.starts_with(&[0x1f, 0x8b])
 }
 
-/// Whether a text is UTF-16: it begins with a byte order mark, or with an ASCII character, one byte of which is zero.
+/// Whether a text is UTF-16. It then begins with a byte order mark, or with an ASCII character that has a zero byte.
 pub(super) fn is_utf16(text: &[u8]) -> bool {
     match *text {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
@@ -198,11 +198,11 @@ pub(super) fn parse_json(body: &[u8]) -> Result<Value, Problem> {
     })
 }
 
-/// Most bytes of a body that has nothing to say.
+/// Most bytes of a body without content.
 const NOTHING: usize = 4_096;
 
-/// For requests that take no body. An empty JSON object is none, because some clients always send one. Anything else
-/// is refused: it may ask for what would not be done, such as a dry run.
+/// For requests that take no body. An empty JSON object counts as none, because some clients always send one. Any other
+/// body is refused, because it may ask for something that this request does not do, such as a dry run.
 pub(super) struct NoBody;
 
 impl FromRequest<Context> for NoBody {
@@ -227,7 +227,7 @@ impl FromRequest<Context> for NoBody {
     }
 }
 
-/// Runs long work, such as reading a body of megabytes, beside the runtime, whose threads answer callbacks.
+/// Runs long work, such as reading a body of megabytes, outside the runtime's threads, which answer callbacks.
 pub(super) async fn beside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
@@ -238,7 +238,7 @@ pub(super) async fn beside<T: Send + 'static>(
     })
 }
 
-/// The fields of a JSON object as they came, also those with one name.
+/// The fields of a JSON object in their order, including those with the same name.
 struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Fields<'de> {
@@ -263,8 +263,8 @@ impl<'de> Deserialize<'de> for Fields<'de> {
     }
 }
 
-/// JSON pointers to the names that an object has more than once, itself or in its field `inner`: the last one would
-/// silently win, and what the others say be lost.
+/// JSON pointers to the names that an object, or its field `inner`, has more than once. Otherwise the last value would
+/// silently win, and the others would be lost.
 pub(super) fn repeated(object: &[u8], inner: &str) -> BTreeSet<String> {
     let mut pointers = BTreeSet::new();
     let mut look = |fields: &Fields<'_>, path: &str| {
@@ -272,7 +272,7 @@ pub(super) fn repeated(object: &[u8], inner: &str) -> BTreeSet<String> {
         let twice = fields.0.iter().filter(|(name, _)| !seen.insert(name));
         pointers.extend(twice.map(|(name, _)| format!("{path}/{}", escape(name))));
     };
-    // Only an object has names.
+    // Anything but an object has no names.
     let Ok(fields) = serde_json::from_slice(object) else { return pointers };
     look(&fields, "");
     for (_, value) in fields.0.iter().filter(|(name, _)| name == inner) {
@@ -283,7 +283,7 @@ pub(super) fn repeated(object: &[u8], inner: &str) -> BTreeSet<String> {
     pointers
 }
 
-/// Most characters of a key in a JSON pointer: somebody may send a very long one.
+/// Most characters of a key in a JSON pointer, because a client can send very long keys.
 const KEY_CHARS: usize = 256;
 
 /// A key inside a JSON pointer (RFC 6901).

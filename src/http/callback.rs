@@ -1,7 +1,7 @@
-//! `POST /callback`: token, limit, tolerant parse, and an answer that leaves after the commit.
+//! `POST /callback`: token, limit, tolerant parse, and an answer that is sent after the commit.
 //!
-//! Must never look anything up before the queue, and never answer 200 without a commit, unless it is a challenge
-//! of our own, of which nothing is kept. Answers nothing but 200, 202, 413 and 503: senders give up on other 4xx.
+//! Must never look anything up before the queue, and never answer 200 without a commit. The exception is a challenge of
+//! this service, which is not kept. Answers only 200, 202, 413 and 503, because senders give up on other 4xx.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -29,12 +29,12 @@ use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint, Trouble, Wr
 use crate::telemetry::{Part, Span};
 use crate::upstream::wire::Notice;
 
-/// How a body was kept.
+/// Result of a callback request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct KeptAnswer {
-    /// `callback`, `hint`, or `nothing` of a check of our own.
+    /// `callback`, `hint`, or `nothing` for scrapehook's own callback check.
     kept: &'static str,
-    /// Proves to the sender of a check that this service heard it.
+    /// Proves to the sender of a callback check that this service received it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     answer: Option<String>,
@@ -45,21 +45,21 @@ impl KeptAnswer {
     const HINT: Self = Self { kept: "hint", answer: None };
 }
 
-/// Takes a callback from upstream.
+/// Receives a callback from the memories.ai API.
 ///
-/// With a good token it is a fact, without one a hint.
+/// A callback with a good token is a fact. Without one it is a hint.
 #[utoipa::path(
     post,
     path = "/callback/{token}",
     tag = "callbacks",
     params(("token" = String, Path, description = "The end of the callback URL.")),
-    request_body(description = "Anything.", content((serde_json::Value = "application/json"))),
+    request_body(description = "Any content.", content((serde_json::Value = "application/json"))),
     responses(
-        (status = 200, description = "The callback is on disk, or was a check by scrapehook.", body = KeptAnswer),
-        (status = 202, description = "The callback is kept as a hint.", body = KeptAnswer),
-        (status = 413, description = "The body is larger than callback.max_body."),
-        (status = 503, description = "The callback was not kept. Send it again after `Retry-After`. Without a good \
-            token, the service takes at most 100 callbacks and 1 MiB a second (`too_many_hints`).")
+        (status = 200, description = "The callback is stored, or was a check by scrapehook.", body = KeptAnswer),
+        (status = 202, description = "scrapehook keeps the callback as a hint.", body = KeptAnswer),
+        (status = 413, description = "The request body is larger than `callback.max_body`."),
+        (status = 503, description = "The callback was not kept. Send it again after `Retry-After`. scrapehook takes \
+            at most 100 hints and 1 MiB of hints a second (`too_many_hints`).")
     )
 )]
 pub(super) async fn receive_callback(
@@ -91,14 +91,14 @@ pub(super) async fn receive_callback(
     answer
 }
 
-/// The parts of a callback that are measured.
+/// The parts of a callback for metrics and traces.
 struct Seen {
     kind: &'static str,
-    /// Whose token it came with.
+    /// The task whose token it has.
     task: Option<TaskId>,
 }
 
-/// Senders come again after a 503, whatever the reason is; they may give up after another status.
+/// Senders try again after a 503, whatever the reason is. They may give up after another status.
 fn not_kept(error: WriteError) -> Problem {
     match error {
         WriteError::Failed(Trouble::Record) => {
@@ -110,7 +110,7 @@ fn not_kept(error: WriteError) -> Problem {
 
 async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result<Response, Problem> {
     let (parts, stream) = request.into_parts();
-    // The raw path, which `callback_path` has made plain. A path that cannot be decoded is still a hint.
+    // The raw path, in the plain form of `callback_path`. A path that cannot be decoded is still a hint.
     let token = parts.uri.path().strip_prefix("/callback/").unwrap_or_default();
     let tokens = context.tokens.get();
     let claims = tokens.verify(token);
@@ -140,7 +140,7 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
             return Ok(Json(KeptAnswer::CALLBACK).into_response());
         }
         if !is_limited {
-            // Only its body shows that it is no fact.
+            // Only the body shows that this is a hint.
             let taken = context.hint_limit.begin().take(Instant::now(), body.len() as u64);
             taken.map_err(|too_many| Problem::too_many_hints(too_many.retry_after))?;
         }
@@ -156,7 +156,7 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
     Ok(Json(KeptAnswer::CALLBACK).into_response())
 }
 
-/// Reads the body; that of a hint only as far as the limit of hints allows.
+/// Reads the body. The body of a hint also counts against the limit of hints.
 async fn read(
     context: &Context,
     headers: &HeaderMap,
@@ -177,7 +177,7 @@ async fn read(
 }
 
 /// Reads a body. Holders of a read key must not learn a token from a sender that quotes a callback URL. So tokens are
-/// masked before texts are cut to their longest length, which could leave a part of a token.
+/// masked before texts are cut to their longest length, because a cut could leave a part of a token.
 fn parse(tokens: &TokenKeys, body: &[u8]) -> Notice {
     match tokens.masked(&String::from_utf8_lossy(body)) {
         Cow::Borrowed(_) => Notice::parse(body),
@@ -185,25 +185,29 @@ fn parse(tokens: &TokenKeys, body: &[u8]) -> Notice {
     }
 }
 
-/// Reads a hint. Only its `taskId` is shown besides the body, so a stranger's long body is not searched for tokens.
+/// Reads a hint. Besides the body, only its `taskId` is shown, so a stranger's long body is not searched for tokens.
 fn parse_hint(tokens: &TokenKeys, body: &[u8]) -> Notice {
     let mut notice = Notice::parse(body);
     notice.task_id = notice.task_id.map(|id| tokens.masked(&id).into_owned());
     notice
 }
 
-/// Takes a callback without a token: a hint.
+/// Receives a callback without a token, which is a hint.
 #[utoipa::path(
     post,
     path = "/callback",
     tag = "callbacks",
-    request_body(description = "Anything.", content((serde_json::Value = "application/json"))),
+    request_body(description = "Any content.", content((serde_json::Value = "application/json"))),
     responses(
-        (status = 200, description = "Stored as a callback, if callback.without_token is `accept`.", body = KeptAnswer),
-        (status = 202, description = "The callback is kept as a hint.", body = KeptAnswer),
-        (status = 413, description = "The body is larger than callback.max_body."),
-        (status = 503, description = "The callback was not kept. Send it again after `Retry-After`. The service takes \
-            at most 100 hints and 1 MiB a second (`too_many_hints`).")
+        (
+            status = 200,
+            description = "`callback.without_token` is `accept`, and the callback is stored.",
+            body = KeptAnswer,
+        ),
+        (status = 202, description = "scrapehook keeps the callback as a hint.", body = KeptAnswer),
+        (status = 413, description = "The request body is larger than `callback.max_body`."),
+        (status = 503, description = "The callback was not kept. Send it again after `Retry-After`. scrapehook takes \
+            at most 100 hints and 1 MiB of hints a second (`too_many_hints`).")
     )
 )]
 pub(super) async fn receive_hint(context: State<Context>, request: Request) -> Result<Response, Problem> {

@@ -1,6 +1,6 @@
-//! The paths of callbacks as senders and proxies spell them.
+//! The paths of callbacks, in all spellings of senders and proxies.
 //!
-//! Must never change the path of anything else: routes and the check for API keys compare paths to the letter.
+//! Must never change another path, because routes and the check for API keys compare paths exactly.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,12 @@ use axum::extract::Request;
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 
-/// Where callbacks arrive; a token follows after a slash.
+/// The path of callbacks. A token follows after a slash.
 const CALLBACK: &str = "/callback";
 
-/// Gives a callback the path that its route has: some senders and proxies add slashes, dots or what stood around the
-/// URL in a text, or escape characters that need no escape. Without this a genuine callback would be a hint, or find
-/// no route.
+/// Gives a callback the path of its route. Some senders and proxies add slashes, dots or characters from the text
+/// around the URL, or escape characters that need no escape. Without this, a genuine callback would become a hint or
+/// find no route.
 pub(super) fn make_plain(mut request: Request) -> Request {
     if let Some(path) = plain(request.uri().path())
         && let Ok(path) = path.parse::<PathAndQuery>()
@@ -27,7 +27,7 @@ pub(super) fn make_plain(mut request: Request) -> Request {
     request
 }
 
-/// The path of a callback's route; `None` if it needs no change or is not a callback's.
+/// The path of a callback's route. Gives `None` if the path needs no change or is not a callback's.
 fn plain(path: &str) -> Option<String> {
     let decoded = decoded(path);
     let written: Vec<&str> = decoded.split('/').filter(|segment| !matches!(*segment, "" | ".")).collect();
@@ -48,13 +48,13 @@ fn plain(path: &str) -> Option<String> {
                 _ => None,
             }
         }
-        // Below that of callbacks all is a hint, wherever its dots lead.
+        // Any path under that of callbacks is a hint, wherever its dots lead.
         _ if written.first().is_some_and(|first| is_callback(first)) => None,
         _ => return None,
     };
     match plain {
         Some(plain) => (plain != path).then_some(plain),
-        // A hint, which may have any path below that of callbacks.
+        // A hint can have any path under that of callbacks.
         None if path == CALLBACK || path.starts_with("/callback/") => None,
         None => Some(CALLBACK.to_owned()),
     }
@@ -64,12 +64,12 @@ fn is_callback(segment: &str) -> bool {
     CALLBACK.strip_prefix('/').is_some_and(|callback| segment.eq_ignore_ascii_case(callback))
 }
 
-/// The characters of tokens: those of base64 for URLs.
+/// Whether tokens have this character. They have those of base64url.
 const fn is_of_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
-/// The path without its escapes.
+/// The path with its escapes resolved.
 fn decoded(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);

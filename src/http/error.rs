@@ -1,6 +1,6 @@
-//! Errors as clients see them: RFC 9457 problems. The only place that maps anything to an HTTP status.
+//! Errors as clients see them: RFC 9457 problems. Only this file maps errors to an HTTP status.
 //!
-//! Must never show what went wrong inside: that goes to the log, once.
+//! Must never show details of internal errors. These go to the log, once.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::store::{ReadError, Trouble, WriteError};
 
 macro_rules! codes {
     ($($variant:ident = $status:ident, $code:literal, $title:literal;)+) => {
-        /// What a client did wrong, or what we can't do; codes are stable.
+        /// The code of an error. Codes are stable.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Code { $($variant,)+ }
 
@@ -58,7 +58,7 @@ codes! {
 }
 
 impl Code {
-    /// For an answer that the framework made.
+    /// The code for an answer that the framework made.
     const fn of_status(status: StatusCode) -> Self {
         match status.as_u16() {
             404 => Self::NotFound,
@@ -73,19 +73,19 @@ impl Code {
     }
 }
 
-/// One fault of a body.
+/// An error in a request body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Fault {
-    /// JSON pointer to what is wrong.
+    /// JSON pointer to the faulty part.
     pub(super) pointer: String,
-    /// What is wrong with it.
+    /// Explanation of the error.
     pub(super) detail: String,
 }
 
-/// Most faults that are named: a body of megabytes can have more than anybody reads.
+/// Most faults that an answer lists. A body of megabytes can have more than anybody reads.
 const NAMED: usize = 1_000;
 
-/// The faults of a body: all are counted, the first are kept to be named.
+/// The faults of a body. It counts all of them and keeps the first ones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
     named: Vec<Fault>,
@@ -111,11 +111,11 @@ pub(super) struct Problem {
     code: Code,
     detail: String,
     faults: Vec<Fault>,
-    /// Seconds; for what may be sent again.
+    /// Seconds until the request may be sent again.
     retry_after: u64,
 }
 
-/// Seconds after which most of what can't be taken now may be sent again.
+/// Seconds after which most requests may be sent again.
 const RETRY_AFTER: u64 = 5;
 
 impl Problem {
@@ -147,17 +147,17 @@ impl Problem {
         Self { faults: faults.named, ..Self::new(Code::Invalid, detail) }
     }
 
-    /// Faults of a query that has settings in it.
+    /// Faults of the settings in a query.
     pub(super) fn query_faults(faults: Faults) -> Self {
         Self { code: Code::BadQuery, ..Self::faults(faults) }
     }
 
-    /// Nothing of this kind has the id that was asked for.
+    /// No object of this kind has the given id.
     pub(super) fn not_found(what: &str) -> Self {
         Self::new(Code::NotFound, format!("No {what} has this id."))
     }
 
-    /// The body has more than so many bytes.
+    /// The body has more than `limit` bytes.
     pub(super) fn too_large(limit: usize) -> Self {
         Self::new(Code::TooLarge, format!("The request body must not exceed {limit} bytes."))
     }
@@ -173,7 +173,7 @@ impl From<ReadError> for Problem {
     }
 }
 
-/// A stored row makes no sense. To ask again does not help, so this is no 503.
+/// A stored row makes no sense. Another try does not help, so this is not a 503.
 const UNREADABLE: &str = "A stored record can't be read. The log names it.";
 
 impl From<WriteError> for Problem {
@@ -193,14 +193,14 @@ impl From<WriteError> for Problem {
 }
 
 impl IntoResponse for Problem {
-    /// The status and the problem itself; [`render`] makes the body, once the request's id is known.
+    /// The status and the problem itself. [`render`] makes the body once the request's id is known.
     fn into_response(self) -> Response {
         let mut response = self.code.parts().0.into_response();
         match self.code {
             Code::Unauthorized => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            // The reason may be the encoding: the header says which one is supported (RFC 9110, section 15.5.16).
+            // The reason may be the encoding, and the header names the supported one (RFC 9110, section 15.5.16).
             Code::UnsupportedMediaType => {
                 let identity = HeaderValue::from_static("identity");
                 response.headers_mut().insert(header::ACCEPT_ENCODING, identity);
@@ -208,7 +208,7 @@ impl IntoResponse for Problem {
             Code::Unavailable | Code::Incomplete | Code::TooManyHints => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
             }
-            // The rest of the body is not read: the connection can't be used again.
+            // The rest of the body is not read, so the connection can't be used again.
             Code::TooLarge | Code::Timeout => {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -232,20 +232,20 @@ pub(super) struct ProblemBody<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
-    /// What a program goes by; it never changes its meaning.
+    /// Code for programs. Its meaning never changes.
     #[schema(schema_with = code_schema)]
     code: &'a str,
     request_id: &'a str,
     errors: &'a [Fault],
 }
 
-/// Whether a failure is our own, not that of a client who sent half a body or too many hints.
+/// Whether a failure is the service's. Half a body and too many hints are the client's.
 pub(super) fn is_ours(response: &Response) -> bool {
     let code = response.extensions().get::<Problem>().map(|problem| problem.code);
     response.status().is_server_error() && !matches!(code, Some(Code::Incomplete | Code::TooManyHints))
 }
 
-/// The whole answer to what could not be read as HTTP, whose head says `status`.
+/// The whole answer to bytes that are not valid HTTP. Its head has `status`.
 pub(super) fn raw(status: StatusCode, request_id: &str) -> Vec<u8> {
     let code = Code::BadRequest;
     let title = status.canonical_reason().unwrap_or_default();
@@ -273,7 +273,7 @@ pub(super) fn raw(status: StatusCode, request_id: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Gives an error its body, also one that the framework made.
+/// Gives an error its body, even if the framework made the error.
 pub(super) fn render(mut response: Response, request_id: &str) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {

@@ -1,4 +1,4 @@
-//! `/v1/events`: the log of changes, oldest first; its cursor is the last `seq` seen.
+//! `/v1/events`: the event log, oldest first. Its cursor is the last `seq` that the client has seen.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,26 +16,26 @@ use crate::store::EventFilter;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
-    /// Only those of this job.
+    /// Only items of this job.
     #[param(value_type = Option<JobId>)]
     job: Option<String>,
-    /// Only those of this task, by our id or upstream's.
+    /// Only items of this task, by its id or its `taskId`.
     #[param(value_type = Option<String>)]
     task: Option<String>,
-    /// Only events of this kind.
+    /// Only items of this kind.
     #[param(value_type = Option<EventKind>)]
     kind: Option<String>,
-    /// Items per page; 50 if it is not given.
+    /// Items per page. Default: 50. At most 500.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
-    /// The last `seq` seen; 0 is the beginning.
+    /// The last `seq` that you have seen. 0 starts at the first event.
     #[param(value_type = Option<i64>, minimum = 0)]
     after: Option<String>,
 }
 
 /// Lists events, oldest first.
 ///
-/// `next` is never null: it is the cursor for the next request.
+/// `next` is never null. It is the cursor for the next request.
 #[utoipa::path(
     get,
     path = "/v1/events",
@@ -52,7 +52,7 @@ pub(super) async fn list_events(
 ) -> Result<Json<Page<Event>>, Problem> {
     let limit = query::limit(params.limit.as_deref())?;
     let after = read_cursor("after", params.after.as_deref())?.unwrap_or(0);
-    // Read before the page: an event that comes in between is on the next page, never skipped.
+    // Read before the page, so that an event that comes in between is on the next page and not skipped.
     let last = context.store.read().last_seq().await?;
     check_cursor(&context, after, last).await?;
     let filters = Filters { job: params.job, task: params.task, kind: params.kind };
@@ -60,7 +60,7 @@ pub(super) async fn list_events(
         return Ok(Json(Page::feed(Vec::new(), after.to_string())));
     };
     let events = context.store.read().events(&filter).await?;
-    // Filtered out is seen, too: an empty page moves the cursor to the end of what was looked at.
+    // Filtered events count as seen, so even an empty page moves the cursor on.
     let is_full = events.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let next = match events.last() {
         Some(event) if is_full => event.seq,
@@ -70,7 +70,7 @@ pub(super) async fn list_events(
     Ok(Json(Page::feed(events, next.to_string())))
 }
 
-/// A cursor as a parameter or header of this name has it: the `seq` of an event, or 0.
+/// Reads a cursor, the `seq` of an event or 0. `name` is the parameter or header that has it.
 pub(super) fn read_cursor(name: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let cursor = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -78,7 +78,7 @@ pub(super) fn read_cursor(name: &str, text: Option<&str>) -> Result<Option<i64>,
     cursor.map(Some).ok_or_else(bad)
 }
 
-/// A cursor must lie between what is no longer kept and what has not happened yet; zero is the beginning.
+/// Refuses a cursor before the oldest kept event or after the newest one. Zero is the beginning.
 pub(super) async fn check_cursor(context: &Context, after: i64, last: i64) -> Result<(), Problem> {
     if after > last {
         return Err(Problem::new(Code::CursorAhead, format!("The `seq` of the newest event is {last}.")));
@@ -95,7 +95,7 @@ pub(super) async fn check_cursor(context: &Context, after: i64, last: i64) -> Re
     Ok(())
 }
 
-/// Which events a client wants, as it wrote it.
+/// The filters of a client, as it sent them.
 pub(super) struct Filters {
     pub(super) job: Option<String>,
     pub(super) task: Option<String>,
@@ -103,7 +103,7 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    /// The filter; none if the task does not exist.
+    /// Reads the filters. Gives none if the task does not exist.
     pub(super) async fn read(
         &self,
         context: &Context,

@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and the quarantine: what an operator looks at first.
+//! `/healthz`, `/readyz` and the quarantine, which operators check first.
 
 use std::time::Instant;
 
@@ -17,8 +17,8 @@ use crate::domain::callback::Hint;
 use crate::domain::time::Timestamp;
 use crate::store::{Store, WriteError};
 
-/// The last commit that was tried as a proof. Whoever asks shares one that began after the question: strangers who ask
-/// a lot must not fill the queue of the callbacks, and where each try waits for a lock, nobody waits for many of them.
+/// The last commit that was tried as a proof. Callers share one that began after they asked. So strangers who ask often
+/// do not fill the queue of the callbacks, and if each try waits for a lock, no caller waits for several tries.
 #[derive(Debug, Default)]
 pub(super) struct Proof(Mutex<Option<Tried>>);
 
@@ -28,11 +28,11 @@ struct Tried {
     result: Result<(), Unproven>,
 }
 
-/// No commit could be made.
+/// A commit failed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unproven {
     pub(super) error: WriteError,
-    /// When the first of all tries since the last commit was made.
+    /// Time of the first try since the last commit.
     pub(super) since: Timestamp,
 }
 
@@ -51,13 +51,13 @@ impl Proof {
     }
 }
 
-/// What a healthy service says.
+/// Answer of a healthy service.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct HealthAnswer {
     status: &'static str,
 }
 
-/// Says that the process answers.
+/// Checks that the process answers.
 #[utoipa::path(
     get,
     path = "/healthz",
@@ -68,7 +68,7 @@ pub(super) async fn get_health() -> Json<HealthAnswer> {
     Json(HealthAnswer { status: "alive" })
 }
 
-/// Says that a commit works, proven by one.
+/// Checks that the database can be written, by making a commit.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -87,15 +87,15 @@ pub(super) async fn get_readiness(State(context): State<Context>) -> Result<Json
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageParams {
-    /// Items of a page; 50 where it is not given.
+    /// Items per page. Default: 50. At most 500.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     #[param(value_type = Option<String>)]
     after: Option<String>,
 }
 
-/// Lists the hints that are kept: callbacks without a good token, newest first.
+/// Lists the kept hints (callbacks without a good token), newest first.
 #[utoipa::path(
     get,
     path = "/v1/quarantine",

@@ -1,6 +1,6 @@
-//! How many hints are taken from strangers: 100 hints and 1 MiB a second, with bursts of 200 hints and 2 MiB.
+//! The limit of hints from strangers: 100 hints and 1 MiB a second, with bursts of 200 hints and 2 MiB.
 //!
-//! Callbacks with a good token never come here: facts are not limited. Must never read a clock.
+//! Callbacks with a good token are facts and are not limited. Must never read a clock.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,19 +9,19 @@ const HINTS_PER_SECOND: u64 = 100;
 const HINTS_AT_ONCE: u64 = 200;
 const BYTES_PER_SECOND: u64 = 1024 * 1024;
 const BYTES_AT_ONCE: u64 = 2 * 1024 * 1024;
-/// The log says that hints are refused at most once in this time: whoever sends too many fills no log with it.
+/// Least time between two log lines about refused hints, so that too many hints do not fill the log.
 const QUIET: Duration = Duration::from_secs(60);
 
 const NANOS: i128 = 1_000_000_000;
 
-/// A token bucket. It can be overdrawn by one request that is larger than the whole bucket.
+/// A token bucket. A request that is larger than the whole bucket can overdraw it.
 #[derive(Debug)]
 struct Bucket {
     per_second: u64,
     most: u64,
-    /// What is in it, in billionths.
+    /// Its content, in billionths.
     level: i128,
-    /// When it was filled last.
+    /// Time when it was filled last.
     at: Instant,
 }
 
@@ -38,8 +38,8 @@ impl Bucket {
         self.at = self.at.max(now);
     }
 
-    /// How long it takes until so much more can be taken; none if it can be. `before` has been taken for the same
-    /// request: one that is larger than the bucket may have all of it.
+    /// Time until `more` can be taken. Gives none if it can be taken now. `before` has been taken for the same request,
+    /// and a request that is larger than the bucket may take all of it.
     fn lacks(&self, before: u64, more: u64) -> Option<Duration> {
         let whole = before.saturating_add(more).min(self.most);
         let missing = (i128::from(whole) - i128::from(before)) * NANOS - self.level;
@@ -52,12 +52,12 @@ impl Bucket {
     }
 }
 
-/// A hint that is not taken.
+/// A refused hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooMany {
-    /// When it may be sent again.
+    /// Time until it may be sent again.
     pub(super) retry_after: Duration,
-    /// Whether none was refused for a while before.
+    /// Whether it is the first refused one for a while.
     is_first: bool,
 }
 
@@ -77,7 +77,7 @@ impl Buckets {
         }
     }
 
-    /// Takes so many hints and bytes, or nothing; `before` bytes have been taken for the same hint.
+    /// Takes these numbers of hints and bytes, or nothing. `before` bytes have been taken for the same hint.
     fn take(&mut self, now: Instant, hints: u64, before: u64, bytes: u64) -> Result<(), TooMany> {
         self.hints.fill(now);
         self.bytes.fill(now);
@@ -112,12 +112,12 @@ impl HintLimit {
 #[derive(Debug)]
 pub(super) struct Admission<'a> {
     limit: &'a HintLimit,
-    /// Bytes that were taken; none before the hint itself was.
+    /// Bytes taken so far. None before the hint itself is taken.
     taken: Option<u64>,
 }
 
 impl Admission<'_> {
-    /// Takes so many more bytes of the hint, and at the first call the hint itself.
+    /// Takes more bytes of the hint. The first call also takes the hint itself.
     pub(super) fn take(&mut self, now: Instant, bytes: u64) -> Result<(), TooMany> {
         let (hints, before) = self.taken.map_or((1, 0), |before| (0, before));
         let mut buckets = self.limit.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +144,7 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    /// How many hints of this size are taken at this time.
+    /// The number of hints of this size that can be taken at this time.
     fn taken(limit: &HintLimit, now: Instant, bytes: u64) -> usize {
         (0..10_000).take_while(|_| limit.begin().take(now, bytes).is_ok()).count()
     }

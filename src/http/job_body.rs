@@ -1,4 +1,4 @@
-//! The body of `POST /v1/jobs`: read in one pass that finds every fault.
+//! The body of `POST /v1/jobs`. One pass reads it and finds every fault.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -20,7 +20,7 @@ pub(super) const LABELS: usize = 32;
 /// Most characters of a label's key or value, and of `unique_id`.
 pub(super) const TEXT_CHARS: usize = 256;
 
-/// The fields of a job in JSON.
+/// The fields of a job as JSON.
 const FIELDS: [&str; 10] = [
     "video_urls",
     "tiktok_post_urls",
@@ -33,18 +33,18 @@ const FIELDS: [&str; 10] = [
     "force",
     "dry_run",
 ];
-/// Those that a query has, too.
+/// The fields that can also be query parameters.
 const PARAMETERS: [&str; 8] =
     ["unique_id", "folder_id", "quality", "library", "label", "priority", "force", "dry_run"];
 
-/// What `POST /v1/jobs` takes as JSON; at least one URL in one of the two lists.
+/// Body of `POST /v1/jobs` as JSON. At least one of the two lists must have a URL.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the body is read field by field, to name every fault; this is its description")]
 pub(super) struct JobRequest {
-    /// Post URLs of any platforms.
+    /// URLs of posts on any platforms.
     #[schema(max_items = 10_000, example = json!(["https://www.youtube.com/watch?v=o9vgXOH4ET0"]))]
     video_urls: Option<Vec<PostUrlText>>,
-    /// Upstream's own second list; added to the first.
+    /// Second list of post URLs, as in the memories.ai API. scrapehook treats both lists as one.
     #[schema(max_items = 10_000)]
     tiktok_post_urls: Option<Vec<PostUrlText>>,
     /// Folder name in the account.
@@ -56,17 +56,17 @@ pub(super) struct JobRequest {
     unique_id: Option<String>,
     #[schema(schema_with = folder_schema)]
     folder_id: Option<i64>,
-    /// Video resolution. The default is 360, and 720 in the library `public`.
+    /// Video resolution. Default: 360, and 720 in the library `public`.
     quality: Option<Quality>,
-    /// The library for the videos. `public` is open to everybody, forever. The default is `private`.
+    /// Library for the videos. Videos in `public` stay there forever, for everybody. Default: `private`.
     library: Option<Library>,
-    /// Words to find the job by; at most 32.
+    /// Labels to find the job by. At most 32.
     labels: Option<BTreeMap<String, String>>,
-    /// How urgent the job is among the jobs of its API key. The default is `normal`.
+    /// Urgency among the jobs of the same API key. Default: `normal`.
     priority: Option<Priority>,
-    /// Also send what is indexed or on its way.
+    /// Also send URLs that are indexed or on their way already, and pay for them. Default: false.
     force: Option<bool>,
-    /// Say what would be done, and do nothing.
+    /// Return the plan of the job, and store nothing. Default: false.
     dry_run: Option<bool>,
 }
 
@@ -76,38 +76,38 @@ fn folder_schema() -> Schema {
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
         .pattern(Some("^-?[0-9]+$"))
         .description(Some(
-            "Folder number in the account, instead of `unique_id`. A number beyond 2^53 is not exact in JavaScript: \
-             send it as a string of its digits.",
+            "Folder number in the account, instead of `unique_id`. JavaScript's numbers are exact only up to 2^53. \
+             Send a larger number as a string of its digits.",
         ))
         .into()
 }
 
-/// The URL of a post.
+/// URL of a post.
 #[derive(ToSchema)]
 #[schema(max_length = 2048, format = "uri", pattern = r"^\s*[Hh][Tt][Tt][Pp][Ss]?://")]
 #[expect(dead_code, reason = "the same")]
 struct PostUrlText(String);
 
-/// A job as asked for, without faults.
+/// A valid job as the client asked for it.
 #[derive(Debug)]
 pub(super) struct AskedJob {
     pub(super) urls: Vec<PostUrl>,
     pub(super) options: JobOptions,
-    /// Whether to send also what is known or on its way.
+    /// Whether to send URLs that are known or on their way, too.
     pub(super) force: bool,
-    /// Whether to say what would be done, and do nothing.
+    /// Whether to answer with the plan, and store nothing.
     pub(super) dry_run: bool,
 }
 
 impl AskedJob {
-    /// Equal for every way to ask for the same job.
+    /// A hash that is equal for all ways to ask for the same job.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
         let Self { urls, options, force, dry_run: _ } = self;
         let JobOptions { unique_id, folder_id, quality, library, labels, priority } = options;
         let urls: Vec<&str> = urls.iter().map(|url| url.given.as_str()).collect();
         let asked = json!([urls, unique_id, folder_id, quality, library, labels, force]);
         let hash = Sha256::new().chain_update(asked.to_string());
-        // Stored hashes are older than priorities.
+        // Hashes that were stored before there were priorities must stay valid.
         match priority {
             Priority::Normal => hash.finalize().into(),
             Priority::High | Priority::Low => hash.chain_update(priority.as_str()).finalize().into(),
@@ -138,7 +138,7 @@ pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
     if reader.faults.is_empty() { Ok(settings.with(urls)) } else { Err(Problem::faults(reader.faults)) }
 }
 
-/// All that a job is besides its URLs.
+/// All parts of a job except its URLs.
 #[derive(Debug)]
 pub(super) struct Settings {
     options: JobOptions,
@@ -153,8 +153,8 @@ impl Settings {
     }
 }
 
-/// Reads settings from a query, for bodies that hold nothing but URLs. They have the names of the fields; a label
-/// is `label=key:value`.
+/// Reads settings from a query, for bodies that have only URLs. The parameters have the names of the fields, and a
+/// label is `label=key:value`.
 pub(super) fn read_query(query: &str) -> Result<Settings, Problem> {
     let mut reader = Reader { faults: Faults::default() };
     let (mut fields, mut labels) = (Map::new(), Map::new());
@@ -292,7 +292,7 @@ impl Reader {
 
     fn folder_id(&mut self, fields: &mut Map<String, Value>) -> Option<i64> {
         let value = fields.remove("folder_id").filter(|value| !value.is_null())?;
-        // As a string it survives JavaScript, whose numbers are exact up to 2^53 only.
+        // JavaScript's numbers are exact only up to 2^53, so clients may send a string.
         let is_integer = |text: &str| {
             let digits = text.strip_prefix('-').unwrap_or(text);
             !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -327,7 +327,7 @@ impl Reader {
     }
 }
 
-/// The priority that a value names; none if it names none.
+/// Reads a priority. Gives none if the value is not one.
 pub(super) fn read_priority(value: &Value, faults: &mut Faults) -> Option<Priority> {
     let priority = value.as_str().and_then(|text| text.parse().ok());
     if priority.is_none() {
@@ -336,7 +336,7 @@ pub(super) fn read_priority(value: &Value, faults: &mut Faults) -> Option<Priori
     priority
 }
 
-/// The labels that a value holds, without those that can't be taken.
+/// Reads labels. Leaves out invalid ones.
 pub(super) fn read_labels(given: Value, faults: &mut Faults) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     let Value::Object(given) = given else {

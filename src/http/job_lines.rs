@@ -1,6 +1,6 @@
-//! The URLs of a job as text: one a line, or the column `url` of a CSV file.
+//! The URLs of a job as text: one URL per line, or the column `url` of a CSV file.
 //!
-//! Must never judge a URL: [`PostUrl::parse`] does, as for every other way in.
+//! Must never judge a URL. [`PostUrl::parse`] does that for every way in.
 
 use std::fmt::Display;
 
@@ -27,7 +27,7 @@ impl Urls {
         self.faults.push(format_args!("/{line}"), format_args!("line {line}: {detail}"));
     }
 
-    /// Takes the URL of a line. `false` says that there are too many to go on.
+    /// Takes the URL of a line. Gives `false` if there are too many URLs.
     fn take(&mut self, line: u64, url: Result<PostUrl, impl Display>) -> bool {
         self.count += 1;
         if self.count > self.most {
@@ -50,7 +50,7 @@ impl Urls {
     }
 }
 
-/// Reads one URL a line. Blank lines, and those that begin with `#`, are skipped.
+/// Reads one URL per line. Skips blank lines and lines that begin with `#`.
 pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
     let mut urls = Urls::new(most);
     check_encoding(body)?;
@@ -69,7 +69,7 @@ pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Probl
     urls.done()
 }
 
-/// The URL of a line; none if the line is blank or a comment.
+/// The URL of a line. Gives none for a blank line or a comment.
 fn line_url(line: &[u8], is_one_line: bool) -> Option<Result<PostUrl, String>> {
     let Ok(text) = std::str::from_utf8(line) else { return Some(Err(NOT_UTF8.to_owned())) };
     let text = seen(text);
@@ -85,7 +85,7 @@ fn line_url(line: &[u8], is_one_line: bool) -> Option<Result<PostUrl, String>> {
     }
 }
 
-/// Whether the URL at this character follows another one without anything between them, as lines do that were joined.
+/// Whether the URL at this character follows another one without a gap, as if two lines had been joined.
 fn is_joined(text: &str, place: usize) -> bool {
     place.checked_sub(2).and_then(|before| text.chars().nth(before)).is_some_and(char::is_alphanumeric)
 }
@@ -94,11 +94,11 @@ const NOT_UTF8: &str = "the text is not UTF-8";
 
 const MORE_CELLS: &str = "the row has more cells than the header. Put a cell with a comma in quotation marks";
 
-/// What joins the lines of a file most often.
+/// Advice for the most frequent cause of joined lines.
 const KEEP_LINES: &str =
     "The line ends are missing. If you use curl, send the text with --data-binary, because -d removes them";
 
-/// Refuses what is compressed, and UTF-16, as some programs save text: every line would be reported as faulty.
+/// Refuses compressed text, and UTF-16, which some programs write. Otherwise every line would be a fault.
 fn check_encoding(body: &[u8]) -> Result<(), Problem> {
     let detail = if is_gzip(body) {
         "the text is compressed with gzip, which is not supported"
@@ -112,7 +112,7 @@ fn check_encoding(body: &[u8]) -> Result<(), Problem> {
     Err(Problem::faults(faults))
 }
 
-/// The lines of a text, which `\n`, `\r\n` or `\r` ends.
+/// The lines of a text. A line ends with `\n`, `\r\n` or `\r`.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -127,8 +127,8 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Reads the column `url` of a CSV file with a header. Rows without any text are skipped, before the header as well;
-/// other columns are ignored.
+/// Reads the column `url` of a CSV file with a header. Skips rows without text, even before the header. Ignores other
+/// columns.
 pub(super) fn read_csv(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
     let mut urls = Urls::new(most);
     check_encoding(body)?;
@@ -168,7 +168,7 @@ pub(super) fn read_csv(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem
     urls.done()
 }
 
-/// Counts lines on the way through a text, each byte once.
+/// Counts lines on the way through a text. Reads each byte once.
 struct Lines<'a> {
     body: &'a [u8],
     at: usize,
@@ -176,12 +176,12 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// The line of what begins at this byte or, after blank lines, behind it. It lies behind all that were asked for.
+    /// The line of the row that begins at this byte or after the blank lines there. Rows must be asked for in order.
     fn reach(&mut self, place: u64) -> u64 {
         let place = usize::try_from(place).unwrap_or(usize::MAX).clamp(self.at, self.body.len());
         let blank = self.body[place..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let passed = &self.body[self.at..place + blank];
-        // `lines` sees one more than there are ends.
+        // `lines` gives one more line than there are line ends.
         self.line += lines(passed).count() as u64 - 1;
         self.at = place + blank;
         self.line

@@ -1,7 +1,7 @@
-//! `PATCH /v1/jobs/{id}`: another priority, or other labels, for a job that exists.
+//! `PATCH /v1/jobs/{id}`: changes the priority or the labels of a job.
 //!
-//! Must never decide which URLs take a priority over: the store does. This file reads the request and says why nothing
-//! changed.
+//! Must never decide which URLs get a priority. The store decides, and this file reads the request and explains why
+//! nothing changed.
 
 use std::collections::BTreeMap;
 
@@ -24,14 +24,14 @@ use crate::domain::nearest::unknown;
 use crate::domain::queue::Priority;
 use crate::store::{JobPatch, JobPatched};
 
-/// Most bytes of the body: the longest labels fit, each character escaped.
+/// Most bytes of the body. The longest labels fit, even if each character is escaped.
 const BODY: usize = 256 * 1024;
 
-/// A change of a job. At least one field is needed.
+/// Changes to a job. At least one field is needed.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the body is read field by field, to name every fault; this is its description")]
 pub(super) struct JobPatchRequest {
-    /// How urgent the waiting URLs of the job are from now on, among the jobs of its API key.
+    /// New urgency of the waiting URLs among the jobs of the same API key.
     #[schema(required = false)]
     priority: Priority,
     #[schema(required = false, schema_with = labels_schema)]
@@ -45,26 +45,26 @@ fn labels_schema() -> Schema {
         .max_properties(Some(LABELS))
         .property_names(Some(key.max_length(Some(TEXT_CHARS)).build()))
         .additional_properties(Some(AdditionalProperties::from(value.max_length(Some(TEXT_CHARS)))))
-        .description(Some("All labels of the job from now on. Labels that are not given are removed."))
+        .description(Some("All labels of the job from now on. They replace the old ones."))
         .into()
 }
 
 /// Changes the priority or the labels of a job.
 ///
-/// The waiting URLs of the job take the priority over at once. URLs that were sent are not affected. `labels` replaces
-/// all labels of the job, also after its end. Neither makes an event.
+/// The waiting URLs of the job get the priority at once. URLs that were sent are not affected. `labels` replaces all
+/// labels of the job, even after its end. A change makes no event.
 #[utoipa::path(
     patch,
     path = "/v1/jobs/{id}",
     tag = "jobs",
-    params(("id" = JobId, Path, description = "The job.")),
+    params(("id" = JobId, Path, description = "The job's id.")),
     request_body = JobPatchRequest,
     responses(
         (status = 200, description = "The job as it is now.", body = Job),
         (
             status = 409,
-            description = "The request gives a priority, but no URL of the job waits to be sent. Nothing was changed. \
-                `detail` says how many URLs of the job are known, on their way, failed or canceled.",
+            description = "The request has a priority, but no URL of the job waits to be sent. Nothing was changed. \
+                `detail` has the numbers of URLs that are known, on their way, failed or canceled.",
         ),
         (status = 415, description = "The request body is not JSON, is compressed, or is not in UTF-8."),
     ),
@@ -92,7 +92,7 @@ pub(super) async fn patch_job(
     read_job(&context, id).await.map(Json)
 }
 
-/// What to do about a job of which nothing waits.
+/// Advice for a job without waiting URLs.
 const fn advice(is_running: bool, has_failed: bool, has_canceled: bool) -> &'static str {
     match (has_failed, has_canceled, is_running) {
         (true, ..) => "Retry its failed URLs first.",
@@ -102,7 +102,7 @@ const fn advice(is_running: bool, has_failed: bool, has_canceled: bool) -> &'sta
     }
 }
 
-/// What a body asks for.
+/// Reads a body.
 fn read_patch(bytes: &[u8]) -> Result<JobPatch, Problem> {
     let mut faults = Faults::default();
     let Value::Object(fields) = body::parse_json(bytes)? else {

@@ -1,6 +1,7 @@
 //! `POST /v1/jobs/{id}/retry`: another attempt for the failed URLs of a job.
 //!
-//! Must never decide which URLs these are: the store does. This file reads the request and says why nothing changed.
+//! Must never decide which URLs these are. The store decides, and this file reads the request and explains why nothing
+//! changed.
 
 use std::collections::BTreeSet;
 
@@ -23,25 +24,25 @@ use crate::domain::job::Job;
 use crate::domain::nearest::unknown;
 use crate::store::JobRetried;
 
-/// Most bytes of the body: every code that exists fits several times.
+/// Most bytes of the body. All existing codes fit several times.
 const BODY: usize = 256 * 1024;
-/// Most characters of a text that is repeated in an error.
+/// Most characters of a text that an error quotes.
 const QUOTED_CHARS: usize = 64;
-/// The codes that scrapehook gives to URLs. The others are upstream's own.
+/// The codes that scrapehook gives to URLs. All others come from upstream.
 const OWN_CODES: [&str; 7] =
     ["video_failed", "task_failed", "canceled", "no_video", "unattributed", "stalled", "unconfirmed"];
 
-/// Which URLs to retry.
+/// Selects the URLs to retry.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the body is read field by field, to name every fault; this is its description")]
 pub(super) struct JobRetryRequest {
-    /// Only URLs that failed with one of these codes. Without it, all failed URLs but the canceled ones.
+    /// Only URLs that failed with one of these codes. Default: all failed URLs except canceled ones.
     #[schema(min_items = 1, example = json!(["stalled", "no_video"]))]
     codes: Option<Vec<UrlCode>>,
 }
 
 /// The `error.code` of a URL: `video_failed`, `task_failed`, `canceled`, `no_video`, `unattributed`, `stalled`,
-/// `unconfirmed`, or a code of upstream's.
+/// `unconfirmed`, or a code of the memories.ai API.
 #[derive(ToSchema)]
 #[schema(
     pattern = "^(video_failed|task_failed|canceled|no_video|unattributed|stalled|unconfirmed|[0-9]{4}|http_[0-9]{3})$"
@@ -51,21 +52,21 @@ struct UrlCode(String);
 
 /// Retries the failed URLs of a job.
 ///
-/// Each of them is looked up as if the job had just arrived. What is indexed by now becomes `known`, what is queued or
-/// on its way in another job is shared, and the rest is sent and charged again. A URL whose submit was not answered
-/// (`unconfirmed`) may be paid for twice. Canceled URLs are only sent if `codes` names `canceled`.
+/// scrapehook looks up each of them as if the job had just arrived. A URL that is indexed by now becomes `known`. A URL
+/// that is queued or on its way in another job is shared. The rest is sent and charged again. A URL whose submit was
+/// not answered (`unconfirmed`) may be paid for twice. Canceled URLs are included only if `codes` names `canceled`.
 #[utoipa::path(
     post,
     path = "/v1/jobs/{id}/retry",
     tag = "jobs",
-    params(("id" = JobId, Path, description = "The job.")),
+    params(("id" = JobId, Path, description = "The job's id.")),
     request_body = Option<JobRetryRequest>,
     responses(
         (status = 202, description = "The job. At least one of its URLs has changed.", body = Job),
         (
             status = 409,
-            description = "No URL has changed. `detail` says how many URLs of the job are known, on their way or in \
-                the queue.",
+            description = "No URL has changed. `detail` has the numbers of URLs that are known, on their way or in the \
+                queue.",
         ),
         (status = 415, description = "The request body is not JSON, is compressed, or is not in UTF-8."),
     ),
@@ -98,7 +99,7 @@ pub(super) async fn retry_job(
     Ok((StatusCode::ACCEPTED, Json(job)).into_response())
 }
 
-/// What to do about a job whose retry changes nothing.
+/// Advice for a job whose retry changes nothing.
 const fn unchanged(is_running: bool, has_failed: bool, has_codes: bool) -> &'static str {
     match (has_codes, has_failed, is_running) {
         (true, true, _) => {
@@ -112,7 +113,7 @@ const fn unchanged(is_running: bool, has_failed: bool, has_codes: bool) -> &'sta
     }
 }
 
-/// The codes that a body names, each once; none if it names none. No body is a body without fields.
+/// The codes in a body, without duplicates. Gives none if it has none. An empty body counts as one without fields.
 fn read_codes(bytes: &[u8], is_json: bool) -> Result<Option<Vec<String>>, Problem> {
     if bytes.trim_ascii().is_empty() {
         return Ok(None);
@@ -162,7 +163,7 @@ fn check_codes(codes: &[Value], faults: &mut Faults) -> Vec<String> {
     known.into_iter().collect()
 }
 
-/// Whether a URL can fail with this code. Upstream's codes are four digits, or the HTTP status if it gave none.
+/// Whether a URL can fail with this code. Upstream's codes have four digits. Without one, the HTTP status is the code.
 fn exists(code: &str) -> bool {
     let are_digits =
         |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());

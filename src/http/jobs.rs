@@ -1,4 +1,4 @@
-//! `/v1/jobs`: submitting, and where a job and its URLs stand.
+//! `/v1/jobs`: submits jobs, shows the state of a job and its URLs, and cancels jobs.
 
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -25,28 +25,28 @@ use crate::store::{Awaited, CreatedJob, Decided, Decision, IdempotencyKey, JobFi
 
 /// Most bytes of a job's body.
 pub const BODY: usize = 8 * 1024 * 1024;
-/// One that is longer holds up whoever waits for it.
+/// Reading a longer body takes so long that other requests would wait for it.
 const LONG: usize = 64 * 1024;
 
-/// Submits a job: up to 10,000 URLs, platforms mixed.
+/// Submits a job of up to 10,000 URLs, from any mix of platforms.
 ///
-/// With `text/plain` (one URL per line) or `text/csv` (a column `url`), the other fields are query parameters, a label
-/// as `label=key:value`. Videos in the library `public` stay there, for everybody, forever. The same
-/// `Idempotency-Key` with the same request gives the same job again.
+/// With `text/plain` (one URL per line) or `text/csv` (a column `url`), the other fields are query parameters. Labels
+/// are `label=key:value`. Videos in the library `public` stay there forever, for everybody. The same request with the
+/// same `Idempotency-Key` gives the same job again.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs",
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
         pattern = "^[!-~]([ -~]*[!-~])?$",
-        description = "A text of your choice for this request, kept forever: visible ASCII characters, \
-                       and blanks between them. `abc` and `\"abc\"` are the same key.")),
+        description = "A text of your choice for this request: visible ASCII characters, and blanks between them. \
+                       scrapehook keeps it forever. `abc` and `\"abc\"` are the same key.")),
     request_body(description = "The job.",
         content((JobRequest = "application/json"), (String = "text/plain"), (String = "text/csv"))),
     responses(
         (status = 200, description = "The plan of a dry run.", body = JobPlan),
-        (status = 202, description = "The job, on disk.", body = Job, headers(
+        (status = 202, description = "The job. It is stored on disk.", body = Job, headers(
             ("Location" = String, description = "The path of the job."),
             ("Idempotent-Replayed" = Option<String>, description = "`true` if the job existed already."))),
         (status = 408, description = "The request body arrived too late."),
-        (status = 413, description = "The body is larger than 8 MiB."),
+        (status = 413, description = "The request body is larger than 8 MiB."),
         (status = 415, description = "The content type or charset is not supported, or the body is compressed."),
         (status = 422, description = "The request body is invalid, or the Idempotency-Key belongs to another request.")
     ))]
@@ -68,7 +68,7 @@ pub(super) async fn submit_job(
         ));
     }
     query::check_text(&query)?;
-    // Before the body: it may be long.
+    // Checked before the body, which may be long.
     let settings = job_body::read_query(&query)?;
     let most = context.limits.urls_per_job;
     let body = body::read_whole(request, BODY, context.limits.body_timeout).await?;
@@ -85,7 +85,7 @@ pub(super) async fn submit_job(
     take(&context, job, is_dry).await
 }
 
-/// A job that has no faults, made ready for the store.
+/// Prepares a valid job for the store.
 fn new_job(asked: AskedJob, caller: Caller, key: Option<String>) -> NewJob {
     let at = clock::now();
     let idempotency = key.map(|key| IdempotencyKey {
@@ -104,7 +104,7 @@ fn new_job(asked: AskedJob, caller: Caller, key: Option<String>) -> NewJob {
     }
 }
 
-/// Takes a job, or says what would become of it.
+/// Stores a job, or answers with its plan.
 async fn take(context: &Context, job: NewJob, is_dry: bool) -> Result<Response, Problem> {
     if is_dry {
         return Ok(Json(context.store.read().plan_job(&job, context.pacing()).await?).into_response());
@@ -143,16 +143,16 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
-    /// Only those in this state.
+    /// Only items in this state.
     #[param(value_type = Option<JobState>)]
     state: Option<String>,
-    /// `key:value`.
+    /// Only items with this label, as `key:value`.
     #[param(value_type = Option<String>, pattern = "^[^:]+:")]
     label: Option<String>,
-    /// Items of a page; 50 where it is not given.
+    /// Items per page. Default: 50. At most 500.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     #[param(value_type = Option<String>)]
     after: Option<String>,
 }
@@ -188,13 +188,13 @@ pub(super) async fn list_jobs(
     Ok(Json(Page::cut(jobs, limit, |job| query::cursor("jobs", job.id))))
 }
 
-/// A job as clients see it, with its place in the queue.
+/// A job with its place in the queue.
 pub(super) async fn read_job(context: &Context, id: JobId) -> Result<Job, Problem> {
     let job = context.store.read().job(id).await?.ok_or_else(|| Problem::not_found("job"))?;
     estimated(context, job).await
 }
 
-/// The job, with its place in the queue.
+/// Adds the place in the queue to a job.
 async fn estimated(context: &Context, job: Job) -> Result<Job, Problem> {
     let mut jobs = [job];
     context.store.read().estimate(&mut jobs, context.pacing()).await?;
@@ -211,7 +211,7 @@ pub(super) fn parse_id(id: &str) -> Result<JobId, Problem> {
     get,
     path = "/v1/jobs/{id}",
     tag = "jobs",
-    params(("id" = JobId, Path, description = "The job."), WaitParams),
+    params(("id" = JobId, Path, description = "The job's id."), WaitParams),
     responses((status = 200, description = "The job.", body = Job)),
 )]
 pub(super) async fn get_job(
@@ -227,12 +227,12 @@ pub(super) async fn get_job(
     estimated(&context, job).await.map(Json)
 }
 
-/// Cancels what has not been sent of a job.
+/// Cancels the URLs of a job that have not been sent.
 #[utoipa::path(
     post,
     path = "/v1/jobs/{id}/cancel",
     tag = "jobs",
-    params(("id" = JobId, Path, description = "The job.")),
+    params(("id" = JobId, Path, description = "The job's id.")),
     responses(
         (status = 200, description = "The job.", body = Job),
         (status = 409, description = "No URL of the job waits to be sent."),
@@ -262,7 +262,7 @@ pub(super) async fn cancel_job(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WaitParams {
-    /// Answer once it has settled, or after this time: `30s`, at most `120s`.
+    /// How long to wait until the job or task has settled, such as `30s`. Default: `0s`. At most `120s`.
     #[param(value_type = Option<String>, example = "30s", pattern = "^([0-9]|[1-9][0-9]|1[01][0-9]|120)s$")]
     pub(super) wait: Option<String>,
 }
@@ -271,23 +271,23 @@ pub(super) struct WaitParams {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UrlParams {
-    /// Only those in this state.
+    /// Only items in this state.
     #[param(value_type = Option<UrlState>)]
     state: Option<String>,
-    /// Items of a page; 50 where it is not given.
+    /// Items per page. Default: 50. At most 500.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     #[param(value_type = Option<String>)]
     after: Option<String>,
 }
 
-/// Lists the URLs of a job, in the order of its plan.
+/// Lists the URLs of a job in the order of its plan.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}/urls",
     tag = "jobs",
-    params(("id" = JobId, Path, description = "The job."), UrlParams),
+    params(("id" = JobId, Path, description = "The job's id."), UrlParams),
     responses((status = 200, description = "A page of URLs.", body = Page<JobUrl>)),
 )]
 pub(super) async fn list_job_urls(
@@ -298,7 +298,7 @@ pub(super) async fn list_job_urls(
     let job = parse_id(&id)?;
     let limit = query::limit(params.limit.as_deref())?;
     let state = query::word("state", params.state.as_deref())?;
-    // A place in another job's URLs means nothing here.
+    // A cursor of another job's URLs is not valid here.
     let list = format!("urls {job}");
     let from = query::place::<i64>(&list, params.after.as_deref())?.map_or(0, |last| last.saturating_add(1));
     let urls = context.store.read().job_urls(job, state, from, limit + 1).await?;

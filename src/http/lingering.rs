@@ -1,6 +1,6 @@
-//! Lingering close: the rest of a body is discarded after an early answer.
+//! Lingering close: discards the rest of a body after an early answer.
 //!
-//! The system resets a connection that is closed over unread bytes, and a reset takes the answer with it: the client
+//! The system resets a connection that is closed with unread bytes. A reset takes the answer with it, so the client
 //! sees a lost connection instead of the reason. Must never keep a byte, nor wait without a limit.
 
 use std::io;
@@ -17,10 +17,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Most bytes that are discarded: as many as the largest body that is accepted.
+/// Most bytes to discard, the size of the largest body that is accepted.
 const MOST: usize = super::JOB_BODY;
 
-/// Whether a part of a connection's last body was left unread.
+/// Whether a part of a connection's last body is unread.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Leftover(Arc<AtomicBool>);
 
@@ -32,7 +32,7 @@ impl Leftover {
     }
 }
 
-/// A body that notes if it is dropped before its end.
+/// A body that notes when it is dropped before its end.
 pub(super) struct WatchedBody {
     body: Incoming,
     has_ended: bool,
@@ -69,11 +69,11 @@ impl Drop for WatchedBody {
     }
 }
 
-/// Discards what a client still sends to a connection that is shut down.
+/// Discards bytes that a client still sends to a connection that is shut down.
 #[derive(Debug)]
 pub(super) struct Lingering {
     leftover: Leftover,
-    /// The longest time that it takes.
+    /// Most time for it.
     within: Duration,
     over: Option<Pin<Box<Sleep>>>,
     left: usize,
@@ -85,8 +85,8 @@ impl Lingering {
         Self { leftover, within, over: None, left: MOST, stop }
     }
 
-    /// Ready once the client has closed, has sent too much, or takes too long; at once if nothing was left unread, or
-    /// if the service is stopping. The connection is polled again when the stop begins.
+    /// Ready once the client has closed, has sent too much, or takes too long. Ready at once if nothing is unread or
+    /// the service is stopping. The connection is polled again when the stop begins.
     pub(super) fn poll_discard(
         &mut self,
         stream: &mut TcpStream,
@@ -102,7 +102,7 @@ impl Lingering {
         let mut space = [0; 8 * 1024];
         while self.left > 0 {
             let mut buffer = ReadBuf::new(&mut space);
-            // An error is the client's end of the connection.
+            // An error means that the client has ended the connection.
             if ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer)).is_err() {
                 break;
             }

@@ -1,7 +1,7 @@
-//! The accept loop: a deadline for every head, a cap on connections, and a clean stop.
+//! The accept loop, with a deadline for the head of each request, a cap on connections, and a clean stop.
 //!
-//! At the cap the longest silent connection makes room: strangers who hold connections open can't keep
-//! senders out.
+//! At the cap, a new connection replaces the one that has been silent longest. So strangers who hold connections open
+//! can't keep senders out.
 
 use std::collections::HashMap;
 use std::io;
@@ -30,21 +30,21 @@ use super::peer::Peer;
 use crate::failpoint::FailPoint;
 use crate::telemetry::Metrics;
 
-/// How long connections may take to end after the stop; shorter than what container runtimes wait.
+/// Time for connections to end after the stop. It is shorter than the time that container runtimes wait.
 const GRACE: Duration = Duration::from_secs(5);
-/// Most bytes of a head, and of an answer that its client does not read: what a connection holds of each.
+/// Most bytes that a connection holds of a head, and of an answer that its client does not read.
 const BUFFER: usize = 96 * 1024;
 
-/// How much a stranger may hold.
+/// Limits on the resources that a stranger can hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// For the head of a request, and between two requests.
+    /// Time for the head of a request, and between two requests.
     pub header_timeout: Duration,
-    /// Connections at a time.
+    /// Most connections at a time.
     pub connections: usize,
 }
 
-/// Serves until `stop`, then ends idle connections at once, and others after their answer or the grace time.
+/// Serves until `stop`. Then ends idle connections at once, and others after their answer or the grace time.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -67,7 +67,7 @@ pub async fn serve(
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                // Out of file descriptors: the longest silent connection gives one back.
+                // File descriptors have run out. Ending the longest silent connection frees one.
                 tracing::warn!(%error, "a connection could not be accepted");
                 open.evict();
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -76,7 +76,7 @@ pub async fn serve(
     }
     drop(listener);
     tasks.close();
-    // A client that neither sends nor reads on must not hold up the stop.
+    // A client that neither sends nor reads must not hold up the stop.
     if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
         open.evict_all();
         tasks.wait().await;
@@ -105,7 +105,7 @@ async fn talk(
         lingering: Lingering::new(leftover.clone(), limits.header_timeout, stop.clone()),
     });
     let mut builder = http1::Builder::new();
-    // A client may say that it has sent all, and still wait for the answer.
+    // A client may close its sending side and still wait for the answer.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).half_close(true);
     builder.max_buf_size(BUFFER);
     let router = router.map_request(move |mut request: Request<Incoming>| {
@@ -116,7 +116,7 @@ async fn talk(
     let mut is_stopping = false;
     loop {
         tokio::select! {
-            // Errors here are the client's: cut off, too slow, not HTTP.
+            // The client causes the errors here: a cut connection, a slow request, bytes that are not HTTP.
             _ = connection.as_mut() => return,
             () = place.connection.evicted.cancelled() => return,
             () = stop.cancelled(), if !is_stopping => {
@@ -127,7 +127,7 @@ async fn talk(
     }
 }
 
-/// The connections that are open.
+/// The open connections.
 #[derive(Debug, Default)]
 struct Open {
     metrics: Arc<Metrics>,
@@ -138,8 +138,8 @@ struct Open {
 #[derive(Debug)]
 struct Connection {
     start: Instant,
-    /// Microseconds from `start` to when the last byte went through: whole milliseconds would let one that
-    /// just spoke look older than one that never did.
+    /// Microseconds from `start` to the last byte. In whole milliseconds, a connection that has just sent a byte could
+    /// look older than one that never did.
     silent_since: AtomicU64,
     evicted: CancellationToken,
 }
@@ -188,7 +188,7 @@ impl Open {
         }
     }
 
-    // Only whole inserts and removes happen under it.
+    // Only complete inserts and removes happen under the lock.
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -207,19 +207,19 @@ impl Drop for Place {
     }
 }
 
-/// A stream that notes when a byte went through, and gives a body to the errors that hyper answers on its own.
+/// A stream that notes the time of the last byte, and gives hyper's own error answers a body.
 struct Watched {
     stream: TcpStream,
     seen: Arc<Connection>,
-    /// What is written instead of what hyper asked for.
+    /// Bytes to write instead of hyper's.
     instead: Option<Vec<u8>>,
-    /// The last write took a part only: what comes next is its rest, not the head of an answer.
+    /// The last write was incomplete, so the next one is its rest and not the head of an answer.
     is_partial: bool,
-    /// Discards what the client still sends after the last answer.
+    /// Discards bytes that the client still sends after the last answer.
     lingering: Lingering,
 }
 
-/// The problem to answer instead of a bare error of hyper's: every answer of ours carries a request id.
+/// The problem to answer instead of hyper's bare error, because every answer carries a request id.
 fn instead_of(bytes: &[u8]) -> Option<Vec<u8>> {
     let head = bytes.strip_prefix(b"HTTP/1.1 ").filter(|rest| rest.first() == Some(&b'4'))?;
     let head = std::str::from_utf8(head).ok()?;

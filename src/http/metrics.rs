@@ -1,4 +1,4 @@
-//! `/metrics`: what happened since the start, and how things are now, for Prometheus.
+//! `/metrics`: counters since the start and the present state, for Prometheus.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::domain::pause::Pause;
 use crate::store::{ReadError, free_room};
 use crate::telemetry::{Copies, Kept, MEDIA_TYPE, Snapshot, Waiting};
 
-/// Shows all metrics, in Prometheus' text format.
+/// Shows all metrics in the Prometheus text format.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -21,12 +21,12 @@ use crate::telemetry::{Copies, Kept, MEDIA_TYPE, Snapshot, Waiting};
     responses((status = 200, description = "All metrics.", body = String, content_type = "text/plain")),
 )]
 pub(super) async fn get_metrics(State(context): State<Context>) -> Response {
-    // Not on the connections of clients: who watches is not to stand in their way, nor they in ours.
+    // Uses separate database connections, so that monitoring and clients do not hold each other up.
     let kept = match kept(&context).await {
         Ok(kept) => Some(kept),
-        // What does not come from the file is worth most just then.
+        // The other metrics are worth most just then.
         Err(error) => {
-            tracing::error!(%error, "metrics are shown without what the database knows");
+            tracing::error!(%error, "metrics are shown without those from the database");
             context.metrics.read_failed();
             None
         }
@@ -47,7 +47,7 @@ pub(super) async fn get_metrics(State(context): State<Context>) -> Response {
     ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response()
 }
 
-/// What the database knows.
+/// The metrics from the database.
 async fn kept(context: &Context) -> Result<Kept, ReadError> {
     let (store, has_callbacks) = (context.store.for_workers(), context.surroundings.has_callbacks);
     let pacing = context.pacing();
@@ -75,7 +75,7 @@ fn seconds(millis: i64) -> f64 {
     millis as f64 / 1000.0
 }
 
-/// Sizes of the database and its log, and the room beside them; none where the system does not say.
+/// Sizes of the database and its log, and the free space on their disk. A value is none if the system does not tell.
 fn bytes(database: &Path) -> [Option<u64>; 3] {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");

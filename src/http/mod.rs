@@ -1,6 +1,6 @@
-//! HTTP: the route table, and what every request passes through.
+//! HTTP: the route table, and the layers that every request passes through.
 //!
-//! Must never know SQL or ask upstream: handlers read from and write to the store.
+//! Must never know SQL or ask upstream. Handlers read from the store and write to it.
 
 mod auth;
 mod body;
@@ -59,7 +59,7 @@ use crate::domain::token::TokenKeys;
 use crate::store::{Pacing, Store};
 use crate::telemetry::{Metrics, Traces};
 
-/// What handlers work with; clones share it.
+/// The state of all handlers. Clones share it.
 #[derive(Clone, Debug)]
 struct Context {
     store: Store,
@@ -70,7 +70,7 @@ struct Context {
     proof: Arc<health::Proof>,
     hint_limit: Arc<hint_limit::HintLimit>,
     without_token: WithoutToken,
-    /// What waits or streams ends with it.
+    /// Ends waiting requests and streams.
     stop: CancellationToken,
     surroundings: Surroundings,
     /// The description of the API.
@@ -79,7 +79,7 @@ struct Context {
 }
 
 impl Context {
-    /// What estimates depend on, as it is now.
+    /// The present input of estimates.
     fn pacing(&self) -> Pacing {
         let least = self.surroundings.budget.interval();
         Pacing { now: clock::now(), least, urls_per_day: self.limits.urls_per_day }
@@ -94,12 +94,12 @@ struct Limits {
     urls_per_day: Option<u64>,
 }
 
-/// What a caller has to show; replaced while the service runs.
+/// The secrets that callers must have. They can be replaced while the service runs.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// API keys.
     pub keys: Arc<Live<Keys>>,
-    /// What makes and checks callback tokens.
+    /// The keys that make and check callback tokens.
     pub tokens: Arc<Live<TokenKeys>>,
 }
 
@@ -108,13 +108,13 @@ pub struct Credentials {
 pub struct Routes {
     /// For `server.listen`.
     pub main: Router,
-    /// For `callback.listen`; none if it is not set.
+    /// For `callback.listen`, if it is set.
     pub callbacks: Option<Router>,
-    /// For `metrics.listen`; none if it is not set.
+    /// For `metrics.listen`, if it is set.
     pub metrics: Option<Router>,
 }
 
-/// Every route of the service.
+/// All routes of the service.
 pub fn routes(
     config: &Config,
     store: Store,
@@ -174,7 +174,7 @@ pub fn routes(
     let document = openapi::complete(document).to_pretty_json().unwrap_or_default().into();
     let context = Context { document, ..context };
     let callbacks = Router::new()
-        // A token is whatever follows: a hint may have any path.
+        // Everything after the slash is the token, because a hint may have any path.
         .route("/callback", post(callback::receive_hint))
         .route("/callback/", post(callback::receive_hint))
         .route("/callback/{*token}", post(callback::receive_callback));
@@ -186,10 +186,10 @@ pub fn routes(
             .layer(CatchPanicLayer::custom(answer_panic))
             .layer(middleware::from_fn_with_state(measured.clone(), finish))
             .with_state(context.clone());
-        // Before a route is looked for, which compares paths to the letter.
+        // Routes are matched exactly, so this comes first.
         Router::new().fallback_service(router.map_request(callback_path::make_plain))
     };
-    // What has a listener of its own is served there, and only there.
+    // Routes with a separate listener are served only there.
     let mut apart = |address: Option<_>, router: Router<Context>| match address {
         Some(_) => Some(complete(router)),
         None => {
@@ -206,14 +206,14 @@ fn answer_panic(_: Box<dyn std::any::Any + Send>) -> Response {
     Problem::new(Code::Internal, "This is a bug in scrapehook. The log has details.").into_response()
 }
 
-/// What every request is measured and logged with.
+/// The parts that measure and log every request.
 #[derive(Clone, Debug)]
 struct Measured {
     metrics: Arc<Metrics>,
     proxies: Arc<Networks>,
 }
 
-/// A method of ours; strangers may make up any.
+/// The method, if a route has it. Strangers can send any method, and each would be another metric.
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -224,7 +224,7 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// Gives every answer a request id and every error its body, measures it and writes the log line.
+/// Gives each answer a request id, gives errors their body, measures the request and writes the log line.
 async fn finish(State(measured): State<Measured>, request: Request, next: Next) -> Response {
     let request_id = uuid::Uuid::now_v7().simple().to_string();
     let client = peer::client(&request, &measured.proxies);
@@ -232,7 +232,7 @@ async fn finish(State(measured): State<Measured>, request: Request, next: Next) 
     // The route, not the path: a path can hold a token.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let start = Instant::now();
-    // What goes wrong on the way is logged under the same id, whatever the level: a span that is off names none.
+    // At every log level, errors on the way are logged with the same id. A disabled span would have no id.
     let span = tracing::error_span!("request", request_id);
     let response = next.run(request).instrument(span).await;
     let is_ours = error::is_ours(&response);

@@ -12,12 +12,12 @@ use utoipa::{OpenApi, ToSchema};
 use super::Context;
 use super::error::ProblemBody;
 
-/// What the document says beside the operations.
+/// The parts of the document that are not operations.
 #[derive(OpenApi)]
 #[openapi(
     info(
-        description = "Submits scrape jobs to a metered API, receives its callbacks, and reports the state of each \
-            task and video."
+        description = "scrapehook submits scrape jobs to the memories.ai API, receives its callbacks, and reports the \
+            state of each job, task and video."
     ),
     components(schemas(ProblemBody)),
     paths(super::callback::receive_callback, super::callback::receive_hint)
@@ -27,18 +27,18 @@ pub(super) struct Described;
 const PROBLEM: &str = "application/problem+json";
 const KEY: &str = "api_key";
 
-/// The answers to any request.
+/// Answers of every operation.
 const ALWAYS: [(&str, &str); 2] = [
-    ("500", "An internal error. The log has details."),
+    ("500", "An internal error occurred. The log has details."),
     ("503", "The database cannot be used, or the service is stopping."),
 ];
-/// The answers to a request that needs a key.
+/// Answers of operations that need a key.
 const KEYED: [(&str, &str); 3] = [
     ("400", "The request is malformed, or a query parameter or cursor is invalid."),
     ("401", "The API key is missing or unknown."),
-    ("403", "The API key is read-only. If there are no keys, the request does not come from this machine."),
+    ("403", "The API key is read-only, or no keys are set and the request does not come from this machine."),
 ];
-/// The answers to a request that may have a body.
+/// Answers of operations that may have a request body.
 const WITH_BODY: [(&str, &str); 4] = [
     ("408", "The request body arrived too late."),
     ("413", "The request body is too large."),
@@ -46,7 +46,7 @@ const WITH_BODY: [(&str, &str); 4] = [
     ("422", "The request body is invalid."),
 ];
 
-/// Examples of what is sent and answered, by the names of their shapes; docs/api.md shows the same ones.
+/// Examples of requests and answers, by the names of their schemas. docs/api.md shows the same ones.
 const EXAMPLES: [(&str, &str); 9] = [
     ("JobRequest", include_str!("../../docs/examples/job_request.json")),
     ("Job", include_str!("../../docs/examples/job.json")),
@@ -59,12 +59,12 @@ const EXAMPLES: [(&str, &str); 9] = [
     ("ProblemBody", include_str!("../../docs/examples/problem.json")),
 ];
 
-/// What clients send: unknown fields are errors.
+/// Request bodies. Unknown fields in them are errors.
 const REQUESTS: [&str; 4] = ["JobRequest", "AdoptRequest", "JobRetryRequest", "JobPatchRequest"];
-/// A change without a field is none.
+/// The request body that needs at least one field.
 const NOT_EMPTY: &str = "JobPatchRequest";
 
-/// Adds to every operation what any of its kind can answer, and to every problem its shape.
+/// Adds the answers that operations have in common, and the schema of their problems.
 pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     let components = document.components.get_or_insert_default();
@@ -92,7 +92,7 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
                 operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(KEY, [])]);
                 add(operation, &KEYED);
                 if path.contains('{') {
-                    add(operation, &[("404", "Nothing has this id.")]);
+                    add(operation, &[("404", "No object has this id.")]);
                 }
                 add(operation, &ALWAYS);
             }

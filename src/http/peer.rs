@@ -1,4 +1,4 @@
-//! Who a request comes from: the peer, or whom a trusted proxy names.
+//! The client of a request: the peer, or the address that a trusted proxy names.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,8 +12,8 @@ pub(super) struct Peer(pub(super) SocketAddr);
 
 /// The client's address, for the log.
 ///
-/// `X-Forwarded-For` is read from its end for as long as trusted proxies have written it; what stands before may be
-/// anybody's word.
+/// Reads `X-Forwarded-For` from its end, as far as trusted proxies have written it. Anybody can have written the
+/// addresses before that.
 pub(super) fn client(request: &Request, proxies: &Networks) -> Option<String> {
     let mut client = request.extensions().get::<Peer>()?.0.ip().to_canonical();
     let headers = request.headers().get_all("x-forwarded-for").iter();
@@ -28,7 +28,7 @@ pub(super) fn client(request: &Request, proxies: &Networks) -> Option<String> {
     Some(client.to_string())
 }
 
-/// Some proxies add the port, and brackets where the address has colons.
+/// Some proxies add the port, and brackets if the address has colons.
 fn address_in(text: &str) -> Option<IpAddr> {
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
     let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();

@@ -1,4 +1,4 @@
-//! Query parameters: unknown ones are errors, pages are cut by cursors that count nothing.
+//! Query parameters and pages. Unknown parameters are errors. Cursors name a place and do not count items.
 
 use std::error::Error;
 use std::str::FromStr;
@@ -16,13 +16,13 @@ use crate::domain::Words;
 use crate::domain::nearest::nearest;
 use crate::domain::url::PostUrl;
 
-/// Most characters of a client's words, or about them, in an error: a query can have a hundred thousand.
+/// Most characters of a query that an error quotes. A query can have a hundred thousand.
 const WORDS: usize = 256;
 
 /// Most words of a list that an error shows.
 const FEW: usize = 12;
 
-/// The query, read into `T`; `T` denies unknown fields.
+/// The query, read into `T`, which denies unknown fields.
 pub(super) struct Params<T>(pub(super) T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
@@ -45,7 +45,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// The library knows fields, and clients know parameters. A mistyped one is answered with the nearest.
+/// The library says "field", and clients know parameters. A mistyped one is answered with the nearest.
 fn of_parameters(cause: &str) -> String {
     let cause = cause.replacen(" field `", " parameter `", 1);
     let cause = cause.replace("there are no fields", "this request takes none");
@@ -57,9 +57,9 @@ fn of_parameters(cause: &str) -> String {
     }
 }
 
-/// Refuses escapes that are no UTF-8 text: what was read instead would be stored, or would find nothing.
+/// Refuses escapes that are not UTF-8. Otherwise their replacement would be stored, or would find nothing.
 pub(super) fn check_text(query: &str) -> Result<(), Problem> {
-    // The parser puts this character in the place of such bytes.
+    // The parser replaces such bytes with this character.
     const REPLACED: char = char::REPLACEMENT_CHARACTER;
     let replaced = |text: &str| text.chars().filter(|character| *character == REPLACED).count();
     let found: usize = url::form_urlencoded::parse(query.as_bytes())
@@ -78,7 +78,7 @@ pub(super) fn check_text(query: &str) -> Result<(), Problem> {
 #[serde(deny_unknown_fields)]
 pub(super) struct NoParams {}
 
-/// A filter's value as one of the contract's words.
+/// Reads a filter's value as one of the contract's words.
 pub(super) fn word<T: Words>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
     let parse = |text: &str| {
         text.parse().map_err(|_| {
@@ -95,7 +95,7 @@ pub(super) fn word<T: Words>(name: &str, value: Option<&str>) -> Result<Option<T
     value.map(parse).transpose()
 }
 
-/// A filter's value as an id.
+/// Reads a filter's value as an id.
 pub(super) fn id<T: FromStr>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
     let parse = |text: &str| {
         let detail = || format!("{name}: `{}` is not an id.", shortened(text));
@@ -121,7 +121,7 @@ pub(super) fn canonical(url: Option<&str>) -> Result<Option<String>, Problem> {
 const LIMIT: i64 = 50;
 const MOST: i64 = 500;
 
-/// How many items a page has.
+/// Reads the number of items of a page.
 pub(super) fn limit(asked: Option<&str>) -> Result<i64, Problem> {
     let Some(asked) = asked else { return Ok(LIMIT) };
     match asked.parse() {
@@ -130,12 +130,12 @@ pub(super) fn limit(asked: Option<&str>) -> Result<i64, Problem> {
     }
 }
 
-/// A place in a list, as clients carry it; the list's name keeps cursors of other lists out.
+/// A cursor: a place in a list, as clients get it. The list's name in it makes cursors of other lists invalid.
 pub(super) fn cursor(list: &str, place: impl ToString) -> String {
     URL_SAFE_NO_PAD.encode(format!("{list} {}", place.to_string()))
 }
 
-/// The place that a cursor of this list names.
+/// Reads a cursor of this list.
 pub(super) fn place<T: FromStr>(list: &str, cursor: Option<&str>) -> Result<Option<T>, Problem> {
     let Some(cursor) = cursor else { return Ok(None) };
     let text = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -157,7 +157,7 @@ pub(super) struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Cuts the page from `found`, which was asked for with one item more than `limit`.
+    /// Cuts the page from `found`, which was read with one item more than `limit`.
     pub(super) fn cut(mut found: Vec<T>, limit: i64, cursor: impl Fn(&T) -> String) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = found.len() > limit;
@@ -166,12 +166,12 @@ impl<T> Page<T> {
         Self { items: found, next }
     }
 
-    /// The same page with its items turned into something else.
+    /// The page with other items, made from its own.
     pub(super) fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(turn).collect(), next: self.next }
     }
 
-    /// A page that always says where to go on.
+    /// A page that always has a `next`.
     pub(super) fn feed(items: Vec<T>, next: String) -> Self {
         Self { items, next: Some(next) }
     }

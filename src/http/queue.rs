@@ -1,4 +1,4 @@
-//! `/v1/queue`: the waiting URLs, and when they are expected to be sent.
+//! `/v1/queue`: the waiting URLs, and their estimated times of sending.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,7 +8,7 @@ use super::error::Problem;
 use super::query::{NoParams, Params};
 use crate::store::QueueStatus;
 
-/// Shows the waiting URLs, and when they are expected to be sent.
+/// Shows the waiting URLs, and the estimated time when the last one has been sent.
 #[utoipa::path(
     get,
     path = "/v1/queue",

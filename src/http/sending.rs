@@ -1,4 +1,4 @@
-//! `/v1/pause` and `/v1/resume`: whether anything is sent.
+//! `/v1/pause` and `/v1/resume`: stop sending, and continue it.
 
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -14,18 +14,18 @@ use crate::clock;
 use crate::domain::pause::Pause;
 use crate::store::Decision;
 
-/// Whether tasks are sent, and if not, why.
+/// The pauses in force, each with its reason.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Sending {
     paused: Vec<Pause>,
 }
 
-/// Stops sending until it is resumed.
+/// Stops sending until `resume`.
 #[utoipa::path(
     post,
     path = "/v1/pause",
     tag = "operating",
-    responses((status = 200, description = "The pauses, each with its reason.", body = Sending)),
+    responses((status = 200, description = "The pauses in force, each with its reason.", body = Sending)),
 )]
 pub(super) async fn pause_sending(
     State(context): State<Context>,

@@ -1,4 +1,4 @@
-//! `/v1/status`: what is wrong, since when, and what to do about it; then how many there are of everything.
+//! `/v1/status`: problems, each with its start and the action to take, then counts.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,48 +22,48 @@ use crate::reach::{CallbackCheck, CheckState, Standing};
 use crate::store::{Counts, LITTLE_ROOM, LastBackup, LastError, Overview, Trouble, WriteError, free_room};
 use crate::upstream::{Budget, Silence};
 
-/// Callbacks of the fastest platform come within a minute: that nothing at all came in so long means something.
+/// Callbacks of the fastest platform come within a minute, so this long without any is a sign of a problem.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
 
-/// What status needs to know of the service.
+/// The parts of the service that the status depends on.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
-    /// Where the database is.
+    /// The path of the database.
     pub store_path: Arc<Path>,
-    /// Shared by submits and polls.
+    /// The request budget, which submits and polls share.
     pub budget: Arc<Budget>,
-    /// Whether upstream answers.
+    /// The record of missing answers from upstream.
     pub silence: Arc<Silence>,
-    /// Whether callbacks are asked for.
+    /// Whether submits ask for callbacks.
     pub has_callbacks: bool,
-    /// How often the database is to be copied; none where it is not.
+    /// Time between two copies of the database. None if it is not copied.
     pub backup_every: Option<Duration>,
-    /// How the last scheduled backup went.
+    /// The result of the last scheduled backup.
     pub last_backup: Arc<Live<LastBackup>>,
-    /// What is known of the way that callbacks take.
+    /// The result of the last callback check.
     pub callback_check: Standing,
 }
 
-/// Something that is wrong.
+/// A problem.
 #[derive(Debug, Serialize, ToSchema)]
 struct Wrong {
     code: &'static str,
-    /// Since when; none where that is not known.
+    /// Time when it began. Null if unknown.
     #[schema(required)]
     since: Option<Timestamp>,
     detail: String,
-    /// What to do about it.
+    /// The action to take.
     action: &'static str,
 }
 
-/// How things are.
+/// The status of the service.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Status {
     problems: Vec<Wrong>,
     counts: Counts,
     #[schema(required)]
     last_callback_at: Option<Timestamp>,
-    /// Whether the public URL leads here, as far as this service can tell by itself.
+    /// Whether `server.public_url` leads to this service, as far as scrapehook can tell from inside.
     callback_check: CallbackCheck,
     upstream: UpstreamStatus,
     version: &'static str,
@@ -73,11 +73,11 @@ pub(super) struct Status {
 struct UpstreamStatus {
     #[schema(required)]
     last_error: Option<LastError>,
-    /// Between two requests, as learned so far.
+    /// Milliseconds between two requests, as learned so far.
     interval_ms: u64,
 }
 
-/// Says what is wrong, since when, and what to do about it.
+/// Lists problems, each with its start and the action to take, then counts.
 #[utoipa::path(
     get,
     path = "/v1/status",
@@ -91,7 +91,7 @@ pub(super) async fn get_status(
     let now = clock::now();
     let overview = context.store.read().overview(now).await?;
     let pauses = context.store.read().pauses().await?;
-    // If nothing waits, nothing can be tried that would end such a pause, and nobody misses anything.
+    // If no URL waits, no try can end such a pause, and nobody misses anything.
     let is_felt = |pause: &&Pause| overview.waiting > 0 || !pause.is_for_refusals();
     let mut problems: Vec<Wrong> = pauses.iter().filter(is_felt).map(|pause| paused(pause, now)).collect();
     if pauses.iter().any(|pause| pause.scope == Pause::RESTORED) {
@@ -158,7 +158,7 @@ fn paused(pause: &Pause, now: Timestamp) -> Wrong {
     };
     let reason = pause.reason();
     let reason = match pause.scope.as_str() {
-        // Who did it, as in "paused by me".
+        // With the name of the operator, as in "paused by me".
         Pause::OPERATOR => format!("Sending is {reason}"),
         _ => format!("Sending is paused: {}", reason.trim_end_matches('.')),
     };
@@ -185,7 +185,7 @@ fn spent((sent, most): (u64, u64), waiting: i64, now: Timestamp) -> Option<Wrong
     })
 }
 
-/// What a resume after a restore may cost; nothing if nothing waits.
+/// The possible cost of a resume after a restore. None if no URL waits.
 fn restored(waiting: i64, unlisted: i64) -> Option<Wrong> {
     (waiting > 0).then(|| Wrong {
         code: "may_be_charged_again",
@@ -272,8 +272,8 @@ fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {
     [unconfirmed, stalled, hints].into_iter().flatten()
 }
 
-/// The public URL leads elsewhere, or nowhere. A callback that came all the same proves the check wrong: what is seen
-/// from inside is not always what senders see.
+/// The public URL leads elsewhere, or nowhere. A callback that still came proves the check wrong, because the view from
+/// inside is not always that of senders.
 fn unreachable(check: &CallbackCheck, overview: &Overview) -> Option<Wrong> {
     let is_refuted = overview.last_callback_at.zip(check.since).is_some_and(|(came, since)| came >= since);
     (check.state == CheckState::Failed && !is_refuted).then(|| Wrong {
@@ -284,7 +284,7 @@ fn unreachable(check: &CallbackCheck, overview: &Overview) -> Option<Wrong> {
     })
 }
 
-/// Nothing at all came for what was accepted: the way to us may be closed.
+/// No callback came for accepted tasks, so the way for callbacks may be closed.
 fn silence(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<Wrong> {
     let silent = overview.silent.filter(|silent| has_callbacks && now.since(silent.since) >= SILENCE)?;
     Some(Wrong {
@@ -300,7 +300,7 @@ fn backup(last: &LastBackup) -> Option<Wrong> {
     let (_, words) = last.failure.as_ref()?;
     Some(Wrong {
         code: "backup_failed",
-        // There is none since then.
+        // The time of the last good copy.
         since: last.at,
         detail: format!("The database could not be copied: {words}."),
         action: "Make backup.folder writable, or make room in it. scrapehook tries again every five minutes.",

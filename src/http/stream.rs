@@ -1,6 +1,6 @@
-//! `/v1/events/stream`: the log of changes as server-sent events, each sent after its commit.
+//! `/v1/events/stream`: the event log as server-sent events. Each event is sent after its commit.
 //!
-//! A slow reader is served from the file: nothing is dropped, and at most one page is kept for it in memory.
+//! Slow readers get their events from the file. Nothing is dropped, and at most one page per reader is in memory.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -24,46 +24,48 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::id::JobId;
 use crate::store::Follower;
 
-/// Between two signs of life.
+/// Time between two signs of life.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Events that come closer together are sent together: a thousand streams must not wake for each commit.
+/// Events that come closer together are sent together, so that a thousand streams do not wake for each commit.
 const TOGETHER: Duration = Duration::from_millis(20);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// Most events that one look brings.
+/// Most events of one read.
 const PAGE: i64 = 500;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StreamParams {
-    /// Only those of this job.
+    /// Only items of this job.
     #[param(value_type = Option<JobId>)]
     job: Option<String>,
-    /// Only those of this task, by our id or upstream's.
+    /// Only items of this task, by its id or its `taskId`.
     #[param(value_type = Option<String>)]
     task: Option<String>,
-    /// Only events of this kind.
+    /// Only items of this kind.
     #[param(value_type = Option<EventKind>)]
     kind: Option<String>,
-    /// The last `seq` seen; 0 is the beginning. A blank value counts as absent. For clients that cannot set headers:
-    /// `Last-Event-ID` wins.
+    /// The last `seq` that you have seen. 0 starts at the first event. A blank value counts as absent. For clients that
+    /// cannot set headers. If both are given, `Last-Event-ID` wins.
     #[param(value_type = Option<i64>, minimum = 0)]
     after: Option<String>,
 }
 
-/// Keeps a proxy from holding events back until its buffer is full (nginx).
+/// Keeps a proxy such as nginx from holding events back until its buffer is full.
 const UNBUFFERED: [(HeaderName, HeaderValue); 1] =
     [(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))];
 
-/// Streams changes as server-sent events.
+/// Streams events as server-sent events.
 ///
-/// `id` is the `seq`, `event` the kind, `data` the event. The stream starts now, or after `Last-Event-ID` or `after`.
+/// `id` is the `seq`, `event` is the kind, and `data` is the event. The stream starts now, or after
+/// `Last-Event-ID` or `after`.
 #[utoipa::path(get, path = "/v1/events/stream", tag = "events",
     params(StreamParams, ("Last-Event-ID" = Option<i64>, Header, minimum = 0,
-        description = "The last `id` seen, or 0 for the beginning. A blank value counts as absent.")),
+        description = "The last `seq` that you have seen. 0 starts at the first event. A blank value counts as \
+            absent.")),
     responses(
         (status = 200, description = "The stream.", content_type = "text/event-stream", body = String, headers(
-            ("X-Accel-Buffering" = String, description = "`no`: a proxy must not buffer the stream."))),
+            ("X-Accel-Buffering" = String, description = "Always `no`, so that proxies do not buffer the stream."))),
         (status = 404, description = "No task has this id."),
         (status = 410, description = "Some events after the cursor have been removed.")
     ))]
@@ -87,8 +89,8 @@ pub(super) async fn stream_events(
     Ok((UNBUFFERED, Sse::new(stream::unfold(reader, Reader::next))))
 }
 
-/// The last event that a client has seen. The header wins: an `EventSource` that comes back sends it with the URL that
-/// it began with. Some send either blank if they have seen none.
+/// The last event that a client has seen. The header wins, because an `EventSource` that reconnects sends it with its
+/// first URL. Some clients send one of them blank if they have seen no event.
 fn cursor(headers: &HeaderMap, parameter: Option<&str>) -> Result<Option<i64>, Problem> {
     let parameter = events::read_cursor("after", parameter.and_then(unless_blank))?;
     let mut sent = headers.get_all(LAST_EVENT_ID).iter().map(|id| String::from_utf8_lossy(id.as_bytes()));
@@ -108,7 +110,7 @@ struct Reader {
     follower: Follower,
     ready: VecDeque<Arc<Event>>,
     stop: CancellationToken,
-    /// Between two signs of life.
+    /// Time between two signs of life.
     heartbeat: Duration,
 }
 
@@ -129,7 +131,7 @@ impl Reader {
                     continue;
                 }
                 Ok(_) => false,
-                // A follower can wait: if many begin at the same moment, they take turns.
+                // A follower can wait. If many begin at the same moment, they take turns.
                 Err(error) if error.is_busy() => true,
                 Err(error) => {
                     tracing::warn!(%error, "a stream of events ends; its reader may come back");
@@ -140,7 +142,7 @@ impl Reader {
                 biased;
                 () = self.stop.cancelled() => return None,
                 () = &mut heartbeat => {
-                    // With a cursor: whoever comes back need not look through what was filtered out.
+                    // With a cursor, so that a client that reconnects does not look through filtered events again.
                     let id = self.follower.cursor().to_string();
                     return Some((Ok(sse::Event::default().comment("alive").id(id)), self));
                 }
@@ -174,7 +176,7 @@ mod tests {
     use crate::domain::url::PostUrl;
     use crate::store::{Binding, EventFilter, NewJob, Policy, Store};
 
-    /// A store with one job, and a stream that begins with its first event and is silent for no time at all.
+    /// A store with one job, and a stream that begins with its first event and gives a sign of life at once.
     async fn reader() -> (TempDir, Store, JoinHandle<()>, Reader) {
         const HOUR: Duration = Duration::from_secs(3_600);
         let policy = Policy {
@@ -210,8 +212,8 @@ mod tests {
         rest
     }
 
-    /// A read that takes longer than the pause between two signs of life must bring something all the same; here each
-    /// takes longer.
+    /// A read that takes longer than the time between two signs of life must still bring events. Here every read takes
+    /// longer.
     #[tokio::test]
     async fn a_sign_of_life_cuts_no_read_off() {
         let (_folder, store, writer, mut reader) = reader().await;

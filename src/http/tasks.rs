@@ -1,4 +1,4 @@
-//! `/v1/tasks`: where a task stands, the callbacks that arrived for it, and what an operator decides about it.
+//! `/v1/tasks`: the state of a task, its callbacks, and the decisions of an operator about it.
 
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
@@ -26,22 +26,22 @@ use crate::store::{Awaited, CallbackPage, Decided, Decision, Store, TaskFilter};
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
-    /// Only those in this state.
+    /// Only items in this state.
     #[param(value_type = Option<TaskState>)]
     state: Option<String>,
-    /// Only those of this job.
+    /// Only items of this job.
     #[param(value_type = Option<JobId>)]
     job: Option<String>,
-    /// `tiktok`, `youtube`, `instagram`, `x`, or the host itself.
+    /// Only items of this platform: its name, such as `tiktok`, `youtube`, `instagram` or `x`, or else its host.
     #[param(value_type = Option<String>)]
     platform: Option<String>,
-    /// Any spelling of the post's URL.
+    /// Only items of this post, by any spelling of its URL.
     #[param(value_type = Option<String>, max_length = 2048)]
     url: Option<String>,
-    /// Items of a page; 50 where it is not given.
+    /// Items per page. Default: 50. At most 500.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     #[param(value_type = Option<String>)]
     after: Option<String>,
 }
@@ -71,7 +71,7 @@ pub(super) async fn list_tasks(
     Ok(Json(Page::cut(tasks, limit, |task| query::cursor("tasks", task.id))))
 }
 
-/// The task with this id, ours or upstream's.
+/// Finds a task by its id or its `taskId`.
 async fn find(context: &Context, id: &str) -> Result<TaskId, Problem> {
     context.store.read().find_task(id).await?.ok_or_else(|| Problem::not_found("task"))
 }
@@ -96,12 +96,12 @@ pub(super) async fn get_task(
     task.map(Json).ok_or_else(|| Problem::not_found("task"))
 }
 
-/// The task as it is now that something was decided.
+/// The task after a decision.
 async fn show(context: &Context, id: TaskId) -> Result<Json<Task>, Problem> {
     context.store.read().task(id).await?.map(Json).ok_or_else(|| Problem::not_found("task"))
 }
 
-/// Has the store do what was decided; `why_not` is for the client, if it makes no sense in the task's present state.
+/// Has the store carry out a decision. `why_not` tells the client why the task's present state does not allow it.
 async fn decide(context: &Context, decision: Decision, caller: Caller, why_not: &str) -> Result<(), Problem> {
     let detail = match context.store.decide(decision, caller.name, clock::now()).await? {
         Decided::Done => return Ok(()),
@@ -116,8 +116,8 @@ async fn decide(context: &Context, decision: Decision, caller: Caller, why_not: 
 
 /// Cancels a task that was not sent, or gives up an unconfirmed one.
 ///
-/// This ends the task for every job that it serves; `jobs_total` says how many these are. To leave only one of them,
-/// cancel that job. The URLs of a task that is given up fail with `unconfirmed`, and a new job sends them again.
+/// This ends the task for every job that it serves. `jobs_total` counts them. To end it for one job only, cancel that
+/// job. The URLs of a task that is given up fail with `unconfirmed`, and a new job sends them again.
 #[utoipa::path(
     post,
     path = "/v1/tasks/{id}/cancel",
@@ -142,7 +142,7 @@ pub(super) async fn cancel_task(
     show(&context, id).await
 }
 
-/// Has a task polled now.
+/// Polls a task now.
 #[utoipa::path(
     post,
     path = "/v1/tasks/{id}/refresh",
@@ -167,7 +167,7 @@ pub(super) async fn refresh_task(
     show(&context, id).await
 }
 
-/// Gives a task whose submit was not answered the `taskId` that the upstream's account shows for it.
+/// Gives a task whose submit was not answered the `taskId` from your memories.ai account.
 #[utoipa::path(
     post,
     path = "/v1/tasks/{id}/adopt",
@@ -180,10 +180,10 @@ pub(super) async fn refresh_task(
         (
             status = 409,
             description = "The submit of the task was answered, or there is better evidence for the `taskId` that it \
-                has, or another task holds this one. `detail` names that task.",
+                has, or another task holds the new `taskId`. `detail` names that task.",
         ),
-        (status = 413, description = "The body is too large."),
-        (status = 415, description = "The content type or charset is not supported, or the body is compressed."),
+        (status = 413, description = "The request body is too large."),
+        (status = 415, description = "The request body is not JSON, is compressed, or is not in UTF-8."),
         (status = 422, description = "The request body is invalid."),
     ),
 )]
@@ -205,16 +205,16 @@ pub(super) async fn adopt_task(
     show(&context, id).await
 }
 
-/// What `adopt` takes.
+/// Body of `adopt`.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the body is read field by field, to name every fault; this is its description")]
 pub(super) struct AdoptRequest {
-    /// The upstream's `taskId`.
+    /// The `taskId` in the memories.ai account.
     #[schema(min_length = 1, max_length = 256, example = "31b0fccb-d6f9-4135-922d-1e8828499812")]
     upstream_id: String,
 }
 
-/// Most bytes of what `adopt` takes, and most characters of a `taskId`.
+/// Most bytes of the body of `adopt`, and most characters of a `taskId`.
 const ADOPT_BODY: usize = 4_096;
 const ID_CHARS: usize = 256;
 
@@ -241,7 +241,8 @@ fn adopt_body(bytes: &[u8]) -> Result<String, Problem> {
 
 /// Makes a new task for the URLs of this one that are not indexed.
 ///
-/// It is charged. For an unconfirmed task that is to say: it was not taken, or may be paid again.
+/// The new task is sent and charged. Retry an `unconfirmed` task only if the memories.ai API did not take it, or if it
+/// may be paid for again.
 #[utoipa::path(
     post,
     path = "/v1/tasks/{id}/retry",
@@ -259,7 +260,7 @@ fn adopt_body(bytes: &[u8]) -> Result<String, Problem> {
             body = Task,
             headers(("Location" = String, description = "The path of the new task.")),
         ),
-        (status = 409, description = "The task has nothing to send again."),
+        (status = 409, description = "The task has no URL to send again."),
     ),
 )]
 pub(super) async fn retry_task(
@@ -280,7 +281,7 @@ pub(super) async fn retry_task(
     };
     decide(&context, Decision::Retry { task: id, new }, caller, &why_not).await?;
     if context.store.read().task(new).await?.is_none() {
-        // Other tasks had all of it: there is nothing new to send.
+        // Other tasks have all of the URLs, so there is no new task.
         return Ok(show(&context, id).await?.into_response());
     }
     let location = [(header::LOCATION, format!("/v1/tasks/{new}"))];
@@ -291,10 +292,10 @@ pub(super) async fn retry_task(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageParams {
-    /// Items of a page; 50 where it is not given.
+    /// Items per page. Default: 50. At most 500.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     #[param(value_type = Option<String>)]
     after: Option<String>,
 }
@@ -314,7 +315,7 @@ pub(super) async fn list_task_callbacks(
 ) -> Result<Json<Page<Callback>>, Problem> {
     let limit = query::limit(params.limit.as_deref())?;
     let task = find(&context, &id).await?;
-    // A place in another task's callbacks means nothing here.
+    // A cursor of another task's callbacks is not valid here.
     let list = format!("callbacks {task}");
     let before = query::place(&list, params.after.as_deref())?;
     let mut callbacks =

@@ -1,4 +1,4 @@
-//! `/v1/videos`: where a video stands, found by its id or by any spelling of its post's URL.
+//! `/v1/videos`: the state of videos, found by their ids or by any spelling of their posts' URLs.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -16,22 +16,22 @@ use crate::store::VideoFilter;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
-    /// Only those in this state.
+    /// Only items in this state.
     #[param(value_type = Option<VideoState>)]
     state: Option<String>,
-    /// Only those of this task, by our id or upstream's.
+    /// Only items of this task, by its id or its `taskId`.
     #[param(value_type = Option<String>)]
     task: Option<String>,
-    /// Only those of this job.
+    /// Only items of this job.
     #[param(value_type = Option<JobId>)]
     job: Option<String>,
-    /// Any spelling of the post's URL.
+    /// Only items of this post, by any spelling of its URL.
     #[param(value_type = Option<String>, max_length = 2048)]
     url: Option<String>,
-    /// Items of a page; 50 where it is not given.
+    /// Items per page. Default: 50. At most 500.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     #[param(value_type = Option<String>)]
     after: Option<String>,
 }
@@ -59,7 +59,7 @@ pub(super) async fn list_videos(
     };
     if let Some(id) = &params.task {
         filter.task = context.store.read().find_task(id).await?;
-        // A task that is not known brought no videos.
+        // An unknown task has no videos.
         if filter.task.is_none() {
             return Ok(Json(Page::cut(Vec::new(), limit, |video: &Video| video.id.clone())));
         }
@@ -74,7 +74,7 @@ pub(super) async fn list_videos(
     get,
     path = "/v1/videos/{video_id}",
     tag = "videos",
-    params(("video_id" = String, Path, description = "Upstream's id.")),
+    params(("video_id" = String, Path, description = "The video's id in the memories.ai API.")),
     responses((status = 200, description = "The video.", body = Video)),
 )]
 pub(super) async fn get_video(

@@ -1,4 +1,4 @@
-//! `?wait=`: an answer that comes once a job or a task has settled, or the time is over.
+//! `?wait=`: answers once a job or a task has settled, or the time is over.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::store::{Awaited, ReadError, Store};
 /// The longest wait.
 const MOST: Duration = Duration::from_secs(120);
 
-/// How long a client wants to wait.
+/// Reads the time that a client wants to wait.
 pub(super) fn duration(text: Option<&str>) -> Result<Duration, Problem> {
     let Some(text) = text else { return Ok(Duration::ZERO) };
     match humantime::parse_duration(text) {
@@ -21,7 +21,7 @@ pub(super) fn duration(text: Option<&str>) -> Result<Duration, Problem> {
     }
 }
 
-/// Reads until what was read is settled, the time is over or the service stops; gives what it read last.
+/// Reads a job or a task until it is settled, the time is over or the service stops. Gives the last result.
 pub(super) async fn until_settled<T, R>(
     context: &Context,
     awaited: Awaited,
@@ -54,8 +54,8 @@ where
     }
 }
 
-/// Reads, and reads again until `end` if all readers are taken: many clients can be woken at the same moment, and each
-/// of them has said how long it waits.
+/// Reads, and tries again until `end` if all readers are taken. Many clients can wake at the same moment, and each of
+/// them has time to wait.
 async fn read_until<T, R>(end: Instant, read: impl Fn() -> R) -> Result<T, ReadError>
 where
     R: Future<Output = Result<T, ReadError>>,
@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    /// Fails `tries` times before it reads. Gives whether it was read, and after how many calls.
+    /// Fails `tries` times before it reads. Gives whether the read succeeded, and the number of calls.
     async fn read_after(tries: u32, error: fn() -> sqlx::Error, end: Instant) -> (bool, u32) {
         let asked = Cell::new(0);
         let read = async || {

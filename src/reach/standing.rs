@@ -1,4 +1,4 @@
-//! What the last callback check of the running service said, and the loop that keeps it up to date.
+//! The result of the last callback check of the running service, and the loop that keeps it up to date.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,46 +12,46 @@ use super::{Obstacle, Reach};
 use crate::clock;
 use crate::domain::time::Timestamp;
 
-/// After the start: a proxy that looks whether we are well has to find that out.
+/// Wait after the start, so that a proxy can find out that this service is healthy.
 const FIRST: Duration = Duration::from_secs(2);
-/// After a check that did not prove the way; doubles until it is as long as after one that did.
+/// Wait after a check that did not prove the way. It doubles up to the wait after one that did.
 const SOON: Duration = Duration::from_secs(5);
-/// After a check that proved the way.
+/// Wait after a check that proved the way.
 const LATER: Duration = Duration::from_secs(3_600);
 
-/// What is known of the way that callbacks take.
+/// Whether callbacks can reach this service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckState {
-    /// It leads here.
+    /// The public URL leads here.
     Ok,
-    /// It does not.
+    /// It leads elsewhere, or nowhere.
     Failed,
-    /// From inside nobody can tell.
+    /// The check from inside could not tell.
     NotProven,
-    /// Nobody has looked.
+    /// There was no check.
     NotChecked,
 }
 
-/// What the last callback check said.
+/// Result of the last callback check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CallbackCheck {
-    /// What is known.
+    /// The result.
     pub state: CheckState,
-    /// When that was seen last.
+    /// Time of the last check. Null if there was none.
     #[schema(required)]
     pub at: Option<Timestamp>,
-    /// What was seen.
+    /// Details of the result.
     pub detail: String,
-    /// When it was first seen to be so.
+    /// Time of the first check with this result.
     #[serde(skip)]
     pub since: Option<Timestamp>,
-    /// What to do about it.
+    /// The action to take.
     #[serde(skip)]
     pub action: &'static str,
 }
 
-/// Holds the last check; clones share it.
+/// Holds the last result. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Standing(Arc<Shared>);
 
@@ -62,7 +62,7 @@ struct Shared {
 }
 
 impl Standing {
-    /// Nothing is known yet, or nothing ever will be, because there is no public URL.
+    /// The state before the first check, which never comes if there is no public URL.
     pub fn new(has_public_url: bool) -> Self {
         let detail =
             if has_public_url { "the first check is still running" } else { "server.public_url is not set" };
@@ -76,17 +76,17 @@ impl Standing {
         Self(Arc::new(Shared { last: Mutex::new(last), heard: Notify::new() }))
     }
 
-    /// What the last check said.
+    /// The last result.
     pub fn last(&self) -> CallbackCheck {
         self.lock().clone()
     }
 
-    /// A challenge has arrived. Where the last check did not prove the way, somebody seems to have mended it.
+    /// A challenge has arrived. If the last check did not prove the way, somebody seems to have mended it.
     pub fn heard(&self) {
         self.0.heard.notify_waiters();
     }
 
-    /// Takes down what a check said, and tells of it where that is news; whether the way is proven.
+    /// Stores the result of a check, and logs it if it is news. Gives whether the way is proven.
     fn note(&self, public_url: &str, result: Result<usize, Obstacle>, at: Timestamp) -> bool {
         let (state, seen, action) = match result {
             Ok(size) => {
@@ -112,13 +112,13 @@ impl Standing {
         state == CheckState::Ok
     }
 
-    // Only whole values are put in its place.
+    // Only complete values replace it.
     fn lock(&self) -> std::sync::MutexGuard<'_, CallbackCheck> {
         self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Checks soon after the start, then every hour, and more often where the way is not proven, until `stop`.
+/// Checks soon after the start, then every hour, and more often if the way is not proven, until `stop`.
 pub async fn keep_checking(reach: Option<Reach>, standing: Standing, stop: CancellationToken) {
     let Some(reach) = reach else { return stop.cancelled().await };
     let checks = async {
@@ -131,7 +131,7 @@ pub async fn keep_checking(reach: Option<Reach>, standing: Standing, stop: Cance
                 tokio::time::sleep(LATER).await;
                 continue;
             }
-            // Our own challenges are over by now: what is heard from here on is somebody else's.
+            // This service's own challenges are over by now, so later ones are somebody else's.
             tokio::time::sleep(SOON).await;
             tokio::select! {
                 () = tokio::time::sleep(wait - SOON) => {}
@@ -140,7 +140,7 @@ pub async fn keep_checking(reach: Option<Reach>, standing: Standing, stop: Cance
             wait = (wait * 2).min(LATER);
         }
     };
-    // A check that is on its way changes nothing: it need not come to its end.
+    // A running check changes nothing and need not finish.
     stop.run_until_cancelled(checks).await;
 }
 

@@ -1,6 +1,6 @@
 //! The API's description is the one that is committed, and its page needs nothing from elsewhere.
 //!
-//! `SCRAPEHOOK_WRITE_OPENAPI=1 cargo test --test it openapi` writes it anew.
+//! `SCRAPEHOOK_WRITE_OPENAPI=1 cargo test --test it openapi` writes it again.
 
 use std::path::Path;
 

@@ -1,9 +1,10 @@
-//! README, documents, help and messages are in plain English, as far as that can be counted: few clauses with "what",
-//! few semicolons. `cargo test --test it prose -- --nocapture` prints the counts.
+//! README, documents, help, messages and the description of the API are in plain English, as far as that can be
+//! counted: few clauses with "what", few semicolons. `cargo test --test it prose -- --nocapture` prints the counts.
 
 use std::path::{Path, PathBuf};
 
 use clap::Command;
+use serde_json::Value;
 
 /// Most of each in a thousand words.
 const WHATS: f64 = 3.0;
@@ -99,6 +100,34 @@ fn help_is_plain() {
     let lines: Vec<&str> =
         text.lines().filter(|line| !line.starts_with("    ") || line.contains("  ")).collect();
     assert_plain("help", &lines.join("\n"));
+}
+
+/// The summaries and descriptions of a document. Both names can also be those of fields, which are objects.
+fn descriptions(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if matches!(name.as_str(), "description" | "summary") => {
+                        found.push(without_code(text));
+                    }
+                    value => descriptions(value, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| descriptions(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_openapi_document_is_plain() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut found = Vec::new();
+    descriptions(&document, &mut found);
+    assert!(found.len() > 500, "{}", found.len());
+    assert_plain("openapi.json", &found.join("\n"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Which entries belong to which URL, and the end that they give it: the rules 1 to 4, in their order.
+//! The entries of each URL, and the end that they give it: rules 1 to 4, in their order.
 //!
 //! Must never join a video that is listed under the id of one post to a URL that holds the id of another.
 
@@ -48,11 +48,11 @@ impl Joins {
         }
         let open: Vec<usize> = positions.into_iter().filter(|&url| own[url].is_empty()).collect();
         let is_pending = is_pending(evidence, &own, &unmatched);
-        // Of a task with one URL, any video can only be that URL's.
+        // If a task has one URL, any video can only be that URL's.
         let every_one = !evidence.has_several_urls() || evidence.polls_are_refused;
         let joinable =
             unmatched.iter().copied().filter(|&entry| every_one || evidence.entries[entry].is_listed);
-        // Once complete, a list stays complete: what comes later changes only the URL that it belongs to.
+        // Once complete, a list stays complete. A later video changes only its own URL.
         let may_count = !is_pending || evidence.has_complete_list();
         let joined = join(evidence, &open, &joinable.collect::<Vec<_>>(), may_count);
         let after_poll = join(evidence, &open, &unmatched, may_count);
@@ -68,7 +68,7 @@ impl Joins {
 }
 
 impl Evidence {
-    /// Whether every video and entry that is known has ended.
+    /// Whether all known videos and entries have ended.
     pub fn all_ended(&self) -> bool {
         current_entries(self).iter().all(|&entry| self.entries[entry].state.is_ended())
     }
@@ -76,8 +76,8 @@ impl Evidence {
 
 /// The entries that count, ordered by video id, those without one last.
 ///
-/// An entry without an id that has not ended is left out once a video is listed with the same URL: it was that video,
-/// seen before it had its id, and would otherwise stay pending forever.
+/// An entry without an id that has not ended is left out once a video is listed with the same URL. It was that video
+/// before it had its id, and would otherwise stay pending forever.
 fn current_entries(evidence: &Evidence) -> Vec<usize> {
     let mut entries: Vec<usize> = (0..evidence.entries.len()).collect();
     if evidence.entries.iter().any(|entry| entry.video_id.is_none()) {
@@ -92,7 +92,7 @@ fn current_entries(evidence: &Evidence) -> Vec<usize> {
     entries
 }
 
-/// By this, the order in which facts arrived has no part in the result.
+/// The sort key. With it, the order in which facts arrived does not affect the result.
 fn place(entry: &Entry) -> (bool, Option<&str>, Option<&str>) {
     let first_url = entry.urls.iter().map(|url| &*url.text).min();
     (entry.video_id.is_none(), entry.video_id.as_deref(), first_url)
@@ -106,13 +106,13 @@ fn is_among(entry: &Entry, urls: &HashSet<&str>) -> bool {
     entry.urls.iter().any(|url| urls.contains(&*url.text))
 }
 
-/// A further video of a URL that is indexed decides nothing: it neither holds others back nor reopens them.
+/// A further video of an indexed URL decides nothing. It neither holds others back nor reopens them.
 fn is_pending(evidence: &Evidence, own: &[Vec<usize>], unmatched: &[usize]) -> bool {
     let undecided = own.iter().filter(|own| state_of(evidence, own) != Some(VideoState::Indexed));
     undecided.flatten().chain(unmatched).any(|&entry| !evidence.entries[entry].state.is_ended())
 }
 
-/// The state that entries give their URL: indexed with the first one, failed once all of them have failed.
+/// The state that entries give their URL: indexed with the first indexed one, failed once all have failed.
 fn state_of(evidence: &Evidence, entries: &[usize]) -> Option<VideoState> {
     let rank = |state: &VideoState| match state {
         VideoState::Failed => 0,
@@ -123,7 +123,7 @@ fn state_of(evidence: &Evidence, entries: &[usize]) -> Option<VideoState> {
 }
 
 /// Rule 2: for each URL, the entries that are joined to it. `open` is in the order of the canonical forms, so that the
-/// order of the evidence has no part in who gets which video.
+/// order of the evidence does not affect the result.
 fn join(evidence: &Evidence, open: &[usize], joinable: &[usize], may_count: bool) -> Vec<Vec<usize>> {
     let mut joined = vec![Vec::new(); evidence.urls.len()];
     let fits = |url: usize, entry: usize| can_be(&evidence.entries[entry], &evidence.urls[url]);
@@ -140,8 +140,8 @@ fn join(evidence: &Evidence, open: &[usize], joinable: &[usize], may_count: bool
     joined
 }
 
-/// The indexed ones of these entries. One without an id is left out if a video with the same URL is there: it is that
-/// video, seen before it had its id, and must not be counted twice.
+/// The indexed ones of these entries. Leaves out an entry without an id if there is a video with the same URL. It is
+/// that video before it had its id, and must not count twice.
 fn indexed_once(evidence: &Evidence, entries: &[usize]) -> Vec<usize> {
     let indexed =
         entries.iter().copied().filter(|&entry| evidence.entries[entry].state == VideoState::Indexed);
@@ -159,7 +159,7 @@ fn can_be(entry: &Entry, url: &CanonicalUrl) -> bool {
     entry.urls.iter().filter_map(|listed| listed.id.as_ref()).all(|listed| !listed.is_another_than(id))
 }
 
-/// The end of a URL by the rules 1 to 4; none if none of them gives it one.
+/// The end of a URL by rules 1 to 4. None if no rule gives it one.
 pub(super) fn end_of(url: usize, evidence: &Evidence, joins: &Joins) -> Option<UrlOutcome> {
     let is_open = joins.own[url].is_empty();
     let is_doubtful = is_open && evidence.has_several_urls();
@@ -177,7 +177,7 @@ pub(super) fn end_of(url: usize, evidence: &Evidence, joins: &Joins) -> Option<U
         Some(VideoState::Failed) | None => {}
     }
     if let Some(failure) = evidence.failed.as_ref().filter(|_| !evidence.succeeded && !joins.is_pending) {
-        // A video beside FAILED contradicts it: it may be this URL's after all.
+        // A video contradicts FAILED, because it may be this URL's after all.
         let certain = !evidence.has_several_urls() && !joins.has_unmatched;
         let reason = Reason { certain, ..Reason::proven("task_failed", &*failure.message) };
         return Some(UrlOutcome::failed(reason));

@@ -1,4 +1,4 @@
-//! What holds whatever the evidence is: every combination of a few URLs, named things, their states, and facts.
+//! Laws that hold for any evidence: all combinations of a few URLs, named things, their states, and facts.
 
 use super::*;
 use crate::domain::url::PostUrl;
@@ -11,7 +11,7 @@ const C: &str = "https://vimeo.com/3";
 const UNKNOWN: &str = "https://vimeo.com/ann/portfolio";
 
 const STATES: [VideoState; 3] = [VideoState::Indexing, VideoState::Failed, VideoState::Indexed];
-/// The URLs with which a thing is listed; the last one stands for none at all.
+/// The URLs with which a thing is listed. The last one means none.
 const LISTED: [Option<&str>; 6] = [Some(A), Some(A_WITH_KEY), Some(B), Some(C), Some(UNKNOWN), None];
 const DOUBTS: [&str; 4] = ["no_video", "unattributed", "stalled", "unconfirmed"];
 
@@ -41,7 +41,7 @@ fn entries_without_id() -> Vec<Entry> {
     all.map(|entry| Entry { video_id: None, ..entry }).collect()
 }
 
-/// Every combination of at most so many of these things.
+/// All combinations of at most this many of these things.
 fn combinations(things: &[Entry], most: usize) -> Vec<Vec<Entry>> {
     let mut all = vec![(0, Vec::new())];
     let mut from = 0;
@@ -67,7 +67,7 @@ fn combinations(things: &[Entry], most: usize) -> Vec<Vec<Entry>> {
     all.into_iter().map(|(_, taken)| taken).collect()
 }
 
-/// Every combination of facts that bear on what entries prove.
+/// All combinations of facts that affect the proof of entries.
 fn with_facts(urls: &[CanonicalUrl], entries: &[Entry], check: &mut impl FnMut(&Evidence)) {
     let mut evidence = Evidence {
         urls: urls.to_vec(),
@@ -176,7 +176,7 @@ fn the_laws_hold_for_entries_without_an_id() {
     }
 }
 
-/// Findings, with URLs and entries by what they are and not by their place.
+/// Findings, with URLs and entries by their content and not by their place.
 #[derive(Debug, PartialEq)]
 struct Content<'a> {
     state: TaskState,

@@ -1,9 +1,9 @@
-//! Perfect matchings: whether each URL can have a video that fits it. Must never leave one over.
+//! Perfect matchings: a fitting video for each URL. Must never leave one over.
 
-/// Pairs each of `left` with one of `right` that fits it, so that none is left over; none if that is impossible.
+/// Pairs each of `left` with one of `right` that fits it, so that none is left over. Gives none if that is impossible.
 ///
-/// Which of several matchings it is depends on the order of the arguments alone. Takes time in proportion to the cube
-/// of their number, which is at most that of a task's URLs.
+/// If there are several matchings, the result depends only on the order of the arguments. Takes time in proportion to
+/// the cube of their number, which is at most that of a task's URLs.
 pub(super) fn perfect_matching(
     left: &[usize],
     right: &[usize],
@@ -34,7 +34,7 @@ struct Matching<'a, F> {
 }
 
 impl<F: Fn(usize, usize) -> bool> Matching<'_, F> {
-    /// Finds a partner for this one: somebody who is free, else another one for whoever has to give theirs up.
+    /// Finds a partner for this one: a free one, or a taken one whose partner can have another.
     fn find_partner(&mut self, place: usize, tried: &mut [bool]) -> bool {
         let fitting = (0..self.right.len()).filter(|&other| (self.fits)(self.left[place], self.right[other]));
         let fitting: Vec<usize> = fitting.collect();

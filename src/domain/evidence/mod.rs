@@ -1,7 +1,7 @@
-//! Evidence: what is known of one task, and what it proves about the task and each of its URLs.
+//! Evidence about one task, and its findings about the task and each of its URLs.
 //!
-//! The same evidence proves the same, in whatever order it came and however long it took. Must never take missing
-//! evidence for proof: only a list that is complete shows that something is missing.
+//! The same evidence proves the same, in any order and at any time. Must never take missing evidence for proof. Only a
+//! complete list shows that something is missing.
 
 mod join;
 #[cfg(test)]
@@ -20,10 +20,10 @@ use super::task::{Failure, TaskState};
 use super::url::CanonicalUrl;
 use super::video::VideoState;
 
-/// How far a task's submit has come.
+/// The progress of a task's submit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Submission {
-    /// Nothing that could have been taken was sent.
+    /// No submit that upstream could have taken was sent.
     Unsent,
     /// An attempt is on its way.
     InFlight,
@@ -31,35 +31,35 @@ pub enum Submission {
     Accepted,
     /// The last attempt was certainly not taken, and another one follows.
     Deferred(Option<Failure>),
-    /// Upstream refused it for good. A doubt if sending ended before upstream could decide about this post alone.
+    /// Upstream refused it for good. It is a doubt if sending ended before upstream could decide about this post alone.
     Rejected(Reason),
-    /// Nobody knows whether the last attempt was taken.
+    /// It is unknown whether the last attempt was taken.
     Unknown(Option<Failure>),
 }
 
 /// A video that upstream has named, or an entry of its list that has no video id. Such an entry counts like a video.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Upstream's id of the video. Entries without one are told apart by their URL: one each.
+    /// Upstream's id of the video. Of the entries without an id, there is one for each URL.
     pub video_id: Option<String>,
-    /// Folded from everything that was said of it: indexed over failed over indexing.
+    /// Its state from all facts: indexed over failed over indexing.
     pub state: VideoState,
-    /// Why it failed.
+    /// The reason why it failed.
     pub failure: Option<Failure>,
-    /// Every URL that it was listed with. Empty if it was listed without one, or with text that is no URL.
+    /// All URLs that it was listed with. Empty if it was listed without one, or with text that is not a URL.
     pub urls: Vec<CanonicalUrl>,
     /// Whether a poll has listed it, with or without a URL.
     pub is_listed: bool,
 }
 
-/// Everything that is known of a task. All of it is facts, set once and never taken back, except `is_stalled`.
+/// The evidence about a task. All of it is facts, set once and never taken back, except `is_stalled`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
     /// Its URLs, each once. Empty for a task recovered from a callback, until a poll lists some.
     pub urls: Vec<CanonicalUrl>,
-    /// How far its submit has come.
+    /// The progress of its submit.
     pub submission: Submission,
-    /// Whether its `taskId` is known: upstream took it, whatever the answer to the submit was.
+    /// Whether its `taskId` is known. Then upstream took it, whatever the answer to the submit was.
     pub has_upstream_id: bool,
     /// Upstream said SUCCEEDED.
     pub succeeded: bool,
@@ -67,33 +67,33 @@ pub struct Evidence {
     pub failed: Option<Failure>,
     /// It was canceled before it was sent, or given up while it was unconfirmed.
     pub canceled: bool,
-    /// See [`polls::list_is_complete`]. Without SUCCEEDED it says nothing.
+    /// See [`polls::list_is_complete`]. Without SUCCEEDED it proves nothing.
     pub list_is_complete: bool,
     /// See [`polls::refusals_count`].
     pub polls_are_refused: bool,
     /// There was no news for `reconcile.deadline`. News takes it back.
     pub is_stalled: bool,
-    /// What upstream has named, in any order.
+    /// Videos and entries that upstream has named, in any order.
     pub entries: Vec<Entry>,
 }
 
-/// What follows from the evidence of a task.
+/// The findings about a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings {
     /// The task's state.
     pub state: TaskState,
-    /// Why it ended badly, or why it was not taken at the last attempt.
+    /// The reason for its failure, or for the failure of its last submit.
     pub error: Option<Reason>,
-    /// What follows for each URL, in the order of the evidence.
+    /// The findings about each URL, in the order of the evidence.
     pub urls: Vec<UrlFindings>,
     /// The videos that no poll has listed yet would give an open URL its end, so a poll can settle it now.
     pub wants_poll: bool,
 }
 
-/// What follows for one URL of a task.
+/// The findings about one URL of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlFindings {
-    /// Its state, and why it failed.
+    /// Its state, and the reason for its failure.
     pub outcome: UrlOutcome,
     /// Positions of its entries in the evidence, ordered by video id.
     pub entries: Vec<usize>,
@@ -104,7 +104,7 @@ pub struct UrlFindings {
 }
 
 impl Evidence {
-    /// Whether only a list that is complete can decide about a joined failure: its video may be another URL's.
+    /// Whether only a complete list can decide about a joined failure, because its video may be another URL's.
     const fn has_several_urls(&self) -> bool {
         self.urls.len() > 1
     }
@@ -113,15 +113,15 @@ impl Evidence {
         self.succeeded && self.list_is_complete
     }
 
-    /// SUCCEEDED, or any of its videos, has been seen.
+    /// Whether SUCCEEDED or any of its videos has been seen.
     const fn is_downloaded(&self) -> bool {
         self.succeeded || !self.entries.is_empty()
     }
 }
 
-/// What the evidence proves.
+/// Derives the findings from the evidence.
 ///
-/// Where facts disagree, a task believes SUCCEEDED or any video over FAILED over a refusal over a cancel.
+/// If facts disagree, SUCCEEDED or any video overrules FAILED, which overrules a refusal, which overrules a cancel.
 pub fn weigh(evidence: &Evidence) -> Findings {
     let joins = Joins::of(evidence);
     let ends: Vec<_> = (0..evidence.urls.len()).map(|url| end_of(url, evidence, &joins)).collect();

@@ -1,5 +1,5 @@
-//! What polls prove by what they do not say: when a list is complete, when refused polls count, and how long a task is
-//! polled after it has settled. Must never read a clock.
+//! Rules about polls: when a list is complete, when refused polls count, and how long a settled task is polled. Must
+//! never read a clock.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use crate::domain::time::Timestamp;
 /// A poll that was answered with the whole list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WholeAnswer {
-    /// When upstream was asked.
+    /// Time of the poll.
     pub asked_at: Timestamp,
-    /// Whether it said something new: an entry or a URL that no whole answer had listed before, whoever else had named
-    /// it, or a state that nobody had told. So a list that a callback has overtaken is not taken for a complete one.
+    /// Whether it brought news: an entry or a URL that no whole answer had listed before, even if a callback had named
+    /// it, or an unknown state. So a list that a callback has overtaken is not taken for a complete one.
     pub brought_news: bool,
 }
 
-/// Whether a task's list is complete: everything that is known has ended
+/// Whether a task's list is complete. Everything known must have ended
 /// ([`Evidence::all_ended`](super::Evidence::all_ended)), and two whole answers after SUCCEEDED, at
-/// least `settle_after` apart, brought nothing new. Once complete, it stays complete.
+/// least `settle_after` apart, must have brought no news. Once complete, a list stays complete.
 ///
-/// `answers` are in the order in which they were asked. Those up to the last one that brought news may be left out, and
-/// so may those between the first and the last that brought none: the result is the same.
+/// `answers` are in the order of the polls. The answers up to the last one with news may be left out, and so may those
+/// between the first and the last without news. The result is the same.
 ///
-/// An empty list is a whole answer like any other. A refused poll is none, and neither is one in part.
+/// An empty list is a whole answer like any other. A refused poll is not, and neither is an incomplete list.
 pub fn list_is_complete(
     succeeded_at: Option<Timestamp>,
     answers: &[WholeAnswer],
@@ -39,19 +39,19 @@ pub fn list_is_complete(
 /// The polls of a task that were refused in a row, up to the last poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusals {
-    /// How many there are.
+    /// Their number.
     pub count: u32,
-    /// When the first of them was asked.
+    /// Time of the first one.
     pub first_at: Timestamp,
-    /// When the last of them was asked.
+    /// Time of the last one.
     pub last_at: Timestamp,
 }
 
-/// So many refusals in a row are needed.
+/// Number of refusals in a row that are needed.
 const REFUSALS: u32 = 3;
 
-/// Whether refused polls let videos be joined that no poll has listed: three in a row, over at least `settle_after`.
-/// That stays so, whatever later polls say. It never makes a list complete.
+/// Whether refused polls let videos be joined that no poll has listed. This takes three in a row, over at least
+/// `settle_after`. It stays so, whatever later polls bring. It never makes a list complete.
 pub fn refusals_count(refusals: &Refusals, settle_after: Duration) -> bool {
     refusals.count >= REFUSALS && refusals.last_at.since(refusals.first_at) >= settle_after
 }
@@ -59,25 +59,25 @@ pub fn refusals_count(refusals: &Refusals, settle_after: Duration) -> bool {
 /// A task that has settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// When it settled.
+    /// Time when it settled.
     pub settled_at: Timestamp,
-    /// When there was news of it last.
+    /// Time of the last news.
     pub news_at: Timestamp,
-    /// Whether every video that is known has ended.
+    /// Whether all known videos have ended.
     pub all_ended: bool,
 }
 
-/// How long a settled task is polled on.
+/// The times until which a settled task is polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollsAfterSettling {
-    /// Until then it is polled as before. Not at all if that lies before now.
+    /// It is polled as before until then. If this is before now, it is not.
     pub until: Timestamp,
-    /// The last poll is due then. One that was asked at that time or later makes it unnecessary.
+    /// Time of the last poll. A poll at that time or later makes it unnecessary.
     pub last_at: Timestamp,
 }
 
-/// A settled task is polled until every video that is known has ended, or `deadline` has passed since the last news,
-/// and once more `settle_after` later. News moves both times.
+/// A settled task is polled until all known videos have ended, or `deadline` has passed since the last news, and once
+/// more `settle_after` later. News moves both times.
 pub fn polls_after_settling(
     settled: &Settled,
     settle_after: Duration,

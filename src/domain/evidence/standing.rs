@@ -1,17 +1,17 @@
-//! A task's state, and where a URL stands as long as nothing has given it an end: rule 5.
+//! A task's state, and the state of a URL without an end (rule 5).
 //!
-//! Must never end what upstream has taken for any reason but upstream's own words and the deadline.
+//! Must never end a task that upstream has taken, except by upstream's own words and the deadline.
 
 use super::{Evidence, Submission};
 use crate::domain::job::UrlState;
 use crate::domain::outcome::{Reason, UrlOutcome};
 use crate::domain::task::TaskState;
 
-/// Where a task stands.
+/// The standing of a task.
 pub(super) struct Standing {
     pub(super) state: TaskState,
     pub(super) error: Option<Reason>,
-    /// Where its URLs without an end stand. Of no meaning if each has one.
+    /// The state of its URLs without an end. It has no meaning if all have one.
     pub(super) open: UrlOutcome,
 }
 
@@ -27,7 +27,7 @@ impl Standing {
             };
         }
         if let Some(failure) = &evidence.failed {
-            // Upstream's own word about the task. What it means for one of several URLs is another question.
+            // Upstream's own word about the task. Its meaning for one of several URLs is another question.
             return failed(TaskState::Failed, Reason::proven("task_failed", &*failure.message));
         }
         if evidence.has_upstream_id {
@@ -43,7 +43,7 @@ impl Standing {
             },
             Submission::Unknown(failure) => {
                 let error = failure.clone().map(|failure| Reason { failure, certain: false });
-                // Its jobs stop waiting. The task stays what it is: only a callback, a poll or an operator can tell.
+                // Its jobs stop waiting. The task does not change. Only a callback, a poll or an operator can tell.
                 let sent = UrlOutcome::of(UrlState::Sent);
                 let open = if evidence.is_stalled { unconfirmed() } else { sent };
                 Self { state: TaskState::Unconfirmed, error, open }
@@ -83,7 +83,7 @@ fn unconfirmed() -> UrlOutcome {
     ))
 }
 
-/// Every URL has its end. Of several failures, the task shows one that is proven if there is one.
+/// Every URL has its end. If several have failed, the task shows a proven failure if there is one.
 fn ended(ends: &[&UrlOutcome]) -> Standing {
     let indexed = ends.iter().filter(|end| end.state == UrlState::Indexed).count();
     let reasons = ends.iter().filter_map(|end| end.reason.as_ref());

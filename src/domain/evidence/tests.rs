@@ -1,4 +1,4 @@
-//! What evidence proves, by example: which videos belong to which URL.
+//! Findings from evidence, by example: the videos of each URL.
 
 mod ends;
 

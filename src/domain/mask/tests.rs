@@ -1,4 +1,4 @@
-//! Tests of the mask: what finds a token, and what is left as it is.
+//! Tests of the mask: tokens that it finds, and texts that it leaves as they are.
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD as STANDARD, BASE64_STANDARD_NO_PAD as STANDARD_NO_PAD};
@@ -9,7 +9,7 @@ use crate::domain::id::TaskId;
 use crate::domain::time::Timestamp;
 use crate::domain::token::Claims;
 
-/// What both kinds of token say of a task.
+/// The claims of both kinds of token about a task.
 fn both(task: TaskId) -> [Claims; 2] {
     let (destination, quality) = ([0x5a; 8], Quality::P1080);
     [Claims::of(task), Claims { task, destination: Some(destination), quality: Some(quality) }]

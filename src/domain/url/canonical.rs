@@ -1,6 +1,6 @@
-//! Canonical URLs with the id they hold, which tells whether two of them can be one post.
+//! Canonical URLs with their ids, which tell whether two of them can be one post.
 //!
-//! Must never take the code of a short link for an id: a post has one id, and any number of codes.
+//! Must never take the code of a short link for an id. A post has one id, and any number of codes.
 
 use sha2::{Digest, Sha256};
 
@@ -39,7 +39,7 @@ impl From<PostUrl> for CanonicalUrl {
     }
 }
 
-/// An id of a known shape: it names one post of its platform.
+/// An id of a known shape, which names one post of its platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownId {
     platform: &'static str,
@@ -55,7 +55,7 @@ impl KnownId {
         let host = platform.first_host(parts.dotless_host());
         platform.shapes.iter().filter(|shape| shape.id.names_post).find_map(|shape| {
             let reading = shape.read(host, &parts).ok()??;
-            // What is kept beyond the shape may name another post.
+            // Parts that are kept beyond the shape may name another post.
             let is_whole = reading.canonical == canonical;
             is_whole.then_some(Self { platform: platform.name, shape: shape.canonical, id: reading.id })
         })

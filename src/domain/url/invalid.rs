@@ -1,19 +1,19 @@
-//! Why a text is not the URL of one post, in words for the person who wrote it.
+//! Reasons why a text is not the URL of one post, explained for the person who wrote it.
 
 use thiserror::Error;
 
 use super::text::is_unseen;
 
-/// Why a text is not a post URL. Places count characters from 1.
+/// The reason why a text is not a post URL. Places count characters from 1.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidUrl {
-    /// There is nothing but white space.
+    /// It is empty or white space.
     #[error("the URL is empty")]
     Empty,
     /// It is longer than [`MAX_URL_CHARS`](super::MAX_URL_CHARS).
     #[error("the URL is longer than {MAX_URL_CHARS} characters", MAX_URL_CHARS = super::MAX_URL_CHARS)]
     TooLong,
-    /// It resembles no URL at all.
+    /// It does not resemble a URL.
     #[error("not a URL: it must begin with http:// or https://")]
     NotAUrl,
     /// It begins with a host.
@@ -22,7 +22,7 @@ pub enum InvalidUrl {
     /// It has a scheme other than `http` and `https`.
     #[error("the scheme is `{0}`, but only http and https URLs can be scraped")]
     Scheme(String),
-    /// Other than two slashes stand behind its scheme. Programs repair that in different ways.
+    /// Its scheme is not followed by exactly two slashes. Programs repair that in different ways.
     #[error("exactly two slashes must follow the scheme, as in https://")]
     Slashes,
     /// It is wrapped in quotation marks.
@@ -31,16 +31,16 @@ pub enum InvalidUrl {
     /// It is wrapped in brackets.
     #[error("the URL is in brackets. Remove them")]
     Bracketed,
-    /// Something else, such as a list marker, stands before it.
+    /// It has something before it, such as a list marker.
     #[error("text stands before the URL, which begins at character {0}. Remove the text")]
     TextBefore(usize),
-    /// A second URL begins in it. Together they would be paid as one post that nobody has.
+    /// A second URL begins in it. Both would be paid for as one post that does not exist.
     #[error("more than one URL: another one begins at character {0}")]
     MoreThanOne(usize),
     /// It holds white space.
     #[error("white space at character {0} is not allowed in a URL. Remove it and any text after the URL")]
     WhiteSpace(usize),
-    /// It holds a character that nobody sees, or knows what it shows.
+    /// It holds an invisible character, or one without a fixed meaning.
     #[error(
         "the {kind} U+{code:04X} at character {place} is not allowed in a URL. Remove it, or copy the URL again",
         kind = kind(*.found),
@@ -69,7 +69,7 @@ pub enum InvalidUrl {
         escape = escape(*.0)
     )]
     Trailing(char),
-    /// Something follows its id that no id holds.
+    /// Its id is followed by characters that no id holds.
     #[error(
         "{found} follows the id, but no id contains it. Remove it and everything after it",
         found = shown(*.0)
@@ -91,7 +91,7 @@ fn escape(c: char) -> String {
     c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// What a character is that must not be shown.
+/// The description of a character that must not be shown.
 fn kind(c: char) -> &'static str {
     match c {
         char::REPLACEMENT_CHARACTER => "incorrectly decoded character",

@@ -1,8 +1,8 @@
 //! The table of platforms: an entry for each, with the shapes of its posts.
 //!
-//! A new platform is one entry here, and its lines in `tests/it/urls`. Must never hold a shape that is not certain: a
-//! URL of no known shape keeps everything that could name a post, and is at worst paid twice. A wrong shape shows
-//! somebody else's video.
+//! A new platform is one entry here, and its lines in `tests/it/urls`. Must never hold a shape that is not certain. A
+//! URL without a known shape keeps all parts that could name a post, and is at worst paid for twice. A wrong shape
+//! shows somebody else's video.
 
 use super::platforms::KnownPlatform;
 use super::shape::{Characters, Form, Shape};
@@ -11,25 +11,25 @@ const DIGITS: Form = Form { of: Characters::Digits, length: (1, 20), except: "",
 
 const BASE36: Form = Form { of: Characters::Base36, length: (4, 12), except: "", names_post: true };
 
-/// The code of a short link. It is no id: one post can have many.
+/// The code of a short link. It is not an id, because one post can have many.
 const CODE: Form = Form { of: Characters::Base64, length: (4, 32), except: "", names_post: false };
 
-/// Of Instagram and Threads.
+/// Instagram and Threads.
 const SHORTCODE: Form =
     Form { of: Characters::Base64, length: (5, 64), except: "audio embed", names_post: true };
 
-/// Of the three kinds on LinkedIn: 19 digits today. A shorter number in a title is no id.
+/// The three kinds of LinkedIn. They have 19 digits today. A shorter number in a title is not an id.
 const LINKEDIN_ID: Form = Form { of: Characters::Digits, length: (16, 20), except: "", names_post: true };
 
-/// Of a clip on Twitch.
+/// A clip on Twitch.
 const SLUG: Form =
     Form { of: Characters::Base64, length: (5, 120), except: "create embed", names_post: true };
 
-/// The two words are players: the query says what they show.
+/// The two words are players, and the query names the video.
 const YOUTUBE_ID: Form =
     Form { of: Characters::Base64, length: (11, 11), except: "live_stream videoseries", names_post: true };
 
-/// A shape whose posts are told apart by their ids alone.
+/// A shape in which the id alone names the post.
 const fn shape(canonical: &'static str, id: Form, spellings: &'static str) -> Shape {
     Shape { canonical, id, spellings, keeps: "", reserved: "" }
 }
@@ -44,7 +44,7 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
         hosts: &["www.tiktok.com tiktok.com m.tiktok.com", "vm.tiktok.com", "vt.tiktok.com"],
         ignores: "_d _r _t is_copy_url is_from_webapp sender_device sender_web_id share_app_id share_link_id web_id",
         shapes: &[
-            // The number alone names the post: the name of the user can change.
+            // The number alone names the post, because the name of the user can change.
             shape(
                 "https://www.tiktok.com/video/{id}",
                 DIGITS,
@@ -103,7 +103,7 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
                         instagr.am/tv/{id} instagr.am/tv/{id}/embed instagr.am/tv/{id}/embed/captioned
                         instagr.am/reels/{id} instagr.am/reels/{id}/embed instagr.am/reels/{id}/embed/captioned",
             keeps: "",
-            // `share` is followed by a token of the sharing, which is no shortcode.
+            // After `share` comes a token, which is not a shortcode.
             reserved: "accounts direct explore p reel reels s share stories tv",
         }],
     },
@@ -162,7 +162,7 @@ pub(super) const KNOWN: &[KnownPlatform] = &[
             id: DIGITS,
             spellings: "vimeo.com/{id} vimeo.com/{id}/{key} vimeo.com/channels/*/{id} vimeo.com/groups/*/videos/{id}
                         player.vimeo.com/video/{id}",
-            // The key of an unlisted video. Without it, there is nothing to see.
+            // The key of an unlisted video, which cannot be seen without it.
             keeps: "h",
             reserved: "",
         }],

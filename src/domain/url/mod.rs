@@ -1,4 +1,4 @@
-//! Post URLs: which platform one belongs to, and which spellings mean the same post.
+//! Post URLs: their platforms, and the spellings of one post.
 //!
 //! The canonical form is for comparing only. Upstream receives each URL as the user gave it. Must never fold two posts
 //! into one: two URLs have the same canonical form if both have the same known shape with the same id, or if they
@@ -26,17 +26,17 @@ use self::parts::Parts;
 use self::platforms::KnownPlatform;
 pub use self::text::seen;
 
-/// Longest URL that is taken, in characters.
+/// Most characters of a URL.
 pub const MAX_URL_CHARS: usize = 2_048;
 
-/// The version of the canonical form. Another one has stored forms computed again at the next start, so it must grow
-/// whenever any URL gets another canonical form.
+/// The version of the canonical form. It must grow whenever any URL gets another canonical form. The next start then
+/// computes stored forms again.
 pub const CANONICAL_FORM: i64 = 3;
 
-/// How a URL that can be scraped begins.
+/// The schemes of URLs that can be scraped.
 const SCHEMES: [&str; 2] = ["http://", "https://"];
 
-/// Where a post lives: the word of a platform that is known, such as `youtube`, else the host itself.
+/// Platform of a post: the name of a known platform, such as `youtube`, or else the host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct Platform(String);
@@ -45,7 +45,7 @@ impl Platform {
     /// YouTube, which upstream charges differently.
     pub const YOUTUBE: &'static str = "youtube";
 
-    /// The platform as clients see it.
+    /// The name that clients see.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -62,22 +62,22 @@ impl fmt::Display for Platform {
     }
 }
 
-/// A URL as it was given, with what is derived from it.
+/// A URL as it was given, with its platform and canonical form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostUrl {
-    /// As the user gave it, without surrounding white space and invisible characters that mean nothing.
+    /// The URL as the client gave it, without white space and meaningless invisible characters around it.
     pub given: String,
-    /// The same for every spelling of the same post.
+    /// The canonical form, which is the same for all spellings of one post.
     pub canonical: String,
-    /// Where the post lives.
+    /// The platform of the post.
     pub platform: Platform,
 }
 
 impl PostUrl {
-    /// Reads the one URL that a text holds.
+    /// Reads the only URL in a text.
     ///
     /// # Errors
-    /// [`InvalidUrl`] says what is wrong with it.
+    /// [`InvalidUrl`] if it is not the URL of one post.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
         let given = text::only_url(text)?;
         let (scheme, rest) = given.split_once("://").ok_or(InvalidUrl::NotAUrl)?;
@@ -86,8 +86,8 @@ impl PostUrl {
         Ok(Self { given: given.to_owned(), canonical, platform: Platform(platform) })
     }
 
-    /// Reads a URL that nobody can be asked about: an older version took it, or upstream names it. Of one that
-    /// [`parse`](Self::parse) refuses, an exact id in a known shape still names the post. None if that is not certain.
+    /// Reads a URL that nobody can correct, because an older version took it or upstream names it. If
+    /// [`parse`](Self::parse) refuses it, an exact id in a known shape still names the post. None if this is uncertain.
     pub fn recognize(text: &str) -> Option<Self> {
         if let Ok(url) = Self::parse(text) {
             return Some(url);
@@ -111,9 +111,9 @@ fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
 /// The canonical form of a URL that has one of the platform's shapes.
 ///
 /// # Errors
-/// [`InvalidUrl::AfterId`] if something follows the id that no id holds.
+/// [`InvalidUrl::AfterId`] if characters follow the id that no id holds.
 fn known_shape(platform: &KnownPlatform, url: &Parts<'_>) -> Result<Option<String>, InvalidUrl> {
-    // A port means another server, and a fragment that is kept may name another post: nothing is known of it.
+    // A port means another server, and a kept fragment may name another post, so the URL has no known shape.
     if url.port.is_some() || url.fragment.is_some() {
         return Ok(None);
     }
@@ -129,7 +129,7 @@ fn known_shape(platform: &KnownPlatform, url: &Parts<'_>) -> Result<Option<Strin
     refused.map_or(Ok(None), Err)
 }
 
-/// The platform, and the form by which posts are compared.
+/// The platform, and the form for comparing posts.
 fn canonicalize(url: &Parts<'_>) -> Result<(String, String), InvalidUrl> {
     let host = url.dotless_host();
     let Some(platform) = KnownPlatform::of(host) else {
@@ -138,7 +138,7 @@ fn canonicalize(url: &Parts<'_>) -> Result<(String, String), InvalidUrl> {
     if let Some(canonical) = known_shape(platform, url)? {
         return Ok((platform.name.to_owned(), canonical));
     }
-    // Only what is written like a host of the table is one.
+    // Only a text that is written like a host of the table is one.
     let is_plain = !url.host.ends_with('.') && url.port.is_none();
     let name = if is_plain { platform.first_host(host) } else { &url.host };
     Ok((platform.name.to_owned(), url.keep_all(name, |parameter| platform.ignores(parameter))))

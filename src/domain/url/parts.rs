@@ -1,6 +1,6 @@
-//! The parts of a URL as they are written, and the form that keeps all of them that could name a post.
+//! The parts of a URL as they are written, and the form that keeps all parts that could name a post.
 //!
-//! Must never decode or reorder: two spellings that differ in one escape may be two posts.
+//! Must never decode or reorder, because two spellings that differ in one escape can be two posts.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -15,16 +15,16 @@ pub(super) struct Parts<'a> {
     pub(super) is_https: bool,
     /// In lower case, and in ASCII (IDNA).
     pub(super) host: String,
-    /// None if it is the scheme's own.
+    /// None for the scheme's default.
     pub(super) port: Option<u16>,
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
-    /// None if it names no post, but a place or a time within one.
+    /// None if it is only a place or a time within a post.
     pub(super) fragment: Option<&'a str>,
 }
 
 impl<'a> Parts<'a> {
-    /// Splits what stands behind the scheme.
+    /// Splits the part after the scheme.
     pub(super) fn split(is_https: bool, rest: &'a str) -> Result<Self, InvalidUrl> {
         let (rest, fragment) = cut(rest, '#');
         let (rest, query) = cut(rest, '?');
@@ -34,12 +34,12 @@ impl<'a> Parts<'a> {
         Ok(Self { is_https, host, port, path, query, fragment })
     }
 
-    /// The host without the dot that may end it.
+    /// The host without a dot at its end.
     pub(super) fn dotless_host(&self) -> &str {
         self.host.strip_suffix('.').unwrap_or(&self.host)
     }
 
-    /// The path without the slash that may end it; more than one are kept.
+    /// The path without a slash at its end. Keeps several slashes.
     pub(super) fn slashless_path(&self) -> &'a str {
         match self.path.strip_suffix('/') {
             Some(rest) if !rest.ends_with('/') => rest,
@@ -47,10 +47,10 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// All that could name a post, under this host. `ignores` says of a parameter that it never does.
+    /// All parts that could name a post, under this host. `ignores` is true for parameters that never do.
     pub(super) fn keep_all(&self, host: &str, ignores: impl Fn(&str) -> bool) -> String {
         let (scheme, port) = match self.port {
-            // On a port of its own, one of the two is another server, or none.
+            // On another port, one of the two may be another server, or none.
             Some(port) if !self.is_https => ("http", format!(":{port}")),
             Some(port) => ("https", format!(":{port}")),
             None => ("https", String::new()),
@@ -73,7 +73,7 @@ impl<'a> Parts<'a> {
 
     fn kept_query(&self, ignores: impl Fn(&str) -> bool) -> Option<String> {
         let query = self.query?;
-        // With nothing before it, what looks like a share may be all that names a post.
+        // If nothing is before it, a part that looks like a share may be the only name of the post.
         let is_named = !self.slashless_path().is_empty();
         let is_ignored = |name: &str| is_campaign(name) || (is_named && (is_share(name) || ignores(name)));
         let kept: Vec<_> =
@@ -87,10 +87,10 @@ fn cut(text: &str, at: char) -> (&str, Option<&str>) {
     text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
-/// The host in its one form, and the port unless it is the scheme's own.
+/// The host in its one form, and the port unless it is the scheme's default.
 ///
-/// What other programs could read as another host is refused: an address such as `0x7f.1`, an escape, a full-width
-/// letter.
+/// Refuses a host that other programs could read as another one, such as one with an escape, a full-width letter, or
+/// the address `0x7f.1`.
 fn read_authority(is_https: bool, authority: &str) -> Result<(String, Option<u16>), InvalidUrl> {
     if authority.contains('@') {
         return Err(InvalidUrl::Credentials);
@@ -129,7 +129,7 @@ fn is_read_alike(name: &str, host: &str) -> bool {
 fn names_a_post(fragment: &str) -> bool {
     let is_of_a_time = |c: char| c.is_ascii_digit() || matches!(c, 'h' | 'm' | 's' | ':' | '.' | ',');
     let is_time = fragment.strip_prefix("t=").is_some_and(|time| time.chars().all(is_of_a_time));
-    // What is escaped twice is still escaped.
+    // A text that was escaped twice is still escaped.
     let decoded = percent_decode_str(fragment).decode_utf8_lossy();
     let is_number = !decoded.is_empty() && decoded.chars().all(|c| c.is_ascii_digit() || c == '-');
     !is_time && (is_number || decoded.starts_with(['!', '@']) || decoded.contains(['/', '=', '%']))
@@ -140,7 +140,7 @@ fn is_campaign(name: &str) -> bool {
     starts_with_ignoring_case(name, "utm_") || name.eq_ignore_ascii_case("fbclid")
 }
 
-/// Parameters that say how somebody came to a post, on any site.
+/// Parameters that tell how somebody came to a post, on any site.
 fn is_share(name: &str) -> bool {
     matches!(name, "si" | "igsh" | "mibextid" | "share" | "spm_id_from" | "vd_source")
 }

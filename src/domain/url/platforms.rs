@@ -1,4 +1,4 @@
-//! Platforms: which hosts belong to one, which of them are the same, and which parameters name no post.
+//! Platforms: their hosts, the hosts that show the same pages, and the parameters that never name a post.
 
 use super::known::KNOWN;
 use super::shape::Shape;
@@ -6,13 +6,13 @@ use super::shape::Shape;
 /// A platform whose URLs upstream takes together in one request.
 #[derive(Debug)]
 pub(super) struct KnownPlatform {
-    /// As clients see it.
+    /// The name that clients see.
     pub(super) name: &'static str,
-    /// Every host that is one of these, or lies below one, belongs to the platform.
+    /// The platform has these hosts and all hosts below them.
     pub(super) domains: &'static [&'static str],
-    /// Hosts that show the same pages, `www.` and mobile ones: the first one stands for the others in its line.
+    /// Hosts that show the same pages, such as `www.` and mobile ones. The first one of a line represents the others.
     pub(super) hosts: &'static [&'static str],
-    /// Parameters that never name a post on this platform, beside those that never do on any.
+    /// Parameters that never name a post on this platform, in addition to those of all platforms.
     pub(super) ignores: &'static str,
     pub(super) shapes: &'static [Shape],
 }
@@ -23,7 +23,7 @@ impl KnownPlatform {
         KNOWN.iter().find(|platform| platform.domains.iter().any(|domain| is_under(host, domain)))
     }
 
-    /// The host that stands for this one.
+    /// The host that represents this one.
     pub(super) fn first_host<'h>(&self, host: &'h str) -> &'h str {
         let mut same = self.hosts.iter().filter(|hosts| hosts.split(' ').any(|name| name == host));
         same.next().and_then(|hosts| hosts.split(' ').next()).unwrap_or(host)
@@ -35,12 +35,12 @@ impl KnownPlatform {
     }
 }
 
-/// Whether this host belongs to a platform that is known.
+/// Whether this host belongs to a known platform.
 pub(super) fn is_known_host(host: &str) -> bool {
     KnownPlatform::of(host).is_some()
 }
 
-/// Whether `host` is `domain` or lies below it; `notyoutube.com` does not lie below `youtube.com`.
+/// Whether `host` is `domain` or lies below it. `notyoutube.com` does not lie below `youtube.com`.
 fn is_under(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

@@ -1,4 +1,4 @@
-//! The rule of the canonical form, held against URLs that are made up: nothing folds but what may.
+//! Checks the rule of the canonical form with made-up URLs. Only spellings that may fold do fold.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -7,7 +7,7 @@ use super::parts::Parts;
 use super::platforms::KnownPlatform;
 use super::{PostUrl, SCHEMES};
 
-/// A URL in pieces, so that what it says is known without reading it.
+/// A URL in pieces, so that its meaning is known without reading it.
 #[derive(Clone, Debug)]
 struct Written {
     scheme: &'static str,
@@ -42,7 +42,7 @@ const HOSTS: [&str; 21] = [
     "example.org",
 ];
 
-/// Hosts that may fold, the mobile ones of a platform: a table of its own, so that the other one is held against it.
+/// Hosts that may fold, the mobile ones of a platform. A separate table, which checks the other one.
 const SAME: [(&str, &str); 6] = [
     ("youtube.com", "www.youtube.com"),
     ("m.youtube.com", "www.youtube.com"),
@@ -123,7 +123,7 @@ impl Written {
         text + self.fragment
     }
 
-    /// All of it but what may differ between spellings of one post.
+    /// All of it except the parts that may differ between spellings of one post.
     fn essence(&self) -> String {
         let host = SAME.iter().find(|(host, _)| *host == self.host).map_or(self.host, |(_, same)| same);
         let mut path: String = self.path.iter().map(|segment| format!("/{segment}")).collect();
@@ -191,7 +191,7 @@ proptest! {
     #[test]
     fn the_canonical_form_is_its_own_canonical_form(written in written()) {
         if let Ok(first) = PostUrl::parse(&written.text()) {
-            // A slash that was dropped may have stood behind what looks like punctuation of a text.
+            // A dropped slash may have followed characters that look like punctuation of a text.
             let with_slash = || PostUrl::parse(&format!("{}/", first.canonical));
             let second = PostUrl::parse(&first.canonical).or_else(|_| with_slash());
             let second = second.expect("a canonical form is a URL");

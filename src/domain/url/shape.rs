@@ -1,6 +1,6 @@
-//! Shapes: the spellings under which a platform shows one post, and the form that its ids have.
+//! Shapes: the spellings under which a platform shows one post, and the form of its ids.
 //!
-//! Must never take a word for an id: whatever does not fit exactly is no known shape.
+//! Must never take a word for an id. A URL that does not fit exactly has no known shape.
 
 use std::borrow::Cow;
 
@@ -16,29 +16,29 @@ pub(super) struct Shape {
     /// The canonical form, with `{id}` in it.
     pub(super) canonical: &'static str,
     pub(super) id: Form,
-    /// Patterns, cut by white space: the host that stands for its mobile ones, then segments that are literal, `*` for
-    /// any name, or `{id}` with text around it; or the query parameter that holds the id. A `*` beside `{id}` is any
-    /// text, and `{code}` the four characters that LinkedIn puts behind an id. `{key}` is the first of `keeps`.
+    /// Patterns, separated by white space. Each has the host that represents its mobile ones, then literal segments,
+    /// `*` for any name, or `{id}` with text around it, or else the query parameter with the id. A `*` beside `{id}` is
+    /// any text, and `{code}` the four characters that LinkedIn puts behind an id. `{key}` is the first of `keeps`.
     pub(super) spellings: &'static str,
-    /// Query parameters that tell posts with the same id apart, cut by blanks.
+    /// Query parameters that tell posts with the same id apart, separated by blanks.
     pub(super) keeps: &'static str,
-    /// Words that are pages of the platform and no names, cut by blanks.
+    /// Words that are pages of the platform and not names, separated by blanks.
     pub(super) reserved: &'static str,
 }
 
-/// Which texts are ids.
+/// The form of ids.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
     pub(super) of: Characters,
     /// Least and most characters.
     pub(super) length: (usize, usize),
-    /// Words of this form that are no ids, cut by blanks.
+    /// Words of this form that are not ids, separated by blanks.
     pub(super) except: &'static str,
-    /// Whether one post has one of them. Of the codes of short links, a post can have many.
+    /// Whether a post has only one of them. A post can have many codes of short links.
     pub(super) names_post: bool,
 }
 
-/// What a URL of a shape says.
+/// The parts of a URL of a shape.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reading {
     pub(super) id: String,
@@ -73,7 +73,7 @@ impl Form {
     /// Whether the text is an id.
     ///
     /// # Errors
-    /// [`InvalidUrl::AfterId`] if it is one with something behind it that no id holds.
+    /// [`InvalidUrl::AfterId`] if characters follow that no id holds.
     fn read(&self, text: &str) -> Result<bool, InvalidUrl> {
         let Some((end, found)) = text.char_indices().find(|(_, c)| !is_of_a_word(*c)) else {
             return Ok(self.fits(text));
@@ -98,18 +98,18 @@ fn names(list: &str, word: &str) -> bool {
 }
 
 impl Shape {
-    /// The canonical form of a URL of this shape; none if it has another one. `host` stands for the URL's own.
+    /// The canonical form of a URL of this shape. None if it has another one. `host` represents the URL's host.
     ///
     /// # Errors
-    /// [`InvalidUrl::AfterId`] if something follows the id that no id holds.
+    /// [`InvalidUrl::AfterId`] if characters follow the id that no id holds.
     pub(super) fn canonical(&self, host: &str, url: &Parts<'_>) -> Result<Option<String>, InvalidUrl> {
         Ok(self.read(host, url)?.map(|reading| reading.canonical))
     }
 
-    /// The id and the canonical form of a URL of this shape; none if it has another one.
+    /// The id and the canonical form of a URL of this shape. None if it has another one.
     ///
     /// # Errors
-    /// [`InvalidUrl::AfterId`] if something follows the id that no id holds.
+    /// [`InvalidUrl::AfterId`] if characters follow the id that no id holds.
     pub(super) fn read(&self, host: &str, url: &Parts<'_>) -> Result<Option<Reading>, InvalidUrl> {
         let at_host =
             |spelling: &'static str| spelling.strip_prefix(host).filter(|path| path.starts_with('/'));
@@ -141,7 +141,7 @@ impl Shape {
         refused.map_or(Ok(None), Err)
     }
 
-    /// What stands where the pattern has an id, and where it has a key.
+    /// The texts in the places of the id and of the key.
     fn found<'s>(
         &self,
         pattern: &str,
@@ -175,7 +175,7 @@ impl Shape {
         !segment.is_empty() && !is_reserved
     }
 
-    /// The canonical form with the parameters that tell posts apart; none if one has two values.
+    /// The canonical form with the parameters that tell posts apart. None if one has two values.
     fn told_apart(&self, id: &str, key: Option<&str>, query: Option<&str>) -> Option<String> {
         let mut canonical = self.canonical.replace("{id}", id);
         let mut key = key;
@@ -203,8 +203,8 @@ impl Shape {
     }
 }
 
-/// The segments of a path without their escapes; none if one holds what only an escape can bring into it, or leads to
-/// another folder.
+/// The segments of a path without their escapes. None if one holds a character that only an escape can bring in, or
+/// leads to another folder.
 fn decoded_segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
     let decode = |segment| {
         let decoded = percent_decode_str(segment).decode_utf8().ok()?;
@@ -213,8 +213,8 @@ fn decoded_segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
     path.split('/').skip(1).map(decode).collect()
 }
 
-/// The segments without the punctuation in the last one and what follows it, each time with its first character: once
-/// from where it begins, once from where it ends the segment.
+/// The segments without punctuation in the last one and the text after it, each time with its first character. Once the
+/// cut is at the first punctuation, once at the punctuation that ends the segment.
 fn without_punctuation<'s>(segments: &'s [Cow<'_, str>]) -> Vec<(Vec<Cow<'s, str>>, char)> {
     let Some((last, before)) = segments.split_last() else { return Vec::new() };
     let is_punctuation = |c: char| !is_of_a_word(c) && !c.is_alphanumeric();
@@ -232,7 +232,7 @@ fn without_punctuation<'s>(segments: &'s [Cow<'_, str>]) -> Vec<(Vec<Cow<'s, str
 /// Characters of the code that LinkedIn puts behind an id.
 const CODE_CHARS: usize = 4;
 
-/// What stands in a text where the token has `{id}`.
+/// The part of a text in the place of `{id}`.
 fn within<'t>(token: &str, text: &'t str) -> Option<&'t str> {
     let (before, after) = token.split_once("{id}")?;
     let text = match before.strip_prefix('*') {
@@ -249,7 +249,7 @@ fn within<'t>(token: &str, text: &'t str) -> Option<&'t str> {
     }
 }
 
-/// The value of a parameter, decoded; none if it has two.
+/// The decoded value of a parameter. None if it has two.
 fn only_value(query: &str, name: &str) -> Option<String> {
     let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(given, _)| given == name);
     let value = values.next()?.1;

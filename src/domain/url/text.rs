@@ -1,13 +1,13 @@
-//! One URL out of a text: the only reader of post URLs, whichever way they come in.
+//! One URL out of a text. All ways in read post URLs here.
 //!
-//! Must never change what it hands on, except for white space around it and characters there that mean nothing: what is
-//! compared must be what upstream receives.
+//! Must never change the URL, except for white space and meaningless characters around it. The compared text must be
+//! the text that upstream receives.
 
 use super::invalid::InvalidUrl;
 use super::platforms::is_known_host;
 use super::{MAX_URL_CHARS, SCHEMES};
 
-/// The URL that a text holds, without what surrounds it invisibly.
+/// The URL in a text, without invisible characters around it.
 pub(super) fn only_url(text: &str) -> Result<&str, InvalidUrl> {
     let url = seen(text);
     if url.is_empty() {
@@ -36,13 +36,13 @@ pub(super) fn only_url(text: &str) -> Result<&str, InvalidUrl> {
     }
 }
 
-/// A text without the white space around it, and without invisible characters there that mean nothing.
+/// A text without white space and meaningless invisible characters around it.
 pub fn seen(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_meaningless(c))
 }
 
 /// Characters that people copy along with a text and never see: soft hyphens, spaces and joiners without width, marks
-/// of direction, and the byte order mark. At the end of a name, none of them makes it another one.
+/// of direction, and the byte order mark. At the end of a name, none of them makes it another name.
 fn is_meaningless(c: char) -> bool {
     matches!(c,
         '\u{AD}' | '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
@@ -54,7 +54,7 @@ pub(super) fn holds_second_url(url: &str) -> bool {
 }
 
 /// Characters that a person can't see or tell apart: those without width, marks of direction, selectors of a variant,
-/// private ones, and the one that stands for what could not be read. Some may be part of a name.
+/// private ones, and the replacement for unreadable ones. Some may be part of a name.
 pub(super) fn is_unseen(c: char) -> bool {
     let may_mean_something = matches!(c,
         '\u{34F}' | '\u{600}'..='\u{605}' | '\u{70F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
@@ -64,7 +64,7 @@ pub(super) fn is_unseen(c: char) -> bool {
     may_mean_something || is_meaningless(c)
 }
 
-/// Where the scheme of a URL ends, in bytes.
+/// The end of the scheme of a URL, in bytes.
 fn begin(url: &str) -> Result<usize, InvalidUrl> {
     let lower = url.to_ascii_lowercase();
     if let Some(scheme) = SCHEMES.iter().find(|scheme| lower.starts_with(*scheme)) {
@@ -84,7 +84,7 @@ fn begin(url: &str) -> Result<usize, InvalidUrl> {
     })
 }
 
-/// What is wrong with a text that does not begin with a scheme that can be scraped.
+/// The fault of a text that does not begin with `http` or `https`.
 fn without_scheme(url: &str, inner: Option<usize>) -> InvalidUrl {
     let word = url.split(char::is_whitespace).next().unwrap_or_default();
     let host = word.split(['/', '?', '#', ':']).next().unwrap_or_default();
@@ -101,9 +101,9 @@ fn without_scheme(url: &str, inner: Option<usize>) -> InvalidUrl {
     }
 }
 
-/// Where a second URL begins, in bytes, if one does.
+/// The start of a second URL, in bytes, if there is one.
 ///
-/// One that is a part of the first stands behind a slash, an equals sign or an escape: an archive's or a redirect's.
+/// A URL after a slash, an equals sign or an escape is part of the first one, as in an archive or a redirect.
 fn second_url(url: &str, start: usize) -> Option<usize> {
     let lower = url.to_ascii_lowercase();
     let with_scheme = SCHEMES.iter().flat_map(|scheme| lower.match_indices(scheme)).map(|(place, _)| place);
@@ -116,7 +116,7 @@ fn second_url(url: &str, start: usize) -> Option<usize> {
     [apart, separated].into_iter().flatten().min()
 }
 
-/// Whether what follows this is a part of the same URL.
+/// Whether text that follows this is part of the same URL.
 fn is_inside(before: &str) -> bool {
     let is_escape =
         |end: &[u8]| matches!(end, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());

@@ -1,4 +1,4 @@
-//! Every small combination of attempts, queue, terms and who asks.
+//! All small combinations of attempts, queue, terms and askers.
 
 use super::super::outcome::Reason;
 use super::*;
@@ -22,7 +22,7 @@ fn all_terms() -> [Terms; 4] {
     [terms(P360, false), terms(P360, true), terms(P720, false), terms(P720, true)]
 }
 
-/// Every row of at most three attempts, each in a round of its own.
+/// Every row of at most three attempts, each in a separate round.
 fn rows() -> Vec<Vec<Attempt<u8>>> {
     let mut rows = vec![vec![]];
     let mut from = 0;

@@ -1,5 +1,5 @@
-//! Estimates: when what waits has been sent. Must never become slower with the file: a long queue is read up to a
-//! bound.
+//! Estimates: the time when waiting URLs have been sent. Must never become slower with the file, so a long queue is
+//! read up to a bound.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,79 +21,79 @@ use crate::store::error::ReadError;
 use crate::store::read::Readers;
 use crate::store::read::waiting::{Line, Snapshot, Wish};
 
-/// What the time of the next requests depends on, beside the file.
+/// The input of estimates that is not in the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Pacing {
     /// Now.
     pub now: Timestamp,
     /// Least time between two requests, as learned so far.
     pub least: Duration,
-    /// How many URLs may be sent each day; none without a limit.
+    /// Most URLs per day. None without a limit.
     pub urls_per_day: Option<u64>,
 }
 
-/// How long the submits are looked back at that say how fast requests follow each other, and at how many of them.
+/// Submits of this time, and at most this many of them, tell the pace of requests.
 const LOOKED_AT: Duration = Duration::from_secs(600);
 const MOST_LOOKED_AT: i64 = 200;
-/// Fewer of them say nothing.
+/// Fewer submits prove nothing.
 const FEWEST_LOOKED_AT: usize = 3;
-/// So many groups are shown.
+/// Most groups in an answer.
 const MOST_GROUPS: usize = 500;
-/// All URLs of the jobs of a page are read if they are not more than this. Of the others so many are looked at.
+/// If the jobs of a page have at most this many URLs, all are read. Otherwise a sample of the second size is read.
 const MOST_URLS: i64 = 100_000;
 const SAMPLED_URLS: i64 = 20_000;
 
-/// What waits to be sent.
+/// The waiting URLs, and the time when they are expected to be sent.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct QueueStatus {
-    /// How many URLs wait.
+    /// Number of waiting URLs.
     pub waiting: usize,
-    /// How many requests send them, after packing.
+    /// Number of requests that send them, after packing.
     pub requests: usize,
-    /// Between two submits: as measured in the last ten minutes, or as learned so far.
+    /// Milliseconds between two submits, as measured in the last ten minutes, or else as learned so far.
     pub interval_ms: u64,
-    /// When the last of them has been sent, as an estimate; null if nothing waits, or while anything is paused.
+    /// Estimated time when the last one has been sent. Null if no URL waits, and while anything is paused.
     #[schema(required)]
     pub sent_by: Option<Timestamp>,
-    /// When the first of those that wait entered the queue; null if nothing waits.
+    /// Time when the oldest one entered the queue. Null if no URL waits.
     #[schema(required)]
     pub oldest_at: Option<Timestamp>,
-    /// What waits together, the largest first; at most 500.
+    /// Groups of waiting URLs, the largest first. At most 500.
     pub groups: Vec<QueueGroup>,
-    /// How many groups there are.
+    /// Number of all groups.
     pub groups_total: usize,
 }
 
-/// URLs that wait, of one platform, destination, quality and priority.
+/// Waiting URLs of one platform, destination, quality and priority.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct QueueGroup {
-    /// Their platform.
+    /// The platform of its URLs.
     pub platform: Platform,
-    /// Where their videos are put.
+    /// Destination of the videos.
     pub destination: QueueDestination,
-    /// Lines of the wanted picture; null for a task that was recovered from a callback.
+    /// Video resolution. Null for a task that was recovered from a callback.
     #[schema(required)]
     pub quality: Option<Quality>,
-    /// The most urgent priority of the jobs that want them.
+    /// Most urgent priority of the jobs that want the URLs.
     pub priority: Priority,
-    /// How many there are.
+    /// Number of its URLs.
     pub urls: usize,
-    /// When the first of them entered the queue.
+    /// Time when the oldest URL entered the queue.
     #[schema(required)]
     pub oldest_at: Option<Timestamp>,
-    /// Whether a pause stops them.
+    /// Whether a pause stops the URLs.
     pub paused: bool,
 }
 
-/// A library, and a folder in it.
+/// A library and a folder in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct QueueDestination {
     /// The library.
     pub library: Library,
-    /// The folder by its name; null for the default folder.
+    /// Name of the folder. `unique_id` and `folder_id` are both null for the default folder.
     #[schema(required)]
     pub unique_id: Option<String>,
-    /// The folder by its number.
+    /// Number of the folder.
     #[schema(required)]
     pub folder_id: Option<i64>,
 }
@@ -110,7 +110,7 @@ impl QueueDestination {
     }
 }
 
-/// The queue, with the times of its requests.
+/// The queue and the times of its requests.
 pub(crate) struct Outlook {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) times: Times,
@@ -138,7 +138,7 @@ pub(crate) const BEGUN: &str =
     "SELECT rounds.number, begun_at FROM json_each(?1) CROSS JOIN rounds ON rounds.number = value";
 
 impl Readers {
-    /// Says of each job when what waits of it is expected to be sent.
+    /// Gives each job the place of its waiting URLs in the queue.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -156,12 +156,12 @@ impl Readers {
         let has_unread = !outlook.snapshot.queue.unread.is_empty();
         for (job, rounds) in waiting.iter_mut().zip(rounds) {
             let share = forecast.share(rounds.iter().copied());
-            // What was not looked at is somewhere before the end.
+            // URLs that were not read are somewhere before the end.
             let is_whole = urls <= MOST_URLS && !has_unread;
             let anywhere =
                 || (!is_whole && forecast.requests() > 0).then(|| Share { ahead: 0, ..forecast.end() });
             let share = share.or_else(anywhere);
-            // What waits too far behind to be read is at the end.
+            // URLs too far behind to be read are at the end.
             let is_all = !has_unread || forecast.has(&rounds) >= waiting_of(job, rounds.len());
             let share = share.map(|share| if is_all { share } else { share.with(forecast.end()) });
             job.queue = share.map(|share| outlook.times.job(share, is_stopped));
@@ -169,7 +169,7 @@ impl Readers {
         Ok(())
     }
 
-    /// The rounds of the jobs' URLs; of very many URLs some of each job, from its first to its last.
+    /// The rounds of the jobs' URLs. If there are very many URLs, a sample of each job, from its first to its last.
     async fn rounds_of(&self, jobs: &[&mut Job]) -> Result<Vec<Vec<i64>>, ReadError> {
         let urls: i64 = jobs.iter().map(|job| job.progress.urls).sum();
         let each = SAMPLED_URLS / i64::try_from(jobs.len()).unwrap_or(i64::MAX).max(1);
@@ -198,7 +198,7 @@ impl Readers {
         Ok(rounds)
     }
 
-    /// The queue and the times of its requests. `newest`: the newest round that is asked about, and when it was.
+    /// The queue and the times of its requests. `newest`: the newest requested round, and its time.
     pub(crate) async fn outlook(
         &self,
         pacing: Pacing,
@@ -222,8 +222,8 @@ impl Readers {
         Ok(Outlook { snapshot, times, pace, paused })
     }
 
-    /// The mean time between the submits of the last ten minutes, without the time in which nothing was to be sent;
-    /// `least` if there were too few of them, and never less.
+    /// The mean time between the submits of the last ten minutes, without time in which there was nothing to send.
+    /// Gives `least` if there were too few submits, and never less.
     async fn measured_interval(&self, now: Timestamp, least: Duration) -> Result<Duration, ReadError> {
         let submits: Vec<(i64, Option<i64>)> = sqlx::query_as(SUBMITS)
             .bind(now.before(LOOKED_AT).as_millis())
@@ -234,7 +234,7 @@ impl Readers {
         Ok(mean_interval(&submits, least))
     }
 
-    /// What waits.
+    /// The waiting URLs.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -275,7 +275,7 @@ impl Readers {
     }
 }
 
-/// How many of so many URLs of a job wait, if as many of each hundred do as of all that are not known or canceled.
+/// The number of waiting URLs in a sample of a job, by their share of all that are not known or canceled.
 fn waiting_of(job: &Job, looked_at: usize) -> usize {
     let progress = &job.progress;
     let all = (progress.urls - progress.known - progress.canceled).max(1);
@@ -283,8 +283,8 @@ fn waiting_of(job: &Job, looked_at: usize) -> usize {
     usize::try_from(progress.waiting.saturating_mul(looked_at) / all).unwrap_or_default()
 }
 
-/// The mean time between submits, the newest first: each with its begin, and its end if it has one. A wait of more than
-/// two requests after the answer was no wait for a turn: nothing was to be sent.
+/// The mean time between submits, newest first, each with its start and, if it has one, its end. Time after an answer
+/// counts up to twice `least`. Beyond that there was nothing to send.
 fn mean_interval(submits: &[(i64, Option<i64>)], least: Duration) -> Duration {
     if submits.len() < FEWEST_LOOKED_AT {
         return least;
@@ -310,7 +310,7 @@ struct Gathered {
 
 type Kind = (Line, Priority);
 
-/// What waits, by line and priority. A post that several keys or priorities want counts in the most urgent one.
+/// The waiting posts by line and priority. A post that several keys or priorities want counts in the most urgent.
 fn gather(snapshot: &Snapshot) -> Vec<(Kind, Gathered)> {
     let queue = &snapshot.queue;
     let mut kinds: BTreeMap<Kind, Gathered> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What an operator wants to know at a glance. Must never become slower with the number of jobs, tasks or videos.
+//! The status for operators. Must never become slower with the number of jobs, tasks or videos.
 
 use std::collections::BTreeMap;
 
@@ -10,71 +10,71 @@ use crate::store::column::row;
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
-/// How long a stall or a stranger's hint is worth a word.
+/// Time for which the status tells of a stall or a stranger's hint.
 const RECENT: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
 
-/// How many there are, and since when.
+/// A number, and the time when it began.
 #[derive(Clone, Copy, Debug)]
 pub struct Count {
-    /// How many.
+    /// The number.
     pub count: i64,
-    /// Since when there is one.
+    /// Time of the first one.
     pub since: Timestamp,
 }
 
-/// The upstream's last error.
+/// Error of the last submit that failed.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct LastError {
-    /// Its code, or a word of ours.
+    /// Code from the memories.ai API, or one of scrapehook's.
     pub code: String,
-    /// Its words.
+    /// Message for people.
     pub message: String,
-    /// When it was heard.
+    /// Time of the error.
     pub at: Timestamp,
 }
 
-/// How many there are of everything, by state.
+/// Numbers of jobs, tasks and videos by state, and of hints.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Counts {
-    /// Jobs.
+    /// Numbers of jobs by state.
     pub jobs: BTreeMap<String, i64>,
-    /// Tasks.
+    /// Numbers of tasks by state.
     pub tasks: BTreeMap<String, i64>,
-    /// Videos.
+    /// Numbers of videos by state.
     pub videos: BTreeMap<String, i64>,
-    /// Hints that are kept.
+    /// Number of kept hints.
     pub quarantine: i64,
 }
 
-/// What the file says of how things are.
+/// The status as the file has it.
 #[derive(Clone, Debug)]
 pub struct Overview {
     /// See [`Counts`].
     pub counts: Counts,
-    /// Tasks that may have been charged, and that somebody has to decide about.
+    /// Tasks that may have been charged, and need a decision.
     pub unconfirmed: Option<Count>,
-    /// Tasks that nothing was heard of for too long in the last week, and that were not sent again.
+    /// Tasks that became stalled in the last week, and were not sent again.
     pub stalled: Option<Count>,
     /// URLs that wait to be sent.
     pub waiting: i64,
     /// Callbacks without a good token in the last week.
     pub hints: Option<Count>,
-    /// Tasks that were accepted, and of which nothing at all was heard.
+    /// Tasks accepted since the last callback.
     pub silent: Option<Count>,
-    /// When the last callback came.
+    /// Time of the last callback.
     pub last_callback_at: Option<Timestamp>,
-    /// The last submit that went wrong.
+    /// Error of the last submit that failed.
     pub last_error: Option<LastError>,
 }
 
-/// The little of an [`Overview`] that is watched all the time.
+/// The small part of an [`Overview`] for metrics.
 #[derive(Clone, Debug)]
 pub struct Tally {
     /// Tasks by state.
     pub tasks: BTreeMap<String, i64>,
-    /// Hints that are kept.
+    /// Number of kept hints.
     pub hints: i64,
-    /// When the last callback came.
+    /// Time of the last callback.
     pub last_callback_at: Option<Timestamp>,
 }
 
@@ -93,7 +93,7 @@ impl CountRow {
 }
 
 impl Readers {
-    /// How things are.
+    /// The status.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -130,7 +130,7 @@ impl Readers {
         })
     }
 
-    /// How many tasks are known from their callbacks alone and have not listed all of their URLs yet. It reads all
+    /// Number of tasks that are known only from their callbacks and have not listed all of their URLs yet. Reads all
     /// tasks that are polled.
     ///
     /// # Errors
@@ -139,7 +139,7 @@ impl Readers {
         Ok(sqlx::query_scalar(UNLISTED).fetch_one(&self.pool).await?)
     }
 
-    /// What is watched all the time.
+    /// The part for metrics.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -152,7 +152,7 @@ impl Readers {
         })
     }
 
-    /// How many there are in each state. Triggers keep the counts: see the migration.
+    /// The numbers by state. Triggers keep them, see the migration.
     async fn by_state(&self, subject: &str) -> Result<BTreeMap<String, i64>, ReadError> {
         let rows: Vec<(String, i64)> = sqlx::query_as(BY_STATE).bind(subject).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().collect())
@@ -164,7 +164,7 @@ impl Readers {
     }
 }
 
-/// Those in lines, which triggers count, and those in waiting tasks.
+/// Waiting URLs in lines, which triggers count, and in waiting tasks.
 pub(crate) const WAITING: &str = "SELECT ifnull((SELECT sum(waiting) FROM lines WHERE waiting > 0), 0) + (
        SELECT count(*) FROM tasks INDEXED BY tasks_by_state CROSS JOIN attempts ON attempts.task = tasks.number
        WHERE tasks.state = 'queued' AND standing = 4)";

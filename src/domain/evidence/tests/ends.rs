@@ -1,4 +1,4 @@
-//! What evidence proves, by example: how tasks and URLs end, and what ends neither.
+//! Findings from evidence, by example: the ends of tasks and URLs, and facts that end neither.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Which texts have a shape, which have none, and which are refused.
+//! Texts with a shape, without one, and refused ones.
 
 use super::*;
 
