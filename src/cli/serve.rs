@@ -22,7 +22,7 @@ pub struct Serve {
     /// Configuration file, like config.example.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Use the database with another upstream than before
+    /// Use the database even though upstream.base_url has changed
     #[arg(long)]
     accept_upstream_change: bool,
 }

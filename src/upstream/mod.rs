@@ -193,11 +193,11 @@ impl Upstream {
     /// What happened, in our own words; those of the client's inside go to the log.
     fn words(&self, error: reqwest::Error) -> String {
         let error = error.without_url();
-        tracing::debug!(error = ?error, "a request to upstream failed");
+        tracing::debug!(error = ?error, "a request to the memories.ai API failed");
         if error.is_builder() {
             "the request could not be made".to_owned()
         } else if error.is_connect() {
-            "no connection to upstream".to_owned()
+            "no connection to the memories.ai API".to_owned()
         } else if error.is_timeout() {
             format!("no answer within {:?}", self.timeout)
         } else {

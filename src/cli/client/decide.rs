@@ -23,7 +23,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = CANCEL)]
 pub struct Cancel {
-    /// A job, or a task by our id or upstream's
+    /// A job, or a task by its id or its upstream_id
     #[arg(value_name = "JOB|TASK", value_parser = id)]
     id: String,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub struct Cancel {
 }
 
 const PRIORITY: &str = "\
-The URLs of the job that wait take the priority over at once. URLs that were sent are not affected. Within an API key, \
+Waiting URLs of the job get the priority at once. URLs that were sent keep theirs. Within an API key, \
 `high` is sent before `normal`, and `normal` before `low`. A priority that has waited for ten minutes gets one request.
 
 Examples:
@@ -75,7 +75,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = RETRY)]
 pub struct Retry {
-    /// A job, or a task by our id or upstream's
+    /// A job, or a task by its id or its upstream_id
     #[arg(value_name = "JOB|TASK", value_parser = id)]
     id: String,
     /// Only URLs of the job that failed with this code. Can be repeated
@@ -87,7 +87,7 @@ pub struct Retry {
 
 const ADOPT: &str = "\
 Examples:
-  After an answer was lost, the upstream's account shows the task:
+  After an answer was lost, your memories.ai account shows the task:
     scrapehook tasks --state unconfirmed
     scrapehook adopt TASK 31b0fccb-d6f9-4135-922d-1e8828499812";
 
@@ -98,7 +98,7 @@ pub struct Adopt {
     /// The unconfirmed task
     #[arg(value_name = "TASK", value_parser = id)]
     task: String,
-    /// Its taskId, as the upstream's account shows it
+    /// Its taskId, as your memories.ai account shows it
     #[arg(value_name = "UPSTREAM_ID", value_parser = id)]
     upstream_id: String,
     #[command(flatten)]
@@ -115,7 +115,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = REFRESH)]
 pub struct Refresh {
-    /// The task, by our id or upstream's
+    /// The task, by its id or its upstream_id
     #[arg(value_name = "TASK", value_parser = id)]
     task: String,
     #[command(flatten)]
@@ -150,7 +150,7 @@ pub struct Resume {
     service: Service,
 }
 
-/// Whether an id is a job's; any other is a task's, and may be upstream's own.
+/// Whether an id is a job's; any other is a task's, and may be an `upstream_id`.
 fn is_job(id: &str) -> bool {
     id.starts_with("job_")
 }

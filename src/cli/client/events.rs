@@ -43,7 +43,7 @@ pub struct Events {
     /// Only events of this job
     #[arg(long)]
     job: Option<String>,
-    /// Only events of this task: our id or upstream's
+    /// Only events of this task, by its id or its upstream_id
     #[arg(long)]
     task: Option<String>,
     /// Only events of this kind

@@ -64,10 +64,10 @@ pub struct Submit {
     /// Wait until the job has settled, with progress
     #[arg(long, conflicts_with = "dry_run")]
     wait: bool,
-    /// Folder in the upstream's account, by its name
+    /// Folder in your memories.ai account, by its name
     #[arg(long, value_name = "NAME", conflicts_with = "folder_id")]
     unique_id: Option<String>,
-    /// Folder in the upstream's account, by its number
+    /// Folder in your memories.ai account, by its number
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     folder_id: Option<i64>,
     /// Video resolution [default: the library's own]

@@ -19,7 +19,7 @@ const TASK_EXAMPLES: &str = "\
 Examples:
   Tasks that need a decision:
     scrapehook tasks --state unconfirmed
-  One task with its URLs and videos, by our id or by upstream's:
+  One task with its URLs and videos, by its id or its upstream_id:
     scrapehook tasks TASK
   Which tasks carried a post, in any spelling of its URL:
     scrapehook tasks --url https://youtu.be/o9vgXOH4ET0";
@@ -28,7 +28,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = TASK_EXAMPLES)]
 pub struct Tasks {
-    /// One task: our id or upstream's
+    /// One task, by its id or its upstream_id
     #[arg(value_name = "TASK", value_parser = id)]
     id: Option<String>,
     /// Only tasks in this state
@@ -68,7 +68,7 @@ pub struct Videos {
     /// Only videos in this state
     #[arg(long, conflicts_with = "id", value_parser = video_states())]
     state: Option<String>,
-    /// Only videos that this task brought: our id or upstream's
+    /// Only videos of this task, by its id or its upstream_id
     #[arg(long, conflicts_with = "id")]
     task: Option<String>,
     /// Only videos of this job
