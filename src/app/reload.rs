@@ -1,8 +1,7 @@
-//! Handles on a running service: to reload its configuration, and to know that it is alive.
+//! Reloading the configuration of a running service.
 
 use secrecy::ExposeSecret;
 
-use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::domain::token::TokenKeys;
 use crate::http::{Credentials, Keys};
@@ -52,20 +51,5 @@ impl Reloader {
         self.credentials.keys.replace(Keys::new(&config.auth.api_keys));
         self.credentials.tokens.replace(tokens);
         Ok(())
-    }
-}
-
-/// Shows whether the service is alive.
-#[derive(Debug)]
-pub struct Pulse(Store);
-
-impl Pulse {
-    pub(super) const fn new(store: Store) -> Self {
-        Self(store)
-    }
-
-    /// Returns once the writer has answered, even if it can't write.
-    pub async fn beat(&self) {
-        self.0.writer_answers(clock::now()).await;
     }
 }
