@@ -67,8 +67,8 @@ fn check_argument(file: &Path) -> Result<(), ConfigError> {
 /// A database file that is mounted is wrong usage, as it is for `serve`.
 fn named(error: BackupError) -> anyhow::Error {
     match error {
-        BackupError::Refused(mounted @ OpenError::Mounted { .. }) => {
-            ConfigError::new(mounted.to_string()).into()
+        BackupError::Refused(OpenError::Mounted { .. }) | BackupError::Copy(OpenError::Mounted { .. }) => {
+            ConfigError::new(error.to_string()).into()
         }
         error => error.into(),
     }

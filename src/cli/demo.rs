@@ -75,7 +75,7 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
         }
     });
     let mut shown = tokio::select! {
-        shown = show(&base, &simulator, args.fault.as_ref()) => shown,
+        shown = show(&base, &simulator, &args) => shown,
         () = &mut stopped => Err(anyhow!("stopped before the job was done")),
     };
     if shown.is_ok() && !args.exit {
@@ -137,7 +137,8 @@ fn post_urls() -> Vec<String> {
 }
 
 /// Submits the job, shows it, and explains how it went by the simulator's own counts.
-async fn show(base: &str, simulator: &Simulator, fault: Option<&Fault>) -> anyhow::Result<()> {
+async fn show(base: &str, simulator: &Simulator, args: &Demo) -> anyhow::Result<()> {
+    let fault = args.fault.as_ref();
     let client = crate::tls::client().no_proxy().build()?;
     let urls = post_urls();
     let mut out = anstream::stdout();
@@ -162,7 +163,7 @@ async fn show(base: &str, simulator: &Simulator, fault: Option<&Fault>) -> anyho
     }
     writeln!(out, "{table}")?;
     explain(&mut out, simulator, fault)?;
-    if let Some(video) = videos.first() {
+    if let Some(video) = videos.first().filter(|_| !args.exit) {
         let text = |name: &str| video[name].as_str().unwrap_or_default();
         writeln!(out, "\nLook them up:")?;
         writeln!(out, "  curl {base}/v1/jobs/{id}")?;

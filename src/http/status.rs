@@ -251,9 +251,10 @@ fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {
              scrapehook does not send them again automatically.",
             tasks.count
         ),
-        action: "Look for the tasks of `scrapehook tasks --state unconfirmed` in your memories.ai account. Run \
-                 `scrapehook adopt TASK UPSTREAM_ID` for each that is there, `retry TASK` for each that is not, and \
-                 `cancel TASK` for each that nobody wants any more. A callback settles them too.",
+        action: "Wait first, because a callback usually confirms them within minutes. After that, look for the tasks \
+                 of `scrapehook tasks --state unconfirmed` in your memories.ai account. Run `scrapehook adopt TASK \
+                 UPSTREAM_ID` for each that is there, `retry TASK` for each that is not, and `cancel TASK` for each \
+                 that nobody wants any more.",
     });
     let stalled = overview.stalled.map(|tasks| Wrong {
         code: "stalled",

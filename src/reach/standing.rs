@@ -88,13 +88,14 @@ impl Standing {
 
     /// Stores the result of a check, and logs it if it is news. Gives whether the way is proven.
     fn note(&self, public_url: &str, result: Result<usize, Obstacle>, at: Timestamp) -> bool {
-        let (state, seen, action) = match result {
-            Ok(size) => {
-                (CheckState::Ok, format!("leads to this service, even for a body of {size} bytes"), "")
-            }
-            Err(obstacle) => (obstacle.state(), obstacle.to_string(), obstacle.action()),
+        let (state, detail, action) = match result {
+            Ok(size) => (
+                CheckState::Ok,
+                format!("{public_url} leads to this service, even with a body of {size} bytes"),
+                "",
+            ),
+            Err(obstacle) => (obstacle.state(), format!("{public_url}: {obstacle}"), obstacle.action()),
         };
-        let detail = format!("{public_url}: {seen}");
         let mut last = self.lock();
         let is_news = last.state != state || last.detail != detail;
         let since = if last.state == state { last.since } else { Some(at) };
@@ -131,11 +132,15 @@ pub async fn keep_checking(reach: Option<Reach>, standing: Standing, stop: Cance
                 tokio::time::sleep(LATER).await;
                 continue;
             }
-            // This service's own challenges are over by now, so later ones are somebody else's.
+            // The check is over, so a challenge that arrives from now on is most likely that of `doctor`. If it is a late
+            // one of this service's own, the next check comes sooner, and never before `SOON`.
+            let heard = standing.0.heard.notified();
+            tokio::pin!(heard);
+            heard.as_mut().enable();
             tokio::time::sleep(SOON).await;
             tokio::select! {
                 () = tokio::time::sleep(wait - SOON) => {}
-                () = standing.0.heard.notified() => {}
+                () = heard => {}
             }
             wait = (wait * 2).min(LATER);
         }

@@ -195,6 +195,7 @@ async fn what_is_no_whole_database_of_ours_is_not_restored() {
         fs::write(&wrong, content).unwrap();
         let (code, _, said) = binary.run(&["restore", wrong.to_str().unwrap()]);
         assert!(code == 1 && said.contains(word), "{word}: {said}");
+        assert!(!said.contains("store.path"), "it is about the copy: {said}");
         assert_eq!(fs::read(&wrong).unwrap(), content, "left as it was");
         assert!(!binary.path("scrapehook.db").exists());
     }

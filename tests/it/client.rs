@@ -85,6 +85,10 @@ async fn lists_are_tables_for_people_and_the_services_own_objects_for_programs()
             assert!(table.contains(id.trim_matches('"')), "{id} is not in {table}");
         }
     }
+    for kind in ["videos", "tasks"] {
+        let (code, _, said) = shop.client.run(&[kind, "--url", "https://youtu.be/elsewhere01"]);
+        assert!(code == 0 && said.contains("`scrapehook jobs JOB --urls`"), "{said}");
+    }
     assert!(shop.done(&["jobs", "--label", "a=c"]).lines().count() == 1);
     assert!(shop.json(&["jobs", "--label", "a=c"]).is_empty());
     shop.service.stop().await;

@@ -261,6 +261,11 @@ fn key() -> Result<Option<HeaderValue>, ClientError> {
     }
     // The service reads visible ASCII alone, although a header could carry more.
     let is_readable = key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if key.contains('\n') {
+        return Err(ClientError::Usage(format!(
+            "{KEY_VARIABLE}: it has several lines, but one key is expected"
+        )));
+    }
     let value = HeaderValue::from_str(&format!("Bearer {key}")).ok().filter(|_| is_readable);
     let mut value = value.ok_or_else(|| {
         ClientError::Usage(format!("{KEY_VARIABLE}: it contains characters that a header cannot carry"))

@@ -76,6 +76,7 @@ pub(super) async fn print(
         read(api, path, query, paging, |item| output.json(item.get())).await?;
         return Ok(());
     }
+    let by_url = query.iter().any(|(name, _)| *name == "url");
     let mut values = Vec::new();
     let is_more = read(api, path, query, paging, |item| {
         values.push(serde_json::from_str(item.get())?);
@@ -85,6 +86,12 @@ pub(super) async fn print(
     show(&mut output, &values)?;
     if is_more {
         note("There are more. --all shows them.");
+    }
+    if by_url && values.is_empty() {
+        note(
+            "Nothing has this URL. While a URL waits, it has no task, and until the API lists one, no video. \
+             `scrapehook jobs JOB --urls` shows the state of every URL of a job.",
+        );
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ pub(super) async fn check(config: &Config, database: Option<Inspected>) -> Check
     let checked = if has_secret { reach.check().await.map(Some) } else { reach.knock().await.map(|()| None) };
     let obstacle = match checked {
         Ok(Some(size)) => {
-            let seen = format!("{public_url} leads to the service, even with a body of {size} bytes");
+            let seen = format!("{public_url} leads to this service, even with a body of {size} bytes");
             return Check::ok(CALLBACKS, seen);
         }
         Ok(None) => {

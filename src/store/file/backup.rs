@@ -95,7 +95,10 @@ pub async fn restore(
     }
     let shared = side_file(&to, "-shm");
     check_beside(&shared).map_err(|source| BackupError::Unwritable { path: shared, source })?;
-    look_at_source(from).await?;
+    look_at_source(from).await.map_err(|error| match error {
+        BackupError::Refused(refused) => BackupError::Copy(refused),
+        error => error,
+    })?;
     let paths = CopyPaths { from, to: &to, part: &side_file(&to, ".part") };
     let begun = begin(paths, stop).await?;
     begun.give_to_owner_of_folder();

@@ -150,6 +150,9 @@ pub enum BackupError {
     /// The source is not one of our databases, or the database to be restored is in use.
     #[error(transparent)]
     Refused(#[from] OpenError),
+    /// The copy can't be restored.
+    #[error("FILE: {}", of_copy(.0))]
+    Copy(OpenError),
     /// There is a file of that name.
     #[error("{0} already exists and was left unchanged")]
     Exists(PathBuf),
@@ -207,6 +210,14 @@ pub enum BackupError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// The same reason, about a copy: it is no setting, and it is only read.
+fn of_copy(error: &OpenError) -> String {
+    match error {
+        OpenError::Unwritable { path, reason } => format!("can't read {}: {reason}", path.display()),
+        error => error.to_string().trim_start_matches("store.path: ").to_owned(),
+    }
 }
 
 const MIB: u64 = 1024 * 1024;
