@@ -45,7 +45,10 @@ pub enum StartError {
     #[error(transparent)]
     Upstream(#[from] ClientError),
     /// The address can't be listened on.
-    #[error("{setting}: can't listen on {address}: {source}")]
+    #[error(
+        "{setting}: can't listen on {address}: {source}. Set {setting}, or SCRAPEHOOK_{}, to another address",
+        setting.to_ascii_uppercase().replace('.', "__")
+    )]
     Listen {
         /// The setting that names it.
         setting: &'static str,

@@ -147,35 +147,63 @@ async fn show(base: &str, simulator: &Simulator, args: &Demo) -> anyhow::Result<
     let job = client.post(format!("{base}/v1/jobs")).json(&json!({ "video_urls": urls })).send().await?;
     let job: Value = job.error_for_status()?.json().await?;
     let id = job["id"].as_str().context("the job has no id")?;
-    let job = tokio::time::timeout(DEADLINE, follow(&client, base, id))
-        .await
-        .context("the job did not end in time")??;
+    let ended = tokio::time::timeout(DEADLINE, follow(&client, base, id)).await;
 
-    let videos: Value =
-        client.get(format!("{base}/v1/videos?job={id}&limit=500")).send().await?.json().await?;
-    let mut videos = videos["items"].as_array().cloned().unwrap_or_default();
-    videos.sort_by_key(|video| video["url"].as_str().map(str::to_owned));
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["URL", "video id", "state"]);
-    for video in &videos {
-        let text = |name: &str| video[name].as_str().unwrap_or("-").to_owned();
-        table.add_row([text("url"), text("id"), text("state")]);
-    }
-    writeln!(out, "{table}")?;
+    let urls = read(&client, &format!("{base}/v1/jobs/{id}/urls?limit=500")).await?;
+    let rows = urls["items"].as_array().cloned().unwrap_or_default();
+    show_urls(&mut out, &rows)?;
     explain(&mut out, simulator, fault)?;
-    if let Some(video) = videos.first().filter(|_| !args.exit) {
-        let text = |name: &str| video[name].as_str().unwrap_or_default();
+    let Ok(ended) = ended else {
+        let status = read(&client, &format!("{base}/v1/status")).await?;
+        return show_waiting(&mut out, &status, fault);
+    };
+    let job = ended?;
+    if let Some(row) = rows.iter().find(|row| video_of(row).is_some()).filter(|_| !args.exit) {
+        let url = row["url"].as_str().unwrap_or_default();
         writeln!(out, "\nLook them up:")?;
         writeln!(out, "  curl {base}/v1/jobs/{id}")?;
-        writeln!(out, "  curl {base}/v1/videos/{}", text("id"))?;
-        writeln!(out, "  curl -G {base}/v1/videos --data-urlencode 'url={}'", text("url"))?;
+        writeln!(out, "  curl {base}/v1/videos/{}", video_of(row).unwrap_or_default())?;
+        writeln!(out, "  curl -G {base}/v1/videos --data-urlencode 'url={url}'")?;
         writeln!(out, "  curl '{base}/v1/events?limit=20'")?;
     }
-    let all_indexed = videos.iter().all(|video| video["state"] == "indexed");
-    let is_done = job["state"] == "done" && videos.len() >= urls.len() && all_indexed;
     // Some faults mean that a URL has no video.
-    if !is_done && fault.is_none() {
+    if job["state"] != "done" && fault.is_none() {
         bail!("the job ended as `{}`", job["state"].as_str().unwrap_or("?"));
+    }
+    Ok(())
+}
+
+async fn read(client: &Client, url: &str) -> anyhow::Result<Value> {
+    Ok(client.get(url).send().await?.error_for_status()?.json().await?)
+}
+
+fn video_of(url: &Value) -> Option<&str> {
+    url["videos"][0]["id"].as_str()
+}
+
+fn show_urls(out: &mut impl Write, urls: &[Value]) -> std::io::Result<()> {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["URL", "video id", "state"]);
+    for row in urls {
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        let state = match row["error"]["code"].as_str() {
+            Some(code) => format!("{}: {code}", text(&row["state"])),
+            None => text(&row["state"]),
+        };
+        table.add_row([text(&row["url"]), video_of(row).unwrap_or("-").to_owned(), state]);
+    }
+    writeln!(out, "{table}")
+}
+
+/// With some faults a job waits longer than anybody looks: nobody knows whether its submits were taken, or nothing is.
+fn show_waiting(out: &mut impl Write, status: &Value, fault: Option<&Fault>) -> anyhow::Result<()> {
+    if fault.is_none() {
+        bail!("the job did not end in time");
+    }
+    writeln!(out, "\nThe job still waits. `scrapehook status` would report:")?;
+    for problem in status["problems"].as_array().into_iter().flatten() {
+        let text = |name: &str| problem[name].as_str().unwrap_or_default();
+        writeln!(out, "  {} {}", text("detail"), text("action"))?;
     }
     Ok(())
 }
@@ -190,14 +218,17 @@ fn explain(out: &mut impl Write, simulator: &Simulator, fault: Option<&Fault>) -
         "  {} requests carried the URLs, each for one platform and on disk before it was sent.",
         simulator.submitted()
     )?;
-    writeln!(
-        out,
-        "  {stored} callbacks were answered 200, each after it was on disk. scrapehook polled {} times.",
-        simulator.polls()
-    )?;
+    let polls = simulator.polls();
+    match stored {
+        0 => writeln!(out, "  No callback arrived. scrapehook polled {polls} times.")?,
+        _ => writeln!(
+            out,
+            "  {stored} callbacks were answered 200, each after it was on disk. scrapehook polled {polls} times."
+        )?,
+    }
     writeln!(out, "  The API charged {} URLs, {twice} of them twice.", charged.len())?;
     if let Some(fault) = fault {
-        writeln!(out, "  Fault: {}.", fault.words)?;
+        writeln!(out, "  Fault: {}: {}.", fault.name, fault.words)?;
     }
     Ok(())
 }

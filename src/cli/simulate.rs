@@ -90,6 +90,7 @@ struct OneFault {
 /// A fault that always happens, and its description.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
+    pub(super) name: String,
     pub(super) faults: Faults,
     pub(super) words: String,
 }
@@ -104,11 +105,13 @@ pub(super) fn fault(name: &str) -> Result<Fault, String> {
     let switches: Vec<&Arg> = command.get_arguments().filter(is_switch).collect();
     let Some(switch) = switches.iter().find(|switch| switch.get_long() == Some(name)) else {
         let names = switches.iter().filter_map(|switch| switch.get_long());
-        return Err(unknown("scrapehook simulate --help lists the faults", name, names));
+        let said = "no fault of `scrapehook simulate --help` that takes no value has this name";
+        return Err(unknown(said, name, names));
     };
     let one = OneFault::try_parse_from(["demo", &format!("--{name}")]).map_err(|error| error.to_string())?;
     let words = switch.get_help().map(ToString::to_string).unwrap_or_default();
-    Ok(Fault { faults: one.faults.into(), words: words.trim_end_matches('.').to_owned() })
+    let words = words.trim_end_matches('.').to_owned();
+    Ok(Fault { name: name.to_owned(), faults: one.faults.into(), words })
 }
 
 fn http_url(text: &str) -> Result<String, String> {

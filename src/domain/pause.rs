@@ -40,6 +40,9 @@ impl Pause {
         reason(&self.scope, &self.code, &self.message)
     }
 
+    /// The code of a pause after a refused request that was charged.
+    pub const CHARGED_REFUSAL: &'static str = "charged_refusal";
+
     /// The scope of a pause of requests that repeat a refused submit, because evidence has shown that one was taken.
     pub const REPEATS: &'static str = "repeats";
 
@@ -73,10 +76,10 @@ impl Pause {
     }
 }
 
-/// Names a platform, but not a line, whose number nobody knows. If everything is paused, there is nothing to name. For
-/// a pause by an operator, code and scope are the same word.
+/// Names a platform, but not a line, whose number nobody knows. If everything is paused, there is nothing to name. A
+/// code of scrapehook's own is left out, because the message says the same.
 pub fn reason(scope: &str, code: &str, message: &str) -> String {
-    if scope == code {
+    if scope == code || matches!(code, Pause::UNCONFIRMED | Pause::CHARGED_REFUSAL) {
         message.to_owned()
     } else if Pause::stops_all(scope) || scope == Pause::REPEATS || Pause::line(scope).is_some() {
         format!("{code}: {message}")
@@ -93,6 +96,8 @@ mod tests {
     fn a_reason_names_a_platform_and_no_scope_of_ours() {
         assert_eq!(reason(Pause::OPERATOR, "operator", "paused by me"), "paused by me");
         assert_eq!(reason("youtube", "0402", "no points"), "youtube: 0402: no points");
+        assert_eq!(reason(Pause::ALL, Pause::UNCONFIRMED, "no answer"), "no answer");
+        assert_eq!(reason(Pause::REPEATS, Pause::CHARGED_REFUSAL, "charged"), "charged");
         for scope in [Pause::ALL, Pause::REPEATS, "line 7"] {
             assert_eq!(reason(scope, "0001", "refused"), "0001: refused");
         }

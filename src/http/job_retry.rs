@@ -89,7 +89,7 @@ pub(super) async fn retry_job(
     let retried = context.store.retry_job(id, codes, caller.name, clock::now()).await?;
     if let JobRetried::Nothing { known, on_their_way, waiting, failed } = retried {
         let numbers = format!(
-            "No URL of this job has changed: {known} known, {on_their_way} on their way, {waiting} in the queue, \
+            "No URL of this job has changed: {known} indexed or known, {on_their_way} on their way, {waiting} in the queue, \
              {failed} failed."
         );
         let advice = unchanged(on_their_way + waiting > 0, failed > 0, has_codes);
@@ -155,7 +155,10 @@ fn check_codes(codes: &[Value], faults: &mut Faults) -> Vec<String> {
             Some(code) if exists(code) => drop(known.insert(code.to_owned())),
             Some(code) => {
                 let code: String = code.chars().take(QUOTED_CHARS).collect();
-                faults.push(format_args!("/codes/{place}"), format_args!("unknown code {code:?}"));
+                faults.push(
+                    format_args!("/codes/{place}"),
+                    unknown(&format!("unknown code {code:?}"), &code, OWN_CODES.iter().copied()),
+                );
             }
             None => faults.push(format_args!("/codes/{place}"), "must be a string"),
         }

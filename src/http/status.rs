@@ -145,8 +145,8 @@ fn paused(pause: &Pause, now: Timestamp) -> Wrong {
              first success. `scrapehook resume` tries all of it now."
         }
         (_, Pause::UNCONFIRMED) => {
-            "Check whether the memories.ai API works. scrapehook tries one task at a time, and `scrapehook resume` \
-             sends at once."
+            "Check whether the memories.ai API works. scrapehook tries one task at a time. `scrapehook resume` sends \
+             at once, and each further lost answer may be charged."
         }
         (_, "0402" | "http_402") => {
             "Top up the account. scrapehook tries one task from time to time, and `scrapehook resume` sends at once."
@@ -242,14 +242,19 @@ fn not_writable(unproven: Unproven) -> Wrong {
     }
 }
 
+/// "1 task", "2 tasks".
+fn counted(count: i64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {
     let unconfirmed = overview.unconfirmed.map(|tasks| Wrong {
         code: "unconfirmed",
         since: Some(tasks.since),
         detail: format!(
-            "The memories.ai API did not answer the submit of {} task(s). It may have charged for them, so \
-             scrapehook does not send them again automatically.",
-            tasks.count
+            "The memories.ai API did not answer the submit of {}. It may have charged for them, so scrapehook does \
+             not send them again automatically.",
+            counted(tasks.count, "task")
         ),
         action: "Wait first, because a callback usually confirms them within minutes. After that, look for the tasks \
                  of `scrapehook tasks --state unconfirmed` in your memories.ai account. Run `scrapehook adopt TASK \
@@ -259,16 +264,16 @@ fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {
     let stalled = overview.stalled.map(|tasks| Wrong {
         code: "stalled",
         since: Some(tasks.since),
-        detail: format!("{} task(s) have been silent for longer than reconcile.deadline.", tasks.count),
+        detail: format!("{} had no news for reconcile.deadline.", counted(tasks.count, "task")),
         action: "Run `scrapehook refresh` to ask once more. `scrapehook retry` sends the URLs that are not indexed \
                  again, and is charged.",
     });
     let hints = overview.hints.map(|hints| Wrong {
         code: "quarantined",
         since: Some(hints.since),
-        detail: format!("{} callback(s) without a good token, kept as hints.", hints.count),
-        action: "GET /v1/quarantine shows them. If they are genuine, the account has a separate callback URL, or \
-                 callback.secret was changed.",
+        detail: format!("{} without a good token, kept as hints.", counted(hints.count, "callback")),
+        action: "GET /v1/quarantine shows them. If they are from memories.ai, compare the account's own callback URL \
+                 with server.public_url, and callback.secret with its earlier value. Otherwise ignore them.",
     });
     [unconfirmed, stalled, hints].into_iter().flatten()
 }
@@ -291,7 +296,7 @@ fn silence(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<W
     Some(Wrong {
         code: "silence",
         since: Some(silent.since),
-        detail: format!("{} task(s) were accepted since then, but no callback came.", silent.count),
+        detail: format!("{} accepted since then, but no callback came.", counted(silent.count, "task")),
         action: "Check that server.public_url reaches this service from outside. `scrapehook doctor` checks it from \
                  inside. Polls bring the results meanwhile.",
     })

@@ -132,8 +132,8 @@ pub async fn keep_checking(reach: Option<Reach>, standing: Standing, stop: Cance
                 tokio::time::sleep(LATER).await;
                 continue;
             }
-            // The check is over, so a challenge that arrives from now on is most likely that of `doctor`. If it is a late
-            // one of this service's own, the next check comes sooner, and never before `SOON`.
+            // The check is over, so a challenge that arrives from now on is most likely that of `doctor`. A late one
+            // of this service's own costs a check more, and none comes before `SOON`.
             let heard = standing.0.heard.notified();
             tokio::pin!(heard);
             heard.as_mut().enable();

@@ -178,7 +178,7 @@ async fn an_operators_decisions_reach_the_service() {
     let job = shop.service.submit(&["https://youtu.be/later".to_owned()]).await;
     assert!(shop.done(&["cancel", &job]).contains("is canceled"));
     assert_eq!(shop.not_done(&["cancel", &job]).0, 1);
-    assert!(shop.done(&["resume"]).contains("Sending is not paused."));
+    assert!(shop.done(&["resume"]).contains("Sending is not paused now."));
 
     shop.service.submit(&["https://youtu.be/fails".to_owned()]).await;
     let failed = shop.task_in("failed").await;

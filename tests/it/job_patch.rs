@@ -181,8 +181,8 @@ async fn a_priority_for_a_job_of_which_nothing_waits_is_refused_with_the_numbers
     let failed = service.submit(&["https://youtu.be/fails".to_owned()]).await;
     service.until_settled(&failed).await;
     for (id, numbers, advice) in [
-        (&job, "3 known, 0 on their way, 0 failed, 0 canceled.", "`force`"),
-        (&failed, "0 known, 0 on their way, 1 failed, 0 canceled.", "Retry its failed"),
+        (&job, "3 indexed or known, 0 on their way, 0 failed, 0 canceled.", "`force`"),
+        (&failed, "0 indexed or known, 0 on their way, 1 failed, 0 canceled.", "Retry its failed"),
     ] {
         for priority in ["high", "normal"] {
             let body = json!({ "priority": priority, "labels": { "new": "label" } });

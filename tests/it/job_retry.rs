@@ -111,7 +111,7 @@ async fn a_retry_that_changes_nothing_says_how_the_urls_stand_and_how_to_choose(
         let request = retry(&service, &job).json(&json!({ "codes": codes }));
         let problem = refused(request, 409, "wrong_state").await;
         let detail = problem["detail"].as_str().unwrap();
-        let numbers = "0 known, 0 on their way, 0 in the queue, 1 failed.";
+        let numbers = "0 indexed or known, 0 on their way, 0 in the queue, 1 failed.";
         assert!(detail.contains(numbers) && detail.contains(advice), "{detail}");
     }
     service.stop().await;

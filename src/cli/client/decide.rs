@@ -138,6 +138,9 @@ pub struct Pause {
 }
 
 const RESUME: &str = "\
+This lifts every pause. Waiting URLs are sent and charged, and unconfirmed tasks are not sent again. After a restore, or \
+after the API charged a refused request, URLs may be charged a second time: look at `scrapehook status` first.
+
 Examples:
   After topping up the account:
     scrapehook resume";
@@ -220,7 +223,11 @@ pub(super) async fn pause(args: Pause) -> anyhow::Result<()> {
 }
 
 pub(super) async fn resume(args: Resume) -> anyhow::Result<()> {
-    send(&args.service, "resume").await
+    send(&args.service, "resume").await?;
+    if !args.service.json {
+        note("Tasks that are unconfirmed are not sent again. `scrapehook status` reports a new pause.");
+    }
+    Ok(())
 }
 
 /// Sends the decision, and shows the job or the task as it is now.
@@ -243,7 +250,7 @@ async fn send(service: &Service, what: &str) -> anyhow::Result<()> {
 fn show_pauses(output: &mut Output, sending: &Value) -> std::io::Result<()> {
     let pauses = sending["paused"].as_array().map(Vec::as_slice).unwrap_or_default();
     if pauses.is_empty() {
-        output.line("Sending is not paused.")?;
+        output.line("Sending is not paused now.")?;
     }
     for paused in pauses {
         let (scope, message) = (text(paused, "scope"), text(paused, "message"));

@@ -87,6 +87,8 @@ pub(super) fn expected(job: &Value) -> String {
         Ok(at) => {
             let today = clock::now().start_of_day().to_string();
             let is_today = today.starts_with(&at.strftime("%F").to_string());
+            // To the next whole minute, so that it is not over before the estimate is.
+            let at = at.checked_add(jiff::SignedDuration::from_secs(59)).unwrap_or(at);
             let at = at.strftime(if is_today { "%H:%M" } else { "%F %H:%M" });
             format!("sent by {at} UTC ({})", requests(&queue["requests_left"]))
         }
@@ -107,7 +109,7 @@ mod tests {
             json!({ "queue": queue })
         };
         let later = job(json!("2125-09-23T13:30:37.000Z"), 12);
-        assert_eq!(expected(&later), "sent by 2125-09-23 13:30 UTC (12 requests)");
+        assert_eq!(expected(&later), "sent by 2125-09-23 13:31 UTC (12 requests)");
         let today = job(json!(clock::now().to_string()), 1);
         let said = expected(&today);
         assert!(

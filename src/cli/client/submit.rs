@@ -2,7 +2,7 @@
 //!
 //! Must never make a second job from one call: every attempt carries the same `Idempotency-Key`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -319,11 +319,20 @@ fn settings(args: &Submit) -> Query {
 
 fn show_plan(output: &mut Output, plan: &Value) -> std::io::Result<()> {
     let tasks = plan["tasks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let known = (number(plan, "known"), "known already");
-    let following = (number(plan, "following"), "queued or on their way");
-    let planned = (tasks.len() as u64, if tasks.len() == 1 { "request needed" } else { "requests needed" });
-    let parts = [known, following, planned].map(|(count, what)| format!("{count} {what}"));
-    output.line(&format!("{}: {}", urls(number(plan, "urls")), parts.join(", ")))?;
+    let mut platforms: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for task in tasks {
+        let (urls, requests) = platforms.entry(text(task, "platform")).or_default();
+        *urls += number(task, "urls");
+        *requests += 1;
+    }
+    let new: u64 = platforms.values().map(|(urls, _)| urls).sum();
+    let requests =
+        if tasks.len() == 1 { "1 request".to_owned() } else { format!("{} requests", tasks.len()) };
+    let (known, following) = (number(plan, "known"), number(plan, "following"));
+    let parts = format!(
+        "{new} to be sent and charged ({requests}), {known} known, {following} queued or on their way"
+    );
+    output.line(&format!("{}: {parts}", urls(number(plan, "urls"))))?;
     let unconfirmed = number(plan, "unconfirmed");
     if unconfirmed > 0 {
         let said = "got no answer to the submit and may never arrive";
@@ -337,6 +346,8 @@ fn show_plan(output: &mut Output, plan: &Value) -> std::io::Result<()> {
     if tasks.is_empty() {
         return Ok(());
     }
-    let row = |task: &Value| Row::new("", vec![text(task, "urls"), text(task, "platform")]);
-    output.table(&["urls", "platform"], tasks.iter().map(row).collect())
+    let row = |(platform, (urls, requests)): (String, (u64, u64))| {
+        Row::new("", vec![platform, urls.to_string(), requests.to_string()])
+    };
+    output.table(&["platform", "urls", "requests"], platforms.into_iter().map(row).collect())
 }

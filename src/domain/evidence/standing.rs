@@ -39,7 +39,7 @@ impl Standing {
             Submission::InFlight => on_its_way(TaskState::Submitting, UrlState::Sent),
             Submission::Unknown(_) if evidence.canceled => Self {
                 open: unconfirmed(),
-                ..failed(TaskState::Canceled, Reason::proven("canceled", "given up while it was unconfirmed"))
+                ..failed(TaskState::Canceled, Reason::doubt("canceled", "given up while it was unconfirmed"))
             },
             Submission::Unknown(failure) => {
                 let error = failure.clone().map(|failure| Reason { failure, certain: false });

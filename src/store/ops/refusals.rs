@@ -138,7 +138,7 @@ async fn pause(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result
     if costs && !scopes.iter().any(|scope| scope == Pause::REPEATS) {
         let message = "the memories.ai API again refused a request that an operator resumed. Its refusals may be \
                        charged, so it is not sent again";
-        set(batch, Pause::REPEATS.to_owned(), Failure::new(CHARGED_REFUSAL, message), at).await?;
+        set(batch, Pause::REPEATS.to_owned(), Failure::new(Pause::CHARGED_REFUSAL, message), at).await?;
     }
     if costs || !scopes.is_empty() {
         return Ok(true);
@@ -257,9 +257,6 @@ pub(crate) const REPEATS: &str = "SELECT number FROM tasks WHERE state = 'queued
        root IS NOT NULL OR EXISTS (
          SELECT 1 FROM submits WHERE task_id = tasks.id AND outcome = 'deferred' AND code IN (?1, ?2)))";
 
-/// The code of the pause of repeats.
-const CHARGED_REFUSAL: &str = "charged_refusal";
-
 /// A refused submit was taken after all, so refusals are not free: nothing that was refused is sent again until an
 /// operator resumes it.
 pub(crate) async fn stop_repeats(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
@@ -268,7 +265,7 @@ pub(crate) async fn stop_repeats(batch: &mut Batch<'_>) -> Result<(), sqlx::Erro
         "the memories.ai API refused a submit of {task} but accepted it all the same, so refusals may be charged. \
          No refused request is sent again"
     );
-    let failure = Failure::new(CHARGED_REFUSAL, message);
+    let failure = Failure::new(Pause::CHARGED_REFUSAL, message);
     let pause = NewPause { scope: Pause::REPEATS.to_owned(), failure, first_probe: FirstProbe::Later };
     pauses::set(batch, &pause, Cause::new(touch.at, touch.source)).await?;
     let repeats: Vec<i64> =
