@@ -88,7 +88,7 @@ async fn the_command_changes_a_job_that_waits_and_says_why_no_other() {
     shop.done(&["resume"]);
     shop.service.until_settled(&job).await;
     let (code, said) = shop.not_done(&["priority", &job, "high"]);
-    assert!(code == 1 && said.contains("No URL of this job waits to be sent: 1 known"), "{said}");
+    assert!(code == 1 && said.contains("No URL of this job waits to be sent: 1 indexed or known"), "{said}");
     shop.service.stop().await;
 }
 
