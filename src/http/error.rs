@@ -281,7 +281,13 @@ pub(super) fn render(mut response: Response, request_id: &str) -> Response {
     }
     let problem = response.extensions_mut().remove::<Problem>().unwrap_or_else(|| {
         let code = Code::of_status(status);
-        Problem::new(code, format!("{}.", code.parts().2))
+        let allowed = response.headers().get(header::ALLOW).and_then(|methods| methods.to_str().ok());
+        let detail = match (code, allowed) {
+            (Code::NotFound, _) => "No route has this path. /docs/ lists all routes.".to_owned(),
+            (Code::MethodNotAllowed, Some(methods)) => format!("This route has the methods {methods}."),
+            _ => format!("{}.", code.parts().2),
+        };
+        Problem::new(code, detail)
     });
     let (_, code, title) = problem.code.parts();
     let body = Json(ProblemBody {

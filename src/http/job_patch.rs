@@ -82,8 +82,8 @@ pub(super) async fn patch_job(
         JobPatched::NoJob => return Err(Problem::not_found("job")),
         JobPatched::NothingWaits { known, on_their_way, failed, canceled } => {
             let numbers = format!(
-                "No URL of this job waits to be sent: {known} indexed or known, {on_their_way} on their way, {failed} failed, \
-                 {canceled} canceled."
+                "No URL of this job waits to be sent: {known} indexed or known, {on_their_way} on their way, {failed} \
+                 failed, {canceled} canceled."
             );
             let advice = advice(on_their_way > 0, failed > 0, canceled > 0);
             return Err(Problem::new(Code::WrongState, format!("{numbers} {advice}")));

@@ -89,8 +89,8 @@ pub(super) async fn retry_job(
     let retried = context.store.retry_job(id, codes, caller.name, clock::now()).await?;
     if let JobRetried::Nothing { known, on_their_way, waiting, failed } = retried {
         let numbers = format!(
-            "No URL of this job has changed: {known} indexed or known, {on_their_way} on their way, {waiting} in the queue, \
-             {failed} failed."
+            "No URL of this job has changed: {known} indexed or known, {on_their_way} on their way, {waiting} in the \
+             queue, {failed} failed."
         );
         let advice = unchanged(on_their_way + waiting > 0, failed > 0, has_codes);
         return Err(Problem::new(Code::WrongState, format!("{numbers} {advice}")));

@@ -138,8 +138,8 @@ pub struct Pause {
 }
 
 const RESUME: &str = "\
-This lifts every pause. Waiting URLs are sent and charged, and unconfirmed tasks are not sent again. After a restore, or \
-after the API charged a refused request, URLs may be charged a second time: look at `scrapehook status` first.
+This lifts every pause. Waiting URLs are sent and charged, and unconfirmed tasks are not sent again. After a restore, \
+or after the API charged a refused request, URLs may be charged a second time. Look at `scrapehook status` first.
 
 Examples:
   After topping up the account:
