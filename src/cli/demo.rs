@@ -178,7 +178,7 @@ async fn read(client: &Client, url: &str) -> anyhow::Result<Value> {
 }
 
 fn video_of(url: &Value) -> Option<&str> {
-    url["videos"][0]["id"].as_str()
+    url["video_ids"][0].as_str()
 }
 
 fn show_urls(out: &mut impl Write, urls: &[Value]) -> std::io::Result<()> {

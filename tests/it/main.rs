@@ -26,6 +26,7 @@ mod configuration;
 mod conversations;
 mod damage;
 mod decisions;
+mod demo;
 mod disk;
 #[cfg(target_os = "linux")]
 mod doctor;
