@@ -9,7 +9,7 @@
 //! |---|---|
 //! | 0 | [`domain`], [`tls`] |
 //! | 1 | [`clock`], [`config`], [`failpoint`], [`network`], [`telemetry`] |
-//! | 2 | [`upstream`], [`store`], [`reach`] |
+//! | 2 | [`upstream`], [`store`], [`callback_check`] |
 //! | 3 | [`http`], [`workers`] |
 //! | 4 | [`app`] |
 //! | 5 | [`cli`] |
@@ -17,6 +17,7 @@
 //! The [`simulator`] is outside of these floors and sees only [`upstream::wire`].
 
 pub mod app;
+pub mod callback_check;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -24,7 +25,6 @@ pub mod domain;
 pub mod failpoint;
 pub mod http;
 pub mod network;
-pub mod reach;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;

@@ -13,7 +13,7 @@ use super::tasks::Tasks;
 use crate::clock;
 use crate::config::{Config, Live, WithoutToken};
 use crate::http::{self, ConnectionLimits, Credentials, Keys, Surroundings};
-use crate::reach::{self, Reach, Standing};
+use crate::callback_check::{self, Checker, LastCheck};
 use crate::store::{self, Binding, Policy, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
@@ -91,7 +91,7 @@ impl<'a> Wiring<'a> {
             has_callbacks: config.server.public_url.is_some(),
             backup_every: config.backup.folder.is_some().then_some(config.backup.every),
             last_backup: Arc::default(),
-            callback_check: Standing::new(config.server.public_url.is_some()),
+            callback_check: LastCheck::new(config.server.public_url.is_some()),
         };
         let stop = CancellationToken::new();
         Self { config, opened, credentials, metrics, traces, stop, upstream, budget, surroundings }
@@ -161,9 +161,9 @@ impl<'a> Wiring<'a> {
         tasks.spawn("event feed", async move { fed.feed(stop).await });
         let tokens = || self.credentials.tokens.clone();
         let public_url = self.config.server.public_url.as_deref();
-        let reach = public_url.map(|url| Reach::new(url, tokens(), self.config.callback.max_body));
-        let standing = self.surroundings.callback_check.clone();
-        tasks.spawn("callback check", reach::keep_checking(reach, standing, self.stop.clone()));
+        let checker = public_url.map(|url| Checker::new(url, tokens(), self.config.callback.max_body));
+        let last = self.surroundings.callback_check.clone();
+        tasks.spawn("callback check", callback_check::keep_checking(checker, last, self.stop.clone()));
         let (guarded, stop) = (self.opened.store.clone(), self.stop.clone());
         tasks.spawn("file guard", async move {
             tokio::select! {

@@ -18,7 +18,7 @@ use crate::config::Live;
 use crate::domain::pause::Pause;
 use crate::domain::refusal::UNCLEAR;
 use crate::domain::time::Timestamp;
-use crate::reach::{CallbackCheck, CheckState, Standing};
+use crate::callback_check::{CallbackCheck, CheckState, LastCheck};
 use crate::store::{Counts, LITTLE_ROOM, LastBackup, LastError, Overview, Trouble, WriteError, free_room};
 use crate::upstream::{Budget, Silence};
 
@@ -41,7 +41,7 @@ pub struct Surroundings {
     /// The result of the last scheduled backup.
     pub last_backup: Arc<Live<LastBackup>>,
     /// The result of the last callback check.
-    pub callback_check: Standing,
+    pub callback_check: LastCheck,
 }
 
 /// A problem.

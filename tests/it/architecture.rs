@@ -20,7 +20,7 @@ fn floor(module: &str) -> Option<u8> {
     Some(match module {
         "domain" | "tls" => 0,
         "clock" | "config" | "failpoint" | "network" | "telemetry" => 1,
-        "upstream" | "store" | "reach" => 2,
+        "upstream" | "store" | "callback_check" => 2,
         "http" | "workers" => 3,
         "app" => 4,
         "cli" | "main" | "lib" => 5,

@@ -11,7 +11,7 @@ use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::TaskId;
 use scrapehook::domain::token::{Claims, TokenKeys, callback_url};
 use scrapehook::http::{self, ConnectionLimits, Credentials, Keys, Surroundings};
-use scrapehook::reach::Standing;
+use scrapehook::callback_check::LastCheck;
 use scrapehook::simulator::Settings;
 use scrapehook::store::{CallbackPage, EventFilter, LastBackup, ReceivedHint, WriteError};
 use scrapehook::telemetry::{Metrics, Traces};
@@ -169,7 +169,7 @@ impl Stuck {
             has_callbacks: true,
             backup_every: None,
             last_backup: Arc::new(Live::new(LastBackup::default())),
-            callback_check: Standing::new(true),
+            callback_check: LastCheck::new(true),
         };
         let credentials = Credentials {
             keys: Arc::new(Live::new(Keys::new(&config.auth.api_keys))),

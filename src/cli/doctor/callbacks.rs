@@ -8,7 +8,7 @@ use super::Check;
 use crate::config::Config;
 use crate::config::Live;
 use crate::domain::token::TokenKeys;
-use crate::reach::{CheckState, Reach};
+use crate::callback_check::{CheckState, Checker};
 use crate::store::Inspected;
 
 const CALLBACKS: &str = "callbacks";
@@ -24,9 +24,9 @@ pub(super) async fn check(config: &Config, database: Option<Inspected>) -> Check
     let secrets: Vec<_> =
         config.callback.secret.0.iter().chain(&stored).map(ExposeSecret::expose_secret).collect();
     let has_secret = !secrets.is_empty();
-    let reach =
-        Reach::new(public_url, Arc::new(Live::new(TokenKeys::new(secrets))), config.callback.max_body);
-    let checked = if has_secret { reach.check().await.map(Some) } else { reach.knock().await.map(|()| None) };
+    let checker =
+        Checker::new(public_url, Arc::new(Live::new(TokenKeys::new(secrets))), config.callback.max_body);
+    let checked = if has_secret { checker.check().await.map(Some) } else { checker.knock().await.map(|()| None) };
     let obstacle = match checked {
         Ok(Some(size)) => {
             let seen = format!("{public_url} leads to this service, even with a body of {size} bytes");

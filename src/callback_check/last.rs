@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::{Obstacle, Reach};
+use super::{Obstacle, Checker};
 use crate::clock;
 use crate::domain::time::Timestamp;
 
@@ -53,7 +53,7 @@ pub struct CallbackCheck {
 
 /// Holds the last result. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Standing(Arc<Shared>);
+pub struct LastCheck(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -61,7 +61,7 @@ struct Shared {
     heard: Notify,
 }
 
-impl Standing {
+impl LastCheck {
     /// The state before the first check, which never comes if there is no public URL.
     pub fn new(has_public_url: bool) -> Self {
         let detail =
@@ -120,21 +120,21 @@ impl Standing {
 }
 
 /// Checks soon after the start, then every hour, and more often if the way is not proven, until `stop`.
-pub async fn keep_checking(reach: Option<Reach>, standing: Standing, stop: CancellationToken) {
-    let Some(reach) = reach else { return stop.cancelled().await };
+pub async fn keep_checking(checker: Option<Checker>, last: LastCheck, stop: CancellationToken) {
+    let Some(checker) = checker else { return stop.cancelled().await };
     let checks = async {
         tokio::time::sleep(FIRST).await;
         let mut wait = SOON;
         loop {
-            let result = reach.check().await;
-            if standing.note(reach.public_url(), result, clock::now()) {
+            let result = checker.check().await;
+            if last.note(checker.public_url(), result, clock::now()) {
                 wait = SOON;
                 tokio::time::sleep(LATER).await;
                 continue;
             }
             // The check is over, so a challenge that arrives from now on is most likely that of `doctor`. A late one
             // of this service's own costs a check more, and none comes before `SOON`.
-            let heard = standing.0.heard.notified();
+            let heard = last.0.heard.notified();
             tokio::pin!(heard);
             heard.as_mut().enable();
             tokio::time::sleep(SOON).await;
@@ -156,18 +156,18 @@ mod tests {
 
     #[test]
     fn what_failed_first_says_since_when() {
-        let standing = Standing::new(true);
+        let check = LastCheck::new(true);
         let time = Timestamp::from_millis;
-        assert_eq!(standing.last().state, CheckState::NotChecked);
+        assert_eq!(check.last().state, CheckState::NotChecked);
         let refused = || Err(Obstacle::NoAnswer(NoAnswer::Connection("refused".to_owned())));
-        assert!(!standing.note("http://x", refused(), time(1)));
-        assert_eq!(standing.last().state, CheckState::NotProven);
-        assert!(!standing.note("http://x", Err(Obstacle::NoRoute(404)), time(2)));
-        assert!(!standing.note("http://x", Err(Obstacle::Gateway(502)), time(3)));
-        let last = standing.last();
-        assert_eq!((last.state, last.since, last.at), (CheckState::Failed, Some(time(2)), Some(time(3))));
-        assert!(last.detail.starts_with("http://x: "), "{}", last.detail);
-        assert!(standing.note("http://x", Ok(7), time(4)));
-        assert_eq!(standing.last().state, CheckState::Ok);
+        assert!(!check.note("http://x", refused(), time(1)));
+        assert_eq!(check.last().state, CheckState::NotProven);
+        assert!(!check.note("http://x", Err(Obstacle::NoRoute(404)), time(2)));
+        assert!(!check.note("http://x", Err(Obstacle::Gateway(502)), time(3)));
+        let told = check.last();
+        assert_eq!((told.state, told.since, told.at), (CheckState::Failed, Some(time(2)), Some(time(3))));
+        assert!(told.detail.starts_with("http://x: "), "{}", told.detail);
+        assert!(check.note("http://x", Ok(7), time(4)));
+        assert_eq!(check.last().state, CheckState::Ok);
     }
 }

@@ -3,7 +3,7 @@
 //! Must never store anything, and never show a challenge or where a redirect leads beyond its host.
 
 mod obstacle;
-mod standing;
+mod last;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use obstacle::Obstacle;
-pub use standing::{CallbackCheck, CheckState, Standing, keep_checking};
+pub use last::{CallbackCheck, CheckState, LastCheck, keep_checking};
 
 use crate::config::Live;
 use crate::domain::byte_order_mark;
@@ -33,13 +33,13 @@ const MOST: usize = 1024 * 1024;
 
 /// Looks whether a public URL leads to who knows the same secret. `Debug` shows none.
 #[derive(Clone, Debug)]
-pub struct Reach {
+pub struct Checker {
     public_url: String,
     tokens: Arc<Live<TokenKeys>>,
     largest: usize,
 }
 
-impl Reach {
+impl Checker {
     /// For callbacks below `public_url` with these tokens, of at most so many bytes.
     pub fn new(public_url: &str, tokens: Arc<Live<TokenKeys>>, max_body: usize) -> Self {
         Self { public_url: public_url.trim_end_matches('/').to_owned(), tokens, largest: max_body.min(MOST) }

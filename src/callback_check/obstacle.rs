@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::standing::CheckState;
+use super::last::CheckState;
 use crate::network::{NoAnswer, TlsFault};
 
 /// What stands in the way of callbacks.
