@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::app::Pulse;
 
 /// How long a manager may take to make room for a message.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Whoever started the process and wants to hear from it; most often nobody.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ impl Manager {
     async fn tell(&self, state: &str) {
         let Some(socket) = &self.socket else { return };
         if let Err(error) =
-            timeout(PATIENCE, send(socket, state)).await.unwrap_or_else(|late| Err(late.into()))
+            timeout(TIMEOUT, send(socket, state)).await.unwrap_or_else(|late| Err(late.into()))
         {
             tracing::warn!(%error, "could not notify the service manager");
         }

@@ -16,7 +16,7 @@ use crate::domain::host::is_loopback;
 use crate::domain::id::TaskId;
 
 /// Longest wait for the collector, with what is left at the end as well.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The collector; clones share the queue.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ impl Collector {
 
     pub(super) fn flush(&self) {
         // The log has what went wrong.
-        let _ = self.0.shutdown_with_timeout(PATIENCE);
+        let _ = self.0.shutdown_with_timeout(TIMEOUT);
     }
 }
 
@@ -90,7 +90,7 @@ fn client(url: &str) -> Result<Client, String> {
     crate::tls::install();
     let make = move || {
         #[expect(clippy::disallowed_methods, reason = "TLS is set up")]
-        let builder = Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+        let builder = Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none());
         if is_near { builder.no_proxy() } else { builder }.build()
     };
     let made = std::thread::spawn(make).join().map_err(|_| "the HTTP client cannot be created".to_owned())?;

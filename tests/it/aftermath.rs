@@ -44,9 +44,9 @@ pub async fn moving(file: &mut SqliteConnection) -> Vec<(String, i64)> {
     .unwrap()
 }
 
-/// Serves once more until no post waits and every task has come to rest. Something must happen within `patience`, again
+/// Serves once more until no post waits and every task has come to rest. Something must happen within `deadline`, again
 /// and again.
-pub async fn come_to_rest(binary: &Binary, patience: Duration, context: &str) {
+pub async fn come_to_rest(binary: &Binary, deadline: Duration, context: &str) {
     let mut serving = binary.serve(&[]);
     let mut file = read(&binary.path("scrapehook.db")).await;
     let mut left = moving(&mut file).await;
@@ -56,7 +56,7 @@ pub async fn come_to_rest(binary: &Binary, patience: Duration, context: &str) {
         if now != left {
             (left, moved) = (now, Instant::now());
         }
-        if moved.elapsed() > patience {
+        if moved.elapsed() > deadline {
             let log = serving.end();
             let log: Vec<_> = log.lines().rev().take(5).collect();
             panic!("{context}: tasks have no way on: {left:?}, {log:?}");

@@ -26,8 +26,8 @@ impl Manager {
         (manager, binary.variable("NOTIFY_SOCKET", &path.display().to_string()))
     }
 
-    fn try_hear(&self, patience: Duration) -> Option<String> {
-        self.0.set_read_timeout(Some(patience)).unwrap();
+    fn try_hear(&self, deadline: Duration) -> Option<String> {
+        self.0.set_read_timeout(Some(deadline)).unwrap();
         let mut message = [0; 256];
         let length = self.0.recv(&mut message).ok()?;
         Some(String::from_utf8(message[..length].to_vec()).unwrap())

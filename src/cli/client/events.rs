@@ -10,7 +10,7 @@ use super::api::{Api, Query, Service};
 use super::failure::ClientError;
 use super::list::{self, Paging};
 use super::output::{Output, note, style, text, time};
-use super::patience::Patience;
+use super::reconnect::Reconnect;
 use super::sse::Stream;
 use crate::clock;
 use crate::domain::event::EventKind;
@@ -100,19 +100,19 @@ async fn follow(
     mut show: impl FnMut(&str) -> std::io::Result<()>,
 ) -> anyhow::Result<()> {
     let mut stream = Stream::open(api, query, &after).await?;
-    let mut patience = Patience::new(None, &note);
+    let mut reconnect = Reconnect::new(None, &note);
     loop {
         match stream.next().await {
             Ok(sent) => {
                 // Not before: something that only takes connections would be asked again and again.
-                patience.heard();
+                reconnect.heard();
                 sent.data.as_deref().map_or(Ok(()), &mut show)?;
                 after = sent.id.unwrap_or(after);
             }
             Err(error) => {
                 let mut error = error;
                 stream = loop {
-                    patience.bear(error).await?;
+                    reconnect.wait_or(error).await?;
                     match Stream::open(api, query, &after).await {
                         Ok(stream) => break stream,
                         Err(again) => error = again,

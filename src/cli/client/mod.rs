@@ -11,7 +11,7 @@ mod failure;
 mod jobs;
 mod list;
 pub(super) mod output;
-mod patience;
+mod reconnect;
 mod progress;
 mod queue;
 mod sse;

@@ -18,7 +18,7 @@ use super::failure::{ClientError, INTERRUPTED};
 use super::jobs::{show_end, show_urls};
 use super::list;
 use super::output::{Output, note, text};
-use super::patience::Patience;
+use super::reconnect::Reconnect;
 use super::progress::Progress;
 use super::sse::Stream;
 use super::tasks::show_videos;
@@ -117,21 +117,21 @@ struct End {
 
 async fn follow(api: &Api, id: &str, heard: Answer, progress: &Progress) -> Result<End, ClientError> {
     let say = |said: &str| progress.say(said);
-    let mut patience = Patience::new(Some(AWAY), &say);
+    let mut reconnect = Reconnect::new(Some(AWAY), &say);
     let span = if progress.is_live() { LIVE } else { UNSEEN };
     let mut job = heard;
     progress.show(&job.value);
     while job.value["state"] == "running" {
         let asked = Instant::now();
-        job = patience.ask(async || api.get_within(&["jobs", id], span).await).await?;
+        job = reconnect.ask(async || api.get_within(&["jobs", id], span).await).await?;
         progress.show(&job.value);
         if job.value["state"] == "running" {
             // A service that stops answers early; it must not be asked again and again.
             tokio::time::sleep_until(asked + LIVE).await;
         }
     }
-    let failed_urls = patience.ask(async || failed_urls(api, id).await).await?;
-    let failed_videos = patience.ask(async || failed_videos(api, id).await).await?;
+    let failed_urls = reconnect.ask(async || failed_urls(api, id).await).await?;
+    let failed_videos = reconnect.ask(async || failed_videos(api, id).await).await?;
     Ok(End { job, failed_urls, failed_videos })
 }
 

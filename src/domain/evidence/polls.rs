@@ -83,8 +83,8 @@ pub fn polls_after_settling(
     settle_after: Duration,
     deadline: Duration,
 ) -> PollsAfterSettling {
-    let patience = if settled.all_ended { Duration::ZERO } else { deadline };
-    let until = settled.settled_at.max(settled.news_at.after(patience));
+    let wait = if settled.all_ended { Duration::ZERO } else { deadline };
+    let until = settled.settled_at.max(settled.news_at.after(wait));
     PollsAfterSettling { until, last_at: until.after(settle_after) }
 }
 

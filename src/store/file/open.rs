@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     /// Far beyond what a slow machine needs to open a few connections.
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const TIMEOUT: Duration = Duration::from_secs(30);
 
     #[tokio::test]
     async fn nobody_waits_longer_than_five_seconds_for_a_reader() {
@@ -249,11 +249,11 @@ mod tests {
             }
             taken
         };
-        let taken = tokio::time::timeout(PATIENCE, taken).await.unwrap();
+        let taken = tokio::time::timeout(TIMEOUT, taken).await.unwrap();
         let refused = readers.acquire().await.unwrap_err();
         assert!(matches!(refused, sqlx::Error::PoolTimedOut), "{refused}");
         drop(taken);
         let given = async { while readers.acquire().await.is_err() {} };
-        tokio::time::timeout(PATIENCE, given).await.unwrap();
+        tokio::time::timeout(TIMEOUT, given).await.unwrap();
     }
 }

@@ -120,8 +120,8 @@ async fn answers_of_10_mib_leave_memory_flat() {
     process.submit("huge", 8).await;
     let enough =
         |upstream: &Simulator| upstream.submits().len() == 3 + 8 && upstream.polls() >= polls + count;
-    let patience = DEADLINE + Duration::from_millis(100) * u32::try_from(count).unwrap();
-    tokio::time::timeout(patience, process.upstream.until(enough)).await.unwrap();
+    let deadline = DEADLINE + Duration::from_millis(100) * u32::try_from(count).unwrap();
+    tokio::time::timeout(deadline, process.upstream.until(enough)).await.unwrap();
     let growth = process.serving.memory().saturating_sub(before);
     println!(
         "memory grew by {} KiB under 8 submits and {} polls answered with 10 MiB, in {:.1?}",

@@ -10,7 +10,7 @@ const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// How a connection fares that is wanted for longer.
-pub(super) struct Patience<'a> {
+pub(super) struct Reconnect<'a> {
     /// None: forever.
     at_most: Option<Duration>,
     say: &'a dyn Fn(&str),
@@ -18,7 +18,7 @@ pub(super) struct Patience<'a> {
     away: Option<(Instant, Duration)>,
 }
 
-impl<'a> Patience<'a> {
+impl<'a> Reconnect<'a> {
     /// With a service that was heard of before.
     pub(super) fn new(at_most: Option<Duration>, say: &'a dyn Fn(&str)) -> Self {
         Self { at_most, say, away: None }
@@ -26,7 +26,7 @@ impl<'a> Patience<'a> {
 
     /// Waits before the next attempt. Gives the error back if asking again does not help, or has not helped for too
     /// long.
-    pub(super) async fn bear(&mut self, error: ClientError) -> Result<(), ClientError> {
+    pub(super) async fn wait_or(&mut self, error: ClientError) -> Result<(), ClientError> {
         if !error.may_pass() {
             return Err(error);
         }
@@ -68,7 +68,7 @@ impl<'a> Patience<'a> {
                     self.heard();
                     return Ok(answer);
                 }
-                Err(error) => self.bear(error).await?,
+                Err(error) => self.wait_or(error).await?,
             }
         }
     }
