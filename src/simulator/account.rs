@@ -14,7 +14,7 @@ use super::answers::Refusal;
 use super::faults::Dice;
 use super::listed::{ListedVideo, Video};
 use super::made::Made;
-use super::narration::{Line, origin};
+use super::transcript::{Line, origin};
 use super::order::{self, Library, Order, Place};
 use super::plan::{Callback, Draw, Known, Plan};
 use super::platform::YOUTUBE;

@@ -6,11 +6,11 @@
 
 mod account;
 mod answers;
-mod courier;
+mod delivery;
 mod faults;
 mod listed;
 mod made;
-mod narration;
+mod transcript;
 mod order;
 mod other_url;
 mod plan;
@@ -37,7 +37,7 @@ use tokio_util::task::TaskTracker;
 
 use account::Account;
 pub use faults::Faults;
-pub use narration::Line;
+pub use transcript::Line;
 pub use records::{OtherTask, SentCallback, Submitted};
 pub use settings::Settings;
 
@@ -49,7 +49,7 @@ pub struct Simulator {
     _stop_on_drop: DropGuard,
 }
 
-/// What the simulator's handle, handlers and couriers have in common.
+/// What the simulator's handle, handlers and deliveries have in common.
 #[derive(Debug)]
 struct Shared {
     account: Mutex<Account>,
@@ -81,7 +81,7 @@ impl Simulator {
         let shared = Arc::new(Shared {
             account: Mutex::new(Account::new(settings, Instant::now())),
             changes: watch::Sender::new(()),
-            client: courier::client()?,
+            client: delivery::client()?,
             tracker: tracker.clone(),
             stop: stop.clone(),
         });

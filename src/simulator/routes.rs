@@ -22,7 +22,7 @@ use crate::upstream::wire::{POLL, SUBMIT_PRIVATE, SUBMIT_PUBLIC};
 use super::Shared;
 use super::account::Verdict;
 use super::answers::{Refusal, envelope, infrastructure};
-use super::courier;
+use super::delivery;
 use super::listed::ListedVideo;
 use super::order::Library;
 use super::server::HangUp;
@@ -106,7 +106,7 @@ async fn submit(
     let answer = match outcome {
         Ok(accepted) => {
             for parcel in accepted.parcels {
-                courier::dispatch(&shared, parcel).await;
+                delivery::dispatch(&shared, parcel).await;
             }
             sleep(delay).await;
             if accepted.cut {

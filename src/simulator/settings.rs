@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::faults::Faults;
-use super::narration::Line;
+use super::transcript::Line;
 
 /// How a simulator behaves, apart from what a test changes while it runs.
 #[derive(Clone, Debug)]

@@ -225,7 +225,7 @@ async fn a_refused_callback_is_never_sent_again() {
 }
 
 #[tokio::test]
-async fn narration_tells_of_a_failed_delivery_and_hides_the_token() {
+async fn the_transcript_tells_of_a_failed_delivery_and_hides_the_token() {
     let (narrator, mut lines) = mpsc::unbounded_channel();
     let talk = Conversation::with(Settings { narrate: Some(narrator), ..Settings::default() }).await;
     // A bound socket that doesn't listen: its port refuses, and no other test can get it.

@@ -11,7 +11,7 @@ use tokio::time::sleep_until;
 
 use super::Shared;
 use super::account::Parcel;
-use super::narration::{Line, origin};
+use super::transcript::{Line, origin};
 use super::plan::Callback;
 use super::records::SentCallback;
 
