@@ -63,7 +63,7 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 let _ = stream.set_nodelay(true);
                 let place = open.enter(limits.connections);
-                tasks.spawn(talk(stream, Peer(peer), router.clone(), limits, place, stop.clone()));
+                tasks.spawn(serve_connection(stream, Peer(peer), router.clone(), limits, place, stop.clone()));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -88,7 +88,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-async fn talk(
+async fn serve_connection(
     stream: TcpStream,
     peer: Peer,
     router: Router,

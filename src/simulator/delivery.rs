@@ -33,7 +33,7 @@ pub(super) fn client() -> io::Result<Client> {
 pub(super) async fn dispatch(shared: &Arc<Shared>, parcel: Parcel) {
     let Parcel { callback_url, early, later } = parcel;
     let (early_are_answered, answered) = oneshot::channel::<()>();
-    let courier = {
+    let delivery = {
         let shared = Arc::clone(shared);
         async move {
             for callback in early {
@@ -47,7 +47,7 @@ pub(super) async fn dispatch(shared: &Arc<Shared>, parcel: Parcel) {
         }
     };
     let stop = shared.stop.clone();
-    shared.tracker.spawn(async move { stop.run_until_cancelled(courier).await });
+    shared.tracker.spawn(async move { stop.run_until_cancelled(delivery).await });
     // The sender is only ever dropped, so the error is the signal.
     let _ = answered.await;
 }

@@ -1,4 +1,4 @@
-//! Asking again if a service is away for a while: with growing pauses, and one message.
+//! Repeats requests while the service cannot be reached, with growing pauses and one message.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use super::failure::ClientError;
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// How a connection fares that is wanted for longer.
+/// A connection that outlives restarts of the service.
 pub(super) struct Reconnect<'a> {
-    /// None: forever.
+    /// How long the service may be away. None: forever.
     at_most: Option<Duration>,
     say: &'a dyn Fn(&str),
-    /// Since when nothing is heard, and the next pause.
+    /// When the first request failed, and the next pause.
     away: Option<(Instant, Duration)>,
 }
 
 impl<'a> Reconnect<'a> {
-    /// With a service that was heard of before.
+    /// For a service that has answered before.
     pub(super) fn new(at_most: Option<Duration>, say: &'a dyn Fn(&str)) -> Self {
         Self { at_most, say, away: None }
     }
 
-    /// Waits before the next attempt. Gives the error back if asking again does not help, or has not helped for too
-    /// long.
+    /// Waits before the next attempt. Gives the error back if another attempt cannot help, or if the service is away
+    /// for too long.
     pub(super) async fn wait_or(&mut self, error: ClientError) -> Result<(), ClientError> {
         if !error.may_pass() {
             return Err(error);
@@ -50,14 +50,14 @@ impl<'a> Reconnect<'a> {
         Ok(())
     }
 
-    /// The service was heard.
+    /// The service has answered.
     pub(super) fn heard(&mut self) {
         if self.away.take().is_some() {
             (self.say)("Connected again.");
         }
     }
 
-    /// Asks until there is an answer.
+    /// Repeats a request until there is an answer.
     pub(super) async fn ask<T>(
         &mut self,
         question: impl AsyncFn() -> Result<T, ClientError>,
