@@ -25,7 +25,7 @@ use crate::domain::callback::Meaning;
 use crate::domain::id::TaskId;
 use crate::domain::token::{Claims, TokenKeys};
 use crate::failpoint::FailPoint;
-use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint, Trouble, WriteError};
+use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint, FailureKind, WriteError};
 use crate::telemetry::{Part, Span};
 use crate::upstream::wire::Notice;
 
@@ -101,7 +101,7 @@ struct Seen {
 /// Senders try again after a 503, whatever the reason is. They may give up after another status.
 fn not_kept(error: WriteError) -> Problem {
     match error {
-        WriteError::Failed(Trouble::Record) => {
+        WriteError::Failed(FailureKind::Record) => {
             Problem::new(Code::Unavailable, "The callback was not kept. Send it again.")
         }
         error => error.into(),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema;
 
-use crate::store::{ReadError, Trouble, WriteError};
+use crate::store::{ReadError, FailureKind, WriteError};
 
 macro_rules! codes {
     ($($variant:ident = $status:ident, $code:literal, $title:literal;)+) => {
@@ -179,7 +179,7 @@ const UNREADABLE: &str = "A stored record can't be read. The log names it.";
 impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
         let detail = match error {
-            WriteError::Failed(Trouble::Record) => return Self::new(Code::Internal, UNREADABLE),
+            WriteError::Failed(FailureKind::Record) => return Self::new(Code::Internal, UNREADABLE),
             WriteError::Busy => {
                 "Too many writes are waiting. Nothing was stored. Try again later.".to_owned()
             }

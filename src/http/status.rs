@@ -19,7 +19,7 @@ use crate::domain::pause::Pause;
 use crate::domain::refusal::UNCLEAR;
 use crate::domain::time::Timestamp;
 use crate::callback_check::{CallbackCheck, CheckState, LastCheck};
-use crate::store::{Counts, LITTLE_ROOM, LastBackup, LastError, Overview, Trouble, WriteError, free_room};
+use crate::store::{Counts, LITTLE_ROOM, LastBackup, LastError, Overview, FailureKind, WriteError, free_room};
 use crate::upstream::{Budget, Silence};
 
 /// Callbacks of the fastest platform come within a minute, so this long without any is a sign of a problem.
@@ -212,22 +212,22 @@ fn unanswered(silence: &Silence, now: Timestamp) -> Option<Wrong> {
 
 fn not_writable(unproven: Unproven) -> Wrong {
     let action = match unproven.error {
-        WriteError::Failed(Trouble::Full) => {
+        WriteError::Failed(FailureKind::Full) => {
             "Free space on the database's disk. The service then recovers automatically."
         }
-        WriteError::Failed(Trouble::ReadOnly) => {
+        WriteError::Failed(FailureKind::ReadOnly) => {
             "Give this user write access to the database and its folder, or find out why the system made the disk \
              read-only."
         }
-        WriteError::Failed(Trouble::Disk) => {
+        WriteError::Failed(FailureKind::Disk) => {
             "Check the disk, its quota and the limit on file sizes. The log names the failed operation."
         }
-        WriteError::Failed(Trouble::Locked) => "Close any other program that has the database open.",
-        WriteError::Failed(Trouble::Damaged) => {
+        WriteError::Failed(FailureKind::Locked) => "Close any other program that has the database open.",
+        WriteError::Failed(FailureKind::Damaged) => {
             "Stop the service, and restore the newest backup with `scrapehook restore`."
         }
-        WriteError::Failed(Trouble::Gone) => "Put the file back, and start the service again.",
-        WriteError::Failed(Trouble::Record | Trouble::Other) => "Find the reason in the log.",
+        WriteError::Failed(FailureKind::Gone) => "Put the file back, and start the service again.",
+        WriteError::Failed(FailureKind::Record | FailureKind::Other) => "Find the reason in the log.",
         WriteError::Busy => "This usually passes. If it does not, check the disk.",
         WriteError::Stopped => "If you did not stop the service, start it again.",
     };

@@ -29,7 +29,7 @@ pub enum WriteError {
     Busy,
     /// The commit failed; the writer has logged what SQLite said.
     #[error("the database can't be written: {0}")]
-    Failed(Trouble),
+    Failed(FailureKind),
     /// The service is stopping.
     #[error("the service is stopping")]
     Stopped,
@@ -37,7 +37,7 @@ pub enum WriteError {
 
 /// What is wrong with the database or its disk.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Trouble {
+pub enum FailureKind {
     /// No room is left.
     #[error("the disk is full")]
     Full,
@@ -67,11 +67,11 @@ pub enum Trouble {
 impl WriteError {
     /// Whether one operation needs a stored row that makes no sense. Others can be done.
     pub const fn is_about_a_record(self) -> bool {
-        matches!(self, Self::Failed(Trouble::Record))
+        matches!(self, Self::Failed(FailureKind::Record))
     }
 }
 
-impl Trouble {
+impl FailureKind {
     pub(crate) fn of(error: &sqlx::Error) -> Self {
         if column::is_unreadable(error) {
             return Self::Record;

@@ -4,7 +4,7 @@
 
 use crate::domain::id::JobId;
 use crate::domain::time::Timestamp;
-use crate::store::error::{Trouble, WriteError};
+use crate::store::error::{FailureKind, WriteError};
 use crate::store::ops::adopts::Decided;
 use crate::store::ops::decisions::Decision;
 use crate::store::ops::job_patches::{JobPatch, JobPatched};
@@ -20,7 +20,7 @@ impl crate::store::Store {
     pub async fn create_job(&self, job: NewJob) -> Result<CreatedJob, WriteError> {
         match self.queues.fact(Op::CreateJob(job)).await? {
             Effect::Job(job) => Ok(*job),
-            _ => Err(WriteError::Failed(Trouble::Other)),
+            _ => Err(WriteError::Failed(FailureKind::Other)),
         }
     }
 
@@ -36,7 +36,7 @@ impl crate::store::Store {
     ) -> Result<Decided, WriteError> {
         match self.queues.fact(Op::Decide { decision, by, at }).await? {
             Effect::Decided(decided) => Ok(decided),
-            _ => Err(WriteError::Failed(Trouble::Other)),
+            _ => Err(WriteError::Failed(FailureKind::Other)),
         }
     }
 
@@ -53,7 +53,7 @@ impl crate::store::Store {
     ) -> Result<JobRetried, WriteError> {
         match self.queues.fact(Op::RetryJob { job, codes, by, at }).await? {
             Effect::Retried(retried) => Ok(retried),
-            _ => Err(WriteError::Failed(Trouble::Other)),
+            _ => Err(WriteError::Failed(FailureKind::Other)),
         }
     }
 
@@ -69,7 +69,7 @@ impl crate::store::Store {
     ) -> Result<JobPatched, WriteError> {
         match self.queues.fact(Op::PatchJob { job, patch, at }).await? {
             Effect::Patched(patched) => Ok(patched),
-            _ => Err(WriteError::Failed(Trouble::Other)),
+            _ => Err(WriteError::Failed(FailureKind::Other)),
         }
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use error::{ReadError, Trouble, WriteError};
+pub use error::{ReadError, FailureKind, WriteError};
 pub use file::backup::{CopyPaths, LastBackup, backup, copy, is_copy, restore};
 pub use file::disk::{LITTLE_ROOM, folder, free_room, prove_writable};
 pub use file::error::{BackupError, OpenError, with_causes};

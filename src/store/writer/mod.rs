@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::failpoint::FailPoint;
 use crate::store::batch::working_set::WorkingSet;
 use crate::store::derive::due;
-use crate::store::error::{Trouble, WriteError, is_about_the_file, primary_code};
+use crate::store::error::{FailureKind, WriteError, is_about_the_file, primary_code};
 use crate::store::file::lock::InstanceLock;
 use crate::store::file::watch::Guard;
 use crate::store::live::waiters::Settlements;
@@ -182,7 +182,7 @@ impl Writer {
                 while let Some(message) = self.take() {
                     batch.push(message);
                 }
-                answer(&mut batch, WriteError::Failed(Trouble::Locked));
+                answer(&mut batch, WriteError::Failed(FailureKind::Locked));
             }
             self.go_on().await;
             if self.is_lost {
@@ -231,7 +231,7 @@ impl Writer {
     async fn write(&mut self, messages: &mut Vec<Message>) -> bool {
         FailPoint::BatchTaken.pass();
         if self.given_up.is_cancelled() {
-            answer(messages, WriteError::Failed(Trouble::Gone));
+            answer(messages, WriteError::Failed(FailureKind::Gone));
             return false;
         }
         let ops: Vec<&Op> = messages.iter().map(|message| &message.op).collect();
@@ -244,7 +244,7 @@ impl Writer {
                 for op in &ops {
                     let result = self.commit(&[*op]).await.map_err(failed).and_then(|done| {
                         let effect = done.effects.into_iter().next();
-                        Ok((effect.ok_or(WriteError::Failed(Trouble::Other))?, done.has_due))
+                        Ok((effect.ok_or(WriteError::Failed(FailureKind::Other))?, done.has_due))
                     });
                     results.push(result);
                 }
@@ -316,5 +316,5 @@ fn release(over: Vec<(oneshot::Sender<Result<Effect, WriteError>>, Effect)>) {
 
 fn failed(error: sqlx::Error) -> WriteError {
     tracing::error!(%error, "a commit failed");
-    WriteError::Failed(Trouble::of(&error))
+    WriteError::Failed(FailureKind::of(&error))
 }
