@@ -202,12 +202,12 @@ impl Store {
         self.queues.fact(Op::Accept(callback)).await.map(|_| ())
     }
 
-    /// Writes down what upstream lists for a `taskId` that no task has; whether that found its task.
+    /// Stores the answer to a lookup of a `taskId` that no task has. Gives whether it found its task.
     ///
     /// # Errors
     /// [`WriteError`]: then it will be asked again.
-    pub async fn looked(&self, upstream_id: String, found: Found, at: Timestamp) -> Result<bool, WriteError> {
-        self.did(Op::Looked { upstream_id, found, at }).await
+    pub async fn store_lookup(&self, upstream_id: String, found: Found, at: Timestamp) -> Result<bool, WriteError> {
+        self.did(Op::Lookup { upstream_id, found, at }).await
     }
 
     /// Forms the next request and writes its submit; none if nothing has to be sent any more.

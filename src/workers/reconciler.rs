@@ -128,10 +128,10 @@ impl Reconciler {
             }
         }
         let at = now.after(started.elapsed());
-        match self.store.looked(look.upstream_id.clone(), found, at).await {
+        match self.store.store_lookup(look.upstream_id.clone(), found, at).await {
             // The task that it may be can't be read: then nothing was found, and others have their turn.
             Err(error) if error.is_about_a_record() => {
-                self.store.looked(look.upstream_id, Found::default(), at).await?;
+                self.store.store_lookup(look.upstream_id, Found::default(), at).await?;
             }
             result => drop(result?),
         }

@@ -110,7 +110,7 @@ async fn an_id_that_fits_two_tasks_is_asked_about_again_and_found_once_one_is_co
     assert_eq!(look(4).await.unwrap().upstream_id, "second");
     let post = PostUrl::parse(&url[0]).unwrap().canonical;
     let looked = async |millis| {
-        file.store.looked("second".to_owned(), found(&[post.as_str()]), at(millis)).await.unwrap();
+        file.store.store_lookup("second".to_owned(), found(&[post.as_str()]), at(millis)).await.unwrap();
     };
     looked(5).await;
     assert_eq!(file.state(tasks[1]).await, TaskState::Unconfirmed, "it may be either");
@@ -165,7 +165,7 @@ async fn a_poll_after_a_hint_counts_only_if_it_lists_all_posts_of_one_task_and_n
     .enumerate()
     {
         assert_eq!(
-            file.store.looked("foreign".to_owned(), answer.clone(), at(5)).await,
+            file.store.store_lookup("foreign".to_owned(), answer.clone(), at(5)).await,
             Ok(false),
             "{n}: {answer:?}"
         );
@@ -174,7 +174,7 @@ async fn a_poll_after_a_hint_counts_only_if_it_lists_all_posts_of_one_task_and_n
     // Within the minute of grace, in any order, and a post that has two videos.
     let mut whole = found(&[POSTS[2], POSTS[0], POSTS[1], POSTS[0]]);
     whole.earliest = Some(at(2).before(MINUTE));
-    assert_eq!(file.store.looked("ours".to_owned(), whole, at(6)).await, Ok(true));
+    assert_eq!(file.store.store_lookup("ours".to_owned(), whole, at(6)).await, Ok(true));
     assert_eq!(file.store.read().find_task("ours").await.unwrap(), Some(task));
     file.close().await;
 }
@@ -185,8 +185,8 @@ async fn a_post_that_a_second_unconfirmed_task_has_too_proves_nothing() {
     let other = file.job_with(&[POSTS[0].to_owned()], true).await[0];
     file.submit(other, lost()).await;
     // The list of the larger task may not be whole yet.
-    assert_eq!(file.store.looked("first".to_owned(), found(&POSTS[..1]), at(5)).await, Ok(false));
-    assert_eq!(file.store.looked("all".to_owned(), found(&POSTS), at(6)).await, Ok(true));
+    assert_eq!(file.store.store_lookup("first".to_owned(), found(&POSTS[..1]), at(5)).await, Ok(false));
+    assert_eq!(file.store.store_lookup("all".to_owned(), found(&POSTS), at(6)).await, Ok(true));
     assert_eq!(file.store.read().find_task("all").await.unwrap(), Some(task));
     file.close().await;
 }
@@ -194,7 +194,7 @@ async fn a_post_that_a_second_unconfirmed_task_has_too_proves_nothing() {
 #[tokio::test]
 async fn a_callback_with_the_token_replaces_a_guess_and_polling_moves_to_its_id() {
     let (file, task) = unconfirmed().await;
-    assert_eq!(file.store.looked("guess".to_owned(), found(&POSTS), at(5)).await, Ok(true));
+    assert_eq!(file.store.store_lookup("guess".to_owned(), found(&POSTS), at(5)).await, Ok(true));
     assert_eq!(file.due().await.unwrap().upstream_id, "guess");
     file.store.receive_callback(callback(task, 7, Some(Meaning::Succeeded), "genuine")).await.unwrap();
     assert_eq!(file.store.read().find_task("guess").await.unwrap(), None);
@@ -203,7 +203,7 @@ async fn a_callback_with_the_token_replaces_a_guess_and_polling_moves_to_its_id(
     // The token counts for more than the operator and than any later guess.
     let adopt = |id: &str| Decision::Adopt(task, id.to_owned());
     assert_eq!(file.store.decide(adopt("other"), None, at(8)).await, Ok(Decided::Nothing));
-    assert_eq!(file.store.looked("again".to_owned(), found(&POSTS), at(9)).await, Ok(false));
+    assert_eq!(file.store.store_lookup("again".to_owned(), found(&POSTS), at(9)).await, Ok(false));
     assert_eq!(file.store.read().find_task("genuine").await.unwrap(), Some(task));
     file.close().await;
 }
@@ -211,7 +211,7 @@ async fn a_callback_with_the_token_replaces_a_guess_and_polling_moves_to_its_id(
 #[tokio::test]
 async fn the_operator_replaces_a_guess_once_and_the_token_replaces_the_operator() {
     let (file, task) = unconfirmed().await;
-    assert_eq!(file.store.looked("guess".to_owned(), found(&POSTS), at(5)).await, Ok(true));
+    assert_eq!(file.store.store_lookup("guess".to_owned(), found(&POSTS), at(5)).await, Ok(true));
     let adopt = |id: &str| Decision::Adopt(task, id.to_owned());
     assert_eq!(file.store.decide(adopt("operators"), Some("ann".to_owned()), at(6)).await, Ok(Decided::Done));
     assert_eq!(file.store.read().find_task("operators").await.unwrap(), Some(task));
@@ -229,12 +229,12 @@ async fn the_operator_replaces_a_guess_once_and_the_token_replaces_the_operator(
 async fn a_task_that_holds_an_id_by_a_guess_gives_it_to_the_one_that_has_evidence() {
     let (file, task) = unconfirmed().await;
     let tasks = file.job(&["b", "c"]).await;
-    assert_eq!(file.store.looked("one".to_owned(), found(&POSTS), at(5)).await, Ok(true));
+    assert_eq!(file.store.store_lookup("one".to_owned(), found(&POSTS), at(5)).await, Ok(true));
     file.submit(tasks[0], lost()).await;
     file.store.receive_callback(callback(tasks[0], 7, Some(Meaning::Succeeded), "one")).await.unwrap();
     assert_eq!(file.store.read().find_task("one").await.unwrap(), Some(tasks[0]));
     assert_eq!(file.state(task).await, TaskState::Unconfirmed, "nothing proves it any more");
-    assert_eq!(file.store.looked("two".to_owned(), found(&POSTS), at(8)).await, Ok(true));
+    assert_eq!(file.store.store_lookup("two".to_owned(), found(&POSTS), at(8)).await, Ok(true));
     file.submit(tasks[1], SubmitEnd::Accepted("two".to_owned())).await;
     assert_eq!(file.store.read().find_task("two").await.unwrap(), Some(tasks[1]));
     assert_eq!(file.state(task).await, TaskState::Unconfirmed);

@@ -160,7 +160,7 @@ impl First {
             Self::Looked => {
                 let unique_id = Some("default".to_owned());
                 let listed = Found { unique_id, posts: vec![URL.into()], ..Found::default() };
-                let found = store.looked(UPSTREAM_ID.into(), listed, at(10)).await;
+                let found = store.store_lookup(UPSTREAM_ID.into(), listed, at(10)).await;
                 assert!(found.unwrap());
             }
             Self::Listed => record(listed(&[])).await,

@@ -314,13 +314,13 @@ async fn a_hint_that_fits_two_tasks_is_nobodys() {
     file.store.receive_hint(hint).await.unwrap();
     let folder = || Some("default".to_owned());
     let found = || Found { unique_id: folder(), posts: vec![X.to_owned()], ..Found::default() };
-    assert_eq!(file.store.looked("theirs".to_owned(), found(), at(4)).await, Ok(false));
+    assert_eq!(file.store.store_lookup("theirs".to_owned(), found(), at(4)).await, Ok(false));
     // The token says whose it is.
     file.store.receive_callback(callback(second[0], 5, Some(Meaning::Succeeded), "theirs")).await.unwrap();
     assert_eq!(file.store.read().find_task("theirs").await.unwrap(), Some(second[0]));
     // Then only one is left that it could be.
     let other = "others".to_owned();
-    assert_eq!(file.store.looked(other, found(), at(6)).await, Ok(true));
+    assert_eq!(file.store.store_lookup(other, found(), at(6)).await, Ok(true));
     assert_eq!(file.store.read().find_task("others").await.unwrap(), Some(first[0]));
     file.close().await;
 }

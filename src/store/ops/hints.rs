@@ -42,7 +42,7 @@ const LOOKS: u32 = 8;
 /// Keeps a hint, or counts one more delivery of one that is kept; has the task polled that it names.
 pub(crate) async fn keep(batch: &mut Batch<'_>, hint: &ReceivedHint) -> Result<(), sqlx::Error> {
     let is_of_a_task = match &hint.upstream_id {
-        Some(id) => heed(batch, id, hint.at).await?,
+        Some(id) => request_poll(batch, id, hint.at).await?,
         None => true,
     };
     batch.changes.wakes_workers |= !is_of_a_task;
@@ -74,8 +74,8 @@ pub(crate) async fn keep(batch: &mut Batch<'_>, hint: &ReceivedHint) -> Result<(
     Ok(())
 }
 
-/// Has the task with this `taskId` polled, at most once an interval; `false` where no task has it.
-async fn heed(batch: &mut Batch<'_>, upstream_id: &str, at: Timestamp) -> Result<bool, sqlx::Error> {
+/// Has the task with this `taskId` polled, at most once an interval. Gives `false` if no task has it.
+async fn request_poll(batch: &mut Batch<'_>, upstream_id: &str, at: Timestamp) -> Result<bool, sqlx::Error> {
     let known: Option<(String, Option<i64>)> = sqlx::query_as(
         "SELECT id, hinted_at FROM tasks WHERE upstream_id = ?1 OR other_id = ?1
          ORDER BY job_id IS NULL, id DESC LIMIT 1",
@@ -167,9 +167,9 @@ pub(crate) async fn owner(
     owner.map(|row| column::parsed(("tasks", "id", &row.id), &row.id)).transpose()
 }
 
-/// Writes down what upstream said of a `taskId` that hints named. If it is certainly an unconfirmed task's, that takes
-/// it. Otherwise an operator has to say.
-pub(crate) async fn looked(
+/// Stores the answer to a lookup of a `taskId` that hints named. If it certainly belongs to an unconfirmed task, that
+/// task gets it. Otherwise an operator has to decide.
+pub(crate) async fn store_lookup(
     batch: &mut Batch<'_>,
     upstream_id: &str,
     found: &Found,

@@ -129,8 +129,8 @@ async fn apply_one(batch: &mut Batch<'_>, op: &Op) -> Result<Effect, sqlx::Error
         // Kept together at the end of the batch.
         Op::Callback(_) | Op::Accept(_) => Ok(Effect::Done),
         Op::Hint(hint) => hints::keep(batch, hint).await.map(|()| Effect::Done),
-        Op::Looked { upstream_id, found, at } => {
-            hints::looked(batch, upstream_id, found, *at).await.map(Effect::of)
+        Op::Lookup { upstream_id, found, at } => {
+            hints::store_lookup(batch, upstream_id, found, *at).await.map(Effect::of)
         }
         Op::CreateJob(job) => {
             let job = jobs::create_once(batch, job).await?;

@@ -69,7 +69,7 @@ impl Op {
                 | Self::Decide { .. }
                 | Self::RetryJob { .. }
                 | Self::PatchJob { .. }
-                | Self::Looked { .. }
+                | Self::Lookup { .. }
                 | Self::Continue(_)
         )
     }
@@ -81,7 +81,7 @@ pub(crate) enum Op {
     Callback(ReceivedCallback),
     Hint(ReceivedHint),
     Accept(AcceptedCallback),
-    Looked {
+    Lookup {
         upstream_id: String,
         found: Found,
         at: Timestamp,

@@ -127,7 +127,7 @@ impl Scenario<'_> {
         self.note(format!("hint {id}: {found:?}"));
         self.store().receive_hint(hint).await.unwrap();
         if self.store().read().find_task(&id).await.unwrap().is_none() {
-            self.store().looked(id, found, self.now()).await.unwrap();
+            self.store().store_lookup(id, found, self.now()).await.unwrap();
         }
     }
 

@@ -163,7 +163,7 @@ impl Driven<'_> {
         let mut posts: Vec<_> = self.urls.iter().map(canonical).collect();
         posts.push("https://a.example/other".to_owned());
         let found = Found { unique_id: Some("default".to_owned()), posts, ..Found::default() };
-        assert_eq!(self.file.store.looked(forged, found, at(when)).await, Ok(false));
+        assert_eq!(self.file.store.store_lookup(forged, found, at(when)).await, Ok(false));
     }
 
     pub async fn stands(&self) -> Standing {
