@@ -87,7 +87,7 @@ impl<'a> Wiring<'a> {
         let surroundings = Surroundings {
             store_path: path.canonicalize().unwrap_or_else(|_| path.clone()).into(),
             budget: budget.clone(),
-            silence: upstream.silence(),
+            outage: upstream.outage(),
             has_callbacks: config.server.public_url.is_some(),
             backup_every: config.backup.folder.is_some().then_some(config.backup.every),
             last_backup: Arc::default(),

@@ -20,7 +20,7 @@ use crate::domain::refusal::UNCLEAR;
 use crate::domain::time::Timestamp;
 use crate::callback_check::{CallbackCheck, CheckState, LastCheck};
 use crate::store::{Counts, LITTLE_ROOM, LastBackup, LastError, Overview, FailureKind, WriteError, free_room};
-use crate::upstream::{Budget, Silence};
+use crate::upstream::{Budget, Outage};
 
 /// Callbacks of the fastest platform come within a minute, so this long without any is a sign of a problem.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
@@ -33,7 +33,7 @@ pub struct Surroundings {
     /// The request budget, which submits and polls share.
     pub budget: Arc<Budget>,
     /// The record of missing answers from upstream.
-    pub silence: Arc<Silence>,
+    pub outage: Arc<Outage>,
     /// Whether submits ask for callbacks.
     pub has_callbacks: bool,
     /// Time between two copies of the database. None if it is not copied.
@@ -103,13 +103,13 @@ pub(super) async fn get_status(
         problems.extend(spent((sent, most), overview.waiting, now));
     }
     problems.extend(context.proof.make(&context.store).await.err().map(not_writable));
-    problems.extend(unanswered(&context.surroundings.silence, now));
+    problems.extend(unanswered(&context.surroundings.outage, now));
     problems.extend(room(&context.surroundings.store_path));
     problems.extend(backup(&context.surroundings.last_backup.get()));
     problems.extend(of_tasks(&overview));
     let callback_check = context.surroundings.callback_check.last();
     problems.extend(unreachable(&callback_check, &overview));
-    problems.extend(silence(&overview, context.surroundings.has_callbacks, now));
+    problems.extend(without_callbacks(&overview, context.surroundings.has_callbacks, now));
     let interval = context.surroundings.budget.interval();
     Ok(Json(Status {
         problems,
@@ -199,8 +199,8 @@ fn restored(waiting: i64, unlisted: i64) -> Option<Wrong> {
     })
 }
 
-fn unanswered(silence: &Silence, now: Timestamp) -> Option<Wrong> {
-    let (lasts, instead) = silence.lasting()?;
+fn unanswered(outage: &Outage, now: Timestamp) -> Option<Wrong> {
+    let (lasts, instead) = outage.lasting()?;
     Some(Wrong {
         code: "upstream_unanswered",
         since: Some(now.before(lasts)),
@@ -291,7 +291,7 @@ fn unreachable(check: &CallbackCheck, overview: &Overview) -> Option<Wrong> {
 }
 
 /// No callback came for accepted tasks, so the way for callbacks may be closed.
-fn silence(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<Wrong> {
+fn without_callbacks(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<Wrong> {
     let silent = overview.silent.filter(|silent| has_callbacks && now.since(silent.since) >= SILENCE)?;
     Some(Wrong {
         code: "silence",

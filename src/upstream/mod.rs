@@ -6,7 +6,7 @@ mod answer;
 mod budget;
 mod check;
 mod created;
-mod silence;
+mod outage;
 pub mod wire;
 
 use std::borrow::Cow;
@@ -22,7 +22,7 @@ use thiserror::Error;
 pub use answer::{PollAnswer, Refusal, SubmitAnswer};
 pub use budget::{Budget, Kind};
 pub use check::{Checked, KeyAnswer};
-pub use silence::Silence;
+pub use outage::Outage;
 use wire::SubmitBody;
 
 use crate::config::Live;
@@ -63,7 +63,7 @@ pub struct Upstream {
     key: HeaderValue,
     timeout: Duration,
     metrics: Arc<Metrics>,
-    silence: Arc<Silence>,
+    outage: Arc<Outage>,
     tokens: Option<Arc<Live<TokenKeys>>>,
 }
 
@@ -97,8 +97,8 @@ impl Upstream {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(ClientError::Tls)?;
-        let (metrics, silence) = (Arc::default(), Arc::default());
-        Ok(Self { client, base, key, timeout, metrics, silence, tokens: None })
+        let (metrics, outage) = (Arc::default(), Arc::default());
+        Ok(Self { client, base, key, timeout, metrics, outage, tokens: None })
     }
 
     /// Has its requests measured here.
@@ -116,8 +116,8 @@ impl Upstream {
     }
 
     /// Whether it answers at all.
-    pub fn silence(&self) -> Arc<Silence> {
-        self.silence.clone()
+    pub fn outage(&self) -> Arc<Outage> {
+        self.outage.clone()
     }
 
     /// Sends a submit, once.
@@ -129,7 +129,7 @@ impl Upstream {
             Some(url) => answer.without(url.rsplit('/').next().unwrap_or_default()),
             None => answer,
         };
-        self.silence.heard(answer.unanswered());
+        self.outage.heard(answer.unanswered());
         answer
     }
 
@@ -169,7 +169,7 @@ impl Upstream {
         };
         self.metrics.asked_upstream("poll", answer.word(), began.elapsed());
         let answer = answer.without(self.key.to_str().unwrap_or_default());
-        self.silence.heard(answer.unanswered());
+        self.outage.heard(answer.unanswered());
         answer
     }
 

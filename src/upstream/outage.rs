@@ -29,9 +29,9 @@ impl Unanswered {
 
 /// Told of every request; read by who asks how things are.
 #[derive(Debug, Default)]
-pub struct Silence(Mutex<Option<Unanswered>>);
+pub struct Outage(Mutex<Option<Unanswered>>);
 
-impl Silence {
+impl Outage {
     /// A request has ended: without an answer of use, or with one.
     pub(super) fn heard(&self, instead: Option<&Refusal>) {
         self.heard_at(Instant::now(), instead);
@@ -68,35 +68,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn silence_begins_with_the_second_request_without_an_answer_and_ends_with_an_answer() {
-        let silence = Silence::default();
+    fn an_outage_begins_with_the_second_request_without_an_answer_and_ends_with_an_answer() {
+        let outage = Outage::default();
         let lost = Refusal::new("no_answer", "cut");
-        silence.heard(None);
-        silence.heard(Some(&lost));
-        assert_eq!(silence.lasting(), None);
-        silence.heard(Some(&Refusal::new("http_502", "HTML")));
-        silence.heard(Some(&lost));
-        assert_eq!(silence.lasting().map(|(_, instead)| instead), Some(lost.clone()));
-        silence.heard(None);
-        assert_eq!(silence.lasting(), None);
-        silence.heard(Some(&lost));
-        assert_eq!(silence.lasting(), None);
+        outage.heard(None);
+        outage.heard(Some(&lost));
+        assert_eq!(outage.lasting(), None);
+        outage.heard(Some(&Refusal::new("http_502", "HTML")));
+        outage.heard(Some(&lost));
+        assert_eq!(outage.lasting().map(|(_, instead)| instead), Some(lost.clone()));
+        outage.heard(None);
+        assert_eq!(outage.lasting(), None);
+        outage.heard(Some(&lost));
+        assert_eq!(outage.lasting(), None);
     }
 
     #[test]
     fn what_is_not_asked_again_for_a_day_is_forgotten() {
-        let silence = Silence::default();
+        let outage = Outage::default();
         let lost = Refusal::new("no_answer", "cut");
         let began = Instant::now();
         let later = |seconds| began + Duration::from_secs(seconds);
-        silence.heard_at(began, Some(&lost));
-        silence.heard_at(later(60), Some(&lost));
-        let lasts = |seconds| silence.lasting_at(later(seconds)).map(|(lasts, _)| lasts.as_secs());
+        outage.heard_at(began, Some(&lost));
+        outage.heard_at(later(60), Some(&lost));
+        let lasts = |seconds| outage.lasting_at(later(seconds)).map(|(lasts, _)| lasts.as_secs());
         assert_eq!((lasts(60 + 86_399), lasts(60 + 86_400)), (Some(60 + 86_399), None));
         // The next one without an answer is the first again, and its time counts from there.
-        silence.heard_at(later(100_000), Some(&lost));
+        outage.heard_at(later(100_000), Some(&lost));
         assert_eq!(lasts(100_000), None);
-        silence.heard_at(later(100_001), Some(&lost));
+        outage.heard_at(later(100_001), Some(&lost));
         assert_eq!(lasts(100_010), Some(10));
     }
 }
