@@ -12,7 +12,7 @@ use super::reload::token_keys;
 use super::tasks::Tasks;
 use crate::clock;
 use crate::config::{Config, Live, WithoutToken};
-use crate::http::{self, ConnectionLimits, Credentials, Keys, Surroundings};
+use crate::http::{self, ConnectionLimits, Credentials, Keys, Monitored};
 use crate::callback_check::{self, Checker, LastCheck};
 use crate::store::{self, Binding, Policy, Store};
 use crate::telemetry::{Metrics, Traces};
@@ -67,7 +67,7 @@ pub(super) struct Wiring<'a> {
     pub(super) stop: CancellationToken,
     upstream: Upstream,
     budget: Arc<Budget>,
-    surroundings: Surroundings,
+    monitored: Monitored,
 }
 
 impl<'a> Wiring<'a> {
@@ -84,7 +84,7 @@ impl<'a> Wiring<'a> {
         let upstream = upstream.masking(credentials.tokens.clone());
         let budget = Arc::new(Budget::new(config.dispatch.min_interval));
         let path = &config.store.path;
-        let surroundings = Surroundings {
+        let monitored = Monitored {
             store_path: path.canonicalize().unwrap_or_else(|_| path.clone()).into(),
             budget: budget.clone(),
             outage: upstream.outage(),
@@ -94,7 +94,7 @@ impl<'a> Wiring<'a> {
             callback_check: LastCheck::new(config.server.public_url.is_some()),
         };
         let stop = CancellationToken::new();
-        Self { config, opened, credentials, metrics, traces, stop, upstream, budget, surroundings }
+        Self { config, opened, credentials, metrics, traces, stop, upstream, budget, monitored }
     }
 
     /// Answers requests on all listeners.
@@ -103,7 +103,7 @@ impl<'a> Wiring<'a> {
             self.config,
             self.opened.store.clone(),
             self.credentials.clone(),
-            self.surroundings.clone(),
+            self.monitored.clone(),
             self.metrics.clone(),
             self.traces.clone(),
             self.stop.clone(),
@@ -149,7 +149,7 @@ impl<'a> Wiring<'a> {
         }
         if let Some(folder) = config.backup.folder.clone() {
             let schedule = (config.backup.every, config.backup.keep);
-            let last = self.surroundings.last_backup.clone();
+            let last = self.monitored.last_backup.clone();
             let backups = Backups::new(config.store.path.clone(), folder, schedule, last, self.stop.clone());
             tasks.spawn_worker("backups", backups, store);
         }
@@ -162,7 +162,7 @@ impl<'a> Wiring<'a> {
         let tokens = || self.credentials.tokens.clone();
         let public_url = self.config.server.public_url.as_deref();
         let checker = public_url.map(|url| Checker::new(url, tokens(), self.config.callback.max_body));
-        let last = self.surroundings.callback_check.clone();
+        let last = self.monitored.callback_check.clone();
         tasks.spawn("callback check", callback_check::keep_checking(checker, last, self.stop.clone()));
         let (guarded, stop) = (self.opened.store.clone(), self.stop.clone());
         tasks.spawn("file guard", async move {

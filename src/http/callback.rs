@@ -123,7 +123,7 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
         && let Some(answer) = tokens.answer(token, &body_hash)
     {
         seen.kind = "check";
-        context.surroundings.callback_check.heard();
+        context.monitored.callback_check.heard();
         return Ok(Json(KeptAnswer { kept: "nothing", answer: Some(answer) }).into_response());
     }
     FailPoint::CallbackRead.pass();

@@ -32,24 +32,24 @@ pub(super) async fn get_metrics(State(context): State<Context>) -> Response {
         }
     };
     let backlog = context.store.backlog();
-    let surroundings = &context.surroundings;
+    let monitored = &context.monitored;
     let text = context.metrics.show(&Snapshot {
         kept,
         queued: (backlog.facts, backlog.hints),
         oldest: backlog.oldest,
-        interval: surroundings.budget.interval(),
-        copies: surroundings.backup_every.map(|every| Copies {
-            last: surroundings.last_backup.get().at.map_or(0.0, |at| seconds(at.as_millis())),
+        interval: monitored.budget.interval(),
+        copies: monitored.backup_every.map(|every| Copies {
+            last: monitored.last_backup.get().at.map_or(0.0, |at| seconds(at.as_millis())),
             every,
         }),
-        bytes: bytes(&surroundings.store_path),
+        bytes: bytes(&monitored.store_path),
     });
     ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response()
 }
 
 /// The metrics from the database.
 async fn kept(context: &Context) -> Result<Kept, ReadError> {
-    let (store, has_callbacks) = (context.store.for_workers(), context.surroundings.has_callbacks);
+    let (store, has_callbacks) = (context.store.for_workers(), context.monitored.has_callbacks);
     let pacing = context.pacing();
     let tally = store.read().tally().await?;
     let mut paused: BTreeMap<String, bool> =

@@ -50,7 +50,7 @@ use utoipa_axum::routes;
 pub use auth::Keys;
 pub use jobs::BODY as JOB_BODY;
 pub use listener::{Limits as ConnectionLimits, serve};
-pub use status::Surroundings;
+pub use status::Monitored;
 
 use self::error::{Code, Problem};
 use crate::clock;
@@ -72,7 +72,7 @@ struct Context {
     without_token: WithoutToken,
     /// Ends waiting requests and streams.
     stop: CancellationToken,
-    surroundings: Surroundings,
+    monitored: Monitored,
     /// The description of the API.
     document: Arc<str>,
     limits: Limits,
@@ -81,7 +81,7 @@ struct Context {
 impl Context {
     /// The present input of estimates.
     fn pacing(&self) -> Pacing {
-        let least = self.surroundings.budget.interval();
+        let least = self.monitored.budget.interval();
         Pacing { now: clock::now(), least, urls_per_day: self.limits.urls_per_day }
     }
 }
@@ -119,7 +119,7 @@ pub fn routes(
     config: &Config,
     store: Store,
     Credentials { keys, tokens }: Credentials,
-    surroundings: Surroundings,
+    monitored: Monitored,
     metrics: Arc<Metrics>,
     traces: Traces,
     stop: CancellationToken,
@@ -134,7 +134,7 @@ pub fn routes(
         hint_limit: Arc::new(hint_limit::HintLimit::new(Instant::now())),
         without_token: config.callback.without_token,
         stop,
-        surroundings,
+        monitored,
         document: "".into(),
         limits: Limits {
             callback_body: config.callback.max_body,

@@ -27,7 +27,7 @@ const SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The parts of the service that the status depends on.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct Monitored {
     /// The path of the database.
     pub store_path: Arc<Path>,
     /// The request budget, which submits and polls share.
@@ -103,14 +103,14 @@ pub(super) async fn get_status(
         problems.extend(spent((sent, most), overview.waiting, now));
     }
     problems.extend(context.proof.make(&context.store).await.err().map(not_writable));
-    problems.extend(unanswered(&context.surroundings.outage, now));
-    problems.extend(room(&context.surroundings.store_path));
-    problems.extend(backup(&context.surroundings.last_backup.get()));
+    problems.extend(unanswered(&context.monitored.outage, now));
+    problems.extend(room(&context.monitored.store_path));
+    problems.extend(backup(&context.monitored.last_backup.get()));
     problems.extend(of_tasks(&overview));
-    let callback_check = context.surroundings.callback_check.last();
+    let callback_check = context.monitored.callback_check.last();
     problems.extend(unreachable(&callback_check, &overview));
-    problems.extend(without_callbacks(&overview, context.surroundings.has_callbacks, now));
-    let interval = context.surroundings.budget.interval();
+    problems.extend(without_callbacks(&overview, context.monitored.has_callbacks, now));
+    let interval = context.monitored.budget.interval();
     Ok(Json(Status {
         problems,
         counts: overview.counts,

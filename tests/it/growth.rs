@@ -10,7 +10,7 @@ use scrapehook::config::Live;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::TaskId;
 use scrapehook::domain::token::{Claims, TokenKeys, callback_url};
-use scrapehook::http::{self, ConnectionLimits, Credentials, Keys, Surroundings};
+use scrapehook::http::{self, ConnectionLimits, Credentials, Keys, Monitored};
 use scrapehook::callback_check::LastCheck;
 use scrapehook::simulator::Settings;
 use scrapehook::store::{CallbackPage, EventFilter, LastBackup, ReceivedHint, WriteError};
@@ -162,7 +162,7 @@ impl Stuck {
         let tokens = TokenKeys::new(["secret"]);
         let token = tokens.issue(Claims::of(task)).unwrap();
         let stop = CancellationToken::new();
-        let surroundings = Surroundings {
+        let monitored = Monitored {
             store_path: file.folder.path().join("scrapehook.db").into(),
             budget: Arc::new(Budget::new(Duration::from_secs(1))),
             silence: Arc::default(),
@@ -180,7 +180,7 @@ impl Stuck {
             &config,
             file.store.clone(),
             credentials,
-            surroundings,
+            monitored,
             metrics.clone(),
             Traces::default(),
             stop.clone(),
