@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::{Obstacle, Checker};
+use super::{Checker, Obstacle};
 use crate::clock;
 use crate::domain::time::Timestamp;
 

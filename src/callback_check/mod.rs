@@ -2,8 +2,8 @@
 //!
 //! Must never store anything, and never show a challenge or where a redirect leads beyond its host.
 
-mod obstacle;
 mod last;
+mod obstacle;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use reqwest::{Client, Response, Url};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use obstacle::Obstacle;
 pub use last::{CallbackCheck, CheckState, LastCheck, keep_checking};
+pub use obstacle::Obstacle;
 
 use crate::config::Live;
 use crate::domain::byte_order_mark;

@@ -25,7 +25,7 @@ use crate::domain::callback::Meaning;
 use crate::domain::id::TaskId;
 use crate::domain::token::{Claims, TokenKeys};
 use crate::failpoint::FailPoint;
-use crate::store::{AcceptedCallback, ReceivedCallback, ReceivedHint, FailureKind, WriteError};
+use crate::store::{AcceptedCallback, FailureKind, ReceivedCallback, ReceivedHint, WriteError};
 use crate::telemetry::{Part, Span};
 use crate::upstream::wire::Notice;
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema;
 
-use crate::store::{ReadError, FailureKind, WriteError};
+use crate::store::{FailureKind, ReadError, WriteError};
 
 macro_rules! codes {
     ($($variant:ident = $status:ident, $code:literal, $title:literal;)+) => {

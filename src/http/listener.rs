@@ -63,7 +63,14 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 let _ = stream.set_nodelay(true);
                 let place = open.enter(limits.connections);
-                tasks.spawn(serve_connection(stream, Peer(peer), router.clone(), limits, place, stop.clone()));
+                tasks.spawn(serve_connection(
+                    stream,
+                    Peer(peer),
+                    router.clone(),
+                    limits,
+                    place,
+                    stop.clone(),
+                ));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

@@ -13,13 +13,15 @@ use super::Context;
 use super::error::Problem;
 use super::health::Unproven;
 use super::query::{NoParams, Params};
+use crate::callback_check::{CallbackCheck, CheckState, LastCheck};
 use crate::clock;
 use crate::config::Live;
 use crate::domain::pause::Pause;
 use crate::domain::refusal::UNCLEAR;
 use crate::domain::time::Timestamp;
-use crate::callback_check::{CallbackCheck, CheckState, LastCheck};
-use crate::store::{Counts, LITTLE_ROOM, LastBackup, LastError, Overview, FailureKind, WriteError, free_room};
+use crate::store::{
+    Counts, FailureKind, LITTLE_ROOM, LastBackup, LastError, Overview, WriteError, free_room,
+};
 use crate::upstream::{Budget, Outage};
 
 /// Callbacks of the fastest platform come within a minute, so this long without any is a sign of a problem.

@@ -14,7 +14,6 @@ use super::answers::Refusal;
 use super::faults::Dice;
 use super::listed::{ListedVideo, Video};
 use super::made::Made;
-use super::transcript::{Line, origin};
 use super::order::{self, Library, Order, Place};
 use super::plan::{Callback, Draw, Known, Plan};
 use super::platform::YOUTUBE;
@@ -23,6 +22,7 @@ use super::refusals::{refuse_any, refuse_content, trouble};
 use super::settings::Settings;
 use super::spoiled::Spoiled;
 use super::task::{Listing, Task, unknown_task};
+use super::transcript::{Line, origin};
 
 /// Everything that changes while a simulator runs.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use tokio::time::sleep_until;
 
 use super::Shared;
 use super::account::Parcel;
-use super::transcript::{Line, origin};
 use super::plan::Callback;
 use super::records::SentCallback;
+use super::transcript::{Line, origin};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 

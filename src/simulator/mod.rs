@@ -10,7 +10,6 @@ mod delivery;
 mod faults;
 mod listed;
 mod made;
-mod transcript;
 mod order;
 mod other_url;
 mod plan;
@@ -22,6 +21,7 @@ mod server;
 mod settings;
 mod spoiled;
 mod task;
+mod transcript;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -37,9 +37,9 @@ use tokio_util::task::TaskTracker;
 
 use account::Account;
 pub use faults::Faults;
-pub use transcript::Line;
 pub use records::{OtherTask, SentCallback, Submitted};
 pub use settings::Settings;
+pub use transcript::Line;
 
 /// A running fake of the upstream; dropping it ends it.
 #[derive(Debug)]

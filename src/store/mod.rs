@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use error::{ReadError, FailureKind, WriteError};
+pub use error::{FailureKind, ReadError, WriteError};
 pub use file::backup::{CopyPaths, LastBackup, backup, copy, is_copy, restore};
 pub use file::disk::{LITTLE_ROOM, folder, free_room, prove_writable};
 pub use file::error::{BackupError, OpenError, with_causes};
@@ -206,7 +206,12 @@ impl Store {
     ///
     /// # Errors
     /// [`WriteError`]: then it will be asked again.
-    pub async fn store_lookup(&self, upstream_id: String, found: Found, at: Timestamp) -> Result<bool, WriteError> {
+    pub async fn store_lookup(
+        &self,
+        upstream_id: String,
+        found: Found,
+        at: Timestamp,
+    ) -> Result<bool, WriteError> {
         self.did(Op::Lookup { upstream_id, found, at }).await
     }
 

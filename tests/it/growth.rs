@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{Client, Response};
+use scrapehook::callback_check::LastCheck;
 use scrapehook::config::Live;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::TaskId;
 use scrapehook::domain::token::{Claims, TokenKeys, callback_url};
 use scrapehook::http::{self, ConnectionLimits, Credentials, Keys, Monitored};
-use scrapehook::callback_check::LastCheck;
 use scrapehook::simulator::Settings;
 use scrapehook::store::{CallbackPage, EventFilter, LastBackup, ReceivedHint, WriteError};
 use scrapehook::telemetry::{Metrics, Traces};
@@ -165,7 +165,7 @@ impl Stuck {
         let monitored = Monitored {
             store_path: file.folder.path().join("scrapehook.db").into(),
             budget: Arc::new(Budget::new(Duration::from_secs(1))),
-            silence: Arc::default(),
+            outage: Arc::default(),
             has_callbacks: true,
             backup_every: None,
             last_backup: Arc::new(Live::new(LastBackup::default())),

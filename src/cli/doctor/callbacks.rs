@@ -5,10 +5,10 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use super::Check;
+use crate::callback_check::{CheckState, Checker};
 use crate::config::Config;
 use crate::config::Live;
 use crate::domain::token::TokenKeys;
-use crate::callback_check::{CheckState, Checker};
 use crate::store::Inspected;
 
 const CALLBACKS: &str = "callbacks";
@@ -26,7 +26,8 @@ pub(super) async fn check(config: &Config, database: Option<Inspected>) -> Check
     let has_secret = !secrets.is_empty();
     let checker =
         Checker::new(public_url, Arc::new(Live::new(TokenKeys::new(secrets))), config.callback.max_body);
-    let checked = if has_secret { checker.check().await.map(Some) } else { checker.knock().await.map(|()| None) };
+    let checked =
+        if has_secret { checker.check().await.map(Some) } else { checker.knock().await.map(|()| None) };
     let obstacle = match checked {
         Ok(Some(size)) => {
             let seen = format!("{public_url} leads to this service, even with a body of {size} bytes");
