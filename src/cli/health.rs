@@ -9,7 +9,7 @@ use anyhow::{anyhow, bail};
 use clap::Args;
 use thiserror::Error;
 
-use super::client::address;
+use super::client::api::address;
 use crate::config::{Config, is_in_quotes};
 use crate::network::NoAnswer;
 

@@ -164,7 +164,7 @@ fn a_file_that_is_gone_is_seen() {
     for there in [
         "`store/writer/apply.rs` and the raw body (`callbacks.rs`)",
         "see [the contract](api.md), or docs/api.md.",
-        "`cli/client` is a client: `api.rs` sends",
+        "`cli/client/commands` has a command: `submit.rs` sends",
         "`migrations/0001_initial.sql` is the full description",
         "and/or, 1/2, text/plain, `/etc/nowhere.yaml`, https://a.example/store/gone.rs",
     ] {

@@ -2,30 +2,17 @@
 //!
 //! Must never read the store, and never show the key.
 
-pub(super) mod address;
-mod api;
-mod completions;
-mod decide;
-mod events;
-mod failure;
-mod jobs;
-mod list;
-pub(super) mod output;
-mod progress;
-mod queue;
-mod reconnect;
-mod sse;
-mod status;
-mod submit;
-mod tasks;
-mod watch;
+pub(super) mod api;
+mod commands;
+pub(super) mod show;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use self::failure::ClientError;
-use self::output::note;
+use self::api::failure::ClientError;
+use self::commands::{completions, decide, events, jobs, queue, status, submit, tasks, watch};
+use self::show::output::note;
 
 /// What a client asks for.
 #[derive(Debug, Subcommand)]

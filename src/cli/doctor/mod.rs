@@ -13,7 +13,7 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use serde::Serialize;
 
-use super::client::output::Output;
+use super::client::show::output::Output;
 use crate::config::Config;
 use crate::upstream::{ClientError, Upstream};
 

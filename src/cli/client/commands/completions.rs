@@ -20,7 +20,7 @@ pub struct Completions {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Completions) -> anyhow::Result<()> {
+pub(in crate::cli) fn run(args: &Completions) -> anyhow::Result<()> {
     // Into memory first: what writes them panics on an output that is closed.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "scrapehook", &mut script);

@@ -5,11 +5,11 @@
 use thiserror::Error;
 
 /// What shells call the end of a process by Ctrl-C.
-pub(super) const INTERRUPTED: u8 = 130;
+pub(in crate::cli) const INTERRUPTED: u8 = 130;
 
 /// Why a client command failed.
 #[derive(Debug, Error)]
-pub(super) enum ClientError {
+pub(in crate::cli) enum ClientError {
     /// Nobody answers there: nothing was sent.
     #[error("{0}")]
     Unreachable(String),
@@ -32,7 +32,7 @@ pub(super) enum ClientError {
 
 impl ClientError {
     /// What the process ends with.
-    pub(super) const fn exit_code(&self) -> u8 {
+    pub(in crate::cli) const fn exit_code(&self) -> u8 {
         match self {
             Self::Unreachable(_) | Self::Lost(_) | Self::Busy(_) | Self::Refused(_) => 1,
             Self::Usage(_) => 2,
@@ -41,7 +41,7 @@ impl ClientError {
     }
 
     /// Whether asking again could help.
-    pub(super) const fn may_pass(&self) -> bool {
+    pub(in crate::cli) const fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Lost(_) | Self::Busy(_) => true,
             Self::Refused(_) | Self::Usage(_) | Self::Interrupted(_) => false,
@@ -49,7 +49,7 @@ impl ClientError {
     }
 
     /// The same with something said behind it.
-    pub(super) fn and(self, more: &str) -> Self {
+    pub(in crate::cli) fn and(self, more: &str) -> Self {
         let add = |said: String| format!("{said}{more}");
         match self {
             Self::Unreachable(said) => Self::Unreachable(add(said)),

@@ -6,12 +6,12 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
-use super::api::{Api, Query, Service};
-use super::failure::ClientError;
 use super::list::{self, Paging};
-use super::output::{Output, note, style, text, time};
-use super::reconnect::Reconnect;
-use super::sse::Stream;
+use crate::cli::client::api::failure::ClientError;
+use crate::cli::client::api::reconnect::Reconnect;
+use crate::cli::client::api::sse::Stream;
+use crate::cli::client::api::{Api, Query, Service};
+use crate::cli::client::show::output::{Output, note, style, text, time};
 use crate::clock;
 use crate::domain::event::EventKind;
 use crate::domain::id::JobId;
@@ -55,7 +55,7 @@ pub struct Events {
     service: Service,
 }
 
-pub(super) async fn run(args: Events) -> anyhow::Result<()> {
+pub(in crate::cli) async fn run(args: Events) -> anyhow::Result<()> {
     let api = args.service.connect()?;
     let mut query = Query::new();
     list::filter(&mut query, "job", args.job.as_ref());

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use reqwest::Response;
 
-use super::api::{Api, Query};
 use super::failure::ClientError;
+use super::{Api, Query};
 use crate::domain::byte_order_mark;
 
 /// The service gives a sign of life more often than that.
@@ -15,7 +15,7 @@ const SILENCE: Duration = Duration::from_secs(45);
 const LONGEST: usize = 1024 * 1024;
 
 /// One connection to the stream.
-pub(super) struct Stream<'a> {
+pub(in crate::cli) struct Stream<'a> {
     api: &'a Api,
     response: Response,
     reader: Reader,
@@ -24,7 +24,7 @@ pub(super) struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     /// Opens it after the event with this `seq`.
-    pub(super) async fn open(api: &'a Api, query: &Query, after: &str) -> Result<Self, ClientError> {
+    pub(in crate::cli) async fn open(api: &'a Api, query: &Query, after: &str) -> Result<Self, ClientError> {
         let response = api.stream(query, after).await?;
         Ok(Self { api, response, reader: Reader::default(), ready: VecDeque::new() })
     }
@@ -33,7 +33,7 @@ impl<'a> Stream<'a> {
     ///
     /// # Errors
     /// The connection has ended, and another one can be opened, unless what came is no stream of the service's.
-    pub(super) async fn next(&mut self) -> Result<Sent, ClientError> {
+    pub(in crate::cli) async fn next(&mut self) -> Result<Sent, ClientError> {
         let api = self.api;
         loop {
             if let Some(sent) = self.ready.pop_front() {
@@ -55,11 +55,11 @@ impl<'a> Stream<'a> {
 
 /// What one event brings.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sent {
+pub(in crate::cli) struct Sent {
     /// Where to go on after it.
-    pub(super) id: Option<String>,
+    pub(in crate::cli) id: Option<String>,
     /// None for a mere sign of life.
-    pub(super) data: Option<String>,
+    pub(in crate::cli) data: Option<String>,
 }
 
 /// What has arrived so far of the next event.

@@ -1,45 +1,24 @@
-//! `queue`: the waiting URLs, and when they are expected to be sent.
+//! The queue, for people: its groups, and when a job is expected to be sent.
 
-use clap::Args;
 use serde_json::Value;
 
-use super::api::{Query, Service};
-use super::jobs::urls;
 use super::output::{Output, Row, age, text, time};
+use super::words::{number, requests, urls};
 use crate::clock;
 
-const EXAMPLES: &str = "\
-Examples:
-    scrapehook queue
-  When the last of it is expected to have been sent, for a program:
-    scrapehook queue --json | jq -r .sent_by";
-
-/// Arguments of `queue`.
-#[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
-pub struct Queue {
-    #[command(flatten)]
-    service: Service,
-}
-
-pub(super) async fn run(args: Queue) -> anyhow::Result<()> {
-    let answer = args.service.connect()?.get(&["queue"], &Query::new()).await?;
-    Ok(Output::new().answer(args.service.json, &answer, show)?)
-}
-
-fn show(output: &mut Output, queue: &Value) -> std::io::Result<()> {
+pub(in crate::cli) fn show_queue(output: &mut Output, queue: &Value) -> std::io::Result<()> {
     let now = clock::now();
     let groups = queue["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
     if groups.is_empty() {
         return output.line("No URLs are waiting.");
     }
-    let needed = requests(&queue["requests"]);
+    let needed = requests(number(queue, "requests"));
     let sent_by = match time(queue, "sent_by") {
         at if at.is_empty() => "unknown while something is paused".to_owned(),
         at => at,
     };
     output.fields(&[
-        ("waiting", format!("{}, {needed} needed", urls(queue["waiting"].as_u64().unwrap_or_default()))),
+        ("waiting", format!("{}, {needed} needed", urls(number(queue, "waiting")))),
         ("sent by", sent_by),
         ("interval", format!("{} ms between two submits", text(queue, "interval_ms"))),
     ])?;
@@ -59,7 +38,7 @@ fn show(output: &mut Output, queue: &Value) -> std::io::Result<()> {
     };
     let header = ["urls", "priority", "oldest", "quality", "platform", "paused", "destination"];
     output.table(&header, groups.iter().map(row).collect())?;
-    let total = queue["groups_total"].as_u64().unwrap_or_default();
+    let total = number(queue, "groups_total");
     let further = total.saturating_sub(groups.len() as u64);
     if further > 0 { output.line(&format!("and {further} smaller groups")) } else { Ok(()) }
 }
@@ -73,15 +52,8 @@ fn destination(destination: &Value) -> String {
     if folder.is_empty() { library } else { format!("{library}, folder {folder}") }
 }
 
-fn requests(count: &Value) -> String {
-    match count.as_u64().unwrap_or_default() {
-        1 => "1 request".to_owned(),
-        count => format!("{count} requests"),
-    }
-}
-
-/// When what waits of a job is expected to be sent, in a few words; empty if that is not known.
-pub(super) fn expected(job: &Value) -> String {
+/// When the waiting URLs of a job are expected to be sent, in a few words. Empty if that is not known.
+pub(in crate::cli) fn expected(job: &Value) -> String {
     let queue = &job["queue"];
     match text(queue, "sent_by").parse::<jiff::Timestamp>() {
         Ok(at) => {
@@ -90,7 +62,7 @@ pub(super) fn expected(job: &Value) -> String {
             // To the next whole minute, so that it is not over before the estimate is.
             let at = at.checked_add(jiff::SignedDuration::from_secs(59)).unwrap_or(at);
             let at = at.strftime(if is_today { "%H:%M" } else { "%F %H:%M" });
-            format!("sent by {at} UTC ({})", requests(&queue["requests_left"]))
+            format!("sent by {at} UTC ({})", requests(number(queue, "requests_left")))
         }
         Err(_) => String::new(),
     }

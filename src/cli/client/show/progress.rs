@@ -7,9 +7,10 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::jobs::{number, progress};
+use super::jobs::progress;
 use super::output::{note, text, width};
 use super::queue::expected;
+use super::words::number;
 
 /// Between two looks at the clock that runs beside the bars.
 const TICK: Duration = Duration::from_millis(250);
@@ -19,13 +20,13 @@ const BAR: usize = 40;
 const BESIDE: usize = 38;
 
 /// Where progress is shown.
-pub(super) enum Progress {
+pub(in crate::cli) enum Progress {
     Bars(Bars),
     /// The last line.
     Lines(RefCell<String>),
 }
 
-pub(super) struct Bars {
+pub(in crate::cli) struct Bars {
     all: MultiProgress,
     clock: ProgressBar,
     sent: ProgressBar,
@@ -35,7 +36,7 @@ pub(super) struct Bars {
 
 impl Progress {
     /// For one job.
-    pub(super) fn new(job: &str) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn new(job: &str) -> anyhow::Result<Self> {
         let all = MultiProgress::new();
         if all.is_hidden() {
             return Ok(Self::Lines(RefCell::default()));
@@ -58,12 +59,12 @@ impl Progress {
     }
 
     /// Whether somebody looks at it all the time.
-    pub(super) const fn is_live(&self) -> bool {
+    pub(in crate::cli) const fn is_live(&self) -> bool {
         matches!(self, Self::Bars(_))
     }
 
     /// Shows how far the job is.
-    pub(super) fn show(&self, job: &Value) {
+    pub(in crate::cli) fn show(&self, job: &Value) {
         let counts = &job["progress"];
         match self {
             Self::Bars(bars) => {
@@ -98,7 +99,7 @@ impl Progress {
     }
 
     /// Shows how many videos are indexed: each is some time before its URL is, which takes a poll.
-    pub(super) fn show_videos(&self, videos: usize) {
+    pub(in crate::cli) fn show_videos(&self, videos: usize) {
         if let Self::Bars(bars) = self {
             bars.indexed.set_message(if videos == 1 {
                 "1 video".to_owned()
@@ -109,7 +110,7 @@ impl Progress {
     }
 
     /// Says something beside it.
-    pub(super) fn say(&self, said: &str) {
+    pub(in crate::cli) fn say(&self, said: &str) {
         match self {
             Self::Bars(bars) => bars.all.suspend(|| note(said)),
             Self::Lines(_) => note(said),
@@ -117,7 +118,7 @@ impl Progress {
     }
 
     /// Leaves what was shown last; not the videos, of which the last ones may not have been counted.
-    pub(super) fn end(&self) {
+    pub(in crate::cli) fn end(&self) {
         if let Self::Bars(bars) = self {
             bars.clock.finish_and_clear();
             bars.indexed.set_message("");

@@ -13,15 +13,15 @@ use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-use super::api::{Answer, Api, Query, Service, id};
-use super::failure::{ClientError, INTERRUPTED};
-use super::jobs::{show_end, show_urls};
 use super::list;
-use super::output::{Output, note, text};
-use super::progress::Progress;
-use super::reconnect::Reconnect;
-use super::sse::Stream;
-use super::tasks::show_videos;
+use crate::cli::client::api::failure::{ClientError, INTERRUPTED};
+use crate::cli::client::api::reconnect::Reconnect;
+use crate::cli::client::api::sse::Stream;
+use crate::cli::client::api::{Answer, Api, Query, Service, id};
+use crate::cli::client::show::jobs::{show_end, show_urls};
+use crate::cli::client::show::output::{Output, note, text};
+use crate::cli::client::show::progress::Progress;
+use crate::cli::client::show::tasks::show_videos;
 use crate::domain::event::EventKind;
 
 /// How long the service waits before it answers if nothing settles: bars need news more often.
@@ -51,7 +51,7 @@ pub struct Watch {
     service: Service,
 }
 
-pub(super) async fn run(args: Watch) -> anyhow::Result<ExitCode> {
+pub(in crate::cli) async fn run(args: Watch) -> anyhow::Result<ExitCode> {
     if args.job.starts_with("task_") {
         let follow = args.service.command(&format!("events --task {} --follow", args.job));
         return Err(ClientError::Usage(format!(
@@ -71,7 +71,7 @@ pub(super) async fn run(args: Watch) -> anyhow::Result<ExitCode> {
 }
 
 /// Waits for a job that was `heard` of, shows how it went, and gives the exit code.
-pub(super) async fn wait(
+pub(in crate::cli) async fn wait(
     api: &Api,
     service: &Service,
     heard: Answer,

@@ -6,9 +6,9 @@ use clap::Args;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::api::{Api, Query};
-use super::failure::ClientError;
-use super::output::{Output, note};
+use crate::cli::client::api::failure::ClientError;
+use crate::cli::client::api::{Api, Query};
+use crate::cli::client::show::output::{Output, note};
 
 /// The API's longest page: the fewest requests with `--all`.
 const LONGEST: &str = "500";
@@ -29,7 +29,7 @@ pub struct Paging {
 
 impl Paging {
     /// The option that was given, which is for lists only.
-    pub(super) fn given(&self) -> Option<&'static str> {
+    pub(in crate::cli) fn given(&self) -> Option<&'static str> {
         match (&self.limit, self.all) {
             (Some(_), _) => Some("--limit"),
             (None, true) => Some("--all"),
@@ -39,7 +39,7 @@ impl Paging {
 }
 
 /// Reads what is asked for of a list, page by page; gives whether there is more.
-pub(super) async fn read(
+pub(in crate::cli) async fn read(
     api: &Api,
     path: &[&str],
     mut query: Query,
@@ -63,7 +63,7 @@ pub(super) async fn read(
 }
 
 /// Reads a list as [`read`] does, and prints it.
-pub(super) async fn print(
+pub(in crate::cli) async fn print(
     api: &Api,
     path: &[&str],
     query: Query,
@@ -97,7 +97,7 @@ pub(super) async fn print(
 }
 
 /// Everything of a list.
-pub(super) async fn everything(
+pub(in crate::cli) async fn everything(
     api: &Api,
     path: &[&str],
     mut query: Query,
@@ -114,6 +114,6 @@ pub(super) async fn everything(
 }
 
 /// A filter, if it is given.
-pub(super) fn filter(query: &mut Query, name: &'static str, value: Option<&String>) {
+pub(in crate::cli) fn filter(query: &mut Query, name: &'static str, value: Option<&String>) {
     query.extend(value.map(|value| (name, value.clone())));
 }

@@ -15,12 +15,13 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::api::{Answer, Api, Query, Service};
-use super::failure::ClientError;
-use super::jobs::{number, progress, urls};
-use super::output::{Output, Row, note, text};
-use super::queue::expected;
 use super::watch;
+use crate::cli::client::api::failure::ClientError;
+use crate::cli::client::api::{Answer, Api, Query, Service};
+use crate::cli::client::show::jobs::progress;
+use crate::cli::client::show::output::{Output, Row, note, text};
+use crate::cli::client::show::queue::expected;
+use crate::cli::client::show::words::{number, requests, urls};
 use crate::domain::job::{Library, Quality};
 use crate::domain::queue::Priority;
 use crate::domain::{byte_order_mark, idempotency};
@@ -96,7 +97,7 @@ pub struct Submit {
 }
 
 /// The words for priorities.
-pub(super) fn priorities() -> PossibleValuesParser {
+pub(in crate::cli) fn priorities() -> PossibleValuesParser {
     PossibleValuesParser::new(Priority::ALL.iter().map(|priority| priority.as_str()))
 }
 
@@ -123,7 +124,7 @@ impl FromStr for Label {
 
 impl Label {
     /// As the API's queries have it.
-    pub(super) fn query(&self) -> String {
+    pub(in crate::cli) fn query(&self) -> String {
         format!("{}:{}", self.key, self.value)
     }
 }
@@ -136,7 +137,7 @@ struct Request {
     is_dry: bool,
 }
 
-pub(super) async fn run(args: Submit) -> anyhow::Result<ExitCode> {
+pub(in crate::cli) async fn run(args: Submit) -> anyhow::Result<ExitCode> {
     let api = args.service.connect()?;
     let key = idempotency_key(args.idempotency_key.as_deref())?;
     let request = request(&args)?;
@@ -326,8 +327,7 @@ fn show_plan(output: &mut Output, plan: &Value) -> std::io::Result<()> {
         *requests += 1;
     }
     let new: u64 = platforms.values().map(|(urls, _)| urls).sum();
-    let requests =
-        if tasks.len() == 1 { "1 request".to_owned() } else { format!("{} requests", tasks.len()) };
+    let requests = requests(tasks.len() as u64);
     let (known, following) = (number(plan, "known"), number(plan, "following"));
     let parts = format!(
         "{new} to be sent and charged ({requests}), {known} known, {following} queued or on their way"

@@ -2,6 +2,11 @@
 //!
 //! Must never show the key, nor take a URL that holds a password.
 
+pub(in crate::cli) mod address;
+pub(in crate::cli) mod failure;
+pub(in crate::cli) mod reconnect;
+pub(in crate::cli) mod sse;
+
 use std::time::Duration;
 
 use clap::Args;
@@ -11,8 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::address;
-use super::failure::ClientError;
+use self::failure::ClientError;
 use crate::config::is_in_quotes;
 use crate::domain::byte_order_mark;
 use crate::domain::host::is_loopback;
@@ -35,17 +39,17 @@ pub struct Service {
     server: String,
     /// Print the service's own JSON, one object a line
     #[arg(long)]
-    pub(super) json: bool,
+    pub(in crate::cli) json: bool,
 }
 
 impl Service {
     /// A client for it.
-    pub(super) fn connect(&self) -> Result<Api, ClientError> {
+    pub(in crate::cli) fn connect(&self) -> Result<Api, ClientError> {
         Api::new(if self.server.trim().is_empty() { DEFAULT_URL } else { self.server.trim() })
     }
 
     /// A command line that asks this service something else.
-    pub(super) fn command(&self, arguments: &str) -> String {
+    pub(in crate::cli) fn command(&self, arguments: &str) -> String {
         let usual = std::env::var(URL_VARIABLE).unwrap_or_else(|_| DEFAULT_URL.to_owned());
         if self.server == usual {
             format!("scrapehook {arguments}")
@@ -57,7 +61,7 @@ impl Service {
 
 /// Reads an id, which becomes a segment of a path. Nothing, or dots alone, would lead elsewhere, and the URL library
 /// drops line ends and tabs.
-pub(super) fn id(text: &str) -> Result<String, &'static str> {
+pub(in crate::cli) fn id(text: &str) -> Result<String, &'static str> {
     match text.trim() {
         "" | "." | ".." => Err("an id is expected"),
         id if id.contains(char::is_control) => Err("an id must not contain control characters"),
@@ -66,11 +70,11 @@ pub(super) fn id(text: &str) -> Result<String, &'static str> {
 }
 
 /// A query's parameters.
-pub(super) type Query = Vec<(&'static str, String)>;
+pub(in crate::cli) type Query = Vec<(&'static str, String)>;
 
 /// Speaks to one service with one key.
 #[derive(Debug)]
-pub(super) struct Api {
+pub(in crate::cli) struct Api {
     client: Client,
     base: Url,
     key: Option<HeaderValue>,
@@ -98,7 +102,7 @@ impl Api {
     }
 
     /// The address as it is shown.
-    pub(super) fn address(&self) -> &str {
+    pub(in crate::cli) fn address(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
 
@@ -115,21 +119,29 @@ impl Api {
         }
     }
 
-    pub(super) async fn get(&self, path: &[&str], query: &Query) -> Result<Answer, ClientError> {
+    pub(in crate::cli) async fn get(&self, path: &[&str], query: &Query) -> Result<Answer, ClientError> {
         self.whole(self.request(Method::GET, path, query), ANSWER).await
     }
 
     /// Asks for something that the service may wait with for so long.
-    pub(super) async fn get_within(&self, path: &[&str], wait: Duration) -> Result<Answer, ClientError> {
+    pub(in crate::cli) async fn get_within(
+        &self,
+        path: &[&str],
+        wait: Duration,
+    ) -> Result<Answer, ClientError> {
         let query = vec![("wait", format!("{}s", wait.as_secs()))];
         self.whole(self.request(Method::GET, path, &query), ANSWER + wait).await
     }
 
-    pub(super) async fn post(&self, path: &[&str], body: Option<&Value>) -> Result<Answer, ClientError> {
+    pub(in crate::cli) async fn post(
+        &self,
+        path: &[&str],
+        body: Option<&Value>,
+    ) -> Result<Answer, ClientError> {
         self.ask_for(Method::POST, path, body).await
     }
 
-    pub(super) async fn patch(&self, path: &[&str], body: &Value) -> Result<Answer, ClientError> {
+    pub(in crate::cli) async fn patch(&self, path: &[&str], body: &Value) -> Result<Answer, ClientError> {
         self.ask_for(Method::PATCH, path, Some(body)).await
     }
 
@@ -144,7 +156,7 @@ impl Api {
     }
 
     /// Submits a job in a body of this kind.
-    pub(super) async fn submit(
+    pub(in crate::cli) async fn submit(
         &self,
         kind: &'static str,
         body: Vec<u8>,
@@ -156,7 +168,7 @@ impl Api {
     }
 
     /// Opens the stream of events after this one.
-    pub(super) async fn stream(&self, query: &Query, after: &str) -> Result<Response, ClientError> {
+    pub(in crate::cli) async fn stream(&self, query: &Query, after: &str) -> Result<Response, ClientError> {
         let request = self.request(Method::GET, &["events", "stream"], query).header("last-event-id", after);
         let response = match tokio::time::timeout(ANSWER, request.send()).await {
             Ok(response) => response.map_err(|error| self.lost(error))?,
@@ -187,7 +199,7 @@ impl Api {
     }
 
     /// Why there is no answer.
-    pub(super) fn lost(&self, error: reqwest::Error) -> ClientError {
+    pub(in crate::cli) fn lost(&self, error: reqwest::Error) -> ClientError {
         let address = self.address();
         // Nothing was sent, and trying again would not help.
         if error.is_builder() {
@@ -212,7 +224,7 @@ impl Api {
     }
 
     /// An answer that the service never gives.
-    pub(super) fn stranger(&self, what: &str) -> ClientError {
+    pub(in crate::cli) fn stranger(&self, what: &str) -> ClientError {
         let address = self.address();
         ClientError::Refused(format!(
             "{address} answers {what}, so it is not scrapehook. Set another address with {URL_VARIABLE} or --server"
@@ -282,23 +294,23 @@ async fn text(response: Response) -> Result<String, reqwest::Error> {
 
 /// An answer, as it came and to look into.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) text: String,
-    pub(super) value: Value,
+pub(in crate::cli) struct Answer {
+    pub(in crate::cli) status: StatusCode,
+    pub(in crate::cli) text: String,
+    pub(in crate::cli) value: Value,
     /// Whether it stands for an earlier request with the same `Idempotency-Key`.
-    pub(super) is_again: bool,
+    pub(in crate::cli) is_again: bool,
 }
 
 /// One page of a list, each item as it came.
 #[derive(Debug, Deserialize)]
-pub(super) struct Page {
-    pub(super) items: Vec<Box<RawValue>>,
-    pub(super) next: Option<String>,
+pub(in crate::cli) struct Page {
+    pub(in crate::cli) items: Vec<Box<RawValue>>,
+    pub(in crate::cli) next: Option<String>,
 }
 
 impl Api {
-    pub(super) async fn page(&self, path: &[&str], query: &Query) -> Result<Page, ClientError> {
+    pub(in crate::cli) async fn page(&self, path: &[&str], query: &Query) -> Result<Page, ClientError> {
         let answer = self.get(path, query).await?;
         serde_json::from_str(&answer.text).map_err(|_| self.stranger("with something that is not a list"))
     }

@@ -6,12 +6,11 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
-use super::api::{Query, Service, id};
-use super::failure::ClientError;
-use super::jobs::show_urls;
 use super::list::{self, Paging};
-use super::output::{Output, Row, age, text, time};
-use crate::clock;
+use crate::cli::client::api::failure::ClientError;
+use crate::cli::client::api::{Query, Service, id};
+use crate::cli::client::show::output::Output;
+use crate::cli::client::show::tasks::{show_task, show_tasks, show_video, show_videos};
 use crate::domain::task::TaskState;
 use crate::domain::video::VideoState;
 
@@ -91,7 +90,7 @@ fn video_states() -> PossibleValuesParser {
     PossibleValuesParser::new(VideoState::ALL.iter().map(|state| state.as_str()))
 }
 
-pub(super) async fn run_tasks(args: Tasks) -> anyhow::Result<()> {
+pub(in crate::cli) async fn run_tasks(args: Tasks) -> anyhow::Result<()> {
     let mut query = Query::new();
     list::filter(&mut query, "state", args.state.as_ref());
     list::filter(&mut query, "job", args.job.as_ref());
@@ -101,7 +100,7 @@ pub(super) async fn run_tasks(args: Tasks) -> anyhow::Result<()> {
     show(&args.service, "tasks", id, query, &args.paging, show_task, show_tasks).await
 }
 
-pub(super) async fn run_videos(args: Videos) -> anyhow::Result<()> {
+pub(in crate::cli) async fn run_videos(args: Videos) -> anyhow::Result<()> {
     let mut query = Query::new();
     list::filter(&mut query, "state", args.state.as_ref());
     list::filter(&mut query, "task", args.task.as_ref());
@@ -128,61 +127,4 @@ async fn show(
     }
     let answer = api.get(&[kind, id], &Query::new()).await?;
     Ok(Output::new().answer(service.json, &answer, show_one)?)
-}
-
-fn show_tasks(output: &mut Output, tasks: &[Value]) -> io::Result<()> {
-    let now = clock::now();
-    let row = |task: &Value| {
-        let state = text(task, "state");
-        let (age, error) = (age(task, "created_at", now), text(&task["error"], "code"));
-        Row::new(&state, vec![text(task, "id"), state.clone(), text(task, "platform"), age, error])
-    };
-    output.table(&["task", "state", "platform", "age", "error"], tasks.iter().map(row).collect())
-}
-
-/// One task, as it is after a decision, too.
-pub(super) fn show_task(output: &mut Output, task: &Value) -> io::Result<()> {
-    output.fields(&[
-        ("task", text(task, "id")),
-        ("state", text(task, "state")),
-        ("error", text(task, "error")),
-        ("job", text(task, "job_id")),
-        ("upstream", text(task, "upstream_id")),
-        ("platform", text(task, "platform")),
-        ("created", time(task, "created_at")),
-        ("accepted", time(task, "accepted_at")),
-        ("downloaded", time(task, "downloaded_at")),
-        ("settled", time(task, "settled_at")),
-        ("retry of", text(task, "retry_of")),
-        ("replaced by", text(task, "replaced_by")),
-    ])?;
-    let urls = task["urls"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if !urls.is_empty() {
-        output.line("")?;
-        show_urls(output, urls)?;
-    }
-    Ok(())
-}
-
-pub(super) fn show_videos(output: &mut Output, videos: &[Value]) -> io::Result<()> {
-    let now = clock::now();
-    let row = |video: &Value| {
-        let state = text(video, "state");
-        let age = age(video, "first_seen_at", now);
-        Row::new(&state, vec![text(video, "id"), state.clone(), age, text(video, "url")])
-    };
-    output.table(&["video", "state", "age", "url"], videos.iter().map(row).collect())
-}
-
-fn show_video(output: &mut Output, video: &Value) -> io::Result<()> {
-    output.fields(&[
-        ("video", text(video, "id")),
-        ("state", text(video, "state")),
-        ("error", text(video, "error")),
-        ("URL", text(video, "url")),
-        ("first seen", time(video, "first_seen_at")),
-        ("indexed", time(video, "indexed_at")),
-        ("job", text(video, "job_id")),
-        ("tasks", text(video, "tasks")),
-    ])
 }

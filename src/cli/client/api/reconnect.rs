@@ -10,7 +10,7 @@ const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// A connection that outlives restarts of the service.
-pub(super) struct Reconnect<'a> {
+pub(in crate::cli) struct Reconnect<'a> {
     /// How long the service may be away. None: forever.
     at_most: Option<Duration>,
     say: &'a dyn Fn(&str),
@@ -20,13 +20,13 @@ pub(super) struct Reconnect<'a> {
 
 impl<'a> Reconnect<'a> {
     /// For a service that has answered before.
-    pub(super) fn new(at_most: Option<Duration>, say: &'a dyn Fn(&str)) -> Self {
+    pub(in crate::cli) fn new(at_most: Option<Duration>, say: &'a dyn Fn(&str)) -> Self {
         Self { at_most, say, away: None }
     }
 
     /// Waits before the next attempt. Gives the error back if another attempt cannot help, or if the service is away
     /// for too long.
-    pub(super) async fn wait_or(&mut self, error: ClientError) -> Result<(), ClientError> {
+    pub(in crate::cli) async fn wait_or(&mut self, error: ClientError) -> Result<(), ClientError> {
         if !error.may_pass() {
             return Err(error);
         }
@@ -51,14 +51,14 @@ impl<'a> Reconnect<'a> {
     }
 
     /// The service has answered.
-    pub(super) fn heard(&mut self) {
+    pub(in crate::cli) fn heard(&mut self) {
         if self.away.take().is_some() {
             (self.say)("Connected again.");
         }
     }
 
     /// Repeats a request until there is an answer.
-    pub(super) async fn ask<T>(
+    pub(in crate::cli) async fn ask<T>(
         &mut self,
         question: impl AsyncFn() -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {

@@ -10,7 +10,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::Value;
 
-use super::api::Answer;
+use crate::cli::client::api::Answer;
 use crate::domain::time::Timestamp;
 
 /// Between two columns.
@@ -19,7 +19,7 @@ const GAP: usize = 2;
 const LEAST: usize = 12;
 
 /// Says something that is no result. A standard error that is closed is no reason to stop.
-pub(super) fn note(said: &str) {
+pub(in crate::cli) fn note(said: &str) {
     let width = width(io::stderr());
     let lines = said.split('\n').flat_map(|line| wrap(&clean(line), width));
     let _ = writeln!(anstream::stderr(), "{}", lines.collect::<Vec<_>>().join("\n"));
@@ -39,7 +39,7 @@ impl Output {
     }
 
     /// Prints an answer: as it came for programs, as `show` has it for people.
-    pub(super) fn answer(
+    pub(in crate::cli) fn answer(
         &mut self,
         is_json: bool,
         answer: &Answer,
@@ -50,7 +50,7 @@ impl Output {
 
     /// Prints JSON as the same value in one line. Not as [`line`](Self::line) does: that takes out what it holds for
     /// a terminal's, and so changes values.
-    pub(super) fn json(&mut self, text: &str) -> io::Result<()> {
+    pub(in crate::cli) fn json(&mut self, text: &str) -> io::Result<()> {
         writeln!(io::stdout(), "{}", harmless(text))
     }
 
@@ -60,7 +60,7 @@ impl Output {
     }
 
     /// Prints a line in a style, cleared of control characters.
-    pub(super) fn styled(&mut self, style: Style, text: &str) -> io::Result<()> {
+    pub(in crate::cli) fn styled(&mut self, style: Style, text: &str) -> io::Result<()> {
         writeln!(self.out, "{style}{}{style:#}", clean(text))
     }
 
@@ -90,7 +90,7 @@ impl Output {
     }
 
     /// Prints names and values; what has no value is left out.
-    pub(super) fn fields(&mut self, fields: &[(&str, String)]) -> io::Result<()> {
+    pub(in crate::cli) fn fields(&mut self, fields: &[(&str, String)]) -> io::Result<()> {
         let indent = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default() + GAP;
         let room = self.width.map(|width| width.saturating_sub(indent));
         let bold = Style::new().bold();
@@ -102,7 +102,7 @@ impl Output {
     }
 
     /// Prints a table. The last column is the one that is cut where a terminal is narrow.
-    pub(super) fn table(&mut self, header: &[&str], rows: Vec<Row>) -> io::Result<()> {
+    pub(in crate::cli) fn table(&mut self, header: &[&str], rows: Vec<Row>) -> io::Result<()> {
         let clean_row = |row: Row| (row.style, row.cells.iter().map(|cell| clean(cell)).collect::<Vec<_>>());
         let mut rows: Vec<_> = rows.into_iter().map(clean_row).collect();
         let last = header.len().saturating_sub(1);
@@ -137,20 +137,20 @@ impl Output {
 
 /// One line of a table.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(in crate::cli) struct Row {
     cells: Vec<String>,
     style: Style,
 }
 
 impl Row {
     /// A row that shows in its colour how what is in this state fares.
-    pub(super) fn new(state: &str, cells: Vec<String>) -> Self {
+    pub(in crate::cli) fn new(state: &str, cells: Vec<String>) -> Self {
         Self { cells, style: style(state) }
     }
 }
 
 /// Bad ends stand out, and what somebody may have to look at.
-pub(super) fn style(state: &str) -> Style {
+pub(in crate::cli) fn style(state: &str) -> Style {
     match state {
         "failed" | "rejected" | "stalled" => AnsiColor::Red.on_default(),
         "partial" | "unconfirmed" => AnsiColor::Yellow.on_default(),
@@ -159,7 +159,7 @@ pub(super) fn style(state: &str) -> Style {
 }
 
 /// How wide the terminal is, if this is one.
-pub(super) fn width(stream: impl IsTerminal + AsFd) -> Option<usize> {
+pub(in crate::cli) fn width(stream: impl IsTerminal + AsFd) -> Option<usize> {
     if !stream.is_terminal() {
         return None;
     }
@@ -218,7 +218,7 @@ fn cut(text: &str, room: usize) -> String {
 }
 
 /// A field as text; empty where it is null or missing.
-pub(super) fn text(object: &Value, name: &str) -> String {
+pub(in crate::cli) fn text(object: &Value, name: &str) -> String {
     match &object[name] {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -235,7 +235,7 @@ pub(super) fn text(object: &Value, name: &str) -> String {
 }
 
 /// A time as people read it: no fractions of seconds.
-pub(super) fn time(object: &Value, name: &str) -> String {
+pub(in crate::cli) fn time(object: &Value, name: &str) -> String {
     let time = text(object, name);
     match time.split_once('.') {
         Some((seconds, _)) => format!("{} UTC", seconds.replace('T', " ")),
@@ -244,7 +244,7 @@ pub(super) fn time(object: &Value, name: &str) -> String {
 }
 
 /// How long ago a time is, in one unit.
-pub(super) fn age(object: &Value, name: &str, now: Timestamp) -> String {
+pub(in crate::cli) fn age(object: &Value, name: &str, now: Timestamp) -> String {
     let Ok(then) = text(object, name).parse::<jiff::Timestamp>() else { return String::new() };
     match now.since(Timestamp::from_millis(then.as_millisecond())).as_secs() {
         seconds @ 0..60 => format!("{seconds}s"),

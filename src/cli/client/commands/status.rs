@@ -6,8 +6,8 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use serde_json::Value;
 
-use super::api::{Query, Service};
-use super::output::{Output, age, text, time};
+use crate::cli::client::api::{Query, Service};
+use crate::cli::client::show::output::{Output, age, text, time};
 use crate::clock;
 
 const EXAMPLES: &str = "\
@@ -26,7 +26,7 @@ pub struct Status {
     service: Service,
 }
 
-pub(super) async fn run(args: Status) -> anyhow::Result<ExitCode> {
+pub(in crate::cli) async fn run(args: Status) -> anyhow::Result<ExitCode> {
     let answer = args.service.connect()?.get(&["status"], &Query::new()).await?;
     let is_well = answer.value["problems"].as_array().is_some_and(Vec::is_empty);
     let shown = Output::new().answer(args.service.json, &answer, show);

@@ -4,12 +4,12 @@ use clap::Args;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::api::{Answer, Service, id};
-use super::failure::ClientError;
-use super::jobs::{progress, show_end};
-use super::output::{Output, note, text};
 use super::submit::priorities;
-use super::tasks::show_task;
+use crate::cli::client::api::failure::ClientError;
+use crate::cli::client::api::{Answer, Service, id};
+use crate::cli::client::show::jobs::{progress, show_end};
+use crate::cli::client::show::output::{Output, note, text};
+use crate::cli::client::show::tasks::show_task;
 use crate::domain::pause;
 
 const CANCEL: &str = "\
@@ -158,13 +158,13 @@ fn is_job(id: &str) -> bool {
     id.starts_with("job_")
 }
 
-pub(super) async fn cancel(args: Cancel) -> anyhow::Result<()> {
+pub(in crate::cli) async fn cancel(args: Cancel) -> anyhow::Result<()> {
     let is_job = is_job(&args.id);
     let kind = if is_job { "jobs" } else { "tasks" };
     decide(&args.service, &[kind, &args.id, "cancel"], None, is_job).await.map(drop)
 }
 
-pub(super) async fn priority(args: Priority) -> anyhow::Result<()> {
+pub(in crate::cli) async fn priority(args: Priority) -> anyhow::Result<()> {
     let body = json!({ "priority": args.priority });
     let answer = args.service.connect()?.patch(&["jobs", &args.job], &body).await?;
     Ok(Output::new().answer(args.service.json, &answer, show_priority)?)
@@ -175,7 +175,7 @@ fn show_priority(output: &mut Output, job: &Value) -> std::io::Result<()> {
     output.paragraph(0, &format!("{id} has the priority {priority}. {}", progress(&job["progress"])))
 }
 
-pub(super) async fn retry(args: Retry) -> anyhow::Result<()> {
+pub(in crate::cli) async fn retry(args: Retry) -> anyhow::Result<()> {
     if is_job(&args.id) {
         return retry_job(args).await;
     }
@@ -209,20 +209,20 @@ async fn retry_job(args: Retry) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) async fn adopt(args: Adopt) -> anyhow::Result<()> {
+pub(in crate::cli) async fn adopt(args: Adopt) -> anyhow::Result<()> {
     let body = json!({ "upstream_id": args.upstream_id });
     decide(&args.service, &["tasks", &args.task, "adopt"], Some(&body), false).await.map(drop)
 }
 
-pub(super) async fn refresh(args: Refresh) -> anyhow::Result<()> {
+pub(in crate::cli) async fn refresh(args: Refresh) -> anyhow::Result<()> {
     decide(&args.service, &["tasks", &args.task, "refresh"], None, false).await.map(drop)
 }
 
-pub(super) async fn pause(args: Pause) -> anyhow::Result<()> {
+pub(in crate::cli) async fn pause(args: Pause) -> anyhow::Result<()> {
     send(&args.service, "pause").await
 }
 
-pub(super) async fn resume(args: Resume) -> anyhow::Result<()> {
+pub(in crate::cli) async fn resume(args: Resume) -> anyhow::Result<()> {
     send(&args.service, "resume").await?;
     if !args.service.json {
         note("Tasks that are unconfirmed are not sent again. `scrapehook status` reports a new pause.");
