@@ -16,15 +16,15 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::Context;
-use super::body::{self, Unread};
-use super::error::{Code, Problem};
 use crate::clock;
 use crate::config::WithoutToken;
 use crate::domain::callback::Meaning;
 use crate::domain::id::TaskId;
 use crate::domain::token::{Claims, TokenKeys};
 use crate::failpoint::FailPoint;
+use crate::http::context::Context;
+use crate::http::edge::body::{self, Unread};
+use crate::http::edge::problem::{Code, Problem};
 use crate::store::{AcceptedCallback, FailureKind, ReceivedCallback, ReceivedHint, WriteError};
 use crate::telemetry::{Part, Span};
 use crate::upstream::wire::Notice;

@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 
-use super::Context;
+use crate::http::context::Context;
 
 /// A part of the page: its type, its encoding, and its bytes.
 type Asset = (&'static str, &'static str, &'static [u8]);

@@ -9,8 +9,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder, SecurityRequirement};
 use utoipa::{OpenApi, ToSchema};
 
-use super::Context;
-use super::error::ProblemBody;
+use crate::http::context::Context;
+use crate::http::edge::problem::ProblemBody;
 
 /// The parts of the document that are not operations.
 #[derive(OpenApi)]
@@ -20,7 +20,7 @@ use super::error::ProblemBody;
             state of each job, task and video."
     ),
     components(schemas(ProblemBody)),
-    paths(super::callback::receive_callback, super::callback::receive_hint)
+    paths(crate::http::callback::receive_callback, crate::http::callback::receive_hint)
 )]
 pub(super) struct Described;
 

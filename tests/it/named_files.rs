@@ -253,11 +253,11 @@ fn every_item_that_the_architecture_names_exists() {
 fn an_item_that_is_gone_is_seen() {
     let sources = sources(&Tree::read());
     for (document, is_there) in [
-        ("`submit_job` in `http/jobs.rs`", true),
+        ("`submit_job` in `http/api/jobs/mod.rs`", true),
         ("`Store::end_submit` writes, and sees `upstream::wire`", true),
         ("a task is `queued`", true),
-        ("`submit_job` in `http/tasks.rs`", false),
-        ("`submit_jo` in `http/jobs.rs`", false),
+        ("`submit_job` in `http/api/tasks.rs`", false),
+        ("`submit_jo` in `http/api/jobs/mod.rs`", false),
         ("`Store::begin_sub` writes", false),
         ("`Gone::begin_submit` writes", false),
     ] {

@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::Context;
-use super::error::Problem;
-use super::query::{NoParams, Params};
+use crate::http::context::Context;
+use crate::http::edge::problem::Problem;
+use crate::http::edge::query::{NoParams, Params};
 use crate::store::QueueStatus;
 
 /// Shows the waiting URLs, and the estimated time when the last one has been sent.
@@ -15,7 +15,7 @@ use crate::store::QueueStatus;
     tag = "operating",
     responses((status = 200, description = "The waiting URLs.", body = QueueStatus)),
 )]
-pub(super) async fn get_queue(
+pub(in crate::http) async fn get_queue(
     State(context): State<Context>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Json<QueueStatus>, Problem> {

@@ -5,17 +5,17 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::Context;
-use super::error::Problem;
-use super::query::{self, NoParams, Page, Params};
 use crate::domain::id::JobId;
 use crate::domain::video::{Video, VideoState};
+use crate::http::context::Context;
+use crate::http::edge::problem::Problem;
+use crate::http::edge::query::{self, NoParams, Page, Params};
 use crate::store::VideoFilter;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListParams {
+pub(in crate::http) struct ListParams {
     /// Only items in this state.
     #[param(value_type = Option<VideoState>)]
     state: Option<String>,
@@ -44,7 +44,7 @@ pub(super) struct ListParams {
     params(ListParams),
     responses((status = 200, description = "A page of videos.", body = Page<Video>)),
 )]
-pub(super) async fn list_videos(
+pub(in crate::http) async fn list_videos(
     State(context): State<Context>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<Page<Video>>, Problem> {
@@ -77,7 +77,7 @@ pub(super) async fn list_videos(
     params(("video_id" = String, Path, description = "The video's id in the memories.ai API.")),
     responses((status = 200, description = "The video.", body = Video)),
 )]
-pub(super) async fn get_video(
+pub(in crate::http) async fn get_video(
     State(context): State<Context>,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,

@@ -14,7 +14,7 @@ const CALLBACK: &str = "/callback";
 /// Gives a callback the path of its route. Some senders and proxies add slashes, dots or characters from the text
 /// around the URL, or escape characters that need no escape. Without this, a genuine callback would become a hint or
 /// find no route.
-pub(super) fn make_plain(mut request: Request) -> Request {
+pub(in crate::http) fn make_plain(mut request: Request) -> Request {
     if let Some(path) = plain(request.uri().path())
         && let Ok(path) = path.parse::<PathAndQuery>()
     {

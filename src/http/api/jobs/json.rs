@@ -8,17 +8,17 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 
-use super::body::{self, escape};
-use super::error::{Faults, Problem};
 use crate::domain::job::{JobOptions, Library, Quality};
 use crate::domain::nearest::unknown;
 use crate::domain::queue::Priority;
 use crate::domain::url::PostUrl;
+use crate::http::edge::body::{self, escape};
+use crate::http::edge::problem::{Faults, Problem};
 
 /// Most labels of a job.
-pub(super) const LABELS: usize = 32;
+pub(in crate::http) const LABELS: usize = 32;
 /// Most characters of a label's key or value, and of `unique_id`.
-pub(super) const TEXT_CHARS: usize = 256;
+pub(in crate::http) const TEXT_CHARS: usize = 256;
 
 /// The fields of a job as JSON.
 const FIELDS: [&str; 10] = [
@@ -40,7 +40,7 @@ const PARAMETERS: [&str; 8] =
 /// Body of `POST /v1/jobs` as JSON. At least one of the two lists must have a URL.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the body is read field by field, to name every fault; this is its description")]
-pub(super) struct JobRequest {
+pub(in crate::http) struct JobRequest {
     /// URLs of posts on any platforms.
     #[schema(max_items = 10_000, example = json!(["https://www.youtube.com/watch?v=o9vgXOH4ET0"]))]
     video_urls: Option<Vec<PostUrlText>>,
@@ -90,18 +90,18 @@ struct PostUrlText(String);
 
 /// A valid job as the client asked for it.
 #[derive(Debug)]
-pub(super) struct AskedJob {
-    pub(super) urls: Vec<PostUrl>,
-    pub(super) options: JobOptions,
+pub(in crate::http) struct AskedJob {
+    pub(in crate::http) urls: Vec<PostUrl>,
+    pub(in crate::http) options: JobOptions,
     /// Whether to send URLs that are known or on their way, too.
-    pub(super) force: bool,
+    pub(in crate::http) force: bool,
     /// Whether to answer with the plan, and store nothing.
-    pub(super) dry_run: bool,
+    pub(in crate::http) dry_run: bool,
 }
 
 impl AskedJob {
     /// A hash that is equal for all ways to ask for the same job.
-    pub(super) fn fingerprint(&self) -> [u8; 32] {
+    pub(in crate::http) fn fingerprint(&self) -> [u8; 32] {
         let Self { urls, options, force, dry_run: _ } = self;
         let JobOptions { unique_id, folder_id, quality, library, labels, priority } = options;
         let urls: Vec<&str> = urls.iter().map(|url| url.given.as_str()).collect();
@@ -120,7 +120,7 @@ struct Reader {
 }
 
 /// Reads a job of at most `most_urls` URLs.
-pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
+pub(in crate::http) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
     let mut reader = Reader { faults: Faults::default() };
     let body = body::parse_json(body).inspect(|value| {
         if value.is_object() {
@@ -140,14 +140,14 @@ pub(super) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
 
 /// All parts of a job except its URLs.
 #[derive(Debug)]
-pub(super) struct Settings {
+pub(in crate::http) struct Settings {
     options: JobOptions,
     force: bool,
     dry_run: bool,
 }
 
 impl Settings {
-    pub(super) fn with(self, urls: Vec<PostUrl>) -> AskedJob {
+    pub(in crate::http) fn with(self, urls: Vec<PostUrl>) -> AskedJob {
         let Self { options, force, dry_run } = self;
         AskedJob { urls, options, force, dry_run }
     }
@@ -155,7 +155,7 @@ impl Settings {
 
 /// Reads settings from a query, for bodies that have only URLs. The parameters have the names of the fields, and a
 /// label is `label=key:value`.
-pub(super) fn read_query(query: &str) -> Result<Settings, Problem> {
+pub(in crate::http) fn read_query(query: &str) -> Result<Settings, Problem> {
     let mut reader = Reader { faults: Faults::default() };
     let (mut fields, mut labels) = (Map::new(), Map::new());
     for (name, text) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -328,7 +328,7 @@ impl Reader {
 }
 
 /// Reads a priority. Gives none if the value is not one.
-pub(super) fn read_priority(value: &Value, faults: &mut Faults) -> Option<Priority> {
+pub(in crate::http) fn read_priority(value: &Value, faults: &mut Faults) -> Option<Priority> {
     let priority = value.as_str().and_then(|text| text.parse().ok());
     if priority.is_none() {
         faults.push("/priority", "`high`, `normal` or `low` is expected");
@@ -337,7 +337,7 @@ pub(super) fn read_priority(value: &Value, faults: &mut Faults) -> Option<Priori
 }
 
 /// Reads labels. Leaves out invalid ones.
-pub(super) fn read_labels(given: Value, faults: &mut Faults) -> BTreeMap<String, String> {
+pub(in crate::http) fn read_labels(given: Value, faults: &mut Faults) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     let Value::Object(given) = given else {
         faults.push("/labels", "an object of strings is expected");

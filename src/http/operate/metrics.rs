@@ -8,8 +8,8 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-use super::Context;
 use crate::domain::pause::Pause;
+use crate::http::context::Context;
 use crate::store::{ReadError, free_room};
 use crate::telemetry::{Copies, Kept, MEDIA_TYPE, Snapshot, Waiting};
 
@@ -20,7 +20,7 @@ use crate::telemetry::{Copies, Kept, MEDIA_TYPE, Snapshot, Waiting};
     tag = "operating",
     responses((status = 200, description = "All metrics.", body = String, content_type = "text/plain")),
 )]
-pub(super) async fn get_metrics(State(context): State<Context>) -> Response {
+pub(in crate::http) async fn get_metrics(State(context): State<Context>) -> Response {
     // Uses separate database connections, so that monitoring and clients do not hold each other up.
     let kept = match kept(&context).await {
         Ok(kept) => Some(kept),

@@ -16,12 +16,12 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
-use super::Context;
-use super::error::{Code, Problem};
-use super::events::{self, Filters};
-use super::query::Params;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::JobId;
+use crate::http::api::events::{self, Filters};
+use crate::http::context::Context;
+use crate::http::edge::problem::{Code, Problem};
+use crate::http::edge::query::Params;
 use crate::store::Follower;
 
 /// Time between two signs of life.
@@ -35,7 +35,7 @@ const PAGE: i64 = 500;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct StreamParams {
+pub(in crate::http) struct StreamParams {
     /// Only items of this job.
     #[param(value_type = Option<JobId>)]
     job: Option<String>,
@@ -69,7 +69,7 @@ const UNBUFFERED: [(HeaderName, HeaderValue); 1] =
         (status = 404, description = "No task has this id."),
         (status = 410, description = "Some events after the cursor have been removed.")
     ))]
-pub(super) async fn stream_events(
+pub(in crate::http) async fn stream_events(
     State(context): State<Context>,
     Params(params): Params<StreamParams>,
     headers: HeaderMap,

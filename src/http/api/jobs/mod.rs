@@ -1,5 +1,10 @@
 //! `/v1/jobs`: submits jobs, shows the state of a job and its URLs, and cancels jobs.
 
+pub(in crate::http) mod json;
+pub(in crate::http) mod patch;
+pub(in crate::http) mod retry;
+mod text;
+
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,20 +12,20 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::Context;
-use super::auth::Caller;
-use super::body::{self, Kind, NoBody};
-use super::error::{Code, Problem};
-use super::job_body::{self, AskedJob, JobRequest};
-use super::job_lines;
-use super::query::{self, NoParams, Page, Params};
-use super::wait;
+use crate::http::api::jobs::json::{AskedJob, JobRequest};
+use crate::http::context::Context;
+use crate::http::edge::auth::Caller;
+use crate::http::edge::body::{self, Kind, NoBody};
+use crate::http::edge::problem::{Code, Problem};
+
 use crate::clock;
 use crate::domain::id::JobId;
 use crate::domain::idempotency;
 use crate::domain::job::{Job, JobPlan, JobState, UrlState};
 use crate::domain::plan::fold;
 use crate::domain::task::JobUrl;
+use crate::http::edge::query::{self, NoParams, Page, Params};
+use crate::http::edge::wait;
 use crate::store::{Awaited, CreatedJob, Decided, Decision, IdempotencyKey, JobFilter, NewJob, Store};
 
 /// Most bytes of a job's body.
@@ -50,7 +55,7 @@ const LONG: usize = 64 * 1024;
         (status = 415, description = "The content type or charset is not supported, or the body is compressed."),
         (status = 422, description = "The request body is invalid, or the Idempotency-Key belongs to another request.")
     ))]
-pub(super) async fn submit_job(
+pub(in crate::http) async fn submit_job(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
     request: Request,
@@ -69,15 +74,15 @@ pub(super) async fn submit_job(
     }
     query::check_text(&query)?;
     // Checked before the body, which may be long.
-    let settings = job_body::read_query(&query)?;
+    let settings = json::read_query(&query)?;
     let most = context.limits.urls_per_job;
     let body = body::read_whole(request, BODY, context.limits.body_timeout).await?;
     let is_long = body.len() > LONG;
     let read = move || {
         let asked = match kind {
-            Kind::Json => job_body::read(&body, most)?,
-            Kind::Lines => settings.with(job_lines::read_lines(&body, most)?),
-            Kind::Csv => settings.with(job_lines::read_csv(&body, most)?),
+            Kind::Json => json::read(&body, most)?,
+            Kind::Lines => settings.with(text::read_lines(&body, most)?),
+            Kind::Csv => settings.with(text::read_csv(&body, most)?),
         };
         Ok::<_, Problem>((asked.dry_run, new_job(asked, caller, key)))
     };
@@ -142,7 +147,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListParams {
+pub(in crate::http) struct ListParams {
     /// Only items in this state.
     #[param(value_type = Option<JobState>)]
     state: Option<String>,
@@ -165,7 +170,7 @@ pub(super) struct ListParams {
     params(ListParams),
     responses((status = 200, description = "A page of jobs.", body = Page<Job>)),
 )]
-pub(super) async fn list_jobs(
+pub(in crate::http) async fn list_jobs(
     State(context): State<Context>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<Page<Job>>, Problem> {
@@ -189,7 +194,7 @@ pub(super) async fn list_jobs(
 }
 
 /// A job with its place in the queue.
-pub(super) async fn read_job(context: &Context, id: JobId) -> Result<Job, Problem> {
+pub(in crate::http) async fn read_job(context: &Context, id: JobId) -> Result<Job, Problem> {
     let job = context.store.read().job(id).await?.ok_or_else(|| Problem::not_found("job"))?;
     estimated(context, job).await
 }
@@ -202,7 +207,7 @@ async fn estimated(context: &Context, job: Job) -> Result<Job, Problem> {
     Ok(job)
 }
 
-pub(super) fn parse_id(id: &str) -> Result<JobId, Problem> {
+pub(in crate::http) fn parse_id(id: &str) -> Result<JobId, Problem> {
     id.parse().map_err(|_| Problem::not_found("job"))
 }
 
@@ -214,7 +219,7 @@ pub(super) fn parse_id(id: &str) -> Result<JobId, Problem> {
     params(("id" = JobId, Path, description = "The job's id."), WaitParams),
     responses((status = 200, description = "The job.", body = Job)),
 )]
-pub(super) async fn get_job(
+pub(in crate::http) async fn get_job(
     State(context): State<Context>,
     Path(id): Path<String>,
     Params(params): Params<WaitParams>,
@@ -238,7 +243,7 @@ pub(super) async fn get_job(
         (status = 409, description = "No URL of the job waits to be sent."),
     ),
 )]
-pub(super) async fn cancel_job(
+pub(in crate::http) async fn cancel_job(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
@@ -261,16 +266,16 @@ pub(super) async fn cancel_job(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WaitParams {
+pub(in crate::http) struct WaitParams {
     /// How long to wait until the job or task has settled, such as `30s`. Default: `0s`. At most `120s`.
     #[param(value_type = Option<String>, example = "30s", pattern = "^([0-9]|[1-9][0-9]|1[01][0-9]|120)s$")]
-    pub(super) wait: Option<String>,
+    pub(in crate::http) wait: Option<String>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct UrlParams {
+pub(in crate::http) struct UrlParams {
     /// Only items in this state.
     #[param(value_type = Option<UrlState>)]
     state: Option<String>,
@@ -290,7 +295,7 @@ pub(super) struct UrlParams {
     params(("id" = JobId, Path, description = "The job's id."), UrlParams),
     responses((status = 200, description = "A page of URLs.", body = Page<JobUrl>)),
 )]
-pub(super) async fn list_job_urls(
+pub(in crate::http) async fn list_job_urls(
     State(context): State<Context>,
     Path(id): Path<String>,
     Params(params): Params<UrlParams>,

@@ -18,22 +18,22 @@ use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Most bytes to discard, the size of the largest body that is accepted.
-const MOST: usize = super::JOB_BODY;
+const MOST: usize = crate::http::JOB_BODY;
 
 /// Whether a part of a connection's last body is unread.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Leftover(Arc<AtomicBool>);
+pub(in crate::http) struct Leftover(Arc<AtomicBool>);
 
 impl Leftover {
     /// Watches the next body of the connection.
-    pub(super) fn watch(&self, body: Incoming) -> WatchedBody {
+    pub(in crate::http) fn watch(&self, body: Incoming) -> WatchedBody {
         self.0.store(false, Ordering::Relaxed);
         WatchedBody { body, has_ended: false, leftover: self.clone() }
     }
 }
 
 /// A body that notes when it is dropped before its end.
-pub(super) struct WatchedBody {
+pub(in crate::http) struct WatchedBody {
     body: Incoming,
     has_ended: bool,
     leftover: Leftover,
@@ -71,7 +71,7 @@ impl Drop for WatchedBody {
 
 /// Discards bytes that a client still sends to a connection that is shut down.
 #[derive(Debug)]
-pub(super) struct Lingering {
+pub(in crate::http) struct Lingering {
     leftover: Leftover,
     /// Most time for it.
     within: Duration,
@@ -81,13 +81,13 @@ pub(super) struct Lingering {
 }
 
 impl Lingering {
-    pub(super) fn new(leftover: Leftover, within: Duration, stop: CancellationToken) -> Self {
+    pub(in crate::http) fn new(leftover: Leftover, within: Duration, stop: CancellationToken) -> Self {
         Self { leftover, within, over: None, left: MOST, stop }
     }
 
     /// Ready once the client has closed, has sent too much, or takes too long. Ready at once if nothing is unread or
     /// the service is stopping. The connection is polled again when the stop begins.
-    pub(super) fn poll_discard(
+    pub(in crate::http) fn poll_discard(
         &mut self,
         stream: &mut TcpStream,
         context: &mut Context<'_>,

@@ -8,24 +8,24 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Context;
-use super::auth::Caller;
-use super::body::{self, NoBody, escape};
-use super::error::{Code, Faults, Problem};
-use super::jobs::WaitParams;
-use super::query::{self, NoParams, Page, Params};
-use super::wait;
 use crate::clock;
 use crate::domain::callback::Callback;
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::nearest::unknown;
 use crate::domain::task::{Task, TaskState};
+use crate::http::api::jobs::WaitParams;
+use crate::http::context::Context;
+use crate::http::edge::auth::Caller;
+use crate::http::edge::body::{self, NoBody, escape};
+use crate::http::edge::problem::{Code, Faults, Problem};
+use crate::http::edge::query::{self, NoParams, Page, Params};
+use crate::http::edge::wait;
 use crate::store::{Awaited, CallbackPage, Decided, Decision, Store, TaskFilter};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListParams {
+pub(in crate::http) struct ListParams {
     /// Only items in this state.
     #[param(value_type = Option<TaskState>)]
     state: Option<String>,
@@ -54,7 +54,7 @@ pub(super) struct ListParams {
     params(ListParams),
     responses((status = 200, description = "A page of tasks.", body = Page<Task>)),
 )]
-pub(super) async fn list_tasks(
+pub(in crate::http) async fn list_tasks(
     State(context): State<Context>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<Page<Task>>, Problem> {
@@ -84,7 +84,7 @@ async fn find(context: &Context, id: &str) -> Result<TaskId, Problem> {
     params(("id" = String, Path, description = "The task's id or its `taskId`."), WaitParams),
     responses((status = 200, description = "The task.", body = Task)),
 )]
-pub(super) async fn get_task(
+pub(in crate::http) async fn get_task(
     State(context): State<Context>,
     Path(id): Path<String>,
     Params(params): Params<WaitParams>,
@@ -128,7 +128,7 @@ async fn decide(context: &Context, decision: Decision, caller: Caller, why_not: 
         (status = 409, description = "The task was sent or has ended."),
     ),
 )]
-pub(super) async fn cancel_task(
+pub(in crate::http) async fn cancel_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
@@ -153,7 +153,7 @@ pub(super) async fn cancel_task(
         (status = 409, description = "The `taskId` of the task is unknown."),
     ),
 )]
-pub(super) async fn refresh_task(
+pub(in crate::http) async fn refresh_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
@@ -187,7 +187,7 @@ pub(super) async fn refresh_task(
         (status = 422, description = "The request body is invalid."),
     ),
 )]
-pub(super) async fn adopt_task(
+pub(in crate::http) async fn adopt_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
@@ -208,7 +208,7 @@ pub(super) async fn adopt_task(
 /// Body of `adopt`.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the body is read field by field, to name every fault; this is its description")]
-pub(super) struct AdoptRequest {
+pub(in crate::http) struct AdoptRequest {
     /// The `taskId` in the memories.ai account.
     #[schema(min_length = 1, max_length = 256, example = "31b0fccb-d6f9-4135-922d-1e8828499812")]
     upstream_id: String,
@@ -263,7 +263,7 @@ fn adopt_body(bytes: &[u8]) -> Result<String, Problem> {
         (status = 409, description = "The task has no URL to send again."),
     ),
 )]
-pub(super) async fn retry_task(
+pub(in crate::http) async fn retry_task(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
@@ -291,7 +291,7 @@ pub(super) async fn retry_task(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PageParams {
+pub(in crate::http) struct PageParams {
     /// Items per page. Default: 50. At most 500.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
@@ -308,7 +308,7 @@ pub(super) struct PageParams {
     params(("id" = String, Path, description = "The task's id or its `taskId`."), PageParams),
     responses((status = 200, description = "A page of callbacks.", body = Page<Callback>)),
 )]
-pub(super) async fn list_task_callbacks(
+pub(in crate::http) async fn list_task_callbacks(
     State(context): State<Context>,
     Path(id): Path<String>,
     Params(params): Params<PageParams>,

@@ -5,17 +5,17 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::Context;
-use super::error::{Code, Problem};
-use super::query::{self, Page, Params};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::JobId;
+use crate::http::context::Context;
+use crate::http::edge::problem::{Code, Problem};
+use crate::http::edge::query::{self, Page, Params};
 use crate::store::EventFilter;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListParams {
+pub(in crate::http) struct ListParams {
     /// Only items of this job.
     #[param(value_type = Option<JobId>)]
     job: Option<String>,
@@ -46,7 +46,7 @@ pub(super) struct ListParams {
         (status = 410, description = "Some events after the cursor have been removed."),
     ),
 )]
-pub(super) async fn list_events(
+pub(in crate::http) async fn list_events(
     State(context): State<Context>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<Page<Event>>, Problem> {
@@ -71,7 +71,7 @@ pub(super) async fn list_events(
 }
 
 /// Reads a cursor, the `seq` of an event or 0. `name` is the parameter or header that has it.
-pub(super) fn read_cursor(name: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+pub(in crate::http) fn read_cursor(name: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let cursor = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
     let bad = || Problem::new(Code::BadCursor, format!("{name}: must be the `seq` of an event, or 0."));
@@ -79,7 +79,7 @@ pub(super) fn read_cursor(name: &str, text: Option<&str>) -> Result<Option<i64>,
 }
 
 /// Refuses a cursor before the oldest kept event or after the newest one. Zero is the beginning.
-pub(super) async fn check_cursor(context: &Context, after: i64, last: i64) -> Result<(), Problem> {
+pub(in crate::http) async fn check_cursor(context: &Context, after: i64, last: i64) -> Result<(), Problem> {
     if after > last {
         return Err(Problem::new(Code::CursorAhead, format!("The `seq` of the newest event is {last}.")));
     }
@@ -96,15 +96,15 @@ pub(super) async fn check_cursor(context: &Context, after: i64, last: i64) -> Re
 }
 
 /// The filters of a client, as it sent them.
-pub(super) struct Filters {
-    pub(super) job: Option<String>,
-    pub(super) task: Option<String>,
-    pub(super) kind: Option<String>,
+pub(in crate::http) struct Filters {
+    pub(in crate::http) job: Option<String>,
+    pub(in crate::http) task: Option<String>,
+    pub(in crate::http) kind: Option<String>,
 }
 
 impl Filters {
     /// Reads the filters. Gives none if the task does not exist.
-    pub(super) async fn read(
+    pub(in crate::http) async fn read(
         &self,
         context: &Context,
         after: i64,

@@ -12,16 +12,16 @@ use axum::{Extension, Json};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::Context;
-use super::auth::Caller;
-use super::body::{self, Kind, escape};
-use super::error::{Code, Faults, Problem};
-use super::jobs::{parse_id, read_job};
-use super::query::{NoParams, Params};
 use crate::clock;
 use crate::domain::id::JobId;
 use crate::domain::job::Job;
 use crate::domain::nearest::unknown;
+use crate::http::api::jobs::{parse_id, read_job};
+use crate::http::context::Context;
+use crate::http::edge::auth::Caller;
+use crate::http::edge::body::{self, Kind, escape};
+use crate::http::edge::problem::{Code, Faults, Problem};
+use crate::http::edge::query::{NoParams, Params};
 use crate::store::JobRetried;
 
 /// Most bytes of the body. All existing codes fit several times.
@@ -35,7 +35,7 @@ const OWN_CODES: [&str; 7] =
 /// Selects the URLs to retry.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the body is read field by field, to name every fault; this is its description")]
-pub(super) struct JobRetryRequest {
+pub(in crate::http) struct JobRetryRequest {
     /// Only URLs that failed with one of these codes. Default: all failed URLs except canceled ones.
     #[schema(min_items = 1, example = json!(["stalled", "no_video"]))]
     codes: Option<Vec<UrlCode>>,
@@ -71,7 +71,7 @@ struct UrlCode(String);
         (status = 415, description = "The request body is not JSON, is compressed, or is not in UTF-8."),
     ),
 )]
-pub(super) async fn retry_job(
+pub(in crate::http) async fn retry_job(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,

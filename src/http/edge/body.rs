@@ -15,14 +15,14 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Context;
-use super::error::{Code, Faults, Problem};
-use super::hint_limit::TooMany;
 use crate::domain::byte_order_mark;
+use crate::http::context::Context;
+use crate::http::edge::problem::{Code, Faults, Problem};
+use crate::http::hint_limit::TooMany;
 
 /// The reason why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unread {
+pub(in crate::http) enum Unread {
     /// Its declared or actual size is over the limit.
     TooLarge,
     /// It was not complete at the deadline.
@@ -34,7 +34,7 @@ pub(super) enum Unread {
 }
 
 /// Reads a body of at most `limit` bytes within `deadline`. Does not begin to read a body that is declared larger.
-pub(super) async fn read(
+pub(in crate::http) async fn read(
     headers: &HeaderMap,
     body: Body,
     limit: usize,
@@ -46,7 +46,7 @@ pub(super) async fn read(
 /// Like [`read`], if `take` takes its bytes: all at once before they are read if the client declares their number, else
 /// as they arrive. A refused body is read and thrown away, so that the client gets the answer and can keep its
 /// connection.
-pub(super) async fn read_if(
+pub(in crate::http) async fn read_if(
     headers: &HeaderMap,
     mut body: Body,
     limit: usize,
@@ -88,7 +88,7 @@ pub(super) async fn read_if(
 
 /// The kind of a body, as the client declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::http) enum Kind {
     Json,
     /// One URL per line. With `--data-binary`, curl declares the form type by default.
     Lines,
@@ -97,7 +97,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The kind in the headers. Gives none if it is not supported.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(in crate::http) fn of(headers: &HeaderMap) -> Option<Self> {
         let kind =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -112,7 +112,11 @@ impl Kind {
 }
 
 /// Reads the JSON body of an API request.
-pub(super) async fn read_json(request: Request, limit: usize, deadline: Duration) -> Result<Bytes, Problem> {
+pub(in crate::http) async fn read_json(
+    request: Request,
+    limit: usize,
+    deadline: Duration,
+) -> Result<Bytes, Problem> {
     if Kind::of(request.headers()) != Some(Kind::Json) {
         return Err(Problem::new(Code::UnsupportedMediaType, "Content-Type must be application/json."));
     }
@@ -120,7 +124,11 @@ pub(super) async fn read_json(request: Request, limit: usize, deadline: Duration
 }
 
 /// Reads the body of an API request, of any kind. Leaves out a byte order mark.
-pub(super) async fn read_whole(request: Request, limit: usize, deadline: Duration) -> Result<Bytes, Problem> {
+pub(in crate::http) async fn read_whole(
+    request: Request,
+    limit: usize,
+    deadline: Duration,
+) -> Result<Bytes, Problem> {
     let (parts, stream) = request.into_parts();
     if !stream.is_end_stream() {
         check_encoding(&parts.headers)?;
@@ -168,12 +176,12 @@ fn words(separator: char) -> impl Fn(&HeaderValue) -> Vec<String> {
 }
 
 /// Whether a body is compressed with gzip.
-pub(super) fn is_gzip(body: &[u8]) -> bool {
+pub(in crate::http) fn is_gzip(body: &[u8]) -> bool {
     body.starts_with(&[0x1f, 0x8b])
 }
 
 /// Whether a text is UTF-16. It then begins with a byte order mark, or with an ASCII character that has a zero byte.
-pub(super) fn is_utf16(text: &[u8]) -> bool {
+pub(in crate::http) fn is_utf16(text: &[u8]) -> bool {
     match *text {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
         [first, second, ..] => (first == 0) != (second == 0),
@@ -182,7 +190,7 @@ pub(super) fn is_utf16(text: &[u8]) -> bool {
 }
 
 /// Reads the JSON of a body that [`read_whole`] has read.
-pub(super) fn parse_json(body: &[u8]) -> Result<Value, Problem> {
+pub(in crate::http) fn parse_json(body: &[u8]) -> Result<Value, Problem> {
     if body.trim_ascii().is_empty() {
         return Err(Problem::new(Code::BadJson, "The request body is empty. Send a JSON object."));
     }
@@ -203,7 +211,7 @@ const NOTHING: usize = 4_096;
 
 /// For requests that take no body. An empty JSON object counts as none, because some clients always send one. Any other
 /// body is refused, because it may ask for something that this request does not do, such as a dry run.
-pub(super) struct NoBody;
+pub(in crate::http) struct NoBody;
 
 impl FromRequest<Context> for NoBody {
     type Rejection = Problem;
@@ -228,7 +236,7 @@ impl FromRequest<Context> for NoBody {
 }
 
 /// Runs long work, such as reading a body of megabytes, outside the runtime's threads, which answer callbacks.
-pub(super) async fn beside<T: Send + 'static>(
+pub(in crate::http) async fn beside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
@@ -265,7 +273,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 
 /// JSON pointers to the names that an object, or its field `inner`, has more than once. Otherwise the last value would
 /// silently win, and the others would be lost.
-pub(super) fn repeated(object: &[u8], inner: &str) -> BTreeSet<String> {
+pub(in crate::http) fn repeated(object: &[u8], inner: &str) -> BTreeSet<String> {
     let mut pointers = BTreeSet::new();
     let mut look = |fields: &Fields<'_>, path: &str| {
         let mut seen = BTreeSet::new();
@@ -287,7 +295,7 @@ pub(super) fn repeated(object: &[u8], inner: &str) -> BTreeSet<String> {
 const KEY_CHARS: usize = 256;
 
 /// A key inside a JSON pointer (RFC 6901).
-pub(super) fn escape(key: &str) -> String {
+pub(in crate::http) fn escape(key: &str) -> String {
     let key: String = key.chars().take(KEY_CHARS).collect();
     key.replace('~', "~0").replace('/', "~1")
 }

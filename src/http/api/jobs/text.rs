@@ -4,9 +4,9 @@
 
 use std::fmt::Display;
 
-use super::body::{is_gzip, is_utf16};
-use super::error::{Code, Faults, Problem};
 use crate::domain::url::{InvalidUrl, PostUrl, seen};
+use crate::http::edge::body::{is_gzip, is_utf16};
+use crate::http::edge::problem::{Code, Faults, Problem};
 
 /// The column that holds the URLs.
 const COLUMN: &str = "url";
@@ -51,7 +51,7 @@ impl Urls {
 }
 
 /// Reads one URL per line. Skips blank lines and lines that begin with `#`.
-pub(super) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
+pub(in crate::http) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
     let mut urls = Urls::new(most);
     check_encoding(body)?;
     if body.trim_ascii_start().starts_with(b"{") {
@@ -129,7 +129,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Reads the column `url` of a CSV file with a header. Skips rows without text, even before the header. Ignores other
 /// columns.
-pub(super) fn read_csv(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
+pub(in crate::http) fn read_csv(body: &[u8], most: usize) -> Result<Vec<PostUrl>, Problem> {
     let mut urls = Urls::new(most);
     check_encoding(body)?;
     let is_blank = |cell: &[u8]| std::str::from_utf8(cell).is_ok_and(|text| seen(text).is_empty());

@@ -11,17 +11,17 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 
-use super::Context;
-use super::body::{self, escape};
-use super::error::{Code, Faults, Problem};
-use super::job_body::{LABELS, TEXT_CHARS, read_labels, read_priority};
-use super::jobs::{parse_id, read_job};
-use super::query::{NoParams, Params};
 use crate::clock;
 use crate::domain::id::JobId;
 use crate::domain::job::Job;
 use crate::domain::nearest::unknown;
 use crate::domain::queue::Priority;
+use crate::http::api::jobs::json::{LABELS, TEXT_CHARS, read_labels, read_priority};
+use crate::http::api::jobs::{parse_id, read_job};
+use crate::http::context::Context;
+use crate::http::edge::body::{self, escape};
+use crate::http::edge::problem::{Code, Faults, Problem};
+use crate::http::edge::query::{NoParams, Params};
 use crate::store::{JobPatch, JobPatched};
 
 /// Most bytes of the body. The longest labels fit, even if each character is escaped.
@@ -30,7 +30,7 @@ const BODY: usize = 256 * 1024;
 /// Changes to a job. At least one field is needed.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the body is read field by field, to name every fault; this is its description")]
-pub(super) struct JobPatchRequest {
+pub(in crate::http) struct JobPatchRequest {
     /// New urgency of the waiting URLs among the jobs of the same API key.
     #[schema(required = false)]
     priority: Priority,
@@ -69,7 +69,7 @@ fn labels_schema() -> Schema {
         (status = 415, description = "The request body is not JSON, is compressed, or is not in UTF-8."),
     ),
 )]
-pub(super) async fn patch_job(
+pub(in crate::http) async fn patch_job(
     State(context): State<Context>,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,

@@ -8,13 +8,13 @@ use crate::config::Networks;
 
 /// The other end of the connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub(in crate::http) struct Peer(pub(in crate::http) SocketAddr);
 
 /// The client's address, for the log.
 ///
 /// Reads `X-Forwarded-For` from its end, as far as trusted proxies have written it. Anybody can have written the
 /// addresses before that.
-pub(super) fn client(request: &Request, proxies: &Networks) -> Option<String> {
+pub(in crate::http) fn client(request: &Request, proxies: &Networks) -> Option<String> {
     let mut client = request.extensions().get::<Peer>()?.0.ip().to_canonical();
     let headers = request.headers().get_all("x-forwarded-for").iter();
     let named: Vec<&str> =

@@ -11,10 +11,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::error::{Code, Problem};
 use crate::domain::Words;
 use crate::domain::nearest::nearest;
 use crate::domain::url::PostUrl;
+use crate::http::edge::problem::{Code, Problem};
 
 /// Most characters of a query that an error quotes. A query can have a hundred thousand.
 const WORDS: usize = 256;
@@ -23,7 +23,7 @@ const WORDS: usize = 256;
 const FEW: usize = 12;
 
 /// The query, read into `T`, which denies unknown fields.
-pub(super) struct Params<T>(pub(super) T);
+pub(in crate::http) struct Params<T>(pub(in crate::http) T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Problem;
@@ -58,7 +58,7 @@ fn of_parameters(cause: &str) -> String {
 }
 
 /// Refuses escapes that are not UTF-8. Otherwise their replacement would be stored, or would find nothing.
-pub(super) fn check_text(query: &str) -> Result<(), Problem> {
+pub(in crate::http) fn check_text(query: &str) -> Result<(), Problem> {
     // The parser replaces such bytes with this character.
     const REPLACED: char = char::REPLACEMENT_CHARACTER;
     let replaced = |text: &str| text.chars().filter(|character| *character == REPLACED).count();
@@ -76,10 +76,10 @@ pub(super) fn check_text(query: &str) -> Result<(), Problem> {
 /// For routes without parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NoParams {}
+pub(in crate::http) struct NoParams {}
 
 /// Reads a filter's value as one of the contract's words.
-pub(super) fn word<T: Words>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
+pub(in crate::http) fn word<T: Words>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
     let parse = |text: &str| {
         text.parse().map_err(|_| {
             let said = format!("{name}: `{}` is not a valid value", shortened(text));
@@ -96,7 +96,7 @@ pub(super) fn word<T: Words>(name: &str, value: Option<&str>) -> Result<Option<T
 }
 
 /// Reads a filter's value as an id.
-pub(super) fn id<T: FromStr>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
+pub(in crate::http) fn id<T: FromStr>(name: &str, value: Option<&str>) -> Result<Option<T>, Problem> {
     let parse = |text: &str| {
         let detail = || format!("{name}: `{}` is not an id.", shortened(text));
         text.parse().map_err(|_| Problem::new(Code::BadQuery, detail()))
@@ -109,7 +109,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// The canonical form of a `url` filter, whatever its spelling.
-pub(super) fn canonical(url: Option<&str>) -> Result<Option<String>, Problem> {
+pub(in crate::http) fn canonical(url: Option<&str>) -> Result<Option<String>, Problem> {
     let parse = |text| {
         let url =
             PostUrl::parse(text).map_err(|error| Problem::new(Code::BadQuery, format!("url: {error}.")))?;
@@ -122,7 +122,7 @@ const LIMIT: i64 = 50;
 const MOST: i64 = 500;
 
 /// Reads the number of items of a page.
-pub(super) fn limit(asked: Option<&str>) -> Result<i64, Problem> {
+pub(in crate::http) fn limit(asked: Option<&str>) -> Result<i64, Problem> {
     let Some(asked) = asked else { return Ok(LIMIT) };
     match asked.parse() {
         Ok(limit) if (1..=MOST).contains(&limit) => Ok(limit),
@@ -131,12 +131,12 @@ pub(super) fn limit(asked: Option<&str>) -> Result<i64, Problem> {
 }
 
 /// A cursor: a place in a list, as clients get it. The list's name in it makes cursors of other lists invalid.
-pub(super) fn cursor(list: &str, place: impl ToString) -> String {
+pub(in crate::http) fn cursor(list: &str, place: impl ToString) -> String {
     URL_SAFE_NO_PAD.encode(format!("{list} {}", place.to_string()))
 }
 
 /// Reads a cursor of this list.
-pub(super) fn place<T: FromStr>(list: &str, cursor: Option<&str>) -> Result<Option<T>, Problem> {
+pub(in crate::http) fn place<T: FromStr>(list: &str, cursor: Option<&str>) -> Result<Option<T>, Problem> {
     let Some(cursor) = cursor else { return Ok(None) };
     let text = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let place = text.as_deref().and_then(|text| text.strip_prefix(list)?.strip_prefix(' ')?.parse().ok());
@@ -150,7 +150,7 @@ pub(super) fn place<T: FromStr>(list: &str, cursor: Option<&str>) -> Result<Opti
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Page<T> {
+pub(in crate::http) struct Page<T> {
     items: Vec<T>,
     #[schema(required)]
     next: Option<String>,
@@ -158,7 +158,7 @@ pub(super) struct Page<T> {
 
 impl<T> Page<T> {
     /// Cuts the page from `found`, which was read with one item more than `limit`.
-    pub(super) fn cut(mut found: Vec<T>, limit: i64, cursor: impl Fn(&T) -> String) -> Self {
+    pub(in crate::http) fn cut(mut found: Vec<T>, limit: i64, cursor: impl Fn(&T) -> String) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = found.len() > limit;
         found.truncate(limit);
@@ -167,12 +167,12 @@ impl<T> Page<T> {
     }
 
     /// The page with other items, made from its own.
-    pub(super) fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
+    pub(in crate::http) fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(turn).collect(), next: self.next }
     }
 
     /// A page that always has a `next`.
-    pub(super) fn feed(items: Vec<T>, next: String) -> Self {
+    pub(in crate::http) fn feed(items: Vec<T>, next: String) -> Self {
         Self { items, next: Some(next) }
     }
 }

@@ -8,10 +8,10 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::Context;
-use super::error::{Code, Problem};
 use crate::config::{ApiKeys, Role};
 use crate::domain::host::is_loopback;
+use crate::http::context::Context;
+use crate::http::edge::problem::{Code, Problem};
 
 /// Headers that proxies and tunnels add. A client behind one is not on this machine.
 const FORWARDING: [&str; 2] = ["via", "cdn-loop"];
@@ -34,9 +34,9 @@ struct Key {
 
 /// The client that sent a request.
 #[derive(Clone, Debug)]
-pub(super) struct Caller {
+pub(in crate::http) struct Caller {
     /// The name of the API key. None without keys.
-    pub(super) name: Option<String>,
+    pub(in crate::http) name: Option<String>,
 }
 
 impl Keys {
@@ -69,7 +69,7 @@ impl Keys {
 }
 
 /// Checks requests under `/v1` and for the metrics, and lets all others pass.
-pub(super) async fn check_key(
+pub(in crate::http) async fn check_key(
     State(context): State<Context>,
     mut request: Request,
     next: Next,

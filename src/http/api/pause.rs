@@ -5,18 +5,18 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Context;
-use super::auth::Caller;
-use super::body::NoBody;
-use super::error::Problem;
-use super::query::{NoParams, Params};
 use crate::clock;
 use crate::domain::pause::Pause;
+use crate::http::context::Context;
+use crate::http::edge::auth::Caller;
+use crate::http::edge::body::NoBody;
+use crate::http::edge::problem::Problem;
+use crate::http::edge::query::{NoParams, Params};
 use crate::store::Decision;
 
 /// The pauses in force, each with its reason.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Sending {
+pub(in crate::http) struct Sending {
     paused: Vec<Pause>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Sending {
     tag = "operating",
     responses((status = 200, description = "The pauses in force, each with its reason.", body = Sending)),
 )]
-pub(super) async fn pause_sending(
+pub(in crate::http) async fn pause_sending(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
     Params(NoParams {}): Params<NoParams>,
@@ -44,7 +44,7 @@ pub(super) async fn pause_sending(
     tag = "operating",
     responses((status = 200, description = "Sending is no longer paused.", body = Sending)),
 )]
-pub(super) async fn resume_sending(
+pub(in crate::http) async fn resume_sending(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
     Params(NoParams {}): Params<NoParams>,

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Context;
-use super::error::{Code, Problem};
+use crate::http::context::Context;
+use crate::http::edge::problem::{Code, Problem};
 use crate::store::{Awaited, ReadError, Store};
 
 /// The longest wait.
 const MOST: Duration = Duration::from_secs(120);
 
 /// Reads the time that a client wants to wait.
-pub(super) fn duration(text: Option<&str>) -> Result<Duration, Problem> {
+pub(in crate::http) fn duration(text: Option<&str>) -> Result<Duration, Problem> {
     let Some(text) = text else { return Ok(Duration::ZERO) };
     match humantime::parse_duration(text) {
         Ok(wait) if wait <= MOST => Ok(wait),
@@ -22,7 +22,7 @@ pub(super) fn duration(text: Option<&str>) -> Result<Duration, Problem> {
 }
 
 /// Reads a job or a task until it is settled, the time is over or the service stops. Gives the last result.
-pub(super) async fn until_settled<T, R>(
+pub(in crate::http) async fn until_settled<T, R>(
     context: &Context,
     awaited: Awaited,
     wait: Duration,

@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::error;
-use super::lingering::{Leftover, Lingering};
-use super::peer::Peer;
 use crate::failpoint::FailPoint;
+use crate::http::edge::lingering::{Leftover, Lingering};
+use crate::http::edge::peer::Peer;
+use crate::http::edge::problem;
 use crate::telemetry::Metrics;
 
 /// Time for connections to end after the stop. It is shorter than the time that container runtimes wait.
@@ -234,7 +234,7 @@ fn instead_of(bytes: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let status = head.get(..3)?.parse::<u16>().ok().and_then(|status| StatusCode::from_u16(status).ok())?;
-    Some(error::raw(status, &uuid::Uuid::now_v7().simple().to_string()))
+    Some(problem::raw(status, &uuid::Uuid::now_v7().simple().to_string()))
 }
 
 impl AsyncRead for Watched {

@@ -18,7 +18,7 @@ macro_rules! codes {
     ($($variant:ident = $status:ident, $code:literal, $title:literal;)+) => {
         /// The code of an error. Codes are stable.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Code { $($variant,)+ }
+        pub(in crate::http) enum Code { $($variant,)+ }
 
         impl Code {
             /// Every code.
@@ -75,11 +75,11 @@ impl Code {
 
 /// An error in a request body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct Fault {
+pub(in crate::http) struct Fault {
     /// JSON pointer to the faulty part.
-    pub(super) pointer: String,
+    pub(in crate::http) pointer: String,
     /// Explanation of the error.
-    pub(super) detail: String,
+    pub(in crate::http) detail: String,
 }
 
 /// Most faults that an answer lists. A body of megabytes can have more than anybody reads.
@@ -87,27 +87,27 @@ const NAMED: usize = 1_000;
 
 /// The faults of a body. It counts all of them and keeps the first ones.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Faults {
+pub(in crate::http) struct Faults {
     named: Vec<Fault>,
     count: usize,
 }
 
 impl Faults {
-    pub(super) fn push(&mut self, pointer: impl Display, detail: impl Display) {
+    pub(in crate::http) fn push(&mut self, pointer: impl Display, detail: impl Display) {
         self.count += 1;
         if self.named.len() < NAMED {
             self.named.push(Fault { pointer: pointer.to_string(), detail: detail.to_string() });
         }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(in crate::http) const fn is_empty(&self) -> bool {
         self.count == 0
     }
 }
 
 /// An error on its way to a client.
 #[derive(Clone, Debug)]
-pub(super) struct Problem {
+pub(in crate::http) struct Problem {
     code: Code,
     detail: String,
     faults: Vec<Fault>,
@@ -119,12 +119,12 @@ pub(super) struct Problem {
 const RETRY_AFTER: u64 = 5;
 
 impl Problem {
-    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+    pub(in crate::http) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), faults: Vec::new(), retry_after: RETRY_AFTER }
     }
 
     /// A hint that may be sent again after this time.
-    pub(super) fn too_many_hints(retry_after: Duration) -> Self {
+    pub(in crate::http) fn too_many_hints(retry_after: Duration) -> Self {
         let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
         let detail =
             "Too many callbacks without a good token arrive. This one was not kept. Send it again later.";
@@ -132,11 +132,11 @@ impl Problem {
     }
 
     /// Its code.
-    pub(super) const fn word(&self) -> &'static str {
+    pub(in crate::http) const fn word(&self) -> &'static str {
         self.code.parts().1
     }
 
-    pub(super) fn faults(faults: Faults) -> Self {
+    pub(in crate::http) fn faults(faults: Faults) -> Self {
         let detail = match faults.count {
             1 => "1 error was found. Nothing was changed.".to_owned(),
             count if count > NAMED => {
@@ -148,17 +148,17 @@ impl Problem {
     }
 
     /// Faults of the settings in a query.
-    pub(super) fn query_faults(faults: Faults) -> Self {
+    pub(in crate::http) fn query_faults(faults: Faults) -> Self {
         Self { code: Code::BadQuery, ..Self::faults(faults) }
     }
 
     /// No object of this kind has the given id.
-    pub(super) fn not_found(what: &str) -> Self {
+    pub(in crate::http) fn not_found(what: &str) -> Self {
         Self::new(Code::NotFound, format!("No {what} has this id."))
     }
 
     /// The body has more than `limit` bytes.
-    pub(super) fn too_large(limit: usize) -> Self {
+    pub(in crate::http) fn too_large(limit: usize) -> Self {
         Self::new(Code::TooLarge, format!("The request body must not exceed {limit} bytes."))
     }
 }
@@ -227,7 +227,7 @@ fn code_schema() -> schema::Schema {
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct ProblemBody<'a> {
+pub(in crate::http) struct ProblemBody<'a> {
     r#type: &'static str,
     title: &'a str,
     status: u16,
@@ -240,13 +240,13 @@ pub(super) struct ProblemBody<'a> {
 }
 
 /// Whether a failure is the service's. Half a body and too many hints are the client's.
-pub(super) fn is_ours(response: &Response) -> bool {
+pub(in crate::http) fn is_ours(response: &Response) -> bool {
     let code = response.extensions().get::<Problem>().map(|problem| problem.code);
     response.status().is_server_error() && !matches!(code, Some(Code::Incomplete | Code::TooManyHints))
 }
 
 /// The whole answer to bytes that are not valid HTTP. Its head has `status`.
-pub(super) fn raw(status: StatusCode, request_id: &str) -> Vec<u8> {
+pub(in crate::http) fn raw(status: StatusCode, request_id: &str) -> Vec<u8> {
     let code = Code::BadRequest;
     let title = status.canonical_reason().unwrap_or_default();
     let detail = match status {
@@ -274,7 +274,7 @@ pub(super) fn raw(status: StatusCode, request_id: &str) -> Vec<u8> {
 }
 
 /// Gives an error its body, even if the framework made the error.
-pub(super) fn render(mut response: Response, request_id: &str) -> Response {
+pub(in crate::http) fn render(mut response: Response, request_id: &str) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;

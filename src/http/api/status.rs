@@ -9,16 +9,16 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Context;
-use super::error::Problem;
-use super::health::Unproven;
-use super::query::{NoParams, Params};
 use crate::callback_check::{CallbackCheck, CheckState, LastCheck};
 use crate::clock;
 use crate::config::Live;
 use crate::domain::pause::Pause;
 use crate::domain::refusal::UNCLEAR;
 use crate::domain::time::Timestamp;
+use crate::http::context::Context;
+use crate::http::edge::problem::Problem;
+use crate::http::edge::query::{NoParams, Params};
+use crate::http::operate::health::Unproven;
 use crate::store::{
     Counts, FailureKind, LITTLE_ROOM, LastBackup, LastError, Overview, WriteError, free_room,
 };
@@ -60,7 +60,7 @@ struct Wrong {
 
 /// The status of the service.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Status {
+pub(in crate::http) struct Status {
     problems: Vec<Wrong>,
     counts: Counts,
     #[schema(required)]
@@ -86,7 +86,7 @@ struct UpstreamStatus {
     tag = "operating",
     responses((status = 200, description = "The current status.", body = Status)),
 )]
-pub(super) async fn get_status(
+pub(in crate::http) async fn get_status(
     State(context): State<Context>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Json<Status>, Problem> {

@@ -1,0 +1,60 @@
+//! The state that all handlers share, and the secrets of callers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::api::status::Monitored;
+use super::edge::auth::Keys;
+use super::hint_limit::HintLimit;
+use super::operate::health::Proof;
+use crate::clock;
+use crate::config::{Live, WithoutToken};
+use crate::domain::token::TokenKeys;
+use crate::store::{Pacing, Store};
+use crate::telemetry::{Metrics, Traces};
+
+/// The state of all handlers. Clones share it.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct Context {
+    pub(in crate::http) store: Store,
+    pub(in crate::http) tokens: Arc<Live<TokenKeys>>,
+    pub(in crate::http) keys: Arc<Live<Keys>>,
+    pub(in crate::http) metrics: Arc<Metrics>,
+    pub(in crate::http) traces: Traces,
+    pub(in crate::http) proof: Arc<Proof>,
+    pub(in crate::http) hint_limit: Arc<HintLimit>,
+    pub(in crate::http) without_token: WithoutToken,
+    /// Ends waiting requests and streams.
+    pub(in crate::http) stop: CancellationToken,
+    pub(in crate::http) monitored: Monitored,
+    /// The description of the API.
+    pub(in crate::http) document: Arc<str>,
+    pub(in crate::http) limits: Limits,
+}
+
+impl Context {
+    /// The present input of estimates.
+    pub(in crate::http) fn pacing(&self) -> Pacing {
+        let least = self.monitored.budget.interval();
+        Pacing { now: clock::now(), least, urls_per_day: self.limits.urls_per_day }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http) struct Limits {
+    pub(in crate::http) callback_body: usize,
+    pub(in crate::http) body_timeout: Duration,
+    pub(in crate::http) urls_per_job: usize,
+    pub(in crate::http) urls_per_day: Option<u64>,
+}
+
+/// The secrets that callers must have. They can be replaced while the service runs.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// API keys.
+    pub keys: Arc<Live<Keys>>,
+    /// The keys that make and check callback tokens.
+    pub tokens: Arc<Live<TokenKeys>>,
+}

@@ -1,0 +1,4 @@
+//! The routes that monitoring asks: health, readiness and metrics.
+
+pub(in crate::http) mod health;
+pub(in crate::http) mod metrics;
