@@ -13,7 +13,7 @@ use super::tasks::Tasks;
 use crate::callback_check::{self, Checker, LastCheck};
 use crate::clock;
 use crate::config::{Config, Live, WithoutToken};
-use crate::http::{self, ConnectionLimits, Credentials, Keys, Monitored};
+use crate::http::{self, ConnectionLimits, Credentials, Keys, Monitored, Shared};
 use crate::store::{self, Binding, Policy, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
@@ -99,15 +99,15 @@ impl<'a> Wiring<'a> {
 
     /// Answers requests on all listeners.
     pub(super) fn serve(&self, listeners: Listeners, tasks: &mut Tasks) {
-        let routes = http::routes(
-            self.config,
-            self.opened.store.clone(),
-            self.credentials.clone(),
-            self.monitored.clone(),
-            self.metrics.clone(),
-            self.traces.clone(),
-            self.stop.clone(),
-        );
+        let shared = Shared {
+            store: self.opened.store.clone(),
+            credentials: self.credentials.clone(),
+            monitored: self.monitored.clone(),
+            metrics: self.metrics.clone(),
+            traces: self.traces.clone(),
+            stop: self.stop.clone(),
+        };
+        let routes = http::routes(self.config, shared);
         let limits = ConnectionLimits {
             header_timeout: self.config.server.header_timeout,
             connections: self.config.server.max_connections,

@@ -78,40 +78,7 @@ impl Obstacle {
     /// What to do about it.
     pub const fn action(&self) -> &'static str {
         match self {
-            Self::NoAnswer(reason) => match reason {
-                NoAnswer::Name(_) => "Check server.public_url, and the DNS record of its host.",
-                NoAnswer::Connection(_) => {
-                    "Many networks don't let a machine reach its own public address. Check it from outside: `curl -i` \
-                     on server.public_url followed by `/callback` must answer 405 with a `request_id`."
-                }
-                NoAnswer::Tls(fault) => match fault {
-                    TlsFault::WrongName(_) => {
-                        "Give the proxy a certificate for the host of server.public_url. If that leads to another \
-                         machine inside your network, such as a router, check it from outside."
-                    }
-                    TlsFault::Expired => {
-                        "Renew the proxy's certificate. If it is new, set this machine's clock."
-                    }
-                    TlsFault::NotYetValid => {
-                        "Set this machine's clock, or wait until the certificate is valid."
-                    }
-                    TlsFault::UnknownIssuer | TlsFault::SelfSigned => {
-                        "Have the proxy send its certificate with the whole chain, from a publicly trusted issuer. \
-                         Senders trust no other."
-                    }
-                    TlsFault::Refused(_) => "Give the proxy a certificate for the host of server.public_url.",
-                    TlsFault::NotTls => {
-                        "Check the scheme and port of server.public_url. That server does not speak TLS."
-                    }
-                    TlsFault::Other(_) => "Check the proxy's certificate and its TLS settings.",
-                },
-                NoAnswer::Late | NoAnswer::Cut => {
-                    "Check that the proxy or tunnel reaches the service at server.listen."
-                }
-                NoAnswer::NotHttp => {
-                    "Check the scheme and port of server.public_url. That server does not speak HTTP."
-                }
-            },
+            Self::NoAnswer(reason) => after_no_answer(reason),
             Self::LargeLost { status: None, .. } => {
                 "Check the proxy's limits on the size and duration of a body, and the MTU of tunnels."
             }
@@ -149,6 +116,40 @@ impl Obstacle {
                 "Check the host, scheme and port of server.public_url. This service does not answer like that."
             }
             Self::Ours(_) => "The check could not run on this machine. This says nothing about callbacks.",
+        }
+    }
+}
+
+/// The action after a request without an answer.
+const fn after_no_answer(reason: &NoAnswer) -> &'static str {
+    match reason {
+        NoAnswer::Name(_) => "Check server.public_url, and the DNS record of its host.",
+        NoAnswer::Connection(_) => {
+            "Many networks don't let a machine reach its own public address. Check it from outside: `curl -i` \
+             on server.public_url followed by `/callback` must answer 405 with a `request_id`."
+        }
+        NoAnswer::Tls(fault) => match fault {
+            TlsFault::WrongName(_) => {
+                "Give the proxy a certificate for the host of server.public_url. If that leads to another \
+                 machine inside your network, such as a router, check it from outside."
+            }
+            TlsFault::Expired => "Renew the proxy's certificate. If it is new, set this machine's clock.",
+            TlsFault::NotYetValid => "Set this machine's clock, or wait until the certificate is valid.",
+            TlsFault::UnknownIssuer | TlsFault::SelfSigned => {
+                "Have the proxy send its certificate with the whole chain, from a publicly trusted issuer. \
+                 Senders trust no other."
+            }
+            TlsFault::Refused(_) => "Give the proxy a certificate for the host of server.public_url.",
+            TlsFault::NotTls => {
+                "Check the scheme and port of server.public_url. That server does not speak TLS."
+            }
+            TlsFault::Other(_) => "Check the proxy's certificate and its TLS settings.",
+        },
+        NoAnswer::Late | NoAnswer::Cut => {
+            "Check that the proxy or tunnel reaches the service at server.listen."
+        }
+        NoAnswer::NotHttp => {
+            "Check the scheme and port of server.public_url. That server does not speak HTTP."
         }
     }
 }

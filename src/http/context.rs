@@ -1,7 +1,7 @@
 //! The state that all handlers share, and the secrets of callers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +10,7 @@ use super::edge::auth::Keys;
 use super::hint_limit::HintLimit;
 use super::operate::health::Proof;
 use crate::clock;
-use crate::config::{Live, WithoutToken};
+use crate::config::{Config, Live, WithoutToken};
 use crate::domain::token::TokenKeys;
 use crate::store::{Pacing, Store};
 use crate::telemetry::{Metrics, Traces};
@@ -34,7 +34,47 @@ pub(in crate::http) struct Context {
     pub(in crate::http) limits: Limits,
 }
 
+/// The parts of the service that handlers use.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The store of clients.
+    pub store: Store,
+    /// The secrets of callers.
+    pub credentials: Credentials,
+    /// The parts that status and metrics report.
+    pub monitored: Monitored,
+    /// Counts what handlers do.
+    pub metrics: Arc<Metrics>,
+    /// Traces of tasks.
+    pub traces: Traces,
+    /// Ends waiting requests and streams.
+    pub stop: CancellationToken,
+}
+
 impl Context {
+    pub(in crate::http) fn new(config: &Config, shared: Shared, document: String) -> Self {
+        let Shared { store, credentials, monitored, metrics, traces, stop } = shared;
+        Self {
+            store,
+            tokens: credentials.tokens,
+            keys: credentials.keys,
+            metrics,
+            traces,
+            proof: Arc::default(),
+            hint_limit: Arc::new(HintLimit::new(Instant::now())),
+            without_token: config.callback.without_token,
+            stop,
+            monitored,
+            document: document.into(),
+            limits: Limits {
+                callback_body: config.callback.max_body,
+                body_timeout: config.server.body_timeout,
+                urls_per_job: config.dispatch.max_urls_per_job,
+                urls_per_day: config.dispatch.max_urls_per_day,
+            },
+        }
+    }
+
     /// The present input of estimates.
     pub(in crate::http) fn pacing(&self) -> Pacing {
         let least = self.monitored.budget.interval();

@@ -12,11 +12,9 @@ mod openapi;
 mod operate;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::routing::{get, post};
 use axum::{Router, middleware};
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
@@ -24,17 +22,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::api::{events, jobs, pause, quarantine, queue, status, stream, tasks, videos};
-use self::context::{Context, Limits};
+use self::context::Context;
 use self::edge::middleware::{Measured, answer_panic, finish};
 use self::edge::{auth, callback_path};
 use self::operate::{health, metrics};
 use crate::config::Config;
-use crate::store::Store;
-use crate::telemetry::{Metrics, Traces};
 
 pub use self::api::jobs::BODY as JOB_BODY;
 pub use self::api::status::Monitored;
-pub use self::context::Credentials;
+pub use self::context::{Credentials, Shared};
 pub use self::edge::auth::Keys;
 pub use self::edge::listener::{Limits as ConnectionLimits, serve};
 
@@ -49,36 +45,9 @@ pub struct Routes {
     pub metrics: Option<Router>,
 }
 
-/// All routes of the service.
-pub fn routes(
-    config: &Config,
-    store: Store,
-    Credentials { keys, tokens }: Credentials,
-    monitored: Monitored,
-    metrics: Arc<Metrics>,
-    traces: Traces,
-    stop: CancellationToken,
-) -> Routes {
-    let context = Context {
-        store,
-        tokens,
-        keys,
-        metrics: metrics.clone(),
-        traces,
-        proof: Arc::default(),
-        hint_limit: Arc::new(hint_limit::HintLimit::new(Instant::now())),
-        without_token: config.callback.without_token,
-        stop,
-        monitored,
-        document: "".into(),
-        limits: Limits {
-            callback_body: config.callback.max_body,
-            body_timeout: config.server.body_timeout,
-            urls_per_job: config.dispatch.max_urls_per_job,
-            urls_per_day: config.dispatch.max_urls_per_day,
-        },
-    };
-    let (router, document) = OpenApiRouter::with_openapi(openapi::Described::openapi())
+/// The described routes, those of metrics apart, and the description.
+fn described() -> (Router<Context>, Router<Context>, String) {
+    let (api, document) = OpenApiRouter::with_openapi(openapi::Described::openapi())
         .routes(routes!(jobs::submit_job, jobs::list_jobs))
         .routes(routes!(jobs::get_job, jobs::patch::patch_job))
         .routes(routes!(jobs::list_job_urls))
@@ -103,18 +72,26 @@ pub fn routes(
         .routes(routes!(health::get_health))
         .routes(routes!(health::get_readiness))
         .split_for_parts();
-    let (metrics_router, metrics_document) =
+    let (metrics, metrics_document) =
         OpenApiRouter::new().routes(routes!(metrics::get_metrics)).split_for_parts();
-    let document = document.merge_from(metrics_document);
-    let document = openapi::complete(document).to_pretty_json().unwrap_or_default().into();
-    let context = Context { document, ..context };
+    let document = openapi::complete(document.merge_from(metrics_document));
+    (api, metrics, document.to_pretty_json().unwrap_or_default())
+}
+
+/// All routes of the service.
+pub fn routes(config: &Config, shared: Shared) -> Routes {
+    let (api, metrics, document) = described();
+    let measured = Measured {
+        metrics: shared.metrics.clone(),
+        proxies: Arc::new(config.server.trusted_proxies.clone()),
+    };
+    let context = Context::new(config, shared, document);
     let callbacks = Router::new()
         // Everything after the slash is the token, because a hint may have any path.
         .route("/callback", post(callback::receive_hint))
         .route("/callback/", post(callback::receive_hint))
         .route("/callback/{*token}", post(callback::receive_callback));
-    let mut main = router.route("/openapi.json", get(openapi::get_document)).merge(docs_page::routes());
-    let measured = Measured { metrics, proxies: Arc::new(config.server.trusted_proxies.clone()) };
+    let mut main = api.route("/openapi.json", get(openapi::get_document)).merge(docs_page::routes());
     let complete = |router: Router<Context>| {
         let router = router
             .layer(middleware::from_fn_with_state(context.clone(), auth::check_key))
@@ -133,6 +110,6 @@ pub fn routes(
         }
     };
     let callbacks = apart(config.callback.listen, callbacks);
-    let metrics = apart(config.metrics.listen, metrics_router);
+    let metrics = apart(config.metrics.listen, metrics);
     Routes { main: complete(main), callbacks, metrics }
 }

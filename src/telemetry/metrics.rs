@@ -140,6 +140,12 @@ impl Metrics {
             "Silent connections that were closed to make room",
             self.evicted_connections.clone(),
         );
+        self.register_state();
+    }
+
+    /// The metrics of the present state.
+    fn register_state(&mut self) {
+        let registry = &mut self.registry;
         registry.register("tasks", "Tasks by state", self.tasks.clone());
         registry.register(
             "sending_paused",

@@ -196,19 +196,7 @@ impl Dispatcher {
                 self.resume(pauses, at, |pause| concerns(pause, task)).await?;
             }
             SubmitAnswer::Final(refusal) => {
-                tracing::warn!(task = %task.task, code = refusal.code, reason = refusal.message, "submit refused");
-                self.budget.went_well();
-                self.end(task.task, at, SubmitEnd::refused(failure(refusal), at)).await?;
-                // It answers again; what it thinks of the account is not known.
-                self.resume(pauses, at, |pause| pause.code == Pause::UNCONFIRMED).await?;
-                // The store has moved the probes of pauses for refusals.
-                let is_of_account = |pause: &&Pause| {
-                    pause.code != Pause::UNCONFIRMED && !pause.is_for_refusals() && concerns(pause, task)
-                };
-                for pause in pauses.iter().filter(is_of_account) {
-                    let failure = Failure::new(pause.code.clone(), pause.message.clone());
-                    self.pause(&pause.scope, failure, at).await?;
-                }
+                self.refused(task, refusal, pauses, at).await?;
             }
             SubmitAnswer::Retry(refusal, retry_after) => {
                 self.deferred = self.deferred.saturating_add(1);
@@ -225,18 +213,7 @@ impl Dispatcher {
                 self.end(task.task, at, SubmitEnd::Deferred(failure(refusal), wait)).await?;
             }
             SubmitAnswer::Account(refusal) => {
-                let is_points = CREDITS_SHORT.contains(&refusal.code.as_str())
-                    && task.platform.as_str() == Platform::YOUTUBE;
-                let scope = if is_points { Platform::YOUTUBE } else { Pause::ALL };
-                tracing::error!(
-                    scope,
-                    code = refusal.code,
-                    reason = refusal.message,
-                    "submit refused because of the account"
-                );
-                let failure = failure(refusal);
-                self.end(task.task, at, SubmitEnd::Deferred(failure.clone(), Duration::ZERO)).await?;
-                self.pause(scope, failure, at).await?;
+                self.refused_for_account(task, refusal, at).await?;
             }
             SubmitAnswer::Unknown(refusal) => {
                 tracing::error!(
@@ -249,6 +226,52 @@ impl Dispatcher {
             }
         }
         Ok(Step::Worked)
+    }
+
+    /// The API has refused the request for good.
+    async fn refused(
+        &mut self,
+        task: &Request,
+        refusal: Refusal,
+        pauses: &[Pause],
+        at: Timestamp,
+    ) -> Result<(), StepError> {
+        tracing::warn!(task = %task.task, code = refusal.code, reason = refusal.message, "submit refused");
+        self.budget.went_well();
+        self.end(task.task, at, SubmitEnd::refused(failure(refusal), at)).await?;
+        // It answers again; what it thinks of the account is not known.
+        self.resume(pauses, at, |pause| pause.code == Pause::UNCONFIRMED).await?;
+        // The store has moved the probes of pauses for refusals.
+        let is_of_account = |pause: &&Pause| {
+            pause.code != Pause::UNCONFIRMED && !pause.is_for_refusals() && concerns(pause, task)
+        };
+        for pause in pauses.iter().filter(is_of_account) {
+            let failure = Failure::new(pause.code.clone(), pause.message.clone());
+            self.pause(&pause.scope, failure, at).await?;
+        }
+        Ok(())
+    }
+
+    /// The API has refused the request because of the account.
+    async fn refused_for_account(
+        &mut self,
+        task: &Request,
+        refusal: Refusal,
+        at: Timestamp,
+    ) -> Result<(), StepError> {
+        let is_points =
+            CREDITS_SHORT.contains(&refusal.code.as_str()) && task.platform.as_str() == Platform::YOUTUBE;
+        let scope = if is_points { Platform::YOUTUBE } else { Pause::ALL };
+        tracing::error!(
+            scope,
+            code = refusal.code,
+            reason = refusal.message,
+            "submit refused because of the account"
+        );
+        let failure = failure(refusal);
+        self.end(task.task, at, SubmitEnd::Deferred(failure.clone(), Duration::ZERO)).await?;
+        self.pause(scope, failure, at).await?;
+        Ok(())
     }
 
     /// The answer is worth more than our time: it is tried until it is on disk, or we are told to stop.

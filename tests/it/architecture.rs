@@ -65,6 +65,53 @@ fn imports_go_down_only() {
     }
 }
 
+/// The functions of a source file with more lines than this.
+fn long_functions(text: &str, most: usize) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut long = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let indent = &line[..line.len() - code.len()];
+        let words: Vec<&str> = code.split_whitespace().collect();
+        let is_function = words.iter().position(|word| *word == "fn").is_some_and(|place| {
+            words[..place].iter().all(|word| word.starts_with("pub") || is_qualifier(word))
+        });
+        let end = format!("{indent}}}");
+        let length = lines[start..]
+            .iter()
+            .position(|line| *line == end || line.ends_with(" }") && line.contains("fn "));
+        if is_function && length.is_some_and(|length| length + 1 > most) {
+            long.push(code.to_owned());
+        }
+    }
+    long
+}
+
+fn is_qualifier(word: &str) -> bool {
+    matches!(word, "const" | "async") || word.starts_with("crate::") || word.ends_with(')')
+}
+
+#[test]
+fn no_function_is_longer_than_seventy_lines() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        assert_eq!(long_functions(&text, 70), [""; 0], "{}", file.display());
+    }
+}
+
+#[test]
+fn a_long_function_is_seen() {
+    let function =
+        |head: &str, lines: usize| format!("    {head} {{\n{}    }}\n", "        x();\n".repeat(lines));
+    for head in ["fn a()", "pub async fn a()", "pub(in crate::http) const fn a()"] {
+        assert_eq!(long_functions(&function(head, 69), 70).len(), 1, "{head}");
+        assert!(long_functions(&function(head, 68), 70).is_empty(), "{head}");
+    }
+}
+
 #[test]
 fn an_upward_import_is_seen() {
     assert!(!is_allowed("domain", "use crate::store::Store;"));

@@ -11,7 +11,7 @@ use scrapehook::config::Live;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::TaskId;
 use scrapehook::domain::token::{Claims, TokenKeys, callback_url};
-use scrapehook::http::{self, ConnectionLimits, Credentials, Keys, Monitored};
+use scrapehook::http::{self, ConnectionLimits, Credentials, Keys, Monitored, Shared};
 use scrapehook::simulator::Settings;
 use scrapehook::store::{CallbackPage, EventFilter, LastBackup, ReceivedHint, WriteError};
 use scrapehook::telemetry::{Metrics, Traces};
@@ -176,15 +176,15 @@ impl Stuck {
             tokens: Arc::new(Live::new(tokens)),
         };
         let metrics: Arc<Metrics> = Arc::default();
-        let routes = http::routes(
-            &config,
-            file.store.clone(),
+        let shared = Shared {
+            store: file.store.clone(),
             credentials,
             monitored,
-            metrics.clone(),
-            Traces::default(),
-            stop.clone(),
-        );
+            metrics: metrics.clone(),
+            traces: Traces::default(),
+            stop: stop.clone(),
+        };
+        let routes = http::routes(&config, shared);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let limits = ConnectionLimits { header_timeout: DEADLINE, connections: 64 };

@@ -110,6 +110,7 @@ pub(crate) async fn tasks(
 
 fn read(row: Row, used: u64) -> Result<LoadedTask, sqlx::Error> {
     let id = row.id;
+    let (facts, entries, videos) = (row.facts, row.entries, row.videos);
     let at = |table, column| (table, column, id.as_str());
     let submission = match &row.submit {
         None => Submission::Unsent,
@@ -165,23 +166,31 @@ fn read(row: Row, used: u64) -> Result<LoadedTask, sqlx::Error> {
         videos: HashMap::new(),
         used,
     };
-    for Fact(kind, video, set_at, code, message) in
-        column::json::<Vec<Fact>>(at("facts", "kind"), &row.facts)?
-    {
+    add_evidence(&mut task, &id, [&facts, &entries, &videos])?;
+    Ok(task)
+}
+
+/// Adds the stored facts, entries and videos of a task, each a list in JSON.
+fn add_evidence(
+    task: &mut LoadedTask,
+    id: &str,
+    [facts, entries, videos]: [&str; 3],
+) -> Result<(), sqlx::Error> {
+    let at = |table, column| (table, column, id);
+    for Fact(kind, video, set_at, code, message) in column::json::<Vec<Fact>>(at("facts", "kind"), facts)? {
         let kind = column::parsed(at("facts", "kind"), &kind)?;
         let failure = column::failure(code, message);
         task.note(kind, &video, Timestamp::from_millis(set_at), failure.as_ref());
     }
-    for entry in column::json::<Vec<EntryRow>>(at("entries", "state"), &row.entries)? {
-        task.add_listed(listed(&id, entry)?);
+    for entry in column::json::<Vec<EntryRow>>(at("entries", "state"), entries)? {
+        task.add_listed(listed(id, entry)?);
     }
-    for VideoRow(video, state, code, message) in
-        column::json::<Vec<VideoRow>>(at("videos", "state"), &row.videos)?
+    for VideoRow(video, state, code, message) in column::json::<Vec<VideoRow>>(at("videos", "state"), videos)?
     {
         let state = column::parsed(("videos", "state", &video), &state)?;
         task.set_video(&video, state, column::failure(code, message).as_ref());
     }
-    Ok(task)
+    Ok(())
 }
 
 fn submission(
