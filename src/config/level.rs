@@ -16,7 +16,11 @@ pub(super) fn directives(setting: Setting<'_>) -> Result<String, ConfigError> {
     for word in &words {
         let (module, level) = word.split_once('=').unwrap_or(("scrapehook", word));
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-');
-        if level.parse::<LevelFilter>().is_err() || module.is_empty() || !module.chars().all(is_name) {
+        if level.is_empty()
+            || level.parse::<LevelFilter>().is_err()
+            || module.is_empty()
+            || !module.chars().all(is_name)
+        {
             return Err(setting.error(format_args!(
                 "`{word}` is not a level. Use error, warn, info, debug, trace or off, or `module=level`"
             )));
@@ -82,6 +86,7 @@ mod tests {
             ("info,[request]=debug", "[request]=debug"),
             ("scrapehook=loud", "scrapehook=loud"),
             ("=info", "=info"),
+            ("debug=", "debug="),
             ("info,a=b=c", "a=b=c"),
         ] {
             let expected = format!("log.level: `{word}` is not a level. Use error, ");

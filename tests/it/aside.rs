@@ -90,6 +90,19 @@ async fn after_a_resume_a_refused_request_that_may_be_charged_is_sent_once() {
     for job in &jobs[1..] {
         assert_eq!(test.progress(*job).await.failed, 0);
     }
+    // The same holds for a request that is refused for the first time when nothing is paused.
+    for job in &jobs {
+        let tasks = test.file.store.read().job(*job).await.unwrap().unwrap().tasks.unwrap();
+        for task in tasks.iter().filter(|task| task.state == TaskState::Queued) {
+            test.file.store.decide(Decision::Cancel(task.id), None, at(test.now)).await.unwrap();
+        }
+    }
+    test.file.store.decide(Decision::Resume, None, at(test.now)).await.unwrap();
+    let later = urls(91..94);
+    test.job_in("later", &later).await;
+    test.run(HOUR).await;
+    assert!(later.iter().all(|url| test.upstream.charged()[url] == 1), "{:?}", test.upstream.charged());
+    assert_eq!(test.pauses().await.iter().filter(|pause| pause.scope == "repeats").count(), 1);
     test.upstream.set_faults(Faults::default());
     test.file.store.decide(Decision::Resume, None, at(test.now)).await.unwrap();
     test.run(HOUR).await;
@@ -98,6 +111,25 @@ async fn after_a_resume_a_refused_request_that_may_be_charged_is_sent_once() {
         assert_eq!(test.progress(*job).await.waiting, 0);
     }
     test.file.close().await;
+}
+
+#[tokio::test]
+async fn a_submit_in_flight_during_a_resume_is_not_repeated_once_a_refusal_was_charged() {
+    let file = File::started().await;
+    file.waiting_job(&urls(0..1), Quality::P360, false).await;
+    let charged = file.send(1).await.unwrap().task;
+    file.submit(charged, refused("0001")).await;
+    file.store.receive_callback(callback(charged, 3, Some(Meaning::Succeeded), "theirs")).await.unwrap();
+    file.waiting_job(&urls(1..2), Quality::P360, false).await;
+    let in_flight = file.send(4).await.unwrap().task;
+    file.store.decide(Decision::Resume, None, at(5)).await.unwrap();
+    assert_eq!(file.store.read().pauses().await.unwrap(), []);
+    file.submit(in_flight, refused("0001")).await;
+    let scopes: Vec<String> =
+        file.store.read().pauses().await.unwrap().into_iter().map(|pause| pause.scope).collect();
+    assert_eq!((file.state(in_flight).await, scopes), (TaskState::Queued, vec!["repeats".to_owned()]));
+    assert!(file.send(1_000_000).await.is_none(), "nothing is sent again");
+    file.close().await;
 }
 
 #[tokio::test]

@@ -15,12 +15,11 @@ macro_rules! migrations {
 }
 
 /// Each with its number and what it is about in its name.
-const NAMED: [(&str, &str); 5] = migrations! {
+const NAMED: [(&str, &str); 4] = migrations! {
     "0001_initial"
     "0002_store_bounded_work"
     "0003_posts"
     "0004_queue"
-    "0005_refusal_costs"
 };
 
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {

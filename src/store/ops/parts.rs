@@ -89,13 +89,13 @@ pub(crate) async fn split(
     for (part, rounds) in parts.into_iter().zip([one, two]) {
         let number: i64 = sqlx::query_scalar(
             "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, next_attempt_at, news_at,
-               key, priority, served, root, aside_at, refusal_costs, is_paused)
+               key, priority, served, root, aside_at, is_paused)
              SELECT ?2, (SELECT jobs.id FROM wants CROSS JOIN jobs ON jobs.number = wants.job
                          WHERE wants.round = ?4 AND mark IS NULL ORDER BY wants.job LIMIT 1),
                platform, destination, quality, ?3, 'queued', ?3, ?3, key, priority,
                (SELECT requests FROM queue)
                  + iif(EXISTS (SELECT 1 FROM lines WHERE barren = ?5 AND number = ?7), ?8, 0), ?5,
-               aside_at, refusal_costs, EXISTS (SELECT 1 FROM pauses WHERE scope IN (tasks.platform, ?6))
+               aside_at, EXISTS (SELECT 1 FROM pauses WHERE scope IN (tasks.platform, ?6))
              FROM tasks WHERE number = ?1 RETURNING number",
         )
         .bind(whole.number)

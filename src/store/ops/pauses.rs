@@ -96,11 +96,9 @@ pub(crate) async fn lift(batch: &mut Batch<'_>, scope: &str, cause: Cause<'_>) -
     Ok(true)
 }
 
-/// An operator knows better than a pause: what was set aside is like anything else that waits. Only where refusals may
-/// be charged, the word is good for one submit of each task.
-const BEGIN_ANEW: &str = "UPDATE tasks INDEXED BY tasks_aside SET aside_at = NULL,
-       refusal_costs = max(refusal_costs, EXISTS (SELECT 1 FROM pauses WHERE scope = 'repeats'))
-     WHERE aside_at IS NOT NULL AND state = 'queued'";
+/// An operator knows better than a pause: what was set aside is like anything else that waits.
+const BEGIN_ANEW: &str =
+    "UPDATE tasks INDEXED BY tasks_aside SET aside_at = NULL WHERE aside_at IS NOT NULL AND state = 'queued'";
 
 /// Lifts every pause, whatever its reason. What was set aside has proven nothing, so if it is refused again, it is set
 /// aside again.

@@ -33,8 +33,6 @@ row! {
         /// The first task of those that it was split from; its own number if it is the first.
         root: i64,
         aside_at: Option<i64>,
-        /// Whether an operator let it be sent once more, although a refusal of it may be charged.
-        refusal_costs: bool,
         posts: i64,
         /// How often it was refused in this way, including now. Other answers are no tries, and a refusal during a
         /// pause for refusals is in doubt.
@@ -49,8 +47,7 @@ impl Row {
     }
 }
 
-pub(crate) const TASK: &str =
-    "SELECT tasks.number, ifnull(root, tasks.number) AS root, aside_at, refusal_costs,
+pub(crate) const TASK: &str = "SELECT tasks.number, ifnull(root, tasks.number) AS root, aside_at,
        (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number) AS posts,
        (SELECT count(*) FROM submits WHERE task_id = tasks.id
           AND (outcome IS NULL OR (code = '0001' AND certain = 1))) AS attempt,
@@ -134,10 +131,10 @@ async fn pause(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result
         };
         set(batch, scope.clone(), Failure::new(failure.code.clone(), message), at).await?;
     }
-    let costs = row.refusal_costs && is_about_content(&failure.code);
+    let costs = is_about_content(&failure.code) && are_charged(batch).await?;
     if costs && !scopes.iter().any(|scope| scope == Pause::REPEATS) {
-        let message = "the memories.ai API again refused a request that an operator resumed. Its refusals may be \
-                       charged, so it is not sent again";
+        let message = "the memories.ai API refused a request, and has charged for a refused request before, so it is \
+                       not sent again";
         set(batch, Pause::REPEATS.to_owned(), Failure::new(Pause::CHARGED_REFUSAL, message), at).await?;
     }
     if costs || !scopes.is_empty() {
@@ -257,10 +254,27 @@ pub(crate) const REPEATS: &str = "SELECT number FROM tasks WHERE state = 'queued
        root IS NOT NULL OR EXISTS (
          SELECT 1 FROM submits WHERE task_id = tasks.id AND outcome = 'deferred' AND code IN (?1, ?2)))";
 
+/// The key in `meta` of the first task whose refusal was charged.
+const CHARGED: &str = "charged_refusal";
+
+/// Whether a refusal was ever charged. From then on nothing refused is sent again unless an operator resumes it, and
+/// each resume sends each of it once.
+async fn are_charged(batch: &mut Batch<'_>) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?1)")
+        .bind(CHARGED)
+        .fetch_one(&mut *batch.connection)
+        .await
+}
+
 /// A refused submit was taken after all, so refusals are not free: nothing that was refused is sent again until an
 /// operator resumes it.
 pub(crate) async fn stop_repeats(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let Some((task, touch)) = batch.changes.refuted.first().copied() else { return Ok(()) };
+    sqlx::query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING")
+        .bind(CHARGED)
+        .bind(task.to_string())
+        .execute(&mut *batch.connection)
+        .await?;
     let message = format!(
         "the memories.ai API refused a submit of {task} but accepted it all the same, so refusals may be charged. \
          No refused request is sent again"
