@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use scrapehook::domain::callback::Meaning;
+use scrapehook::domain::event::Source;
 use scrapehook::domain::job::{JobState, Quality};
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::simulator::Faults;
-use scrapehook::store::{Decision, NextRequest, Policy, Search, SubmitEnd, TaskFilter, Turn};
+use scrapehook::store::{
+    Decision, FirstProbe, NewPause, NextRequest, Policy, Search, SubmitEnd, TaskFilter, Turn,
+};
 
 use crate::file::{File, HOUR, POLICY, at, callback};
 use crate::refusals::{ByHand, bad, urls};
@@ -111,6 +114,23 @@ async fn after_a_resume_a_refused_request_that_may_be_charged_is_sent_once() {
         assert_eq!(test.progress(*job).await.waiting, 0);
     }
     test.file.close().await;
+}
+
+#[tokio::test]
+async fn a_pause_of_an_earlier_version_is_remembered_when_it_is_resumed() {
+    let file = File::started().await;
+    let pause = NewPause {
+        scope: "repeats".to_owned(),
+        failure: Failure::new("charged_refusal", "charged"),
+        first_probe: FirstProbe::Later,
+    };
+    file.store.pause(pause, Source::Callback, at(1)).await.unwrap();
+    file.store.decide(Decision::Resume, None, at(2)).await.unwrap();
+    file.waiting_job(&urls(0..1), Quality::P360, false).await;
+    let task = file.send(3).await.unwrap().task;
+    file.submit(task, refused("0001")).await;
+    assert!(file.send(1_000_000).await.is_none(), "nothing is sent again");
+    file.close().await;
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ pub(crate) async fn set(
         reason = pause.failure.message,
         probes,
         probe_at = next_probe,
-        "sending is paused, one task is tried at probe_at unless an operator paused it"
+        "sending is paused, and one task is tried at probe_at if there is one"
     );
     if probes == 0 {
         flag(batch, &pause.scope).await?;
@@ -103,6 +103,14 @@ const BEGIN_ANEW: &str =
 /// Lifts every pause, whatever its reason. What was set aside has proven nothing, so if it is refused again, it is set
 /// aside again.
 pub(crate) async fn lift_all(batch: &mut Batch<'_>, cause: Cause<'_>) -> Result<(), sqlx::Error> {
+    // An earlier version knew that refusals are charged by this pause alone.
+    sqlx::query(
+        "INSERT INTO meta (key, value) SELECT code, message FROM pauses WHERE scope = ?1
+         ON CONFLICT (key) DO NOTHING",
+    )
+    .bind(Pause::REPEATS)
+    .execute(&mut *batch.connection)
+    .await?;
     sqlx::query(BEGIN_ANEW).execute(&mut *batch.connection).await?;
     let lifted: Vec<(String, i64)> =
         sqlx::query_as("DELETE FROM pauses RETURNING scope, since").fetch_all(&mut *batch.connection).await?;

@@ -254,14 +254,11 @@ pub(crate) const REPEATS: &str = "SELECT number FROM tasks WHERE state = 'queued
        root IS NOT NULL OR EXISTS (
          SELECT 1 FROM submits WHERE task_id = tasks.id AND outcome = 'deferred' AND code IN (?1, ?2)))";
 
-/// The key in `meta` of the first task whose refusal was charged.
-const CHARGED: &str = "charged_refusal";
-
-/// Whether a refusal was ever charged. From then on nothing refused is sent again unless an operator resumes it, and
-/// each resume sends each of it once.
+/// Whether a refusal was ever charged, which `meta` remembers under the code of the pause. From then on nothing refused
+/// is sent again unless an operator resumes it, and each resume sends each of it once.
 async fn are_charged(batch: &mut Batch<'_>) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?1)")
-        .bind(CHARGED)
+        .bind(Pause::CHARGED_REFUSAL)
         .fetch_one(&mut *batch.connection)
         .await
 }
@@ -271,7 +268,7 @@ async fn are_charged(batch: &mut Batch<'_>) -> Result<bool, sqlx::Error> {
 pub(crate) async fn stop_repeats(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let Some((task, touch)) = batch.changes.refuted.first().copied() else { return Ok(()) };
     sqlx::query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING")
-        .bind(CHARGED)
+        .bind(Pause::CHARGED_REFUSAL)
         .bind(task.to_string())
         .execute(&mut *batch.connection)
         .await?;
