@@ -155,7 +155,7 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    /// Starts the tasks that watch: the event feed, the callback check, and the guard of the database file.
+    /// Starts the tasks that watch: the event feed, the callback check, and the watch over the database file.
     pub(super) fn watch(&self, tasks: &mut Tasks) {
         let (fed, stop) = (self.opened.store.for_workers(), self.stop.clone());
         tasks.spawn("event feed", async move { fed.feed(stop).await });
@@ -164,10 +164,10 @@ impl<'a> Wiring<'a> {
         let checker = public_url.map(|url| Checker::new(url, tokens(), self.config.callback.max_body));
         let last = self.monitored.callback_check.clone();
         tasks.spawn("callback check", callback_check::keep_checking(checker, last, self.stop.clone()));
-        let (guarded, stop) = (self.opened.store.clone(), self.stop.clone());
-        tasks.spawn("file guard", async move {
+        let (store, stop) = (self.opened.store.clone(), self.stop.clone());
+        tasks.spawn("file watch", async move {
             tokio::select! {
-                () = guarded.file_gone() => {}
+                () = store.file_gone() => {}
                 () = stop.cancelled() => {}
             }
         });

@@ -62,7 +62,7 @@ pub use writer::queue::Backlog;
 
 use self::file::open::Opened;
 use self::live::feed::Feed;
-use self::live::waiters::Settlements;
+use self::live::waiters::Waiters;
 use self::ops::polled::EndedPoll;
 use self::writer::op::{Effect, Op};
 use self::writer::queue::Queues;
@@ -82,8 +82,8 @@ pub struct Store {
     queues: Queues,
     commits: Commits,
     callback_secret: Arc<str>,
-    guard: file::watch::Guard,
-    settlements: Settlements,
+    file_watch: file::watch::FileWatch,
+    waiters: Waiters,
     feed: Arc<Feed>,
 }
 
@@ -104,18 +104,18 @@ impl Store {
         let Opened { writer, readers, worker_readers, callback_secret } =
             file::open::open(&mut lock, binding, now).await?;
         let callback_secret = callback_secret.into();
-        let guard = file::watch::Guard::new(lock.path());
+        let file_watch = file::watch::FileWatch::new(lock.path());
         let pools = [readers.clone(), worker_readers.clone()];
-        let settlements = Settlements::default();
+        let waiters = Waiters::default();
         let (queues, writer, commits) = writer::new(
-            Resources { connection: writer, lock, readers: pools, guard: guard.clone() },
+            Resources { connection: writer, lock, readers: pools, file_watch: file_watch.clone() },
             policy,
-            settlements.clone(),
+            waiters.clone(),
         );
         let [readers, worker_readers] = [readers, worker_readers].map(|pool| Readers::new(pool, policy));
         let feed = Arc::default();
         let store =
-            Self { readers, worker_readers, queues, commits, callback_secret, guard, settlements, feed };
+            Self { readers, worker_readers, queues, commits, callback_secret, file_watch, waiters, feed };
         Ok((store, writer))
     }
 
@@ -132,7 +132,7 @@ impl Store {
 
     /// Takes a place among those who wait for this.
     pub fn wait_for(&self, awaited: Awaited) -> Waiting {
-        self.settlements.wait_for(awaited)
+        self.waiters.wait_for(awaited)
     }
 
     /// Follows the events after `filter.after`, from the file as far as they are not in memory.
@@ -148,7 +148,7 @@ impl Store {
     /// Returns once the file or its log was deleted, replaced or emptied underneath. From then on nothing is
     /// written any more: it would be lost.
     pub async fn file_gone(&self) {
-        let file = self.guard.watch().await;
+        let file = self.file_watch.watch().await;
         self.queues.give_up();
         tracing::error!(file = %file.display(), "the database was deleted, replaced or emptied while in use");
     }

@@ -1,4 +1,4 @@
-//! The guard of the file: notices that the database or its log was deleted, replaced or emptied underneath.
+//! The watch over the files: notices that the database or its log was deleted, replaced or emptied underneath.
 //!
 //! What SQLite writes then goes to a file that nobody will ever find again. Between two looks that can still
 //! be answered 200: the window is [`LOOK`].
@@ -18,13 +18,13 @@ type Identity = (u64, u64);
 
 /// Knows which files the store has open.
 #[derive(Clone, Debug)]
-pub(crate) struct Guard {
+pub(crate) struct FileWatch {
     database: Watched,
     log: Watched,
 }
 
-impl Guard {
-    /// A guard of the database at `path`, wherever that leads, and its write-ahead log; both are open.
+impl FileWatch {
+    /// A watch over the database at `path`, wherever that leads, and its write-ahead log; both are open.
     pub(crate) fn new(path: &Path) -> Self {
         let path = real_path(path);
         // A log may be empty; a database in use never is, unless somebody emptied it.

@@ -21,7 +21,7 @@ pub enum Awaited {
 
 /// Those who wait, by what they wait for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Settlements(Arc<Mutex<HashMap<Awaited, Place>>>);
+pub(crate) struct Waiters(Arc<Mutex<HashMap<Awaited, Place>>>);
 
 /// Whom to wake, and how many they are.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ struct Place {
     waiters: usize,
 }
 
-impl Settlements {
+impl Waiters {
     /// What these events settle.
     pub(crate) fn of(events: &[NewEvent]) -> Vec<Awaited> {
         let settled = |event: &NewEvent| match event.kind {
@@ -62,7 +62,7 @@ impl Settlements {
             place.waiters += 1;
             place.notify.clone()
         };
-        Waiting { settlements: self.clone(), awaited, notify }
+        Waiting { waiters: self.clone(), awaited, notify }
     }
 
     // Only whole inserts and removes happen under it.
@@ -74,7 +74,7 @@ impl Settlements {
 /// A place among those who wait; dropping it gives it back.
 #[derive(Debug)]
 pub struct Waiting {
-    settlements: Settlements,
+    waiters: Waiters,
     awaited: Awaited,
     notify: Arc<Notify>,
 }
@@ -88,7 +88,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut waiting = self.settlements.lock();
+        let mut waiting = self.waiters.lock();
         let Some(place) = waiting.get_mut(&self.awaited) else { return };
         place.waiters -= 1;
         if place.waiters == 0 {

@@ -18,7 +18,7 @@ use crate::store::batch::changes::Changes;
 use crate::store::batch::working_set::WorkingSet;
 use crate::store::batch::{Batch, Cause, log};
 use crate::store::derive::{self, facts, videos};
-use crate::store::live::waiters::{Awaited, Settlements};
+use crate::store::live::waiters::{Awaited, Waiters};
 use crate::store::ops::{
     self, callbacks, decisions, forming, hints, job_patches, jobs, ownership, pauses, polls, refusals,
     retention, retries, silence, submits,
@@ -84,7 +84,7 @@ pub(crate) async fn commit(
         wakes_workers: changes.wakes_workers || !changes.touched.is_empty(),
         changes_queue: changes.changes_queue,
         last_seq,
-        settled: Settlements::of(&changes.events),
+        settled: Waiters::of(&changes.events),
         has_due: changes.has_due,
         facts: changes.set.into_iter().map(|(_, kind, source)| (kind, source)).collect(),
     })

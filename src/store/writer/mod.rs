@@ -22,8 +22,8 @@ use crate::store::batch::working_set::WorkingSet;
 use crate::store::derive::due;
 use crate::store::error::{FailureKind, WriteError, is_about_the_file, primary_code};
 use crate::store::file::lock::InstanceLock;
-use crate::store::file::watch::Guard;
-use crate::store::live::waiters::Settlements;
+use crate::store::file::watch::FileWatch;
+use crate::store::live::waiters::Waiters;
 use crate::store::policy::Policy;
 use crate::store::writer::apply::Applied;
 use crate::store::writer::op::{Effect, Op};
@@ -53,10 +53,10 @@ pub struct Writer {
     /// Counts the commits that changed the queue of posts.
     queue_changes: watch::Sender<u64>,
     policy: Policy,
-    settlements: Settlements,
+    waiters: Waiters,
     loaded: WorkingSet,
     readers: [SqlitePool; 2],
-    guard: Guard,
+    file_watch: FileWatch,
     waiting_since: Arc<Mutex<Option<Instant>>>,
     metrics: Arc<Metrics>,
     unfinished: Unfinished<oneshot::Sender<Result<Effect, WriteError>>>,
@@ -80,13 +80,13 @@ pub(crate) struct Resources {
     pub(crate) lock: InstanceLock,
     /// Closed before the file is.
     pub(crate) readers: [SqlitePool; 2],
-    pub(crate) guard: Guard,
+    pub(crate) file_watch: FileWatch,
 }
 
 pub(crate) fn new(
-    Resources { connection, lock, readers, guard }: Resources,
+    Resources { connection, lock, readers, file_watch }: Resources,
     policy: Policy,
-    settlements: Settlements,
+    waiters: Waiters,
 ) -> (Queues, Writer, Commits) {
     let (facts, facts_in) = mpsc::channel(QUEUE);
     let (hints, hints_in) = mpsc::channel(HINT_QUEUE);
@@ -113,10 +113,10 @@ pub(crate) fn new(
         seq,
         queue_changes,
         policy,
-        settlements,
+        waiters,
         loaded: WorkingSet::default(),
         readers,
-        guard,
+        file_watch,
         waiting_since,
         metrics: Arc::default(),
         unfinished: Unfinished::default(),
@@ -193,7 +193,7 @@ impl Writer {
         for readers in &self.readers {
             readers.close().await;
         }
-        if !self.guard.has_database() {
+        if !self.file_watch.has_database() {
             // To close is to copy the log into whatever lies there now, and to delete it.
             std::mem::forget(self.connection);
             return;
@@ -295,7 +295,7 @@ impl Writer {
         if applied.changes_queue {
             self.queue_changes.send_modify(|changes| *changes += 1);
         }
-        self.settlements.wake(&applied.settled);
+        self.waiters.wake(&applied.settled);
         self.unfinished.committed(applied.has_due);
         Ok(applied)
     }
