@@ -150,7 +150,7 @@ fn judge(status: u16, said: &[u8], expected: &str, size: usize) -> Result<(), Ob
         401 | 403 | 407 => Obstacle::Forbidden(status),
         404 | 405 | 410 => Obstacle::NoRoute(status),
         429 => Obstacle::Limited,
-        500..=599 if is_service => Obstacle::ServiceTrouble(status),
+        500..=599 if is_service => Obstacle::ServiceFailing(status),
         500..=599 => Obstacle::Gateway(status),
         _ => Obstacle::Stranger(status),
     })
@@ -200,7 +200,7 @@ mod tests {
             (403, "", Obstacle::Forbidden(403)),
             (429, "", Obstacle::Limited),
             (502, "", Obstacle::Gateway(502)),
-            (503, problem, Obstacle::ServiceTrouble(503)),
+            (503, problem, Obstacle::ServiceFailing(503)),
             (400, "", Obstacle::Stranger(400)),
         ] {
             assert_eq!(judged(status, said), Err(obstacle), "{status} {said}");

@@ -36,8 +36,8 @@ pub enum Obstacle {
     Limited,
     /// Somebody else does not reach whom it speaks for.
     Gateway(u16),
-    /// The service is in trouble itself.
-    ServiceTrouble(u16),
+    /// The service itself fails.
+    ServiceFailing(u16),
     /// A scrapehook answers that does not know our secret.
     OtherSecret,
     /// The service answers, and got another body.
@@ -106,7 +106,7 @@ impl Obstacle {
             Self::Gateway(_) => {
                 "Check the address that the proxy passes /callback/ on to. It must be server.listen."
             }
-            Self::ServiceTrouble(_) => "Find the reason in `scrapehook status` and in the service's log.",
+            Self::ServiceFailing(_) => "Find the reason in `scrapehook status` and in the service's log.",
             Self::OtherSecret => {
                 "Check that server.public_url leads to this service, not to another one, and that it was started with \
                  this callback.secret and store.path."
@@ -187,7 +187,7 @@ impl fmt::Display for Obstacle {
             Self::Gateway(status) => {
                 write!(f, "a proxy answers, but does not reach the service (HTTP {status})")
             }
-            Self::ServiceTrouble(status) => write!(f, "the service itself has a problem (HTTP {status})"),
+            Self::ServiceFailing(status) => write!(f, "the service itself has a problem (HTTP {status})"),
             Self::OtherSecret => f.write_str("a scrapehook with another callback secret answers"),
             Self::Altered(size) => {
                 write!(f, "the service answers, but a body of {size} bytes was changed on its way")

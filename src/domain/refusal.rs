@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// Upstream's code for a bad parameter, and also for transient trouble. Nobody can tell which.
+/// Upstream's code for a bad parameter, and also for a transient failure. Nobody can tell which.
 pub const UNCLEAR: &str = "0001";
 /// Upstream's code for bad or missing parameters.
 pub const CONTENT: &str = "0003";

@@ -18,7 +18,7 @@ use super::order::{self, Library, Order, Place};
 use super::plan::{Callback, Draw, Known, Plan};
 use super::platform::YOUTUBE;
 use super::records::{OtherTask, SentCallback, Submitted};
-use super::refusals::{refuse_any, refuse_content, trouble};
+use super::refusals::{refuse_any, refuse_content, transient_failure};
 use super::settings::Settings;
 use super::spoiled::Spoiled;
 use super::task::{Listing, Task, unknown_task};
@@ -211,7 +211,7 @@ impl Account {
             parcels.extend(Parcel::of(&mut other.plan, other.order.callback_url));
             self.keep(other.plan, other.order.place);
         }
-        Ok(Accepted { task_id, parcels, cut, refusal: is_refused.then(trouble) })
+        Ok(Accepted { task_id, parcels, cut, refusal: is_refused.then(transient_failure) })
     }
 
     fn make(&mut self, dice: &mut Dice, order: &Order, now: Instant) -> Made {

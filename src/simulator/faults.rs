@@ -86,7 +86,7 @@ pub struct Faults {
     pub refused_for: Duration,
     /// Texts that no URL of a submit may contain: otherwise all of it is refused with 0003, and nothing is charged.
     pub bad_urls: Vec<String>,
-    /// The same, refused with 0001, which can also mean transient trouble.
+    /// The same, refused with 0001, which can also mean a transient failure.
     pub unclear_urls: Vec<String>,
     /// Folders, by name or number, for which each submit is refused with 0003. Nothing is charged.
     pub bad_folders: Vec<String>,

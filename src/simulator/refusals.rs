@@ -13,9 +13,9 @@ pub(super) fn refuse_any(faults: &Faults, dice: &mut Dice, since_start: Duration
     let is_hit = dice.fault("refused", faults.refused, "submit");
     if since_start < faults.refused_for {
         dice.applied.push(("refused-for", "submit".to_owned()));
-        return Err(trouble());
+        return Err(transient_failure());
     }
-    if is_hit { Err(trouble()) } else { Ok(()) }
+    if is_hit { Err(transient_failure()) } else { Ok(()) }
 }
 
 /// Refuses an order for one of its URLs or for its folder.
@@ -37,6 +37,6 @@ pub(super) fn refuse_content(faults: &Faults, dice: &mut Dice, order: &Order) ->
 }
 
 /// A refusal that says nothing about its reason.
-pub(super) fn trouble() -> Refusal {
+pub(super) fn transient_failure() -> Refusal {
     Refusal::application("0001", "The request could not be processed.")
 }

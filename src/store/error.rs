@@ -92,7 +92,7 @@ impl FailureKind {
     }
 }
 
-/// Whether the whole file is in trouble (busy, out of memory, read-only, I/O, corrupt, full), not one row.
+/// Whether the whole file has failed (busy, out of memory, read-only, I/O, corrupt, full), not one row.
 pub(crate) fn is_about_the_file(error: &sqlx::Error) -> bool {
     match error {
         // SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH

@@ -17,7 +17,7 @@ use super::{Kept, Snapshot, text};
 use crate::domain::event::Source;
 use crate::domain::task::{FactKind, TaskState};
 
-/// Upper bounds of the histograms of commits, in seconds: a fast disk, a slow one, one in trouble.
+/// Upper bounds of the histograms of commits, in seconds: a fast disk, a slow one, a failing one.
 const COMMIT_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 /// Upper bounds of how many operations a commit carries, up to the writer's own limit.
 const COMMIT_OPERATIONS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];

@@ -44,7 +44,7 @@ macro_rules! fault_flags {
             /// Refuse a submit with 0003 if one of its URLs contains this text (can be repeated). Nothing is charged.
             #[arg(long = "bad-url", value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
             bad_urls: Vec<String>,
-            /// As --bad-url, with 0001, which can also mean transient trouble.
+            /// As --bad-url, with 0001, which can also mean a transient failure.
             #[arg(long = "unclear-url", value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
             unclear_urls: Vec<String>,
             /// Refuse each submit for this folder, by name or number, with 0003 (can be repeated). Nothing is charged.

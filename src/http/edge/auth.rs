@@ -17,8 +17,8 @@ use crate::http::edge::problem::{Code, Problem};
 const FORWARDING: [&str; 2] = ["via", "cdn-loop"];
 /// Beginnings of the names of more such headers.
 const FORWARDING_PREFIXES: [&str; 4] = ["cf-", "fly-", "x-azure-", "x-vercel-"];
-/// Parts of the names of more such headers. Each product has different names for the same few things.
-const FORWARDING_PARTS: [&str; 7] =
+/// Words in the names of more such headers. Each product has different names for the same few things.
+const FORWARDING_WORDS: [&str; 7] =
     ["forwarded", "client-ip", "clientip", "connecting-ip", "real-ip", "original-host", "external-address"];
 
 /// The keys by their hashes. These have equal lengths, so the time of a comparison reveals nothing.
@@ -147,7 +147,7 @@ fn is_forwarding(name: &str) -> bool {
     let name = name.replace('_', "-");
     FORWARDING.contains(&name.as_str())
         || FORWARDING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        || FORWARDING_PARTS.iter().any(|part| name.contains(part))
+        || FORWARDING_WORDS.iter().any(|word| name.contains(word))
 }
 
 fn without_port(authority: &str) -> &str {

@@ -183,8 +183,8 @@ impl From<WriteError> for Problem {
             WriteError::Busy => {
                 "Too many writes are waiting. Nothing was stored. Try again later.".to_owned()
             }
-            WriteError::Failed(trouble) => {
-                format!("The database cannot be written at the moment: {trouble}.")
+            WriteError::Failed(kind) => {
+                format!("The database cannot be written at the moment: {kind}.")
             }
             WriteError::Stopped => "The service is stopping.".to_owned(),
         };

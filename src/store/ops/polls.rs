@@ -12,8 +12,8 @@ use crate::store::batch::changes::{Listed, ListedEntry, NewFact};
 use crate::store::ops::polled::{EndedPoll, PollEnd, PolledEntry};
 use crate::store::ops::recovered;
 
-/// After so many refusals in a row, a poll counts as answered: the code for "unknown" also stands for trouble that
-/// passes.
+/// After so many refusals in a row, a poll counts as answered: the code for "unknown" also stands for failures that
+/// pass.
 const REFUSALS: i64 = 3;
 
 /// Keeps what a poll brought.

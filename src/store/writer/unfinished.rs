@@ -7,7 +7,7 @@ use crate::store::writer::op::Effect;
 #[derive(Debug)]
 pub(crate) struct Unfinished<R> {
     is_due: bool,
-    /// The file is in trouble: wait until something else could be committed.
+    /// The file has failed: wait until something else could be committed.
     rests: bool,
     front: Front,
     /// Whose decision is on disk, and not yet done to the end.
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_with_the_file_is_no_busy_loop() {
+    fn a_failing_file_is_no_busy_loop() {
         let mut unfinished = Unfinished::default();
         unfinished.committed(true);
         unfinished.hold((), Effect::Done);
