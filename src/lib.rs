@@ -7,7 +7,7 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 0 | [`domain`], [`tls`] |
+//! | 0 | [`blocking`], [`domain`], [`tls`] |
 //! | 1 | [`clock`], [`config`], [`failpoint`], [`network`], [`telemetry`] |
 //! | 2 | [`upstream`], [`store`], [`callback_check`] |
 //! | 3 | [`http`], [`workers`] |
@@ -17,6 +17,7 @@
 //! The [`simulator`] is outside of these floors and sees only [`upstream::wire`].
 
 pub mod app;
+pub mod blocking;
 pub mod callback_check;
 pub mod cli;
 pub mod clock;

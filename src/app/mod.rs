@@ -19,6 +19,7 @@ use self::listen::{Listeners, listen};
 pub use self::reload::Reloader;
 use self::tasks::Tasks;
 use self::wiring::Wiring;
+use crate::blocking;
 use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::http::Credentials;
@@ -181,7 +182,9 @@ impl App {
             self.store.close();
             let ended = self.writer.await;
             // It waits for the collector.
-            tokio::task::spawn_blocking(move || self.traces.flush()).await?;
+            if let Err(error) = blocking::run(move || self.traces.flush()).await {
+                tracing::warn!(%error, "the last spans were not sent to the collector");
+            }
             ended
         };
         tokio::time::timeout(self.stop_deadline, all)

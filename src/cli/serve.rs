@@ -96,8 +96,8 @@ pub async fn run(args: Serve) -> anyhow::Result<()> {
     let mut hang_up = signal(SignalKind::hangup())?;
     // Heard so that it does not kill: a limit on file sizes is met as a full disk is, with 503.
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
-    let apart = [config.callback.listen, config.metrics.listen];
-    let listeners = 1 + apart.iter().flatten().count();
+    let separate = [config.callback.listen, config.metrics.listen];
+    let listeners = 1 + separate.iter().flatten().count();
     allow_connections(config.server.max_connections.saturating_mul(listeners));
     // A large database is copied before it is migrated: who does not want to wait for that is heard.
     let app = tokio::select! {

@@ -20,7 +20,7 @@ const RETRIES: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Most submits from splitting one task.
 pub const MOST_FURTHER: usize = 32;
-/// This many submits of one task and its parts, none of them taken, are a sign that its line is refused. This many
+/// This many submits of one task and its halves, none of them taken, are a sign that its line is refused. This many
 /// refusals in a row are a sign that the content is not the cause, even for tasks that were set aside before.
 pub const BARREN: usize = 8;
 
@@ -108,7 +108,7 @@ pub struct RefusedToo {
 }
 
 /// Whether a refusal with [`UNCLEAR`] may not be about the content: other tasks were refused as well, and nothing was
-/// accepted in between. `own`: the number of refused submits of the task and its parts, including this one.
+/// accepted in between. `own`: the number of refused submits of the task and its halves, including this one.
 ///
 /// A few tasks that were set aside before may be refused in a row. Otherwise two bad URLs could begin a pause again and
 /// again, and it would never end.

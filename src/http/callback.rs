@@ -26,7 +26,7 @@ use crate::http::context::Context;
 use crate::http::edge::body::{self, Unread};
 use crate::http::edge::problem::{Code, Problem};
 use crate::store::{AcceptedCallback, FailureKind, ReceivedCallback, ReceivedHint, WriteError};
-use crate::telemetry::{Part, Span};
+use crate::telemetry::{Span, SpanName};
 use crate::upstream::wire::Notice;
 
 /// Result of a callback request.
@@ -78,7 +78,7 @@ pub(super) async fn receive_callback(
     if let (Some(task), true) = (seen.task, context.traces.are_wanted()) {
         context.traces.record(Span {
             task,
-            part: Part::Callback,
+            name: SpanName::Callback,
             began,
             took: started.elapsed(),
             attributes: vec![

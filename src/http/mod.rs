@@ -45,7 +45,7 @@ pub struct Routes {
     pub metrics: Option<Router>,
 }
 
-/// The described routes, those of metrics apart, and the description.
+/// The described routes, except those of metrics, and the description.
 fn described() -> (Router<Context>, Router<Context>, String) {
     let (api, document) = OpenApiRouter::with_openapi(openapi::Described::openapi())
         .routes(routes!(jobs::submit_job, jobs::list_jobs))
@@ -102,14 +102,14 @@ pub fn routes(config: &Config, shared: Shared) -> Routes {
         Router::new().fallback_service(router.map_request(callback_path::make_plain))
     };
     // Routes with a separate listener are served only there.
-    let mut apart = |address: Option<_>, router: Router<Context>| match address {
+    let mut separate = |address: Option<_>, router: Router<Context>| match address {
         Some(_) => Some(complete(router)),
         None => {
             main = std::mem::take(&mut main).merge(router);
             None
         }
     };
-    let callbacks = apart(config.callback.listen, callbacks);
-    let metrics = apart(config.metrics.listen, metrics);
+    let callbacks = separate(config.callback.listen, callbacks);
+    let metrics = separate(config.metrics.listen, metrics);
     Routes { main: complete(main), callbacks, metrics }
 }

@@ -143,8 +143,8 @@ impl Draw<'_> {
 
     /// Another program's post on the platform of a submit, always the same one.
     pub(super) fn other_post(&mut self, order: &Order) -> String {
-        let beside = format!("beside {}", order.urls.first().map_or("", String::as_str));
-        post(&order.platform, self.known.number(&beside, &mut self.list_dice.rng))
+        let name = format!("beside {}", order.urls.first().map_or("", String::as_str));
+        post(&order.platform, self.known.number(&name, &mut self.list_dice.rng))
     }
 
     /// Puts the video of another program's post into the list of a task, if there will be one.

@@ -15,7 +15,7 @@ use std::io::IsTerminal;
 pub use metrics::Metrics;
 pub use snapshot::{Copies, Kept, Snapshot, Waiting};
 pub use text::MEDIA_TYPE;
-pub use traces::{Part, Span, Traces, TracesError};
+pub use traces::{Span, SpanName, Traces, TracesError};
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{Targets, filter_fn};

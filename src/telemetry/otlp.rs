@@ -11,7 +11,7 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanEvents, SpanLin
 use reqwest::Url;
 use reqwest::blocking::Client;
 
-use super::traces::{Part, Span, TracesError};
+use super::traces::{Span, SpanName, TracesError};
 use crate::domain::host::is_loopback;
 use crate::domain::id::TaskId;
 
@@ -41,7 +41,7 @@ impl Collector {
         let start_time =
             SystemTime::UNIX_EPOCH + Duration::from_millis(span.began.as_millis().unsigned_abs());
         let root = root(span.task);
-        let is_root = span.part == Part::Made;
+        let is_root = span.name == SpanName::Made;
         let id = if is_root { root } else { SpanId::from_bytes(rand::random()) };
         let mut attributes = vec![KeyValue::new("scrapehook.task", span.task.to_string())];
         attributes.extend(span.attributes.into_iter().map(|(name, value)| KeyValue::new(name, value)));
@@ -55,12 +55,12 @@ impl Collector {
             ),
             parent_span_id: if is_root { SpanId::INVALID } else { root },
             parent_span_is_remote: false,
-            span_kind: match span.part {
-                Part::Submit | Part::Poll => SpanKind::Client,
-                Part::Callback => SpanKind::Server,
-                Part::Made | Part::Lifetime => SpanKind::Internal,
+            span_kind: match span.name {
+                SpanName::Submit | SpanName::Poll => SpanKind::Client,
+                SpanName::Callback => SpanKind::Server,
+                SpanName::Made | SpanName::Lifetime => SpanKind::Internal,
             },
-            name: span.part.name().into(),
+            name: span.name.as_str().into(),
             start_time,
             end_time: start_time + span.took,
             attributes,

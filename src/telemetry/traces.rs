@@ -19,9 +19,9 @@ use crate::domain::time::Timestamp;
 #[error("traces.endpoint: {0}")]
 pub struct TracesError(pub(super) String);
 
-/// Part of what happened to a task.
+/// SpanName of what happened to a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum SpanName {
     /// It was made: the root, which all others hang on.
     Made,
     /// It was sent to upstream.
@@ -34,9 +34,9 @@ pub enum Part {
     Lifetime,
 }
 
-impl Part {
-    /// What the span is called.
-    pub const fn name(self) -> &'static str {
+impl SpanName {
+    /// The name as collectors see it.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Made => "task",
             Self::Submit => "submit",
@@ -53,7 +53,7 @@ pub struct Span {
     /// Whose trace it is part of.
     pub task: TaskId,
     /// What happened.
-    pub part: Part,
+    pub name: SpanName,
     /// When it began.
     pub began: Timestamp,
     /// How long it took.

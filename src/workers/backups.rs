@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Step, StepError, Worker};
+use crate::blocking;
 use crate::config::Live;
 use crate::domain::time::Timestamp;
 use crate::store::{self, BackupError, CopyPaths, LastBackup, Listed};
@@ -43,14 +44,14 @@ impl Folder {
         Self { path, prefix: format!("{name}-") }
     }
 
-    /// Works on the folder apart from the threads that answer requests: it may take long.
-    async fn apart<T: Send + 'static>(
+    /// Runs work on the folder, which may take long.
+    async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
     ) -> Result<T, BackupError> {
         let folder = self.clone();
         let unreadable = |source| BackupError::Unreadable { path: self.path.clone(), source };
-        let done = tokio::task::spawn_blocking(move || work(&folder)).await;
+        let done = blocking::run(move || work(&folder)).await;
         done.map_err(io::Error::other).and_then(|done| done).map_err(unreadable)
     }
 
@@ -68,20 +69,20 @@ impl Folder {
             }
             Ok(kept)
         };
-        self.apart(remove).await
+        self.on_disk(remove).await
     }
 
     /// The copies and the unfinished one, by their names.
     fn listed(&self) -> Listed {
         let mut listed = store::list(&self.path, |name| self.made_at(Path::new(name)).is_some());
-        listed.paths.push(self.part());
+        listed.paths.push(self.partial());
         listed
     }
 
     /// The files that have the name and the mark of a copy.
     async fn copies(&self) -> Result<Copies, BackupError> {
         let mut copies = Copies::new();
-        for (at, path) in self.apart(Self::named_like_copies).await? {
+        for (at, path) in self.on_disk(Self::named_like_copies).await? {
             match store::is_copy(&path).await {
                 Ok(true) => copies.push((at, path)),
                 Ok(false) => tracing::warn!(
@@ -119,7 +120,7 @@ impl Folder {
     }
 
     /// The unfinished copy always has the same name, so kills leave one at most.
-    fn part(&self) -> PathBuf {
+    fn partial(&self) -> PathBuf {
         self.path.join(format!("{}next.part", self.prefix))
     }
 }
@@ -161,7 +162,7 @@ impl Backups {
             store::warn_of_exposed(folder.listed());
             Ok(())
         };
-        self.folder.apart(warn).await?;
+        self.folder.on_disk(warn).await?;
         let copies = self.folder.copies().await?;
         let newest = copies.into_iter().map(|(at, _)| at).rfind(|at| *at <= now);
         self.last.replace(LastBackup { at: newest, ..LastBackup::clone(&self.last.get()) });
@@ -172,7 +173,7 @@ impl Backups {
 
     async fn back_up(&self, now: Timestamp) -> Result<(), BackupError> {
         let copy = self.folder.copy_at(now);
-        let paths = CopyPaths { from: &self.database, to: &copy, part: &self.folder.part() };
+        let paths = CopyPaths { from: &self.database, to: &copy, partial: &self.folder.partial() };
         store::copy(paths, now, &self.stop).await?;
         let keep = self.keep;
         match self.folder.keep_newest(keep, now).await {

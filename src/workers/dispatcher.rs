@@ -24,7 +24,7 @@ use crate::failpoint::FailPoint;
 use crate::store::{
     FirstProbe, NewPause, NextRequest, NextTurn, Request, Search, Store, SubmitEnd, Turn, WriteError,
 };
-use crate::telemetry::{Part, Span, Traces};
+use crate::telemetry::{Span, SpanName, Traces};
 use crate::upstream::wire::SubmitBody;
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, Refusal, SubmitAnswer, Upstream};
 
@@ -165,7 +165,7 @@ impl Dispatcher {
         FailPoint::SubmitAnswered.pass();
         self.traces.record(Span {
             task: task.task,
-            part: Part::Submit,
+            name: SpanName::Submit,
             began,
             took: asked.elapsed(),
             attributes: vec![

@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
 use crate::domain::video::VideoState;
 use crate::store::{Found, Look, Policy, PollEnd, PolledEntry, Store};
-use crate::telemetry::{Part, Span, Traces};
+use crate::telemetry::{Span, SpanName, Traces};
 use crate::upstream::wire::{CreatedAt, ListedEntry, ListedStatus, Listing};
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, PollAnswer, Upstream};
 
@@ -182,7 +182,7 @@ impl Worker for Reconciler {
         let answer = self.upstream.poll(&due.upstream_id, due.unique_id.as_deref()).await;
         self.traces.record(Span {
             task: due.task,
-            part: Part::Poll,
+            name: SpanName::Poll,
             began: asked_at,
             took: asked.elapsed(),
             attributes: vec![("scrapehook.outcome", answer.word().to_owned())],

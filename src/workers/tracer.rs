@@ -8,7 +8,7 @@ use super::{Step, StepError, Worker};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::time::Timestamp;
 use crate::store::{EventFilter, Store};
-use crate::telemetry::{Part, Span, Traces};
+use crate::telemetry::{Span, SpanName, Traces};
 
 /// Most events that one step reads.
 const PAGE: i64 = 500;
@@ -50,22 +50,22 @@ fn span(event: &Event) -> Option<Span> {
     // A task is made as it is sent, or to wait. It is queued and sent again where upstream did not take it: that makes
     // no second root.
     let is_first = event.at <= task.made_at();
-    let part = match event.kind {
-        EventKind::TaskQueued | EventKind::TaskSubmitting if is_first => Part::Made,
-        _ if made_by_callback => Part::Made,
-        EventKind::TaskSettled => Part::Lifetime,
+    let name = match event.kind {
+        EventKind::TaskQueued | EventKind::TaskSubmitting if is_first => SpanName::Made,
+        _ if made_by_callback => SpanName::Made,
+        EventKind::TaskSettled => SpanName::Lifetime,
         _ => return None,
     };
     let mut attributes = Vec::from_iter(event.job_id.map(|job| ("scrapehook.job", job.to_string())));
-    let (began, took) = match part {
-        Part::Lifetime => {
+    let (began, took) = match name {
+        SpanName::Lifetime => {
             attributes.extend(event.message.clone().map(|state| ("scrapehook.state", state)));
             attributes.extend(event.upstream_id.clone().map(|id| ("scrapehook.upstream_id", id)));
             (task.made_at(), event.at.since(task.made_at()))
         }
         _ => (event.at, Duration::ZERO),
     };
-    Some(Span { task, part, began, took, attributes, has_failed: false })
+    Some(Span { task, name, began, took, attributes, has_failed: false })
 }
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
             message: None,
         };
         for kind in [EventKind::TaskQueued, EventKind::TaskSubmitting] {
-            assert_eq!(span(&event(kind, made)).map(|span| span.part), Some(Part::Made));
+            assert_eq!(span(&event(kind, made)).map(|span| span.name), Some(SpanName::Made));
             assert!(span(&event(kind, made.after(Duration::from_secs(1)))).is_none());
         }
     }

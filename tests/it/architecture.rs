@@ -18,7 +18,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 /// The floor of a module; none for one that is missing from the map.
 fn floor(module: &str) -> Option<u8> {
     Some(match module {
-        "domain" | "tls" => 0,
+        "blocking" | "domain" | "tls" => 0,
         "clock" | "config" | "failpoint" | "network" | "telemetry" => 1,
         "upstream" | "store" | "callback_check" => 2,
         "http" | "workers" => 3,

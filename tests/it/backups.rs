@@ -322,7 +322,7 @@ async fn a_copy_that_is_to_stop_is_given_up_in_the_middle() {
     let stop = CancellationToken::new();
     let copying = tokio::spawn({
         let (from, to, part, stop) = (from.clone(), to.clone(), part.clone(), stop.clone());
-        async move { store::copy(CopyPaths { from: &from, to: &to, part: &part }, at(0), &stop).await }
+        async move { store::copy(CopyPaths { from: &from, to: &to, partial: &part }, at(0), &stop).await }
     });
     while fs::metadata(&part).map_or(0, |part| part.len()) == 0 {
         assert!(!copying.is_finished(), "it takes longer");
@@ -330,14 +330,15 @@ async fn a_copy_that_is_to_stop_is_given_up_in_the_middle() {
     }
     // In the middle of it nobody else writes to the same part.
     let other =
-        store::copy(CopyPaths { from: &from, to: &to, part: &part }, at(0), &CancellationToken::new()).await;
+        store::copy(CopyPaths { from: &from, to: &to, partial: &part }, at(0), &CancellationToken::new())
+            .await;
     assert!(matches!(other, Err(BackupError::InProgress(_))), "{other:?}");
     stop.cancel();
     let given_up = copying.await.unwrap();
     assert!(matches!(given_up, Err(BackupError::Stopped(_))), "{given_up:?}");
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(left, ["a.db"]);
-    store::copy(CopyPaths { from: &from, to: &to, part: &part }, at(0), &CancellationToken::new())
+    store::copy(CopyPaths { from: &from, to: &to, partial: &part }, at(0), &CancellationToken::new())
         .await
         .unwrap();
 }

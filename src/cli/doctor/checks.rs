@@ -92,7 +92,7 @@ pub(super) fn permissions(config: &Config) -> Check {
     let found = store::exposed([store::files_of(path)].into_iter().chain(copies));
     let unknown = found.unknown.join("; ");
     if found.exposed.is_empty() && unknown.is_empty() {
-        return match found.looked_at {
+        return match found.checked {
             0 => Check::skipped(PERMISSIONS, "there is no database yet. It will be created with mode 0600"),
             _ => Check::ok(PERMISSIONS, "only the owner can access the database, its log and its copies"),
         };

@@ -5,9 +5,9 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::blocking;
 use crate::domain::callback::Hint;
 use crate::http::context::Context;
-use crate::http::edge::body;
 use crate::http::edge::problem::Problem;
 use crate::http::edge::query::{self, Page, Params};
 
@@ -39,7 +39,7 @@ pub(in crate::http) async fn list_quarantine(
     let before = query::place("quarantine", params.after.as_deref())?;
     let mut hints = context.store.read().quarantine(before, limit + 1).await?;
     let tokens = context.tokens.get();
-    let hints = body::beside(move || {
+    let hints = blocking::run(move || {
         for hint in &mut hints {
             tokens.mask(&mut hint.body);
             if let Some(id) = &mut hint.upstream_id {

@@ -25,7 +25,7 @@ use crate::store::{
 use crate::upstream::{Budget, Outage};
 
 /// Callbacks of the fastest platform come within a minute, so this long without any is a sign of a problem.
-const SILENCE: Duration = Duration::from_secs(15 * 60);
+const NO_CALLBACK_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// The parts of the service that the status depends on.
 #[derive(Clone, Debug)]
@@ -294,7 +294,8 @@ fn unreachable(check: &CallbackCheck, overview: &Overview) -> Option<Wrong> {
 
 /// No callback came for accepted tasks, so the way for callbacks may be closed.
 fn without_callbacks(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<Wrong> {
-    let silent = overview.silent.filter(|silent| has_callbacks && now.since(silent.since) >= SILENCE)?;
+    let silent =
+        overview.silent.filter(|silent| has_callbacks && now.since(silent.since) >= NO_CALLBACK_FOR)?;
     Some(Wrong {
         code: "silence",
         since: Some(silent.since),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::blocking;
 use crate::clock;
 use crate::domain::callback::Callback;
 use crate::domain::id::{JobId, TaskId};
@@ -321,7 +322,7 @@ pub(in crate::http) async fn list_task_callbacks(
     let mut callbacks =
         context.store.read().callbacks(CallbackPage { task, before, limit: limit + 1 }).await?;
     let tokens = context.tokens.get();
-    let callbacks = body::beside(move || {
+    let callbacks = blocking::run(move || {
         for body in callbacks.iter_mut().filter_map(|callback| callback.body.as_mut()) {
             tokens.mask(body);
         }

@@ -235,17 +235,6 @@ impl FromRequest<Context> for NoBody {
     }
 }
 
-/// Runs long work, such as reading a body of megabytes, outside the runtime's threads, which answer callbacks.
-pub(in crate::http) async fn beside<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| match error.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(_) => Problem::new(Code::Unavailable, "The service is stopping."),
-    })
-}
-
 /// The fields of a JSON object in their order, including those with the same name.
 struct Fields<'a>(Vec<(String, &'a RawValue)>);
 

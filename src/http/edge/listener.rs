@@ -1,6 +1,6 @@
 //! The accept loop, with a deadline for the head of each request, a cap on connections, and a clean stop.
 //!
-//! At the cap, a new connection replaces the one that has been silent longest. So strangers who hold connections open
+//! At the cap, a new connection replaces the one that has been idle longest. So strangers who hold connections open
 //! can't keep senders out.
 
 use std::collections::HashMap;
@@ -74,7 +74,7 @@ pub async fn serve(
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                // File descriptors have run out. Ending the longest silent connection frees one.
+                // File descriptors have run out. Ending the connection that has been idle longest frees one.
                 tracing::warn!(%error, "a connection could not be accepted");
                 open.evict();
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -147,18 +147,18 @@ struct Connection {
     start: Instant,
     /// Microseconds from `start` to the last byte. In whole milliseconds, a connection that has just sent a byte could
     /// look older than one that never did.
-    silent_since: AtomicU64,
+    idle_since: AtomicU64,
     evicted: CancellationToken,
 }
 
 impl Connection {
     fn touch(&self) {
         let micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.silent_since.store(micros, Ordering::Relaxed);
+        self.idle_since.store(micros, Ordering::Relaxed);
     }
 
     fn last_byte(&self) -> Instant {
-        self.start + Duration::from_micros(self.silent_since.load(Ordering::Relaxed))
+        self.start + Duration::from_micros(self.idle_since.load(Ordering::Relaxed))
     }
 }
 
@@ -170,7 +170,7 @@ impl Open {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection {
             start: Instant::now(),
-            silent_since: AtomicU64::new(0),
+            idle_since: AtomicU64::new(0),
             evicted: CancellationToken::new(),
         });
         self.lock().insert(number, connection.clone());
@@ -180,8 +180,8 @@ impl Open {
 
     fn evict(&self) {
         let mut connections = self.lock();
-        let silent = connections.iter().min_by_key(|(_, connection)| connection.last_byte());
-        if let Some(number) = silent.map(|(number, _)| *number)
+        let idle = connections.iter().min_by_key(|(_, connection)| connection.last_byte());
+        if let Some(number) = idle.map(|(number, _)| *number)
             && let Some(connection) = connections.remove(&number)
         {
             self.metrics.connection_evicted();

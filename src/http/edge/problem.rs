@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema;
 
+use crate::blocking::Stopping;
 use crate::store::{FailureKind, ReadError, WriteError};
 
 macro_rules! codes {
@@ -160,6 +161,12 @@ impl Problem {
     /// The body has more than `limit` bytes.
     pub(in crate::http) fn too_large(limit: usize) -> Self {
         Self::new(Code::TooLarge, format!("The request body must not exceed {limit} bytes."))
+    }
+}
+
+impl From<Stopping> for Problem {
+    fn from(_: Stopping) -> Self {
+        Self::new(Code::Unavailable, "The service is stopping.")
     }
 }
 

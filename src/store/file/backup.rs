@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking;
 use crate::domain::file_path::{PathFault, check_file, check_folder};
 use crate::domain::time::Timestamp;
 use crate::store::error::primary_code;
@@ -17,9 +18,9 @@ use crate::store::file::error::{BackupError, OpenError};
 use crate::store::file::failure::{is_about_writing, is_full, words};
 use crate::store::file::inspect::{inspect, is_foreign};
 use crate::store::file::lock::{Holder, InstanceLock, check_not_mounted, check_single_name};
-use crate::store::file::partial::Part;
+use crate::store::file::partial::PartialFile;
 use crate::store::file::path::{check_path, real_folder, real_path, side_file};
-use crate::store::file::private::{check_beside, is_regular};
+use crate::store::file::private::{check_side_file, is_regular};
 
 /// How long the copy waits for another process that has locked the file.
 const BUSY: Duration = Duration::from_secs(30);
@@ -50,7 +51,7 @@ pub async fn backup(
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
     look_at_source(from).await?;
-    copy(CopyPaths { from, to, part: &side_file(to, ".part") }, at, stop).await
+    copy(CopyPaths { from, to, partial: &side_file(to, ".part") }, at, stop).await
 }
 
 /// Whether there is a whole database of ours to copy.
@@ -94,12 +95,12 @@ pub async fn restore(
         }
     }
     let shared = side_file(&to, "-shm");
-    check_beside(&shared).map_err(|source| BackupError::Unwritable { path: shared, source })?;
+    check_side_file(&shared).map_err(|source| BackupError::Unwritable { path: shared, source })?;
     look_at_source(from).await.map_err(|error| match error {
         BackupError::Refused(refused) => BackupError::Copy(refused),
         error => error,
     })?;
-    let paths = CopyPaths { from, to: &to, part: &side_file(&to, ".part") };
+    let paths = CopyPaths { from, to: &to, partial: &side_file(&to, ".part") };
     let begun = begin(paths, stop).await?;
     begun.give_to_owner_of_folder();
     finish(begun, paths, at, stop).await
@@ -113,7 +114,7 @@ pub struct CopyPaths<'a> {
     /// The copy, once it is whole.
     pub to: &'a Path,
     /// The unfinished copy.
-    pub part: &'a Path,
+    pub partial: &'a Path,
 }
 
 /// Copies a database that this process has open, or has inspected, to a new file of mode 0600.
@@ -127,17 +128,17 @@ pub async fn copy(paths: CopyPaths<'_>, at: Timestamp, stop: &CancellationToken)
     finish(begun, paths, at, stop).await
 }
 
-/// Makes the part, still empty.
-async fn begin(paths: CopyPaths<'_>, stop: &CancellationToken) -> Result<Part, BackupError> {
-    let CopyPaths { from, to, part } = paths;
+/// Makes the partial file, still empty.
+async fn begin(paths: CopyPaths<'_>, stop: &CancellationToken) -> Result<PartialFile, BackupError> {
+    let CopyPaths { from, to, partial } = paths;
     check(from)?;
     check(to)?;
     // Its name is one of those that are reserved.
-    check_folder(part).map_err(|fault| BackupError::Path { path: part.to_owned(), fault })?;
+    check_folder(partial).map_err(|fault| BackupError::Path { path: partial.to_owned(), fault })?;
     if stop.is_cancelled() {
         return Err(BackupError::Stopped(from.to_owned()));
     }
-    let (source, target, part) = (from.to_owned(), to.to_owned(), real_folder(part));
+    let (source, target, partial) = (from.to_owned(), to.to_owned(), real_folder(partial));
     let begin = move || {
         if fs::symlink_metadata(&target).is_ok() {
             return Err(BackupError::Exists(target));
@@ -145,37 +146,37 @@ async fn begin(paths: CopyPaths<'_>, stop: &CancellationToken) -> Result<Part, B
         match fs::metadata(&source) {
             Err(error) => Err(BackupError::Unreadable { path: source, source: error }),
             Ok(found) if found.len() == 0 => Err(BackupError::Empty(source)),
-            Ok(_) => Part::begin(&part),
+            Ok(_) => PartialFile::begin(&partial),
         }
     };
-    apart(to, begin).await
+    on_disk(to, begin).await
 }
 
-/// Fills the part, looks whether it is whole, and gives it its name.
+/// Fills the partial file, looks whether it is whole, and gives it its name.
 async fn finish(
-    part: Part,
+    partial: PartialFile,
     paths: CopyPaths<'_>,
     at: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
-    let made = fill(CopyPaths { part: part.path(), ..paths }, at, stop).await;
+    let made = fill(CopyPaths { partial: partial.path(), ..paths }, at, stop).await;
     // It may take seconds until all of it is on the disk, or off it.
     let target = paths.to.to_owned();
-    apart(paths.to, move || made.and_then(|()| part.finish(&target))).await
+    on_disk(paths.to, move || made.and_then(|()| partial.finish(&target))).await
 }
 
-/// Runs work that may wait long for a disk apart from the threads that answer requests.
-async fn apart<T: Send + 'static>(
+/// Runs work that may wait long for a disk.
+async fn on_disk<T: Send + 'static>(
     to: &Path,
     work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
 ) -> Result<T, BackupError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|panic| BackupError::Unwritable { path: to.to_owned(), source: io::Error::other(panic) })?
+    let done = blocking::run(work).await;
+    done.map_err(|error| BackupError::Unwritable { path: to.to_owned(), source: io::Error::other(error) })?
 }
 
-/// Fills the part, and looks whether it is whole.
+/// Fills the partial file, and looks whether it is whole.
 async fn fill(paths: CopyPaths<'_>, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
-    let CopyPaths { from, to, part } = paths;
+    let CopyPaths { from, to, partial } = paths;
     let failed = |path: &Path, error: sqlx::Error| {
         let unwritable = |path: &Path, words: &str| BackupError::Unwritable {
             path: path.to_owned(),
@@ -193,11 +194,11 @@ async fn fill(paths: CopyPaths<'_>, at: Timestamp, stop: &CancellationToken) -> 
     };
     // By their absolute paths, which SQLite reads as nothing else.
     let from = &real_path(from);
-    let name = part
+    let name = partial
         .to_str()
-        .ok_or_else(|| BackupError::Path { path: part.to_owned(), fault: PathFault::NotUtf8 })?;
+        .ok_or_else(|| BackupError::Path { path: partial.to_owned(), fault: PathFault::NotUtf8 })?;
     write(from, name, stop).await.map_err(|error| failed(from, error))?;
-    match mark_and_check(part, at, stop).await.map_err(|error| failed(part, error))? {
+    match mark_and_check(partial, at, stop).await.map_err(|error| failed(partial, error))? {
         Some(reason) => Err(BackupError::Damaged { path: from.to_owned(), reason }),
         None => Ok(()),
     }

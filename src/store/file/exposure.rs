@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
 use crate::store::file::path::{real_path, side_file};
-use crate::store::file::private::{BESIDE, look_at};
+use crate::store::file::private::{SIDE_FILES, look_at};
 
 /// The permissions of everybody but the owner.
 const OTHERS: u32 = 0o077;
@@ -60,9 +60,9 @@ pub struct Listed {
 pub struct Exposure {
     /// The files that others than their owner can read or write.
     pub exposed: Vec<Exposed>,
-    /// How many files were there to be looked at. Links do not count.
-    pub looked_at: usize,
-    /// What could not be looked at, and why.
+    /// The number of files that were examined. Links do not count.
+    pub checked: usize,
+    /// The files that could not be examined, and why.
     pub unknown: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ pub fn exposed(listed: impl IntoIterator<Item = Listed>) -> Exposure {
         for path in paths {
             match look_at(&path) {
                 Ok(Some(file)) if file.is_file() => {
-                    found.looked_at += 1;
+                    found.checked += 1;
                     let mode = file.permissions().mode() & 0o7777;
                     if mode & OTHERS != 0 {
                         found.exposed.push(Exposed { path, mode });
@@ -91,7 +91,7 @@ pub fn exposed(listed: impl IntoIterator<Item = Listed>) -> Exposure {
 }
 
 /// Logs a warning for each of these files that others than its owner can read or write, and for each that could not be
-/// looked at.
+/// examined.
 pub fn warn_of_exposed(listed: Listed) {
     let found = exposed([listed]);
     for file in found.exposed {
@@ -123,7 +123,7 @@ pub fn files_of(database: &Path) -> Listed {
     let mut listed = list(folder, is_beside);
     if listed.fault.is_some() {
         // These names are known without a list.
-        listed.paths.extend(BESIDE.map(|end| side_file(&path, end)));
+        listed.paths.extend(SIDE_FILES.map(|end| side_file(&path, end)));
     }
     listed.paths.push(path);
     listed.paths.sort();
@@ -166,9 +166,9 @@ mod tests {
         }
         symlink("read", path("link")).unwrap();
         let paths = ["own", "read", "group", "write", "link", "missing"].map(path).to_vec();
-        let looked = exposed([Listed { paths, fault: None }]);
-        assert_eq!((looked.looked_at, looked.unknown.len()), (4, 0));
-        let found = looked.exposed;
+        let report = exposed([Listed { paths, fault: None }]);
+        assert_eq!((report.checked, report.unknown.len()), (4, 0));
+        let found = report.exposed;
         let modes: Vec<_> = found.iter().map(|file| file.mode).collect();
         assert_eq!(modes, [0o644, 0o640, 0o602]);
         let read = path("read").display().to_string();
@@ -192,12 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_looked_at_is_not_missing() {
+    fn a_file_that_cannot_be_examined_is_not_missing() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "x").unwrap();
         let found = exposed([files_of(&file.join("a.db"))]);
-        assert_eq!((found.looked_at, found.exposed.len()), (0, 0));
+        assert_eq!((found.checked, found.exposed.len()), (0, 0));
         assert!(found.unknown.iter().any(|reason| reason.contains("can't list")), "{found:?}");
         assert_eq!(found.unknown.len(), 6, "the database, four files beside it, and the folder: {found:?}");
         let missing = exposed([files_of(&folder.path().join("missing/a.db"))]);

@@ -50,9 +50,9 @@ pub(crate) async fn renew(connection: &mut SqliteConnection, now: Timestamp) -> 
     Ok(())
 }
 
-/// Where the work stands. It is kept in the file, so that a kill changes neither the end nor what is reported.
+/// How far the conversion has come. It is kept in the file, so that a kill changes neither the end nor what is reported.
 #[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
-struct Standing {
+struct Conversion {
     /// The form that is being made. Work for another one counts for nothing.
     form: i64,
     /// Whether the URLs of tasks are done, and those of jobs are next.
@@ -63,10 +63,10 @@ struct Standing {
     /// Forms that changed.
     changed: usize,
     /// URLs of jobs that no longer follow another post.
-    parted: usize,
+    separated: usize,
 }
 
-impl Standing {
+impl Conversion {
     const fn begin() -> Self {
         Self {
             form: CANONICAL_FORM,
@@ -74,7 +74,7 @@ impl Standing {
             id: String::new(),
             position: -1,
             changed: 0,
-            parted: 0,
+            separated: 0,
         }
     }
 
@@ -82,9 +82,9 @@ impl Standing {
         if self.changed > 0 {
             tracing::info!(urls = self.changed, form = self.form, "stored URLs have a new canonical form");
         }
-        if self.parted > 0 {
+        if self.separated > 0 {
             tracing::warn!(
-                urls = self.parted,
+                urls = self.separated,
                 "an older version mistook these URLs of jobs for other posts and never sent them, so they now fail \
                  with the code unattributed. Submit them again if you want their videos"
             );
@@ -104,28 +104,29 @@ async fn step(connection: &mut SqliteConnection, rows: i64, now: Timestamp) -> R
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let kept = remembered(&mut transaction, DONE_TO).await?;
     let kept = kept.and_then(|text| serde_json::from_str(&text).ok());
-    let mut standing =
-        kept.filter(|kept: &Standing| kept.form == CANONICAL_FORM).unwrap_or_else(Standing::begin);
-    let last = if standing.has_tasks {
-        part_jobs(&mut transaction, &mut standing, rows, now).await?
+    let mut conversion =
+        kept.filter(|kept: &Conversion| kept.form == CANONICAL_FORM).unwrap_or_else(Conversion::begin);
+    let last = if conversion.has_tasks {
+        separate_jobs(&mut transaction, &mut conversion, rows, now).await?
     } else {
-        renew_tasks(&mut transaction, &mut standing, rows).await?
+        renew_tasks(&mut transaction, &mut conversion, rows).await?
     };
-    let is_done = last.is_none() && standing.has_tasks;
+    let is_done = last.is_none() && conversion.has_tasks;
     match last {
-        Some((id, position)) => (standing.id, standing.position) = (id, position),
+        Some((id, position)) => (conversion.id, conversion.position) = (id, position),
         None => {
-            (standing.id, standing.position) = (String::new(), -1);
-            standing.has_tasks = true;
+            (conversion.id, conversion.position) = (String::new(), -1);
+            conversion.has_tasks = true;
         }
     }
     if is_done {
         sqlx::query("DELETE FROM meta WHERE key = ?1").bind(DONE_TO).execute(&mut *transaction).await?;
         remember(&mut transaction, FORM, &CANONICAL_FORM.to_string()).await?;
         // Before the commit: after it, nobody would ask again.
-        standing.report();
+        conversion.report();
     } else {
-        let text = serde_json::to_string(&standing).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+        let text =
+            serde_json::to_string(&conversion).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
         remember(&mut transaction, DONE_TO, &text).await?;
     }
     transaction.commit().await?;
@@ -138,15 +139,15 @@ type Last = Option<(String, i64)>;
 /// Computes the forms of URLs of tasks again, and the platforms of the tasks.
 async fn renew_tasks(
     connection: &mut SqliteConnection,
-    standing: &mut Standing,
+    conversion: &mut Conversion,
     rows: i64,
 ) -> Result<Last, sqlx::Error> {
     let urls: Vec<(String, i64, String, String)> = sqlx::query_as(
         "SELECT task_id, position, url, canonical FROM task_urls
          WHERE (task_id, position) > (?1, ?2) ORDER BY task_id, position LIMIT ?3",
     )
-    .bind(&standing.id)
-    .bind(standing.position)
+    .bind(&conversion.id)
+    .bind(conversion.position)
     .bind(rows)
     .fetch_all(&mut *connection)
     .await?;
@@ -159,7 +160,7 @@ async fn renew_tasks(
         }
         platforms.insert(task, post.platform);
     }
-    standing.changed += forms.len();
+    conversion.changed += forms.len();
     sqlx::query(
         "UPDATE task_urls SET canonical = new.canonical
          FROM (SELECT value->>0 AS task_id, value->>1 AS position, value->>2 AS canonical FROM json_each(?1)) AS new
@@ -189,7 +190,7 @@ row! {
         /// The URL that was sent, and its form.
         carried: String,
         canonical: String,
-        /// Where it stands for the job.
+        /// Its state for the job.
         state: String,
         fixed: Option<String>,
         error_code: Option<String>,
@@ -197,9 +198,9 @@ row! {
 }
 
 /// Fails URLs of jobs that follow another post. Only if both can be read is it certain that they are two.
-async fn part_jobs(
+async fn separate_jobs(
     connection: &mut SqliteConnection,
-    standing: &mut Standing,
+    conversion: &mut Conversion,
     rows: i64,
     now: Timestamp,
 ) -> Result<Last, sqlx::Error> {
@@ -210,8 +211,8 @@ async fn part_jobs(
            ON task_urls.task_id = job_urls.task_id AND task_urls.position = task_position
          WHERE (job_id, job_urls.position) > (?1, ?2) ORDER BY job_id, job_urls.position LIMIT ?3",
     )
-    .bind(&standing.id)
-    .bind(standing.position)
+    .bind(&conversion.id)
+    .bind(conversion.position)
     .bind(rows)
     .fetch_all(&mut *connection)
     .await?;
@@ -219,8 +220,8 @@ async fn part_jobs(
     for url in urls.iter().filter(|url| !is_ended(url)) {
         let is_another = PostUrl::recognize(&url.url).is_some_and(|post| post.canonical != url.canonical);
         if is_another && PostUrl::recognize(&url.carried).is_some() {
-            part(connection, url, now).await?;
-            standing.parted += 1;
+            separate(connection, url, now).await?;
+            conversion.separated += 1;
         }
     }
     Ok(urls.into_iter().next_back().map(|url| (url.job_id, url.position)))
@@ -240,8 +241,12 @@ row! {
     }
 }
 
-/// Fails a URL of a job that follows another post, and says where the job stands then.
-async fn part(connection: &mut SqliteConnection, url: &Followed, now: Timestamp) -> Result<(), sqlx::Error> {
+/// Fails a URL of a job that follows another post, and updates the counts and the state of the job.
+async fn separate(
+    connection: &mut SqliteConnection,
+    url: &Followed,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE job_urls SET fixed = 'unattributed' WHERE job_id = ?1 AND position = ?2")
         .bind(&url.job_id)
         .bind(url.position)

@@ -16,7 +16,7 @@ use crate::store::file::error::OpenError;
 use crate::store::file::failure::{failed, unopenable};
 use crate::store::file::lock::{Holder, InstanceLock, check_single_name};
 use crate::store::file::path::{check_path, real_path, side_file};
-use crate::store::file::private::{check_beside, check_writable};
+use crate::store::file::private::{check_side_file, check_writable};
 use crate::store::file::schema::{APPLICATION_ID, MIGRATIONS};
 
 /// How every SQLite file begins.
@@ -88,8 +88,8 @@ async fn look_at(
         Err(source) => Err(OpenError::Unwritable { path: path.to_owned(), reason: source }),
     };
     // SQLite follows no link there either, but does not say which file it means.
-    for beside in ["-wal", "-shm", "-journal"].map(|end| side_file(path, end)) {
-        check_beside(&beside).map_err(|source| OpenError::Unwritable { path: beside, reason: source })?;
+    for side in ["-wal", "-shm", "-journal"].map(|end| side_file(path, end)) {
+        check_side_file(&side).map_err(|source| OpenError::Unwritable { path: side, reason: source })?;
     }
     let found = Found { path, bytes: size(path)?, log_bytes: size(&log)?, is_in_use };
     match (found.bytes, found.log_bytes) {

@@ -45,11 +45,15 @@ pub(crate) async fn migrate(
             check_room(&path, free_room(&path))?;
             let copy = side_file(&path, &format!(".before-{newest}-{}", now.as_millis()));
             // One name for all that are not whole: starts that are killed again and again leave one at most.
-            let part = side_file(&path, ".before.part");
+            let partial = side_file(&path, ".before.part");
             // Whoever stops the start ends the process.
-            backup::copy(CopyPaths { from: &path, to: &copy, part: &part }, now, &CancellationToken::new())
-                .await
-                .map_err(|error| OpenError::Backup(Box::new(error)))?;
+            backup::copy(
+                CopyPaths { from: &path, to: &copy, partial: &partial },
+                now,
+                &CancellationToken::new(),
+            )
+            .await
+            .map_err(|error| OpenError::Backup(Box::new(error)))?;
             let copy = copy.display();
             let words = "the database is migrated, and an older version can't read it any more. To go back, stop \
                          scrapehook, move the database and its -wal file away, and run `scrapehook restore` of the \

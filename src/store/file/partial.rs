@@ -13,7 +13,7 @@ use crate::store::file::error::BackupError;
 use crate::store::file::path::side_file;
 use crate::store::file::private::{self, identity};
 
-/// What a killed process may leave: the part, and SQLite's files beside it.
+/// What a killed process may leave: the partial file, and SQLite's files beside it.
 const LEFT_BEHIND: [&str; 4] = ["", "-journal", "-wal", "-shm"];
 
 /// How SQLite's files begin: a database, its journal, its log in both byte orders.
@@ -28,16 +28,16 @@ const HEAD: u64 = 16;
 
 /// Belongs to the call that made it, and goes with it unless the process is killed.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct PartialFile {
     path: PathBuf,
-    /// The part itself. Must not be closed while SQLite has it open.
+    /// The partial file itself. Must not be closed while SQLite has it open.
     file: File,
-    /// Locked. The part itself is not: on a network file system that lock would shut SQLite out.
+    /// Locked. The partial file itself is not: on a network file system that lock would shut SQLite out.
     lock: PathBuf,
     _locked: File,
 }
 
-impl Part {
+impl PartialFile {
     /// Makes an empty file at `path`, and removes the leftovers of a copy that was killed.
     ///
     /// It will hold the callback secret, so it is for its owner alone, whoever may read the database.
@@ -62,7 +62,7 @@ impl Part {
         match made {
             Ok(file) => Ok(Self { path: path.to_owned(), file, lock, _locked: locked }),
             Err(error) => {
-                // A lock that was left says whose the part is.
+                // A lock that was left says whose the partial file is.
                 if is_lock_new {
                     let _ = remove(&lock);
                 }
@@ -81,7 +81,7 @@ impl Part {
         private::give_to_owner_of_folder(&self.file, &self.path);
     }
 
-    /// Syncs the part to the disk and gives it its final name.
+    /// Syncs the partial file to the disk and gives it its final name.
     pub(crate) fn finish(self, to: &Path) -> Result<(), BackupError> {
         let unwritable = |source| BackupError::Unwritable { path: to.to_owned(), source };
         self.file.sync_all().map_err(unwritable)?;
@@ -112,9 +112,9 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for PartialFile {
     fn drop(&mut self) {
-        // The lock is still held, so this is our own part.
+        // The lock is still held, so this is our own partial file.
         let _ = remove(&self.path);
         let _ = remove(&self.lock);
     }
@@ -150,7 +150,7 @@ fn is_left_behind(path: &Path, is_lock_left: bool) -> io::Result<bool> {
     if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(true);
     }
-    if !private::is_regular(path)? || private::check_beside(path).is_err() {
+    if !private::is_regular(path)? || private::check_side_file(path).is_err() {
         return Ok(false);
     }
     let mut head = Vec::new();
@@ -179,18 +179,18 @@ mod tests {
         let (path, to) = (folder.path().join("a.part"), folder.path().join("a.db"));
         fs::write(&path, HEADS[0]).unwrap();
         fs::write(side_file(&path, "-journal"), HEADS[1]).unwrap();
-        let part = Part::begin(&path).unwrap();
-        assert!(matches!(Part::begin(&path), Err(BackupError::InProgress(_))));
+        let partial = PartialFile::begin(&path).unwrap();
+        assert!(matches!(PartialFile::begin(&path), Err(BackupError::InProgress(_))));
         for made in [&path, &side_file(&path, ".lock")] {
             let found = fs::metadata(made).unwrap();
             assert_eq!((found.len(), found.permissions().mode() & 0o7777), (0, 0o600), "{}", made.display());
         }
         assert!(!side_file(&path, "-journal").exists());
         fs::write(&to, "somebody else's").unwrap();
-        assert!(matches!(part.finish(&to), Err(BackupError::Exists(_))));
+        assert!(matches!(partial.finish(&to), Err(BackupError::Exists(_))));
         assert_eq!(fs::read(&to).unwrap(), b"somebody else's");
         assert!(!path.exists(), "nothing is left");
-        drop(Part::begin(&path).unwrap());
+        drop(PartialFile::begin(&path).unwrap());
         assert!(!path.exists(), "nor where it was given up");
         assert!(!side_file(&path, ".lock").exists(), "nor of the lock");
     }
@@ -201,7 +201,7 @@ mod tests {
         let path = folder.path().join("a.part");
         let (journal, lock) = (side_file(&path, "-journal"), side_file(&path, ".lock"));
         let refused = |file: &Path| {
-            let refused = Part::begin(&path).unwrap_err();
+            let refused = PartialFile::begin(&path).unwrap_err();
             assert!(matches!(&refused, BackupError::InTheWay(named) if named == file), "{refused}");
         };
         for content in [&b"mine"[..], &[0; 4_096]] {
@@ -212,7 +212,7 @@ mod tests {
         }
         // SQLite writes the head last, so a blank one is ours if the lock is there, too.
         fs::write(&lock, "").unwrap();
-        drop(Part::begin(&path).unwrap());
+        drop(PartialFile::begin(&path).unwrap());
         fs::write(&path, HEADS[0]).unwrap();
         fs::write(&journal, "mine").unwrap();
         refused(&journal);
@@ -232,7 +232,7 @@ mod tests {
     fn the_part_itself_is_not_locked() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.part");
-        let _part = Part::begin(&path).unwrap();
+        let _partial = PartialFile::begin(&path).unwrap();
         // On a network's file system SQLite's own lock is of this kind.
         File::open(&path).unwrap().try_lock().unwrap();
     }

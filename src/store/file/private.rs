@@ -15,7 +15,7 @@ use crate::store::file::path::{real_path, side_file};
 /// For the owner alone.
 const MODE: u32 = 0o600;
 /// How the names of the files end that a service writes beside its database.
-pub(crate) const BESIDE: [&str; 4] = [".lock", "-wal", "-shm", "-journal"];
+pub(crate) const SIDE_FILES: [&str; 4] = [".lock", "-wal", "-shm", "-journal"];
 /// Without it, opening a FIFO waits for its other end.
 const OPEN_FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
@@ -53,7 +53,7 @@ pub(crate) fn open_or_create(path: &Path) -> io::Result<(File, bool)> {
         Ok(file) => Ok((file, true)),
         // A folder that cannot be written may still hold a file that can.
         Err(_) if fs::symlink_metadata(path).is_ok() => {
-            check_beside(path)?;
+            check_side_file(path)?;
             let file = open(path, OpenOptions::new().read(true).write(true))?;
             expect_single_name(&file.metadata()?)?;
             Ok((file, false))
@@ -67,7 +67,7 @@ pub(crate) fn open_or_create(path: &Path) -> io::Result<(File, bool)> {
 ///
 /// # Errors
 /// What the system said, or what is there instead of a regular file with one name.
-pub(crate) fn check_beside(path: &Path) -> io::Result<bool> {
+pub(crate) fn check_side_file(path: &Path) -> io::Result<bool> {
     match look_at(path)? {
         Some(found) => expect_regular(&found).and_then(|()| expect_single_name(&found)).map(|()| true),
         None => Ok(false),
@@ -153,7 +153,7 @@ pub(crate) fn give_to_owner_of_folder(made: &File, path: &Path) {
 /// The first file that can't be written, and why.
 pub(crate) fn check_writable(database: &Path) -> Result<(), (PathBuf, io::Error)> {
     let path = real_path(database);
-    for file in [path.clone()].into_iter().chain(BESIDE.map(|end| side_file(&path, end))) {
+    for file in [path.clone()].into_iter().chain(SIDE_FILES.map(|end| side_file(&path, end))) {
         match open(&file, OpenOptions::new().read(true).write(true)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err((file, error)),
             _ => {}
@@ -196,7 +196,7 @@ mod tests {
         for (path, word) in [(link, "a symbolic link"), (fifo, "a FIFO"), (inner, "a folder")] {
             let error = open_or_create(&path).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
-            assert!(check_beside(&path).is_err());
+            assert!(check_side_file(&path).is_err());
         }
     }
 
@@ -206,12 +206,12 @@ mod tests {
         let [path, link] = ["a", "b"].map(|name| folder.path().join(name));
         fs::write(&path, "x").unwrap();
         fs::hard_link(&path, &link).unwrap();
-        for error in [open_or_create(&link).unwrap_err(), check_beside(&link).unwrap_err()] {
+        for error in [open_or_create(&link).unwrap_err(), check_side_file(&link).unwrap_err()] {
             assert!(error.to_string().contains("2 names (hard links)"), "{error}");
         }
-        assert!(!check_beside(&folder.path().join("missing")).unwrap());
+        assert!(!check_side_file(&folder.path().join("missing")).unwrap());
         fs::remove_file(&path).unwrap();
-        assert!(check_beside(&link).unwrap());
+        assert!(check_side_file(&link).unwrap());
     }
 
     #[test]

@@ -21,8 +21,8 @@ use crate::store::column::{self, row};
 use crate::store::derive::posts::Lines;
 use crate::store::derive::turns::{self, Head};
 use crate::store::derive::{arrivals, queue};
-use crate::store::ops::parts;
-use crate::store::ops::second_look::{Candidate, Look, Looked, look_again};
+use crate::store::ops::second_look::{Candidate, Look, Recheck, recheck};
+use crate::store::ops::splits::{self, Split};
 use crate::store::read::queue::{REQUEST, Request, RequestRow, Turn, request};
 
 /// What the dispatcher wants to send.
@@ -154,7 +154,7 @@ async fn take_from_line(
         sqlx::query_as(HEAD).bind(group).fetch_optional(&mut *batch.connection).await?;
     let Some(group) = group else { return Ok(None) };
     let candidates = candidates(batch, &group).await?;
-    let Looked { staying, some_have_left, unread } = look_again(batch, candidates, look).await?;
+    let Recheck { staying, some_have_left, unread } = recheck(batch, candidates, look).await?;
     let waiting = staying.into_iter().map(|candidate| Waiting {
         post: candidate.round,
         has_id: candidate.kind != arrivals::Travel::ShortLink as i64,
@@ -196,7 +196,7 @@ async fn insert(
     .bind(group.head.priority)
     .fetch_one(&mut *batch.connection)
     .await?;
-    parts::bind_to(batch, number, taken).await
+    splits::bind_to(batch, number, taken).await
 }
 
 pub(crate) const OF_TASK: &str =
@@ -219,11 +219,11 @@ async fn look_at_task(
         return Ok(None);
     }
     let touch = look.touch;
-    let looked = look_again(batch, bound.clone(), look).await?;
-    if let Some(error) = looked.unread {
+    let checked = recheck(batch, bound.clone(), look).await?;
+    if let Some(error) = checked.unread {
         return Err(error);
     }
-    let staying: BTreeSet<Round> = looked.staying.into_iter().map(|candidate| candidate.round).collect();
+    let staying: BTreeSet<Round> = checked.staying.into_iter().map(|candidate| candidate.round).collect();
     let leaving: BTreeSet<Round> =
         bound.iter().map(|candidate| candidate.round).filter(|round| !staying.contains(round)).collect();
     if !leaving.is_empty() {
@@ -235,8 +235,9 @@ async fn look_at_task(
     if next.left_today.is_some_and(|left| left < kept.len()) && was_refused(batch, task).await? {
         // It stays whole: if the refused submit turns out to have been taken, it was for all of its posts.
         if kept.len() > batch.policy.urls_per_task {
-            // No day's budget lasts for it. Its parts are bound to it.
-            parts::split_to_fit(batch, task, next.new, next.at).await?;
+            // No day's budget lasts for it. Its posts are bound to it.
+            let split = Split { task, halves: next.new, at: next.at };
+            splits::split_to_fit(batch, split).await?;
         } else {
             let soon = next.at.after(UNTIL_BUDGET).min(next.at.next_day());
             put_off(batch.connection, task, soon).await?;

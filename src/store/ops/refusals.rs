@@ -14,8 +14,8 @@ use crate::domain::task::Failure;
 use crate::domain::time::{Timestamp, millis};
 use crate::store::batch::{Batch, Cause};
 use crate::store::column::{self, row};
-use crate::store::ops::parts::{self, BEHIND, Whole};
 use crate::store::ops::pauses::{self, FirstProbe, NewPause};
+use crate::store::ops::splits::{self, BEHIND, Split, Whole};
 
 /// A submit that upstream has refused.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Refusal<'a> {
     pub(crate) task: TaskId,
     pub(crate) failure: &'a Failure,
     /// The ids of the tasks that it may be split into.
-    pub(crate) parts: [TaskId; 2],
+    pub(crate) halves: [TaskId; 2],
     pub(crate) at: Timestamp,
 }
 
@@ -100,7 +100,9 @@ pub(crate) async fn follow(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Resul
     tracing::info!(%task, code = failure.code, ?consequence, "refusal handled");
     match consequence {
         Consequence::SetAside => set_aside(batch, &[row.number], at).await?,
-        Consequence::Split => parts::split(batch, &row.whole(), (task, refusal.parts), at).await?,
+        Consequence::Split => {
+            splits::split(batch, &row.whole(), Split { task, halves: refusal.halves, at }).await?;
+        }
         Consequence::Again(_) | Consequence::End { .. } => {}
     }
     Ok(consequence)
@@ -162,7 +164,7 @@ async fn pause(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result
         Some(scope) if is_line_refused(batch, row).await? => {
             let message = format!("{}: {}", named(batch, row).await?, failure.message);
             set(batch, scope, Failure::new(failure.code.clone(), message), at).await?;
-            let parts: Vec<i64> = sqlx::query_scalar(
+            let halves: Vec<i64> = sqlx::query_scalar(
                 "SELECT tasks.number FROM lines CROSS JOIN tasks ON tasks.root IN (lines.barren, ?2)
                  WHERE lines.number = ?1 AND tasks.state = 'queued'",
             )
@@ -170,7 +172,7 @@ async fn pause(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result
             .bind(row.root)
             .fetch_all(&mut *batch.connection)
             .await?;
-            set_aside(batch, &parts, at).await?;
+            set_aside(batch, &halves, at).await?;
             Ok(true)
         }
         _ => Ok(false),
@@ -211,7 +213,7 @@ async fn is_line_refused(batch: &mut Batch<'_>, row: &Row) -> Result<bool, sqlx:
     if let Some(before) = before {
         return Ok(before != row.root);
     }
-    // Another task of the line decides whether it is the line: its parts wait behind it.
+    // Another task of the line decides whether it is the line: its halves wait behind it.
     for sql in [
         "UPDATE lines SET barren = ?2 WHERE number = ?1",
         "UPDATE tasks SET served = served + ?3 WHERE root = ?2 AND state = 'queued' AND ?1 IS NOT NULL",

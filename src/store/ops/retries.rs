@@ -19,7 +19,7 @@ use crate::store::column::{self, row};
 use crate::store::derive::arrivals::{self, Asked, Asking, Placed};
 use crate::store::derive::places::{self, Class};
 use crate::store::derive::{jobs, posts};
-use crate::store::ops::{cancels, parts};
+use crate::store::ops::{cancels, splits};
 use crate::store::read::jobs::options;
 
 /// What became of the retry of a job.
@@ -383,7 +383,7 @@ async fn insert(
     .bind(class.priority.number())
     .fetch_one(&mut *batch.connection)
     .await?;
-    parts::bind_to(batch, number, &entered.rounds).await?;
+    splits::bind_to(batch, number, &entered.rounds).await?;
     sqlx::query("UPDATE tasks SET replaced_by = ?2 WHERE id = ?1")
         .bind(task.to_string())
         .bind(new.to_string())

@@ -36,7 +36,7 @@ pub(crate) struct Look {
 }
 
 /// What is left of posts after the second look.
-pub(crate) struct Looked {
+pub(crate) struct Recheck {
     pub(crate) staying: Vec<Candidate>,
     /// Whether some have left the queue.
     pub(crate) some_have_left: bool,
@@ -97,11 +97,11 @@ async fn cancel_due(
 }
 
 /// Looks once more before paying: those that an attempt has by now join it, and those that nobody wants are left out.
-pub(crate) async fn look_again(
+pub(crate) async fn recheck(
     batch: &mut Batch<'_>,
     candidates: Vec<Candidate>,
     Look { touch, cancels_are_due }: Look,
-) -> Result<Looked, sqlx::Error> {
+) -> Result<Recheck, sqlx::Error> {
     let candidates = if cancels_are_due { cancel_due(batch, candidates, touch).await? } else { candidates };
     let mut histories = histories(batch, &candidates).await?;
     let rounds: Vec<Round> = candidates.iter().map(|candidate| candidate.round).collect();
@@ -138,7 +138,7 @@ pub(crate) async fn look_again(
         join(batch, from, to, touch).await?;
     }
     queue::abandon(batch, &unwanted, touch).await?;
-    Ok(Looked { staying, some_have_left, unread })
+    Ok(Recheck { staying, some_have_left, unread })
 }
 
 /// What is known of the posts of these rounds, or why it can't be read.

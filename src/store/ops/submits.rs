@@ -54,8 +54,8 @@ pub(crate) async fn end(
         SubmitEnd::Accepted(_) => Closed::of(SubmitOutcome::Accepted, None),
         SubmitEnd::Deferred(failure, _) => Closed::of(SubmitOutcome::Deferred, Some(failure)),
         SubmitEnd::Unknown(failure) => Closed::of(SubmitOutcome::Unknown, Some(failure)),
-        SubmitEnd::Refused(failure, parts) => {
-            let refusal = Refusal { task, failure, parts: *parts, at };
+        SubmitEnd::Refused(failure, halves) => {
+            let refusal = Refusal { task, failure, halves: *halves, at };
             refused(batch, refusal).await?
         }
     };

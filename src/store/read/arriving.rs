@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::blocking;
 use crate::domain::destination::Destination;
 use crate::domain::estimate::{Group, Queue};
 use crate::domain::forecast::JobQueue;
@@ -15,7 +16,7 @@ use crate::store::column::row;
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 use crate::store::read::estimates::{Outlook, Pacing};
-use crate::store::read::waiting::{Heads, beside};
+use crate::store::read::waiting::Heads;
 
 /// A job as it would enter the queue.
 pub(crate) struct Arriving<'a> {
@@ -113,7 +114,7 @@ impl Readers {
             let share = forecast.share(posts);
             share.map(|share| forecast.times(pace).job(share, is_stopped))
         };
-        Ok(beside(made).await?)
+        Ok(blocking::run(made).await.map_err(|_| sqlx::Error::WorkerCrashed)?)
     }
 }
 

@@ -33,10 +33,10 @@ pub struct Pacing {
 }
 
 /// Submits of this time, and at most this many of them, tell the pace of requests.
-const LOOKED_AT: Duration = Duration::from_secs(600);
-const MOST_LOOKED_AT: i64 = 200;
+const SAMPLE_AGE: Duration = Duration::from_secs(600);
+const MOST_SUBMITS: i64 = 200;
 /// Fewer submits prove nothing.
-const FEWEST_LOOKED_AT: usize = 3;
+const FEWEST_SUBMITS: usize = 3;
 /// Most groups in an answer.
 const MOST_GROUPS: usize = 500;
 /// If the jobs of a page have at most this many URLs, all are read. Otherwise a sample of the second size is read.
@@ -226,9 +226,9 @@ impl Readers {
     /// Gives `least` if there were too few submits, and never less.
     async fn measured_interval(&self, now: Timestamp, least: Duration) -> Result<Duration, ReadError> {
         let submits: Vec<(i64, Option<i64>)> = sqlx::query_as(SUBMITS)
-            .bind(now.before(LOOKED_AT).as_millis())
+            .bind(now.before(SAMPLE_AGE).as_millis())
             .bind(now.as_millis())
-            .bind(MOST_LOOKED_AT)
+            .bind(MOST_SUBMITS)
             .fetch_all(&self.pool)
             .await?;
         Ok(mean_interval(&submits, least))
@@ -276,17 +276,17 @@ impl Readers {
 }
 
 /// The number of waiting URLs in a sample of a job, by their share of all that are not known or canceled.
-fn waiting_of(job: &Job, looked_at: usize) -> usize {
+fn waiting_of(job: &Job, examined: usize) -> usize {
     let progress = &job.progress;
     let all = (progress.urls - progress.known - progress.canceled).max(1);
-    let looked_at = i64::try_from(looked_at).unwrap_or(i64::MAX).min(all);
-    usize::try_from(progress.waiting.saturating_mul(looked_at) / all).unwrap_or_default()
+    let examined = i64::try_from(examined).unwrap_or(i64::MAX).min(all);
+    usize::try_from(progress.waiting.saturating_mul(examined) / all).unwrap_or_default()
 }
 
 /// The mean time between submits, newest first, each with its start and, if it has one, its end. Time after an answer
 /// counts up to twice `least`. Beyond that there was nothing to send.
 fn mean_interval(submits: &[(i64, Option<i64>)], least: Duration) -> Duration {
-    if submits.len() < FEWEST_LOOKED_AT {
+    if submits.len() < FEWEST_SUBMITS {
         return least;
     }
     let most = millis(least).saturating_mul(2);

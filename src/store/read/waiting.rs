@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::blocking;
 use crate::domain::destination::Destination;
 use crate::domain::estimate::{Group, Queue, Task};
 use crate::domain::forecast::Forecast;
@@ -181,17 +182,10 @@ impl Cache {
         let raw = Raw::read(&mut reader, heads).await?;
         drop(reader);
         let make = move || raw.snapshot(wish, began);
-        let made = Arc::new(beside(make).await?);
+        let made = Arc::new(blocking::run(make).await.map_err(|_| sqlx::Error::WorkerCrashed)?);
         *last = Some(made.clone());
         Ok(made)
     }
-}
-
-/// Runs long work beside the runtime, whose threads answer callbacks.
-pub(crate) async fn beside<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, sqlx::Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| sqlx::Error::WorkerCrashed)
 }
 
 async fn heads(connection: &mut SqliteConnection) -> Result<Heads, sqlx::Error> {

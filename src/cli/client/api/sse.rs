@@ -10,7 +10,7 @@ use super::{Api, Query};
 use crate::domain::byte_order_mark;
 
 /// The service gives a sign of life more often than that.
-const SILENCE: Duration = Duration::from_secs(45);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 /// Most bytes of one event: far more than one of the service's has.
 const LONGEST: usize = 1024 * 1024;
 
@@ -39,9 +39,9 @@ impl<'a> Stream<'a> {
             if let Some(sent) = self.ready.pop_front() {
                 return Ok(sent);
             }
-            let bytes = match tokio::time::timeout(SILENCE, self.response.chunk()).await {
+            let bytes = match tokio::time::timeout(IDLE_TIMEOUT, self.response.chunk()).await {
                 Ok(bytes) => bytes.map_err(|error| api.lost(error))?,
-                Err(_) => return Err(ClientError::Lost(format!("{} is silent", api.address()))),
+                Err(_) => return Err(ClientError::Lost(format!("{} sends nothing", api.address()))),
             };
             let ended = || ClientError::Lost(format!("{} ended the stream", api.address()));
             self.ready.extend(self.reader.take(&bytes.ok_or_else(ended)?));

@@ -12,12 +12,12 @@ use super::output::{note, text, width};
 use super::queue::expected;
 use super::words::number;
 
-/// Between two looks at the clock that runs beside the bars.
+/// Updates the clock in the lines of the bars this often.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How wide a bar is, and what stands beside it.
+/// The widths of a bar and of the text in its line, in characters.
 const BAR: usize = 40;
-const BESIDE: usize = 38;
+const TEXT_WIDTH: usize = 38;
 
 /// Where progress is shown.
 pub(in crate::cli) enum Progress {
@@ -45,7 +45,7 @@ impl Progress {
         clock.set_style(ProgressStyle::with_template("{spinner} {prefix}  {elapsed}  {msg}")?);
         clock.set_prefix(job.to_owned());
         clock.enable_steady_tick(TICK);
-        let bar = width(stderr()).map_or(BAR, |width| width.saturating_sub(BESIDE).clamp(1, BAR));
+        let bar = width(stderr()).map_or(BAR, |width| width.saturating_sub(TEXT_WIDTH).clamp(1, BAR));
         let style =
             ProgressStyle::with_template(&format!("{{prefix:>12}} {{bar:{bar}}} {{pos}}/{{len}} {{msg}}"))?;
         let bar = |name: &'static str| {
@@ -109,7 +109,7 @@ impl Progress {
         }
     }
 
-    /// Says something beside it.
+    /// Prints a note without disturbing the bars.
     pub(in crate::cli) fn say(&self, said: &str) {
         match self {
             Self::Bars(bars) => bars.all.suspend(|| note(said)),

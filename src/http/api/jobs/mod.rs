@@ -18,6 +18,7 @@ use crate::http::edge::auth::Caller;
 use crate::http::edge::body::{self, Kind, NoBody};
 use crate::http::edge::problem::{Code, Problem};
 
+use crate::blocking;
 use crate::clock;
 use crate::domain::id::JobId;
 use crate::domain::idempotency;
@@ -86,7 +87,7 @@ pub(in crate::http) async fn submit_job(
         };
         Ok::<_, Problem>((asked.dry_run, new_job(asked, caller, key)))
     };
-    let (is_dry, job) = if is_long { body::beside(read).await? } else { read() }?;
+    let (is_dry, job) = if is_long { blocking::run(read).await? } else { read() }?;
     take(&context, job, is_dry).await
 }
 

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_column_is_read_whatever_stands_beside_it() {
+    fn a_named_column_is_read_among_any_other_columns() {
         let body = b"name, URL ,n\n\"a, b\",\"https://youtu.be/a\",1\nc,https://youtu.be/c\n";
         assert_eq!(given(read_csv(body, 9)), ["https://youtu.be/a", "https://youtu.be/c"]);
         assert!(words(read_csv(b"link\nhttps://youtu.be/a\n", 9)).contains("a column `url`"));

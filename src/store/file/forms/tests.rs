@@ -63,14 +63,14 @@ async fn forms_are_renewed_in_steps_wherever_a_kill_comes_between_them() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         filled(&path).await;
-        let mut standing = String::new();
+        let mut conversion = String::new();
         // Each step on a separate connection: nothing but the file remembers.
         while step(&mut file(&path).await, rows, NOW).await.unwrap() {
             let kept = remembered(&mut file(&path).await, DONE_TO).await.unwrap();
-            standing = kept.unwrap_or(standing);
+            conversion = kept.unwrap_or(conversion);
         }
-        let standing: Standing = serde_json::from_str(&standing).unwrap();
-        assert_eq!((standing.changed, standing.parted), (3, 2), "{rows} rows a step");
+        let conversion: Conversion = serde_json::from_str(&conversion).unwrap();
+        assert_eq!((conversion.changed, conversion.separated), (3, 2), "{rows} rows a step");
         let mut file = file(&path).await;
         let forms = all(&mut file, "SELECT canonical FROM task_urls ORDER BY position").await;
         let expected = [
@@ -150,8 +150,8 @@ async fn work_for_another_form_counts_for_nothing() {
                INSERT INTO task_urls (task_id, position, url, canonical, state)
                  VALUES ('t', 0, 'https://youtu.be/o9vgXOH4ET0', 'old', 'waiting');";
     run(&mut file, sql).await;
-    let standing = Standing { form: CANONICAL_FORM + 1, has_tasks: true, ..Standing::begin() };
-    remember(&mut file, DONE_TO, &serde_json::to_string(&standing).unwrap()).await.unwrap();
+    let conversion = Conversion { form: CANONICAL_FORM + 1, has_tasks: true, ..Conversion::begin() };
+    remember(&mut file, DONE_TO, &serde_json::to_string(&conversion).unwrap()).await.unwrap();
     renew(&mut file, NOW).await.unwrap();
     let forms = all(&mut file, "SELECT canonical FROM task_urls").await;
     assert_eq!(forms, ["https://www.youtube.com/watch?v=o9vgXOH4ET0"]);

@@ -1,4 +1,4 @@
-//! A task's state, and the state of a URL without an end (rule 5).
+//! The state of a task, and the state of a URL without an end (rule 5).
 //!
 //! Must never end a task that upstream has taken, except by upstream's own words and the deadline.
 
@@ -7,15 +7,15 @@ use crate::domain::job::UrlState;
 use crate::domain::outcome::{Reason, UrlOutcome};
 use crate::domain::task::TaskState;
 
-/// The standing of a task.
-pub(super) struct Standing {
+/// The state of a task as derived from its evidence.
+pub(super) struct DerivedState {
     pub(super) state: TaskState,
     pub(super) error: Option<Reason>,
     /// The state of its URLs without an end. It has no meaning if all have one.
     pub(super) open: UrlOutcome,
 }
 
-impl Standing {
+impl DerivedState {
     /// `ends` has the end of each URL that has one.
     pub(super) fn of(evidence: &Evidence, ends: &[Option<UrlOutcome>]) -> Self {
         let taken = |state, open| if evidence.is_stalled { stalled() } else { on_its_way(state, open) };
@@ -60,15 +60,15 @@ impl Standing {
     }
 }
 
-const fn on_its_way(state: TaskState, open: UrlState) -> Standing {
-    Standing { state, error: None, open: UrlOutcome::of(open) }
+const fn on_its_way(state: TaskState, open: UrlState) -> DerivedState {
+    DerivedState { state, error: None, open: UrlOutcome::of(open) }
 }
 
-fn failed(state: TaskState, reason: Reason) -> Standing {
-    Standing { state, error: Some(reason.clone()), open: UrlOutcome::failed(reason) }
+fn failed(state: TaskState, reason: Reason) -> DerivedState {
+    DerivedState { state, error: Some(reason.clone()), open: UrlOutcome::failed(reason) }
 }
 
-fn stalled() -> Standing {
+fn stalled() -> DerivedState {
     failed(
         TaskState::Stalled,
         Reason::doubt("stalled", "the memories.ai API has sent no news of it for too long"),
@@ -84,7 +84,7 @@ fn unconfirmed() -> UrlOutcome {
 }
 
 /// Every URL has its end. If several have failed, the task shows a proven failure if there is one.
-fn ended(ends: &[&UrlOutcome]) -> Standing {
+fn ended(ends: &[&UrlOutcome]) -> DerivedState {
     let indexed = ends.iter().filter(|end| end.state == UrlState::Indexed).count();
     let reasons = ends.iter().filter_map(|end| end.reason.as_ref());
     let place =
@@ -95,5 +95,5 @@ fn ended(ends: &[&UrlOutcome]) -> Standing {
         all if all == ends.len() => TaskState::Indexed,
         _ => TaskState::Partial,
     };
-    Standing { state, error, open: UrlOutcome::of(UrlState::Downloaded) }
+    DerivedState { state, error, open: UrlOutcome::of(UrlState::Downloaded) }
 }

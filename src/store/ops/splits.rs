@@ -1,7 +1,6 @@
-//! Parts: which posts belong to a task, and how a task that was refused is split.
+//! Which posts belong to a task, and how a refused task is split in two halves.
 //!
-//! Must never let a post belong to a part that its first task does not know of: evidence about that one is evidence
-//! about the part.
+//! Must never give a half a post that the first task does not have: evidence about that one is evidence about the half.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +41,7 @@ pub(crate) async fn bind_to(
     Ok(left)
 }
 
-/// So many requests further back do parts wait of which nothing was taken.
+/// A half waits this many requests longer if nothing of its line was taken.
 pub(crate) const BEHIND: i64 = 64;
 
 row! {
@@ -66,12 +65,20 @@ pub(crate) const POSTS: &str = "SELECT attempts.round, ifnull(rounds.url, posts.
        CROSS JOIN posts ON posts.number = rounds.post
      WHERE attempts.task = ?1 ORDER BY position";
 
+/// The split of one task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Split {
+    pub(crate) task: TaskId,
+    /// The ids of its halves.
+    pub(crate) halves: [TaskId; 2],
+    pub(crate) at: Timestamp,
+}
+
 /// Sends the posts of a task in two halves, which take turns with other work.
 pub(crate) async fn split(
     batch: &mut Batch<'_>,
     whole: &Whole,
-    (task, parts): (TaskId, [TaskId; 2]),
-    at: Timestamp,
+    Split { task, halves: ids, at }: Split,
 ) -> Result<(), sqlx::Error> {
     let posts: Vec<(Round, String)> =
         sqlx::query_as(POSTS).bind(whole.number).fetch_all(&mut *batch.connection).await?;
@@ -86,7 +93,7 @@ pub(crate) async fn split(
     let id = task.to_string();
     let priority = column::numbered(("tasks", "priority", &id), priority, Priority::from_number)?;
     places::begin_to_wait(batch, Class { key, priority }, at).await?;
-    for (part, rounds) in parts.into_iter().zip([one, two]) {
+    for (half, rounds) in ids.into_iter().zip([one, two]) {
         let number: i64 = sqlx::query_scalar(
             "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, next_attempt_at, news_at,
                key, priority, served, root, aside_at, is_paused)
@@ -99,7 +106,7 @@ pub(crate) async fn split(
              FROM tasks WHERE number = ?1 RETURNING number",
         )
         .bind(whole.number)
-        .bind(part.to_string())
+        .bind(half.to_string())
         .bind(at.as_millis())
         .bind(rounds.first())
         .bind(whole.root)
@@ -109,20 +116,16 @@ pub(crate) async fn split(
         .fetch_one(&mut *batch.connection)
         .await?;
         bind_to(batch, number, &rounds).await?;
-        batch.changes.touch(part, at, Source::Submit);
+        batch.changes.touch(half, at, Source::Submit);
     }
     Ok(())
 }
 
 /// Sends the posts of a waiting task that was refused in two halves, because it is larger than a day's budget.
-pub(crate) async fn split_to_fit(
-    batch: &mut Batch<'_>,
-    task: TaskId,
-    parts: [TaskId; 2],
-    at: Timestamp,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn split_to_fit(batch: &mut Batch<'_>, split_of: Split) -> Result<(), sqlx::Error> {
+    let Split { task, at, .. } = split_of;
     let whole: Whole = sqlx::query_as(WHOLE).bind(task.to_string()).fetch_one(&mut *batch.connection).await?;
-    split(batch, &whole, (task, parts), at).await?;
+    split(batch, &whole, split_of).await?;
     sqlx::query(
         "UPDATE submits SET outcome = 'rejected', certain = 0, message = ?2
          WHERE task_id = ?1 AND attempt = (SELECT max(attempt) FROM submits WHERE task_id = ?1)",
