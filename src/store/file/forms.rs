@@ -50,7 +50,7 @@ pub(crate) async fn renew(connection: &mut SqliteConnection, now: Timestamp) -> 
     Ok(())
 }
 
-/// How far the conversion has come. It is kept in the file, so that a kill changes neither the end nor what is reported.
+/// How far the conversion has come. It is kept in the file, so that a kill changes neither the end nor the report.
 #[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
 struct Conversion {
     /// The form that is being made. Work for another one counts for nothing.
