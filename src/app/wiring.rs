@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::StartError;
+use super::error::StartError;
 use super::listen::Listeners;
 use super::reload::token_keys;
 use super::tasks::Tasks;

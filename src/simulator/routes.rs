@@ -19,13 +19,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::upstream::wire::{POLL, SUBMIT_PRIVATE, SUBMIT_PUBLIC};
 
-use super::Shared;
 use super::account::Verdict;
 use super::answers::{Refusal, envelope, infrastructure};
 use super::delivery;
 use super::listed::ListedVideo;
 use super::order::Library;
 use super::server::HangUp;
+use super::shared::Shared;
 use super::spoiled::Spoiled;
 use super::task::Listing;
 

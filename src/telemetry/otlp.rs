@@ -11,7 +11,7 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanEvents, SpanLin
 use reqwest::Url;
 use reqwest::blocking::Client;
 
-use super::traces::{Part, Span, TracesError};
+use super::span::{Part, Span, TracesError};
 use crate::domain::host::is_loopback;
 use crate::domain::id::TaskId;
 

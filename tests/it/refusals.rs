@@ -73,7 +73,7 @@ impl ByHand {
 
     /// The codes of the job's URLs that have failed, and whether each is certain.
     pub async fn codes(&self, job: JobId) -> BTreeMap<(String, bool), usize> {
-        let failed = Some(scrapehook::domain::job::UrlState::Failed);
+        let failed = Some(scrapehook::domain::outcome::UrlState::Failed);
         let rows = self.file.store.read().job_urls(job, failed, 0, 500).await.unwrap();
         let mut codes = BTreeMap::new();
         for (_, url) in rows {

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::TaskId;
-use crate::domain::task::Failure;
+use crate::domain::outcome::Failure;
 use crate::domain::time::Timestamp;
 use crate::domain::video::VideoState;
 use crate::store::batch::Batch;

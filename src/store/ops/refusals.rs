@@ -5,12 +5,12 @@ use serde_json::json;
 
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
+use crate::domain::outcome::Failure;
 use crate::domain::pause::Pause;
 use crate::domain::refusal::{
     BARREN, CONTENT, Consequence, MOST_FURTHER, Refused, RefusedToo, UNCLEAR, is_about_content,
     may_not_be_the_content,
 };
-use crate::domain::task::Failure;
 use crate::domain::time::{Timestamp, millis};
 use crate::store::batch::{Batch, Cause};
 use crate::store::column::{self, row};

@@ -9,7 +9,8 @@ use crate::cli::client::api::failure::ClientError;
 use crate::cli::client::api::{Query, Service, id};
 use crate::cli::client::show::jobs::{show_job, show_jobs, show_urls};
 use crate::cli::client::show::output::Output;
-use crate::domain::job::{JobState, UrlState};
+use crate::domain::job::JobState;
+use crate::domain::outcome::UrlState;
 
 const EXAMPLES: &str = "\
 Examples:
