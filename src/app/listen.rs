@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
-use super::StartError;
+use super::error::StartError;
 use crate::config::Config;
 
 /// A listener and its real address, even if port 0 was asked for.

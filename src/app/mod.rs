@@ -1,5 +1,6 @@
 //! The service as a value: bind, join, stop. It owns the order of starting and stopping.
 
+mod error;
 mod listen;
 mod reload;
 mod tasks;
@@ -10,61 +11,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use self::error::StartError;
 use self::listen::{Listeners, listen};
 pub use self::reload::Reloader;
 use self::tasks::Tasks;
 use self::wiring::Wiring;
 use crate::blocking;
 use crate::clock;
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::http::Credentials;
-use crate::store::{OpenError, Store};
-use crate::telemetry::{Metrics, Traces, TracesError};
-use crate::upstream::{ClientError, Upstream};
+use crate::store::Store;
+use crate::telemetry::{Metrics, Traces};
+use crate::upstream::Upstream;
 
 /// How long stopping may take beyond the answer that upstream still owes us.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
-
-/// Why the service can't start; each is a line that names the setting.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// A setting is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The database can't be used.
-    #[error(transparent)]
-    Store(#[from] OpenError),
-    /// The collector of traces can't be used.
-    #[error(transparent)]
-    Traces(#[from] TracesError),
-    /// The client of the memories.ai API can't be made.
-    #[error(transparent)]
-    Upstream(#[from] ClientError),
-    /// The address can't be listened on.
-    #[error(
-        "{setting}: can't listen on {address}: {source}. Set {setting}, or SCRAPEHOOK_{}, to another address",
-        setting.to_ascii_uppercase().replace('.', "__")
-    )]
-    Listen {
-        /// The setting that names it.
-        setting: &'static str,
-        /// The address as configured.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The database can be opened, but not read.
-    #[error("store.path: {0}")]
-    Read(#[from] crate::store::ReadError),
-    /// The database can be opened, but not written.
-    #[error("store.path: {0}")]
-    Write(#[from] crate::store::WriteError),
-}
 
 /// A running service.
 #[derive(Debug)]

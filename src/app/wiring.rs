@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::StartError;
+use super::error::StartError;
 use super::listen::Listeners;
 use super::reload::token_keys;
 use super::tasks::Tasks;
@@ -18,7 +18,7 @@ use crate::store::{self, Binding, Policy, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, Upstream};
-use crate::workers::{Backups, CallbackUrls, Dispatcher, Pruner, Reconciler, Tracer};
+use crate::workers::{Backups, Budgets, CallbackUrls, Dispatcher, Pruner, Reconciler, Tracer};
 
 /// The open store, and what was read of it before anything else ran.
 pub(super) struct Opened {
@@ -131,9 +131,8 @@ impl<'a> Wiring<'a> {
         let dispatcher = Dispatcher::new(
             store.for_workers(),
             self.upstream.clone(),
-            self.budget.clone(),
+            Budgets { requests: self.budget.clone(), urls_per_day: config.dispatch.max_urls_per_day },
             CallbackUrls::new(public_url, self.credentials.tokens.clone()),
-            config.dispatch.max_urls_per_day,
             self.stop.clone(),
         );
         tasks.spawn_worker("dispatcher", dispatcher.traced_by(self.traces.clone()), store);

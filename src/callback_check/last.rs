@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::{Checker, Obstacle};
+use super::{CheckState, Checker, Obstacle};
 use crate::clock;
 use crate::domain::time::Timestamp;
 
@@ -18,20 +18,6 @@ const FIRST: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(5);
 /// Wait after a check that proved the way.
 const LATER: Duration = Duration::from_secs(3_600);
-
-/// Whether callbacks can reach this service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CheckState {
-    /// The public URL leads here.
-    Ok,
-    /// It leads elsewhere, or nowhere.
-    Failed,
-    /// The check from inside could not tell.
-    NotProven,
-    /// There was no check.
-    NotChecked,
-}
 
 /// Result of the last callback check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

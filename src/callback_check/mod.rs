@@ -13,8 +13,8 @@ use reqwest::{Client, Response, Url};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use last::{CallbackCheck, CheckState, LastCheck, keep_checking};
-pub use obstacle::Obstacle;
+pub use last::{CallbackCheck, LastCheck, keep_checking};
+pub use obstacle::{CheckState, Obstacle};
 
 use crate::config::Live;
 use crate::domain::byte_order_mark;

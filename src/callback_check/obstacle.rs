@@ -2,8 +2,24 @@
 
 use std::fmt;
 
-use super::last::CheckState;
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::network::{NoAnswer, TlsFault};
+
+/// Whether callbacks can reach this service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckState {
+    /// The public URL leads here.
+    Ok,
+    /// It leads elsewhere, or nowhere.
+    Failed,
+    /// The check from inside could not tell.
+    NotProven,
+    /// There was no check.
+    NotChecked,
+}
 
 /// What stands in the way of callbacks.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,7 @@
 
 use std::fmt::Write;
 
-use clap::{Command, CommandFactory};
-
-use super::Cli;
+use clap::Command;
 
 /// Every command, in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 4] = [
@@ -39,8 +37,7 @@ scrapehook submits video URLs to memories.ai, and follows each until it has its 
 All commands: scrapehook --help";
 
 /// The command line, with its commands in groups.
-pub fn command() -> Command {
-    let command = Cli::command();
+pub(super) fn in_groups(command: Command) -> Command {
     let groups = groups(&command);
     command.help_template(format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}Options:\n{{options}}\n"
@@ -65,7 +62,10 @@ fn groups(command: &Command) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn every_command_is_in_one_group() {

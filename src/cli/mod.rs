@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod check_config;
 pub mod client;
+mod completions;
 pub mod demo;
 pub mod doctor;
 mod first_screen;
@@ -15,10 +16,9 @@ pub mod simulate;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use self::client::ClientCommand;
-pub use self::first_screen::command;
 use self::health::WrongAddress;
 use crate::app::StartError;
 use crate::config::ConfigError;
@@ -52,6 +52,13 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Exit with 0 if the service is alive, for container health checks
     Health(health::Health),
+    /// Print shell completions
+    Completions(completions::Completions),
+}
+
+/// The command line, with its commands in groups.
+pub fn command() -> clap::Command {
+    first_screen::in_groups(Cli::command())
 }
 
 /// Who reads along may have seen enough, as `head` has: that is no failure.
@@ -83,6 +90,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::CheckConfig(args) => as_far_as_read(check_config::run(&args).map(done)),
         Command::Doctor(args) => as_far_as_read(doctor::run(args).await),
         Command::Health(args) => as_far_as_read(health::run(args).await.map(done)),
+        Command::Completions(args) => as_far_as_read(completions::run(&args, Cli::command()).map(done)),
     };
     result.unwrap_or_else(|error| {
         // Configuration and start errors name their cause themselves.

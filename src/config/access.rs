@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 use secrecy::ExposeSecret;
 use url::Url;
 
+use super::Config;
+use super::error::ConfigError;
 use super::sections::Auth;
-use super::{Config, ConfigError};
 use crate::domain::host::is_loopback;
 
 impl Config {

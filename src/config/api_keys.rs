@@ -6,7 +6,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::secrets::fits_header;
 use super::setting::Setting;
 use super::text::is_in_quotes;

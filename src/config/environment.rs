@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::setting::{Origin, Setting};
 use super::text;
 use super::value::Value;

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::environment::{Environment, Found, RUST_LOG};
+use super::error::ConfigError;
 use super::setting::{Origin, Setting};
 use super::value::{self, Table, Value};
-use super::{Config, ConfigError};
 use crate::domain::nearest::unknown;
+
+/// Every setting with its default.
+pub(super) const DEFAULTS: &str = include_str!("../../config.example.toml");
 
 /// A blank level in a file counts as unset, as in a variable.
 const LEVEL: &str = "log.level";
@@ -26,7 +29,7 @@ impl Layers {
         file: Option<(&str, &str)>,
         environment: Vec<(String, String)>,
     ) -> Result<Self, ConfigError> {
-        let defaults = value::parse(Config::EXAMPLE).map_err(ConfigError)?;
+        let defaults = value::parse(DEFAULTS).map_err(ConfigError)?;
         let mut values: BTreeMap<String, Found> = flatten(&defaults)
             .map(|(key, value)| (key, Found { origin: Origin::Default, value: value.clone() }))
             .collect();
@@ -163,7 +166,7 @@ mod tests {
         let unknown = read(None, &[("SCRAPEHOOK_BACKUP__NOPE", "1")]).err().unwrap().to_string();
         assert_eq!(unknown, "SCRAPEHOOK_BACKUP__NOPE: unknown setting backup.nope");
         assert!(read(Some("[backup]"), &[]).is_ok(), "a known section may be empty");
-        assert!(read(Some(Config::EXAMPLE), &[]).is_ok(), "the example is a file");
+        assert!(read(Some(DEFAULTS), &[]).is_ok(), "the example is a file");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use tracing_subscriber::filter::LevelFilter;
 
-use super::ConfigError;
 use super::environment::{self, Environment, RUST_LOG};
+use super::error::ConfigError;
 use super::setting::{Origin, Setting};
 
 /// The directives without blanks, which the log's own parser would take for a part of a name.

@@ -5,6 +5,7 @@
 mod access;
 mod api_keys;
 mod environment;
+mod error;
 mod layers;
 mod level;
 mod live;
@@ -21,11 +22,10 @@ mod value;
 use std::path::Path;
 use std::time::Duration;
 
-use thiserror::Error;
-
 use self::layers::Layers;
 
 pub use self::api_keys::{ApiKey, ApiKeys, Role};
+pub use self::error::ConfigError;
 pub use self::level::log_level_or;
 pub use self::live::Live;
 pub use self::network::Networks;
@@ -40,23 +40,6 @@ pub use self::text::is_in_quotes;
 const POLL_WITH_CALLBACKS: Duration = Duration::from_secs(120);
 /// First poll of a silent task if there are no callbacks.
 const POLL_ALONE: Duration = Duration::from_secs(15);
-
-/// What is wrong with the configuration: one line that names the setting.
-#[derive(Debug, Error)]
-#[error("{}", one_line(.0))]
-pub struct ConfigError(String);
-
-/// Names are quoted, and quoted keys of TOML can hold line ends and characters that move a terminal's cursor.
-fn one_line(text: &str) -> String {
-    text.replace(|c: char| c.is_control(), " ")
-}
-
-impl ConfigError {
-    /// An error with this line, which names the setting.
-    pub fn new(line: impl Into<String>) -> Self {
-        Self(line.into())
-    }
-}
 
 /// All settings, checked.
 #[derive(Clone, Debug)]
@@ -89,7 +72,7 @@ pub struct Config {
 
 impl Config {
     /// Every setting with its default, and an explanation of each.
-    pub const EXAMPLE: &'static str = include_str!("../../config.example.toml");
+    pub const EXAMPLE: &'static str = layers::DEFAULTS;
 
     /// Reads all layers: the defaults, the file if one is named, the process's environment.
     ///

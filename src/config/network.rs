@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::setting::Setting;
 
 /// Addresses and networks.

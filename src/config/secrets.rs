@@ -4,7 +4,7 @@
 
 use secrecy::SecretString;
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::setting::Setting;
 
 /// Fewer bytes than this can be guessed.

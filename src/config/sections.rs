@@ -7,10 +7,11 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::api_keys::ApiKeys;
+use super::error::ConfigError;
 use super::layers::Layers;
 use super::network::Networks;
 use super::secrets::{Secrets, upstream_key};
-use super::{ConfigError, level, url};
+use super::{level, url};
 use crate::domain::file_path::{check_file, check_folder};
 
 const LEAST_TIMEOUT: Duration = Duration::from_secs(1);

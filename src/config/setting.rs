@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::text::is_in_quotes;
 use super::value::Value;
 

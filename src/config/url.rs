@@ -5,7 +5,7 @@
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::setting::Setting;
 use crate::domain::host::is_name;
 

@@ -4,7 +4,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::id::TaskId;
-use super::task::{FactKind, Failure};
+use super::outcome::Failure;
+use super::task::FactKind;
 use super::time::Timestamp;
 
 /// The meaning of a callback.

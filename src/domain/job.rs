@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::forecast::JobQueue;
 use super::id::{JobId, TaskId};
+use super::outcome::UrlState;
 use super::queue::Priority;
 use super::task::TaskState;
 use super::time::Timestamp;
@@ -83,43 +84,6 @@ words! {
         Failed = "failed",
         /// Every URL was canceled.
         Canceled = "canceled",
-    }
-}
-
-words! {
-    /// The state of one URL of a job or a task.
-    UrlState {
-        /// Its task is queued.
-        Waiting = "waiting",
-        /// Its task is submitting, unconfirmed or accepted.
-        Sent = "sent",
-        /// Its task was downloaded.
-        Downloaded = "downloaded",
-        /// One of its videos is indexed, and all of them have ended.
-        Indexed = "indexed",
-        /// It ended without an indexed video.
-        Failed = "failed",
-        /// An earlier task indexed it, so it was not sent again.
-        Known = "known",
-    }
-}
-
-impl UrlState {
-    /// Its number in the store. If a round has several tasks, the greatest number holds.
-    pub const fn number(self) -> i64 {
-        match self {
-            Self::Failed => 0,
-            Self::Waiting => 1,
-            Self::Sent => 2,
-            Self::Downloaded => 3,
-            Self::Indexed => 4,
-            Self::Known => 5,
-        }
-    }
-
-    /// The state with this number.
-    pub fn from_number(number: i64) -> Option<Self> {
-        Self::ALL.iter().copied().find(|state| state.number() == number)
     }
 }
 

@@ -5,8 +5,60 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
-use super::job::UrlState;
-use super::task::Failure;
+use super::words;
+
+words! {
+    /// The state of one URL of a job or a task.
+    UrlState {
+        /// Its task is queued.
+        Waiting = "waiting",
+        /// Its task is submitting, unconfirmed or accepted.
+        Sent = "sent",
+        /// Its task was downloaded.
+        Downloaded = "downloaded",
+        /// One of its videos is indexed, and all of them have ended.
+        Indexed = "indexed",
+        /// It ended without an indexed video.
+        Failed = "failed",
+        /// An earlier task indexed it, so it was not sent again.
+        Known = "known",
+    }
+}
+
+impl UrlState {
+    /// Its number in the store. If a round has several tasks, the greatest number holds.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Failed => 0,
+            Self::Waiting => 1,
+            Self::Sent => 2,
+            Self::Downloaded => 3,
+            Self::Indexed => 4,
+            Self::Known => 5,
+        }
+    }
+
+    /// The state with this number.
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.iter().copied().find(|state| state.number() == number)
+    }
+}
+
+/// The reason for a failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Failure {
+    /// Code from the memories.ai API, or one of scrapehook's.
+    pub code: String,
+    /// Message for people.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with this code and message.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
+}
 
 /// The reason for a failure, and whether it is proven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

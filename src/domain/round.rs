@@ -2,8 +2,7 @@
 //!
 //! Must never look at another round. News about an attempt changes only the wants of its own round.
 
-use super::job::UrlState;
-use super::outcome::{Reason, UrlOutcome};
+use super::outcome::{Reason, UrlOutcome, UrlState};
 
 /// The outcome of a round, the best of its tasks: indexed, on its way, in the queue, else the end of the last.
 ///

@@ -4,8 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::id::{JobId, TaskId};
-use super::job::UrlState;
-use super::outcome::Reason;
+use super::outcome::{Reason, UrlState};
 use super::time::Timestamp;
 use super::url::Platform;
 use super::video::Video;
@@ -111,22 +110,6 @@ impl UpstreamIdSource {
         // An id from a callback's token and one from the answer to a submit can both be right, because upstream can
         // fold two submits into one task.
         all.filter(move |other| *other < self && *other < Self::Callback)
-    }
-}
-
-/// The reason for a failure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Failure {
-    /// Code from the memories.ai API, or one of scrapehook's.
-    pub code: String,
-    /// Message for people.
-    pub message: String,
-}
-
-impl Failure {
-    /// A failure with this code and message.
-    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into() }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::id::{JobId, TaskId};
-use super::task::Failure;
+use super::outcome::Failure;
 use super::time::Timestamp;
 use super::words;
 

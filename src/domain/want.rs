@@ -3,8 +3,8 @@
 //! Must never send a URL again that may have been charged, unless somebody asks. In doubt a want joins the attempt, and
 //! only `force` and a retry overrule that.
 
-use super::job::{Quality, UrlState};
-use super::outcome::{Reason, UrlOutcome};
+use super::job::Quality;
+use super::outcome::{Reason, UrlOutcome, UrlState};
 use super::round;
 
 /// A decision about one want alone. It holds whatever its round does.

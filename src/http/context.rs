@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::api::status::Monitored;
-use super::edge::auth::Keys;
+use super::edge::keys::Keys;
 use super::hint_limit::HintLimit;
-use super::operate::health::Proof;
+use super::monitored::Monitored;
+use super::operate::proof::Proof;
 use crate::clock;
 use crate::config::{Config, Live, WithoutToken};
 use crate::domain::token::TokenKeys;

@@ -8,6 +8,7 @@ mod context;
 mod docs_page;
 mod edge;
 mod hint_limit;
+mod monitored;
 mod openapi;
 mod operate;
 
@@ -29,10 +30,10 @@ use self::operate::{health, metrics};
 use crate::config::Config;
 
 pub use self::api::jobs::BODY as JOB_BODY;
-pub use self::api::status::Monitored;
 pub use self::context::{Credentials, Shared};
-pub use self::edge::auth::Keys;
+pub use self::edge::keys::Keys;
 pub use self::edge::listener::{Limits as ConnectionLimits, serve};
+pub use self::monitored::Monitored;
 
 /// The routes of each listener.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use reqwest::redirect::Policy;
 use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
-use super::Shared;
 use super::account::Parcel;
 use super::plan::Callback;
 use super::records::SentCallback;
+use super::shared::Shared;
 use super::transcript::{Line, origin};
 
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -19,6 +19,7 @@ mod refusals;
 mod routes;
 mod server;
 mod settings;
+mod shared;
 mod spoiled;
 mod task;
 mod transcript;
@@ -26,9 +27,8 @@ mod transcript;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use reqwest::Client;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -39,6 +39,7 @@ use account::Account;
 pub use faults::Faults;
 pub use records::{OtherTask, SentCallback, Submitted};
 pub use settings::Settings;
+use shared::Shared;
 pub use transcript::Line;
 
 /// A running fake of the upstream; dropping it ends it.
@@ -47,28 +48,6 @@ pub struct Simulator {
     address: SocketAddr,
     shared: Arc<Shared>,
     _stop_on_drop: DropGuard,
-}
-
-/// What the simulator's handle, handlers and deliveries have in common.
-#[derive(Debug)]
-struct Shared {
-    account: Mutex<Account>,
-    changes: watch::Sender<()>,
-    client: Client,
-    tracker: TaskTracker,
-    stop: CancellationToken,
-}
-
-impl Shared {
-    fn inspect<T>(&self, look: impl FnOnce(&Account) -> T) -> T {
-        look(&self.account.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
-        let result = change(&mut self.account.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changes.send_replace(());
-        result
-    }
 }
 
 impl Simulator {

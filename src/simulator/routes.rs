@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, FromRequest, Query, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
@@ -19,13 +19,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::upstream::wire::{POLL, SUBMIT_PRIVATE, SUBMIT_PUBLIC};
 
-use super::Shared;
 use super::account::Verdict;
 use super::answers::{Refusal, envelope, infrastructure};
 use super::delivery;
 use super::listed::ListedVideo;
 use super::order::Library;
 use super::server::HangUp;
+use super::shared::Shared;
 use super::spoiled::Spoiled;
 use super::task::Listing;
 
@@ -73,40 +73,32 @@ struct ListBody {
     video_nos: Vec<String>,
 }
 
-async fn submit_private(
-    State(shared): State<Arc<Shared>>,
-    Extension(hang_up): Extension<HangUp>,
-    headers: HeaderMap,
-    uri: Uri,
-    body: Bytes,
-) -> Response {
-    submit(shared, Library::Private, hang_up, headers, uri, body).await
-}
-
-async fn submit_public(
-    State(shared): State<Arc<Shared>>,
-    Extension(hang_up): Extension<HangUp>,
-    headers: HeaderMap,
-    uri: Uri,
-    body: Bytes,
-) -> Response {
-    submit(shared, Library::Public, hang_up, headers, uri, body).await
-}
-
-async fn submit(
-    shared: Arc<Shared>,
-    library: Library,
+/// A request to a submit route.
+#[derive(FromRequest)]
+struct Submit {
+    #[from_request(via(Extension))]
     hang_up: HangUp,
     headers: HeaderMap,
     uri: Uri,
     body: Bytes,
-) -> Response {
+}
+
+async fn submit_private(State(shared): State<Arc<Shared>>, request: Submit) -> Response {
+    submit(&shared, Library::Private, request).await
+}
+
+async fn submit_public(State(shared): State<Arc<Shared>>, request: Submit) -> Response {
+    submit(&shared, Library::Public, request).await
+}
+
+async fn submit(shared: &Arc<Shared>, library: Library, request: Submit) -> Response {
+    let Submit { hang_up, headers, uri, body } = request;
     let Verdict { outcome, delay, spoiled } =
         shared.change(|account| account.submit(library, key(&headers), &body, Instant::now()));
     let answer = match outcome {
         Ok(accepted) => {
             for parcel in accepted.parcels {
-                delivery::dispatch(&shared, parcel).await;
+                delivery::dispatch(shared, parcel).await;
             }
             sleep(delay).await;
             if accepted.cut {

@@ -17,8 +17,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::Shared;
 use super::account::Account;
+use super::shared::Shared;
 
 /// How long to wait after a failed accept; out of file descriptors, the next would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::domain::destination::Destination;
 use crate::domain::job::Progress;
-use crate::domain::task::Failure;
+use crate::domain::outcome::Failure;
 use crate::domain::time::Timestamp;
 
 /// A struct whose fields are read from the columns of their names; `..field` is read by its own type from the same row.

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::domain::id::JobId;
 use crate::domain::job::JobState;
@@ -38,9 +38,9 @@ const GROWING: [&str; 18] = [
 
 /// How SQLite goes about it, a step a line, in the order of its loops.
 async fn plan(connection: &mut SqliteConnection, question: &str) -> Result<Vec<String>, sqlx::Error> {
-    let rows: Vec<(i64, i64, i64, String)> =
-        sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {question}"))).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(|(.., step)| step).collect())
+    let question = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {question}"));
+    let rows = sqlx::query(question).fetch_all(connection).await?;
+    rows.iter().map(|row| row.try_get("detail")).collect()
 }
 
 async fn connection(folder: &tempfile::TempDir) -> SqliteConnection {

@@ -7,6 +7,7 @@ mod metrics;
 #[cfg(feature = "traces")]
 mod otlp;
 mod snapshot;
+mod span;
 mod text;
 mod traces;
 
@@ -14,8 +15,9 @@ use std::io::IsTerminal;
 
 pub use metrics::Metrics;
 pub use snapshot::{Copies, Kept, Snapshot, Waiting};
+pub use span::{Span, SpanName, TracesError};
 pub use text::MEDIA_TYPE;
-pub use traces::{Span, SpanName, Traces, TracesError};
+pub use traces::Traces;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{Targets, filter_fn};

@@ -11,7 +11,7 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanEvents, SpanLin
 use reqwest::Url;
 use reqwest::blocking::Client;
 
-use super::traces::{Span, SpanName, TracesError};
+use super::span::{Span, SpanName, TracesError};
 use crate::domain::host::is_loopback;
 use crate::domain::id::TaskId;
 

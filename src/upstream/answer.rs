@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
-use super::LONGEST_WAIT;
 use super::wire::{Envelope, Listing, is_infrastructure_error};
 use crate::domain::redact::without;
+
+/// Longest `Retry-After` that is honoured: one wrong header must not stop the service for a year.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// Why upstream did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
-pub use answer::{PollAnswer, Refusal, SubmitAnswer};
+pub use answer::{LONGEST_WAIT, PollAnswer, Refusal, SubmitAnswer};
 pub use budget::{Budget, Kind};
 pub use check::{Checked, KeyAnswer};
 pub use outage::Outage;
@@ -37,9 +37,6 @@ const ANSWER_CAP: usize = 1024 * 1024;
 
 /// Longest wait for a connection.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
-
-/// Longest `Retry-After` that is honoured: one wrong header must not stop the service for a year.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// Why no client can be made.
 #[derive(Debug, Error)]

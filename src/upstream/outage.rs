@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Refusal;
+use super::answer::Refusal;
 
 /// One request without an answer is no news.
 const WORTH_A_WORD: u32 = 2;

@@ -14,9 +14,9 @@ use crate::config::Live;
 use crate::domain::destination::{Destination, FolderFields};
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
+use crate::domain::outcome::Failure;
 use crate::domain::pause::Pause;
 use crate::domain::retry::{PROBE_MOST, SUBMIT_FIRST, SUBMIT_MOST, backoff};
-use crate::domain::task::Failure;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Claims, TokenKeys, callback_url};
 use crate::domain::url::Platform;
@@ -59,14 +59,22 @@ impl CallbackUrls {
     }
 }
 
+/// How much may be sent.
+#[derive(Clone, Debug)]
+pub struct Budgets {
+    /// The request budget, which submits and polls share.
+    pub requests: Arc<Budget>,
+    /// Most URLs a UTC day. None without a limit.
+    pub urls_per_day: Option<u64>,
+}
+
 /// Owns sending.
 #[derive(Debug)]
 pub struct Dispatcher {
     store: Store,
     upstream: Upstream,
-    budget: Arc<Budget>,
+    budgets: Budgets,
     callback_urls: CallbackUrls,
-    urls_per_day: Option<u64>,
     stop: CancellationToken,
     /// The end of the day whose spent budget was told of.
     told_until: Option<Timestamp>,
@@ -78,21 +86,19 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// A dispatcher that sends at most so many URLs a UTC day, and waits for its turn until `stop`.
+    /// A dispatcher that sends as much as the budgets allow, and waits for its turn until `stop`.
     pub fn new(
         store: Store,
         upstream: Upstream,
-        budget: Arc<Budget>,
+        budgets: Budgets,
         callback_urls: CallbackUrls,
-        urls_per_day: Option<u64>,
         stop: CancellationToken,
     ) -> Self {
         Self {
             store,
             upstream,
-            budget,
+            budgets,
             callback_urls,
-            urls_per_day,
             stop,
             told_until: None,
             deferred: 0,
@@ -111,7 +117,7 @@ impl Dispatcher {
 
     /// How many URLs the day's budget allows; none without a limit. If it is spent, when it begins again.
     async fn left_today(&mut self, now: Timestamp) -> Result<Left, StepError> {
-        let Some(most) = self.urls_per_day else { return Ok(Ok(None)) };
+        let Some(most) = self.budgets.urls_per_day else { return Ok(Ok(None)) };
         let sent = self.store.read().urls_sent_since(now.start_of_day()).await?;
         if sent < most {
             return Ok(Ok(Some(usize::try_from(most - sent).unwrap_or(usize::MAX))));
@@ -129,7 +135,7 @@ impl Dispatcher {
         let started = Instant::now();
         let at = || now.after(started.elapsed());
         tokio::select! {
-            () = self.budget.turn(Kind::Submit) => {}
+            () = self.budgets.requests.turn(Kind::Submit) => {}
             () = self.stop.cancelled() => return Ok(Step::Idle),
         }
         let left_today = match self.left_today(at()).await? {
@@ -190,7 +196,7 @@ impl Dispatcher {
         }
         match answer {
             SubmitAnswer::Accepted(upstream_id) => {
-                self.budget.went_well();
+                self.budgets.requests.went_well();
                 self.end(task.task, at, SubmitEnd::Accepted(upstream_id.clone())).await?;
                 tracing::info!(task = %task.task, upstream_id, urls = task.urls.len(), "submitted");
                 self.resume(pauses, at, |pause| concerns(pause, task)).await?;
@@ -207,7 +213,7 @@ impl Dispatcher {
                     "submit not accepted"
                 );
                 if refusal.is_too_fast() {
-                    self.budget.too_fast(retry_after);
+                    self.budgets.requests.too_fast(retry_after);
                 }
                 self.hold_until = Some(Instant::now() + wait);
                 self.end(task.task, at, SubmitEnd::Deferred(failure(refusal), wait)).await?;
@@ -237,7 +243,7 @@ impl Dispatcher {
         at: Timestamp,
     ) -> Result<(), StepError> {
         tracing::warn!(task = %task.task, code = refusal.code, reason = refusal.message, "submit refused");
-        self.budget.went_well();
+        self.budgets.requests.went_well();
         self.end(task.task, at, SubmitEnd::refused(failure(refusal), at)).await?;
         // It answers again; what it thinks of the account is not known.
         self.resume(pauses, at, |pause| pause.code == Pause::UNCONFIRMED).await?;

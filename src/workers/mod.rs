@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use backups::{Backups, scheduled_copies};
-pub use dispatcher::{CallbackUrls, Dispatcher};
+pub use dispatcher::{Budgets, CallbackUrls, Dispatcher};
 pub use pruner::Pruner;
 pub use reconciler::Reconciler;
 pub use tracer::Tracer;

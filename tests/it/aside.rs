@@ -5,7 +5,8 @@ use std::time::Duration;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::event::Source;
 use scrapehook::domain::job::{JobState, Quality};
-use scrapehook::domain::task::{Failure, TaskState};
+use scrapehook::domain::outcome::Failure;
+use scrapehook::domain::task::TaskState;
 use scrapehook::simulator::Faults;
 use scrapehook::store::{
     Decision, FirstProbe, NewPause, NextRequest, Policy, Search, SubmitEnd, TaskFilter, Turn,

@@ -3,8 +3,9 @@
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::event::EventKind;
 use scrapehook::domain::id::JobId;
-use scrapehook::domain::job::{JobState, Quality, UrlState};
-use scrapehook::domain::task::{Failure, TaskState};
+use scrapehook::domain::job::{JobState, Quality};
+use scrapehook::domain::outcome::{Failure, UrlState};
+use scrapehook::domain::task::TaskState;
 use scrapehook::domain::video::VideoState::{self, Failed, Indexed};
 use scrapehook::store::{EventFilter, PolledEntry, SubmitEnd};
 

@@ -9,7 +9,8 @@ use futures_util::future::{BoxFuture, join_all};
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::event::{EventKind, Source};
 use scrapehook::domain::id::{JobId, TaskId};
-use scrapehook::domain::task::{Failure, TaskState};
+use scrapehook::domain::outcome::Failure;
+use scrapehook::domain::task::TaskState;
 use scrapehook::domain::video::VideoState;
 use scrapehook::store::{
     AcceptedCallback, Decided, Decision, DuePoll, EventFilter, Found, NextRequest, PollEnd, ReceivedCallback,

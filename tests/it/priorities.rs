@@ -2,8 +2,8 @@
 
 use scrapehook::domain::id::{JobId, TaskId};
 use scrapehook::domain::job::{JobOptions, Quality};
+use scrapehook::domain::outcome::Failure;
 use scrapehook::domain::queue::Priority::{self, High, Low, Normal};
-use scrapehook::domain::task::Failure;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::store::{Decision, JobPatch, JobPatched, NewJob, SubmitEnd};
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use scrapehook::domain::id::JobId;
 use scrapehook::domain::job::{JobOptions, Quality};
+use scrapehook::domain::outcome::Failure;
 use scrapehook::domain::plan::fold;
 use scrapehook::domain::queue::Priority;
 use scrapehook::domain::url::PostUrl;
@@ -182,7 +183,6 @@ async fn a_pause_and_a_restart_change_no_order() {
 #[tokio::test]
 async fn what_a_paused_platform_waited_for_is_no_claim() {
     use scrapehook::domain::event::Source;
-    use scrapehook::domain::task::Failure;
     let file = File::started().await;
     ask(&file, "key", Priority::Low, vec![post(1, 0)]).await;
     ask(&file, "key", Priority::High, (0..500).map(|number| post(0, number)).collect()).await;
@@ -204,7 +204,6 @@ async fn what_a_paused_platform_waited_for_is_no_claim() {
 #[tokio::test]
 async fn a_paused_platform_is_tried_when_its_probe_is_due_and_by_one_post_of_it() {
     use scrapehook::domain::event::Source;
-    use scrapehook::domain::task::Failure;
     let file = File::started().await;
     ask(&file, "key", Priority::Normal, vec![post(1, 0)]).await;
     ask(&file, "key", Priority::Normal, vec![post(0, 0)]).await;

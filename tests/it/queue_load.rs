@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use scrapehook::domain::event::Source;
+use scrapehook::domain::outcome::Failure;
 use scrapehook::domain::queue::Priority;
-use scrapehook::domain::task::Failure;
 use scrapehook::store::{FirstProbe, NewPause, NextRequest, Search};
 
 use crate::file::{File, HOUR, at};

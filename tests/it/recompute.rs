@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use scrapehook::domain::evidence::{Entry, Evidence, Findings, Submission, weigh};
-use scrapehook::domain::job::{Progress, UrlState};
-use scrapehook::domain::outcome::{Reason, UrlOutcome};
+use scrapehook::domain::job::Progress;
+use scrapehook::domain::outcome::{Failure, Reason, UrlOutcome, UrlState};
 use scrapehook::domain::round::round_outcome;
-use scrapehook::domain::task::Failure;
 use scrapehook::domain::url::CanonicalUrl;
 use scrapehook::domain::video::VideoState;
 use scrapehook::domain::want::{Mark, want_outcome};

@@ -12,7 +12,7 @@ use scrapehook::domain::token::TokenKeys;
 use scrapehook::simulator::{Faults, Settings, Simulator};
 use scrapehook::store::Decision;
 use scrapehook::upstream::{Budget, Upstream};
-use scrapehook::workers::{CallbackUrls, Dispatcher, Step, Worker};
+use scrapehook::workers::{Budgets, CallbackUrls, Dispatcher, Step, Worker};
 use tokio_util::sync::CancellationToken;
 
 use crate::file::{File, HOUR, at};
@@ -33,10 +33,11 @@ impl ByHand {
         let settings = Settings { download_delay: NEVER, faults, ..Settings::default() };
         let upstream = simulator(settings).await;
         let client = Upstream::new(&upstream.url(), &UPSTREAM_KEY.into(), DEADLINE).unwrap();
-        let budget = Arc::new(Budget::new(Duration::from_millis(1)));
+        let requests = Arc::new(Budget::new(Duration::from_millis(1)));
+        let budgets = Budgets { requests, urls_per_day: None };
         let callbacks = CallbackUrls::new(None, Arc::new(Live::new(TokenKeys::new([]))));
         let dispatcher =
-            Dispatcher::new(file.store.clone(), client, budget, callbacks, None, CancellationToken::new());
+            Dispatcher::new(file.store.clone(), client, budgets, callbacks, CancellationToken::new());
         Self { file, upstream, dispatcher, now: 1 }
     }
 
@@ -73,7 +74,7 @@ impl ByHand {
 
     /// The codes of the job's URLs that have failed, and whether each is certain.
     pub async fn codes(&self, job: JobId) -> BTreeMap<(String, bool), usize> {
-        let failed = Some(scrapehook::domain::job::UrlState::Failed);
+        let failed = Some(scrapehook::domain::outcome::UrlState::Failed);
         let rows = self.file.store.read().job_urls(job, failed, 0, 500).await.unwrap();
         let mut codes = BTreeMap::new();
         for (_, url) in rows {

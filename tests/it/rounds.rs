@@ -3,8 +3,9 @@
 
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::{JobId, TaskId};
-use scrapehook::domain::job::{JobState, Progress, Quality, UrlState};
-use scrapehook::domain::task::{Failure, TaskState};
+use scrapehook::domain::job::{JobState, Progress, Quality};
+use scrapehook::domain::outcome::{Failure, UrlState};
+use scrapehook::domain::task::TaskState;
 use scrapehook::domain::video::VideoState::Indexed;
 use scrapehook::store::{Decided, Decision, Found, JobRetried, ReceivedHint, SubmitEnd};
 use sha2::{Digest, Sha256};

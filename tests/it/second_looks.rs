@@ -4,7 +4,8 @@
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::event::EventKind;
 use scrapehook::domain::job::{JobState, Quality};
-use scrapehook::domain::task::{Failure, TaskState};
+use scrapehook::domain::outcome::Failure;
+use scrapehook::domain::task::TaskState;
 use scrapehook::domain::video::VideoState::{Failed, Indexed, Indexing};
 use scrapehook::simulator::{Faults, Settings};
 use scrapehook::store::{EventFilter, JobRetried, NextRequest, SubmitEnd, Turn};

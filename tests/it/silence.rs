@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use scrapehook::domain::callback::Meaning;
-use scrapehook::domain::job::{JobState, UrlState};
-use scrapehook::domain::task::{Failure, TaskState};
+use scrapehook::domain::job::JobState;
+use scrapehook::domain::outcome::{Failure, UrlState};
+use scrapehook::domain::task::TaskState;
 use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::video::VideoState;
 use scrapehook::simulator::{Faults, Settings};

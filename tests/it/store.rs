@@ -5,9 +5,10 @@ use std::time::Duration;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::event::Source;
 use scrapehook::domain::id::TaskId;
-use scrapehook::domain::job::{Quality, UrlState};
+use scrapehook::domain::job::Quality;
+use scrapehook::domain::outcome::{Failure, UrlState};
 use scrapehook::domain::pause::Pause;
-use scrapehook::domain::task::{Failure, TaskState};
+use scrapehook::domain::task::TaskState;
 use scrapehook::domain::video::VideoState;
 use scrapehook::store::{Decided, Decision, NextRequest, PollEnd, ReceivedCallback, Search, SubmitEnd, Turn};
 

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use self::api::failure::ClientError;
-use self::commands::{completions, decide, events, jobs, queue, status, submit, tasks, watch};
+use self::commands::{decide, events, jobs, queue, status, submit, tasks, watch};
 use self::show::output::note;
 
 /// What a client asks for.
@@ -47,8 +47,6 @@ pub enum ClientCommand {
     Pause(decide::Pause),
     /// Resume sending, whatever the reason for the pause
     Resume(decide::Resume),
-    /// Print shell completions
-    Completions(completions::Completions),
 }
 
 /// Asks, and prints the answer. If there is none, standard error says why.
@@ -73,7 +71,6 @@ pub async fn run(command: ClientCommand) -> anyhow::Result<ExitCode> {
         ClientCommand::Priority(args) => decide::priority(args).await.map(done),
         ClientCommand::Pause(args) => decide::pause(args).await.map(done),
         ClientCommand::Resume(args) => decide::resume(args).await.map(done),
-        ClientCommand::Completions(args) => completions::run(&args).map(done),
     };
     result.or_else(|error| match error.downcast_ref::<ClientError>() {
         Some(error) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
-use super::Check;
+use super::report::Check;
 use crate::callback_check::{CheckState, Checker};
 use crate::config::Config;
 use crate::config::Live;

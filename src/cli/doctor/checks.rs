@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Check;
+use super::report::Check;
 use crate::clock;
 use crate::config::Config;
 use crate::domain::time::Timestamp;
@@ -270,8 +270,8 @@ fn of_clock(date: Option<Timestamp>, before: Timestamp, after: Timestamp) -> Che
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
     use super::*;
+    use crate::cli::doctor::report::State;
 
     #[test]
     fn a_clock_is_compared_with_the_time_of_the_answer() {

@@ -4,15 +4,14 @@
 
 mod callbacks;
 mod checks;
+mod report;
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anstyle::{AnsiColor, Style};
 use clap::Args;
-use serde::Serialize;
 
+use self::report::{Check, Report};
 use super::client::show::output::Output;
 use crate::config::Config;
 use crate::upstream::{ClientError, Upstream};
@@ -42,85 +41,6 @@ pub struct Doctor {
     /// Print one JSON object per check
     #[arg(long)]
     json: bool,
-}
-
-/// The result of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    Ok,
-    Failed,
-    NotProven,
-    Skipped,
-}
-
-/// A check with its result.
-#[derive(Debug, Serialize)]
-struct Check {
-    #[serde(rename = "check")]
-    name: &'static str,
-    state: State,
-    seen: String,
-    action: Option<String>,
-}
-
-impl Check {
-    fn ok(name: &'static str, seen: impl Into<String>) -> Self {
-        Self { name, state: State::Ok, seen: seen.into(), action: None }
-    }
-
-    fn skipped(name: &'static str, seen: impl Into<String>) -> Self {
-        Self { name, state: State::Skipped, seen: seen.into(), action: None }
-    }
-
-    fn failed(name: &'static str, seen: impl Into<String>, action: impl Into<String>) -> Self {
-        Self { name, state: State::Failed, seen: seen.into(), action: Some(action.into()) }
-    }
-
-    fn not_proven(name: &'static str, seen: impl Into<String>, action: impl Into<String>) -> Self {
-        Self { name, state: State::NotProven, seen: seen.into(), action: Some(action.into()) }
-    }
-}
-
-/// Shows the result of each check as soon as it is there.
-struct Report {
-    output: Output,
-    is_json: bool,
-    has_failed: bool,
-}
-
-/// As wide as the longest state, and the longest name.
-const STATE_WIDTH: usize = 10;
-const NAME_WIDTH: usize = 13;
-const INDENT: usize = 4;
-
-impl Report {
-    /// A reader that went away is no reason to stop: the exit code tells what the other checks found.
-    fn show(&mut self, check: &Check) -> io::Result<()> {
-        self.has_failed |= check.state == State::Failed;
-        self.print(check).or_else(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Ok(()),
-            _ => Err(error),
-        })
-    }
-
-    fn print(&mut self, check: &Check) -> io::Result<()> {
-        if self.is_json {
-            return self.output.line(&serde_json::to_string(check)?);
-        }
-        let (word, style) = match check.state {
-            State::Ok => ("ok", AnsiColor::Green.on_default()),
-            State::Failed => ("failed", AnsiColor::Red.on_default().bold()),
-            State::NotProven => ("not proven", AnsiColor::Yellow.on_default()),
-            State::Skipped => ("skipped", Style::new()),
-        };
-        let head = format!("{word:STATE_WIDTH$}  {:NAME_WIDTH$}", check.name);
-        self.output.entry(style, &head, INDENT, &check.seen)?;
-        if let Some(action) = &check.action {
-            self.output.paragraph(INDENT, &format!("To do: {action}"))?;
-        }
-        Ok(())
-    }
 }
 
 /// Runs the checks, one after the other.

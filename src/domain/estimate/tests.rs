@@ -75,24 +75,36 @@ fn queue(seed: u64) -> Queue {
     queue
 }
 
+/// A group, or a task that waits, which may be next.
+struct Head {
+    clock: i64,
+    key: i64,
+    priority: Priority,
+    served: i64,
+    is_group: bool,
+    place: usize,
+}
+
 /// The requests as the model sends them: each is the list of its posts.
 fn sent_by_model(queue: &Queue) -> (Vec<Vec<i64>>, usize) {
     let mut queue = queue.clone();
     let (mut now, mut served, mut paused_from) = (NOW, 100, None);
     let mut requests: Vec<Vec<i64>> = Vec::new();
     loop {
-        let mut heads: Vec<(i64, i64, Priority, i64, bool, usize)> = Vec::new();
+        let mut heads: Vec<Head> = Vec::new();
         for (place, group) in queue.groups.iter().enumerate() {
             if !group.is_paused && group.posts.iter().any(|posts| !posts.is_empty()) {
-                heads.push((queue.clocks[&group.key], group.key, group.priority, group.served, true, place));
+                let Group { key, priority, served, .. } = *group;
+                heads.push(Head { clock: queue.clocks[&key], key, priority, served, is_group: true, place });
             }
         }
         for (place, task) in queue.tasks.iter().enumerate() {
             if !task.is_paused && task.due <= now && !task.posts.is_empty() {
-                heads.push((queue.clocks[&task.key], task.key, task.priority, task.served, false, place));
+                let Task { key, priority, served, .. } = *task;
+                heads.push(Head { clock: queue.clocks[&key], key, priority, served, is_group: false, place });
             }
         }
-        let Some(&(_, key, ..)) = heads.iter().min_by_key(|(clock, key, ..)| (*clock, *key)) else {
+        let Some((_, key)) = heads.iter().map(|head| (head.clock, head.key)).min() else {
             let waiting = |task: &&Task| !task.is_paused && !task.posts.is_empty();
             let due = queue.tasks.iter().filter(waiting).map(|task| task.due).min();
             match due {
@@ -106,14 +118,15 @@ fn sent_by_model(queue: &Queue) -> (Vec<Vec<i64>>, usize) {
             }
             continue;
         };
-        heads.retain(|head| head.1 == key);
-        let priorities: BTreeSet<Priority> = heads.iter().map(|head| head.2).collect();
+        heads.retain(|head| head.key == key);
+        let priorities: BTreeSet<Priority> = heads.iter().map(|head| head.priority).collect();
         let classes =
             priorities.iter().map(|&priority| Class { priority, since: queue.since[&(key, priority)] });
         let first = order(classes.collect(), now)[0];
-        heads.retain(|head| head.2 == first);
+        heads.retain(|head| head.priority == first);
         // A task goes before a line that was served by the same request.
-        let &(.., is_group, place) = heads.iter().min_by_key(|head| (head.3, head.4, head.5)).unwrap();
+        let next = heads.iter().min_by_key(|head| (head.served, head.is_group, head.place));
+        let &Head { is_group, place, .. } = next.unwrap();
         served += 1;
         let taken = if is_group {
             let taken = taken_by_model(&queue, place);

@@ -6,8 +6,7 @@ use std::collections::HashSet;
 
 use super::matching::perfect_matching;
 use super::{Entry, Evidence};
-use crate::domain::job::UrlState;
-use crate::domain::outcome::{Reason, UrlOutcome};
+use crate::domain::outcome::{Reason, UrlOutcome, UrlState};
 use crate::domain::url::CanonicalUrl;
 use crate::domain::video::VideoState;
 

@@ -1,6 +1,7 @@
 //! Laws that hold for any evidence: all combinations of a few URLs, named things, their states, and facts.
 
 use super::*;
+use crate::domain::outcome::UrlState;
 use crate::domain::url::PostUrl;
 
 const A: &str = "https://vimeo.com/1";

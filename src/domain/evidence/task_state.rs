@@ -3,8 +3,7 @@
 //! Must never end a task that upstream has taken, except by upstream's own words and the deadline.
 
 use super::{Evidence, Submission};
-use crate::domain::job::UrlState;
-use crate::domain::outcome::{Reason, UrlOutcome};
+use crate::domain::outcome::{Reason, UrlOutcome, UrlState};
 use crate::domain::task::TaskState;
 
 /// The state of a task as derived from its evidence.

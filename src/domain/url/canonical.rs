@@ -5,8 +5,8 @@
 use sha2::{Digest, Sha256};
 
 use super::known::WITH_SEVERAL_IDS;
+use super::known::platform_of;
 use super::parts::Parts;
-use super::platforms::KnownPlatform;
 use super::{PostUrl, SCHEMES};
 
 /// The canonical form of a URL, and the id in it if it has a known shape.
@@ -51,7 +51,7 @@ pub struct KnownId {
 impl KnownId {
     fn of(canonical: &str) -> Option<Self> {
         let parts = Parts::split(true, canonical.strip_prefix(SCHEMES[1])?).ok()?;
-        let platform = KnownPlatform::of(parts.dotless_host())?;
+        let platform = platform_of(parts.dotless_host())?;
         let host = platform.first_host(parts.dotless_host());
         platform.shapes.iter().filter(|shape| shape.id.names_post).find_map(|shape| {
             let reading = shape.read(host, &parts).ok()??;

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::text::is_unseen;
+use super::characters::{MAX_URL_CHARS, is_unseen};
 
 /// The reason why a text is not a post URL. Places count characters from 1.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -10,8 +10,8 @@ pub enum InvalidUrl {
     /// It is empty or white space.
     #[error("the URL is empty")]
     Empty,
-    /// It is longer than [`MAX_URL_CHARS`](super::MAX_URL_CHARS).
-    #[error("the URL is longer than {MAX_URL_CHARS} characters", MAX_URL_CHARS = super::MAX_URL_CHARS)]
+    /// It is longer than [`MAX_URL_CHARS`].
+    #[error("the URL is longer than {MAX_URL_CHARS} characters")]
     TooLong,
     /// It does not resemble a URL.
     #[error("not a URL: it must begin with http:// or https://")]

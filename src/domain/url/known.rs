@@ -4,7 +4,7 @@
 //! URL without a known shape keeps all parts that could name a post, and is at worst paid for twice. A wrong shape
 //! shows somebody else's video.
 
-use super::platforms::KnownPlatform;
+use super::platforms::{KnownPlatform, is_under};
 use super::shape::{Characters, Form, Shape};
 
 const DIGITS: Form = Form { of: Characters::Digits, length: (1, 20), except: "", names_post: true };
@@ -32,6 +32,11 @@ const YOUTUBE_ID: Form =
 /// A shape in which the id alone names the post.
 const fn shape(canonical: &'static str, id: Form, spellings: &'static str) -> Shape {
     Shape { canonical, id, spellings, keeps: "", reserved: "" }
+}
+
+/// The platform that this host belongs to.
+pub(super) fn platform_of(host: &str) -> Option<&'static KnownPlatform> {
+    KNOWN.iter().find(|platform| platform.domains.iter().any(|domain| is_under(host, domain)))
 }
 
 /// Platforms on which one post can have an id in several shapes, as AV and BV numbers of one video.

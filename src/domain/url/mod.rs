@@ -6,6 +6,7 @@
 //! name a post, or a place or time within the page.
 
 mod canonical;
+mod characters;
 mod invalid;
 mod known;
 mod parts;
@@ -21,20 +22,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use self::canonical::{CanonicalUrl, KnownId};
+pub use self::characters::MAX_URL_CHARS;
+use self::characters::{SCHEMES, starts_with_ignoring_case};
 pub use self::invalid::InvalidUrl;
+use self::known::platform_of;
 use self::parts::Parts;
 use self::platforms::KnownPlatform;
 pub use self::text::seen;
 
-/// Most characters of a URL.
-pub const MAX_URL_CHARS: usize = 2_048;
-
 /// The version of the canonical form. It must grow whenever any URL gets another canonical form. The next start then
 /// computes stored forms again.
 pub const CANONICAL_FORM: i64 = 3;
-
-/// The schemes of URLs that can be scraped.
-const SCHEMES: [&str; 2] = ["http://", "https://"];
 
 /// Platform of a post: the name of a known platform, such as `youtube`, or else the host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -98,14 +96,10 @@ impl PostUrl {
             return None;
         }
         let parts = Parts::split(*scheme == "https://", &given[scheme.len()..]).ok()?;
-        let platform = KnownPlatform::of(parts.dotless_host())?;
+        let platform = platform_of(parts.dotless_host())?;
         let canonical = known_shape(platform, &parts).ok()??;
         Some(Self { given: given.to_owned(), canonical, platform: Platform(platform.name.to_owned()) })
     }
-}
-
-fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
-    text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
 
 /// The canonical form of a URL that has one of the platform's shapes.
@@ -132,7 +126,7 @@ fn known_shape(platform: &KnownPlatform, url: &Parts<'_>) -> Result<Option<Strin
 /// The platform, and the form for comparing posts.
 fn canonicalize(url: &Parts<'_>) -> Result<(String, String), InvalidUrl> {
     let host = url.dotless_host();
-    let Some(platform) = KnownPlatform::of(host) else {
+    let Some(platform) = platform_of(host) else {
         return Ok((host.to_owned(), url.keep_all(&url.host, |_| false)));
     };
     if let Some(canonical) = known_shape(platform, url)? {

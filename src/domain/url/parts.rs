@@ -5,8 +5,8 @@
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::characters::starts_with_ignoring_case;
 use super::invalid::InvalidUrl;
-use super::starts_with_ignoring_case;
 use crate::domain::host::is_name;
 
 /// A URL of `http` or `https`, split. Only the host is brought into one form.

@@ -1,6 +1,5 @@
 //! Platforms: their hosts, the hosts that show the same pages, and the parameters that never name a post.
 
-use super::known::KNOWN;
 use super::shape::Shape;
 
 /// A platform whose URLs upstream takes together in one request.
@@ -18,11 +17,6 @@ pub(super) struct KnownPlatform {
 }
 
 impl KnownPlatform {
-    /// The platform that this host belongs to.
-    pub(super) fn of(host: &str) -> Option<&'static Self> {
-        KNOWN.iter().find(|platform| platform.domains.iter().any(|domain| is_under(host, domain)))
-    }
-
     /// The host that represents this one.
     pub(super) fn first_host<'h>(&self, host: &'h str) -> &'h str {
         let mut same = self.hosts.iter().filter(|hosts| hosts.split(' ').any(|name| name == host));
@@ -35,41 +29,35 @@ impl KnownPlatform {
     }
 }
 
-/// Whether this host belongs to a known platform.
-pub(super) fn is_known_host(host: &str) -> bool {
-    KnownPlatform::of(host).is_some()
-}
-
 /// Whether `host` is `domain` or lies below it. `notyoutube.com` does not lie below `youtube.com`.
-fn is_under(host: &str, domain: &str) -> bool {
+pub(super) fn is_under(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::domain::url::known::{KNOWN, platform_of};
 
     #[test]
     fn a_host_belongs_to_the_domain_that_it_lies_below() {
         for host in ["youtube.com", "www.youtube.com", "studio.youtube.com", "youtu.be"] {
-            assert_eq!(KnownPlatform::of(host).map(|platform| platform.name), Some("youtube"), "{host}");
-            assert!(is_known_host(host), "{host}");
+            assert_eq!(platform_of(host).map(|platform| platform.name), Some("youtube"), "{host}");
         }
         for host in ["notyoutube.com", "youtube.com.evil.example", "com", "", "netflix.com", "youtube"] {
-            assert!(!is_known_host(host), "{host}");
+            assert!(platform_of(host).is_none(), "{host}");
         }
     }
 
     #[test]
     fn one_host_stands_for_its_mobile_ones() {
-        let youtube = KnownPlatform::of("youtube.com").unwrap();
+        let youtube = platform_of("youtube.com").unwrap();
         for host in ["www.youtube.com", "youtube.com", "m.youtube.com"] {
             assert_eq!(youtube.first_host(host), "www.youtube.com");
         }
         assert_eq!(youtube.first_host("www.youtu.be"), "youtu.be");
         assert_eq!(youtube.first_host("studio.youtube.com"), "studio.youtube.com");
         assert!(youtube.ignores("feature") && youtube.ignores("pp") && !youtube.ignores("list"));
-        assert!(!KnownPlatform::of("vimeo.com").unwrap().ignores("feature"));
+        assert!(!platform_of("vimeo.com").unwrap().ignores("feature"));
     }
 
     #[test]
@@ -79,20 +67,12 @@ mod tests {
             assert!(seen.insert(platform.name), "{} is there twice", platform.name);
             for host in platform.hosts.iter().flat_map(|hosts| hosts.split(' ')) {
                 assert!(seen.insert(host), "{host} is there twice");
-                assert_eq!(
-                    KnownPlatform::of(host).map(|platform| platform.name),
-                    Some(platform.name),
-                    "{host}"
-                );
+                assert_eq!(platform_of(host).map(|platform| platform.name), Some(platform.name), "{host}");
             }
             for spelling in platform.shapes.iter().flat_map(|shape| shape.spellings.split_whitespace()) {
                 let host = spelling.split('/').next().unwrap();
                 assert_eq!(platform.first_host(host), host, "{spelling} is never looked at");
-                assert_eq!(
-                    KnownPlatform::of(host).map(|platform| platform.name),
-                    Some(platform.name),
-                    "{host}"
-                );
+                assert_eq!(platform_of(host).map(|platform| platform.name), Some(platform.name), "{host}");
             }
         }
     }

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::known::platform_of;
 use super::parts::Parts;
-use super::platforms::KnownPlatform;
 use super::{PostUrl, SCHEMES};
 
 /// A URL in pieces, so that its meaning is known without reading it.
@@ -147,7 +147,7 @@ impl Written {
 fn shape_of(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let parts = Parts::split(scheme == "https", rest).ok()?;
-    let platform = KnownPlatform::of(&parts.host)?;
+    let platform = platform_of(&parts.host)?;
     let host = platform.first_host(&parts.host);
     let is_known = parts.port.is_none() && parts.fragment.is_none();
     let mut shapes = platform.shapes.iter().filter(|_| is_known);

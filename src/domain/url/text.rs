@@ -3,9 +3,9 @@
 //! Must never change the URL, except for white space and meaningless characters around it. The compared text must be
 //! the text that upstream receives.
 
+use super::characters::{MAX_URL_CHARS, SCHEMES, is_meaningless, is_unseen};
 use super::invalid::InvalidUrl;
-use super::platforms::is_known_host;
-use super::{MAX_URL_CHARS, SCHEMES};
+use super::known::platform_of;
 
 /// The URL in a text, without invisible characters around it.
 pub(super) fn only_url(text: &str) -> Result<&str, InvalidUrl> {
@@ -41,27 +41,9 @@ pub fn seen(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_meaningless(c))
 }
 
-/// Characters that people copy along with a text and never see: soft hyphens, spaces and joiners without width, marks
-/// of direction, and the byte order mark. At the end of a name, none of them makes it another name.
-fn is_meaningless(c: char) -> bool {
-    matches!(c,
-        '\u{AD}' | '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
-}
-
 /// Whether a text that begins with a scheme holds another URL.
 pub(super) fn holds_second_url(url: &str) -> bool {
     begin(url).is_ok_and(|start| second_url(url, start).is_some())
-}
-
-/// Characters that a person can't see or tell apart: those without width, marks of direction, selectors of a variant,
-/// private ones, and the replacement for unreadable ones. Some may be part of a name.
-pub(super) fn is_unseen(c: char) -> bool {
-    let may_mean_something = matches!(c,
-        '\u{34F}' | '\u{600}'..='\u{605}' | '\u{70F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
-        | '\u{180B}'..='\u{180F}' | '\u{2800}' | '\u{3164}' | '\u{E000}'..='\u{F8FF}' | '\u{FE00}'..='\u{FE0F}'
-        | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFF}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
-        | '\u{E0000}'..='\u{10FFFF}');
-    may_mean_something || is_meaningless(c)
 }
 
 /// The end of the scheme of a URL, in bytes.
@@ -112,7 +94,7 @@ fn second_url(url: &str, start: usize) -> Option<usize> {
         .char_indices()
         .filter(|(_, c)| c.is_whitespace() || matches!(c, ',' | ';' | '|'))
         .map(|(place, separator)| start + place + separator.len_utf8())
-        .find(|place| is_known_host(host_at(&lower[*place..])));
+        .find(|place| platform_of(host_at(&lower[*place..])).is_some());
     [apart, separated].into_iter().flatten().min()
 }
 

@@ -1,7 +1,6 @@
 //! `/v1/status`: problems, each with its start and the action to take, then counts.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -9,42 +8,22 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::callback_check::{CallbackCheck, CheckState, LastCheck};
+use crate::callback_check::{CallbackCheck, CheckState};
 use crate::clock;
-use crate::config::Live;
 use crate::domain::pause::Pause;
 use crate::domain::refusal::UNCLEAR;
 use crate::domain::time::Timestamp;
 use crate::http::context::Context;
 use crate::http::edge::problem::Problem;
 use crate::http::edge::query::{NoParams, Params};
-use crate::http::operate::health::Unproven;
+use crate::http::operate::proof::Unproven;
 use crate::store::{
     Counts, FailureKind, LITTLE_ROOM, LastBackup, LastError, Overview, WriteError, free_room,
 };
-use crate::upstream::{Budget, Outage};
+use crate::upstream::Outage;
 
 /// Callbacks of the fastest platform come within a minute, so this long without any is a sign of a problem.
 const NO_CALLBACK_FOR: Duration = Duration::from_secs(15 * 60);
-
-/// The parts of the service that the status depends on.
-#[derive(Clone, Debug)]
-pub struct Monitored {
-    /// The path of the database.
-    pub store_path: Arc<Path>,
-    /// The request budget, which submits and polls share.
-    pub budget: Arc<Budget>,
-    /// The record of missing answers from upstream.
-    pub outage: Arc<Outage>,
-    /// Whether submits ask for callbacks.
-    pub has_callbacks: bool,
-    /// Time between two copies of the database. None if it is not copied.
-    pub backup_every: Option<Duration>,
-    /// The result of the last scheduled backup.
-    pub last_backup: Arc<Live<LastBackup>>,
-    /// The result of the last callback check.
-    pub callback_check: LastCheck,
-}
 
 /// A problem.
 #[derive(Debug, Serialize, ToSchema)]

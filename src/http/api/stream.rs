@@ -176,8 +176,22 @@ mod tests {
     use crate::domain::url::PostUrl;
     use crate::store::{Binding, EventFilter, NewJob, Policy, Store};
 
-    /// A store with one job, and a stream that begins with its first event and gives a sign of life at once.
-    async fn reader() -> (TempDir, Store, JoinHandle<()>, Reader) {
+    /// A store with one job.
+    struct File {
+        store: Store,
+        writer: JoinHandle<()>,
+        _folder: TempDir,
+    }
+
+    impl File {
+        async fn close(self) {
+            self.store.close();
+            self.writer.await.unwrap();
+        }
+    }
+
+    /// A stream that begins with the first event of its store and gives a sign of life at once.
+    async fn reader() -> (File, Reader) {
         const HOUR: Duration = Duration::from_secs(3_600);
         let policy = Policy {
             poll_after: HOUR,
@@ -203,7 +217,7 @@ mod tests {
             stop: CancellationToken::new(),
             heartbeat: Duration::ZERO,
         };
-        (folder, store, writer, reader)
+        (File { store, writer, _folder: folder }, reader)
     }
 
     async fn hears(reader: Reader, wanted: &str) -> Reader {
@@ -216,23 +230,21 @@ mod tests {
     /// longer.
     #[tokio::test]
     async fn a_sign_of_life_cuts_no_read_off() {
-        let (_folder, store, writer, mut reader) = reader().await;
+        let (file, mut reader) = reader().await;
         for wanted in ["job.created", "alive"] {
             reader = hears(reader, wanted).await;
         }
         drop(reader);
-        store.close();
-        writer.await.unwrap();
+        file.close().await;
     }
 
     #[tokio::test]
     async fn a_stream_goes_on_after_all_readers_were_taken() {
-        let (_folder, store, writer, reader) = reader().await;
-        let taken = store.read().take_all().await;
+        let (file, reader) = reader().await;
+        let taken = file.store.read().take_all().await;
         let reader = hears(reader, "alive").await;
         drop(taken);
         drop(hears(reader, "job.created").await);
-        store.close();
-        writer.await.unwrap();
+        file.close().await;
     }
 }

@@ -1,16 +1,14 @@
-//! API keys, which are compared in constant time. Without keys, only this machine has access.
+//! Who may use the API: a caller with a key. Without keys, only this machine has access.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use secrecy::ExposeSecret;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
-use crate::config::{ApiKeys, Role};
+use crate::config::Role;
 use crate::domain::host::is_loopback;
 use crate::http::context::Context;
+use crate::http::edge::keys::Keys;
 use crate::http::edge::problem::{Code, Problem};
 
 /// Headers that proxies and tunnels add. A client behind one is not on this machine.
@@ -21,51 +19,11 @@ const FORWARDING_PREFIXES: [&str; 4] = ["cf-", "fly-", "x-azure-", "x-vercel-"];
 const FORWARDING_WORDS: [&str; 7] =
     ["forwarded", "client-ip", "clientip", "connecting-ip", "real-ip", "original-host", "external-address"];
 
-/// The keys by their hashes. These have equal lengths, so the time of a comparison reveals nothing.
-#[derive(Clone, Debug)]
-pub struct Keys(Vec<Key>);
-
-#[derive(Clone, Debug)]
-struct Key {
-    name: String,
-    role: Role,
-    hash: [u8; 32],
-}
-
 /// The client that sent a request.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct Caller {
     /// The name of the API key. None without keys.
     pub(in crate::http) name: Option<String>,
-}
-
-impl Keys {
-    /// The keys of the configuration.
-    pub fn new(keys: &ApiKeys) -> Self {
-        let key = |key: &crate::config::ApiKey| Key {
-            name: key.name.clone(),
-            role: key.role,
-            hash: Sha256::digest(key.key.expose_secret()).into(),
-        };
-        Self(keys.0.iter().map(key).collect())
-    }
-
-    /// Whether there are no keys. Then only this machine has access.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn find(&self, secret: &str) -> Option<&Key> {
-        let hash: [u8; 32] = Sha256::digest(secret).into();
-        // Compares every key, even after a match.
-        let mut found = None;
-        for key in &self.0 {
-            if bool::from(key.hash.ct_eq(&hash)) {
-                found = Some(key);
-            }
-        }
-        found
-    }
 }
 
 /// Checks requests under `/v1` and for the metrics, and lets all others pass.

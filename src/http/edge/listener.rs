@@ -62,15 +62,8 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let _ = stream.set_nodelay(true);
-                let place = open.enter(limits.connections);
-                tasks.spawn(serve_connection(
-                    stream,
-                    Peer(peer),
-                    router.clone(),
-                    limits,
-                    place,
-                    stop.clone(),
-                ));
+                let client = Client { stream, peer: Peer(peer), place: open.enter(limits.connections) };
+                tasks.spawn(serve_connection(client, router.clone(), limits, stop.clone()));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -95,14 +88,15 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-async fn serve_connection(
+/// A client with an open connection.
+struct Client {
     stream: TcpStream,
     peer: Peer,
-    router: Router,
-    limits: Limits,
     place: Place,
-    stop: CancellationToken,
-) {
+}
+
+async fn serve_connection(client: Client, router: Router, limits: Limits, stop: CancellationToken) {
+    let Client { stream, peer, place } = client;
     let leftover = Leftover::default();
     let io = TokioIo::new(Watched {
         stream,

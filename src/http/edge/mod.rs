@@ -3,6 +3,7 @@
 pub(in crate::http) mod auth;
 pub(in crate::http) mod body;
 pub(in crate::http) mod callback_path;
+pub(in crate::http) mod keys;
 pub(in crate::http) mod lingering;
 pub(in crate::http) mod listener;
 pub(in crate::http) mod middleware;

@@ -2,3 +2,4 @@
 
 pub(in crate::http) mod health;
 pub(in crate::http) mod metrics;
+pub(in crate::http) mod proof;

@@ -6,9 +6,8 @@ use serde_json::Value;
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::job::UrlState;
-use crate::domain::outcome::{Reason, UrlOutcome};
-use crate::domain::task::{FactKind, Failure};
+use crate::domain::outcome::{Failure, Reason, UrlOutcome, UrlState};
+use crate::domain::task::FactKind;
 use crate::domain::time::Timestamp;
 
 /// A task that something happened to.

@@ -8,8 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::evidence::{Evidence, Submission};
 use crate::domain::id::TaskId;
-use crate::domain::job::UrlState;
-use crate::domain::outcome::Reason;
+use crate::domain::outcome::{Reason, UrlState};
 use crate::domain::task::SubmitOutcome;
 use crate::domain::time::Timestamp;
 use crate::domain::url::CanonicalUrl;

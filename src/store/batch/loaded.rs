@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::domain::evidence::{Entry, Evidence};
-use crate::domain::job::UrlState;
-use crate::domain::task::{FactKind, Failure};
+use crate::domain::outcome::{Failure, UrlState};
+use crate::domain::task::FactKind;
 use crate::domain::time::Timestamp;
 use crate::domain::url::CanonicalUrl;
 use crate::domain::video::VideoState;

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::destination::Destination;
 use crate::domain::forming::travels_alone;
-use crate::domain::job::UrlState;
+use crate::domain::outcome::UrlState;
 use crate::domain::url::{CanonicalUrl, PostUrl};
 use crate::domain::want::{Arrival, Ask, Mark, Post, Terms, look_up};
 use crate::store::batch::Batch;

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::domain::evidence::{Findings, UrlFindings};
-use crate::domain::job::UrlState;
-use crate::domain::outcome::{Reason, UrlOutcome};
+use crate::domain::outcome::{Failure, Reason, UrlOutcome, UrlState};
 use crate::domain::round::round_outcome;
-use crate::domain::task::{Failure, TaskState};
+use crate::domain::task::TaskState;
 use crate::domain::want::AttemptStanding;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{self, Round, RoundChange, Touch};

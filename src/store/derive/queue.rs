@@ -197,6 +197,17 @@ pub(crate) async fn abandon(
     rounds::store(batch.connection, rows).await
 }
 
+row! {
+    /// A round that waits, and the best quality that somebody still wants of it.
+    struct Worth {
+        number: Round,
+        platform: String,
+        destination: i64,
+        quality: i64,
+        best: Option<i64>,
+    }
+}
+
 pub(crate) const WORTH: &str = "SELECT rounds.number, posts.platform, posts.destination, lines.quality,
        iif(EXISTS (SELECT 1 FROM wants CROSS JOIN jobs ON jobs.number = wants.job
                    WHERE wants.round = rounds.number AND mark IS NULL
@@ -216,11 +227,11 @@ pub(crate) async fn lower(
     if waiting.is_empty() {
         return Ok(());
     }
-    let rows: Vec<(Round, String, i64, i64, Option<i64>)> =
+    let rows: Vec<Worth> =
         sqlx::query_as(WORTH).bind(json!(waiting).to_string()).fetch_all(&mut *batch.connection).await?;
     let mut moved = Vec::new();
-    for (round, platform, destination, kept, best) in rows {
-        let Some(best) = best.filter(|best| *best != kept) else { continue };
+    for Worth { number: round, platform, destination, quality, best } in rows {
+        let Some(best) = best.filter(|best| *best != quality) else { continue };
         let best = column::numbered(("lines", "quality", &round.to_string()), best, Quality::from_number)?;
         let line = Lines::of(destination).number(batch.connection, &platform, best).await?;
         moved.push((round, line));

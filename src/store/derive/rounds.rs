@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 
-use crate::domain::job::UrlState;
-use crate::domain::outcome::UrlOutcome;
+use crate::domain::outcome::{UrlOutcome, UrlState};
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{RoundChange, is_canceled};
 use crate::store::column;

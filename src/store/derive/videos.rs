@@ -7,12 +7,12 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::TaskId;
-use crate::domain::task::Failure;
+use crate::domain::outcome::Failure;
 use crate::domain::time::Timestamp;
 use crate::domain::video::VideoState;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::NewEvent;
-use crate::store::column;
+use crate::store::column::{self, row};
 
 /// Stores states that were compared before, in the one place that knows their order.
 pub(crate) const UPSERT: &str =
@@ -96,20 +96,29 @@ pub(crate) const fn kind_of(state: VideoState) -> EventKind {
     }
 }
 
+row! {
+    struct Video {
+        id: String,
+        state: String,
+        error_code: Option<String>,
+        error_message: Option<String>,
+    }
+}
+
 async fn stored(
     connection: &mut SqliteConnection,
     videos: impl Iterator<Item = &String>,
 ) -> Result<HashMap<String, (VideoState, Option<Failure>)>, sqlx::Error> {
     let ids: Vec<&String> = videos.collect();
-    let rows: Vec<(String, String, Option<String>, Option<String>)> = sqlx::query_as(
+    let rows: Vec<Video> = sqlx::query_as(
         "SELECT id, state, error_code, error_message FROM videos
          WHERE id IN (SELECT value FROM json_each(?1))",
     )
     .bind(json!(ids).to_string())
     .fetch_all(connection)
     .await?;
-    let video = |(id, state, code, message): (String, String, Option<String>, Option<String>)| {
-        let failure = code.zip(message).map(|(code, message)| Failure { code, message });
+    let video = |Video { id, state, error_code, error_message }| {
+        let failure = error_code.zip(error_message).map(|(code, message)| Failure { code, message });
         let state = column::parsed(("videos", "state", &id), &state)?;
         Ok((id, (state, failure)))
     };

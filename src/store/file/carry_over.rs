@@ -16,13 +16,12 @@ use crate::store::file::migrate::foreign_keys;
 mod due;
 mod evidence;
 mod jobs;
+mod page;
 mod places;
+mod rounds;
 mod tasks;
 mod urls;
 mod wants;
-
-/// Rows that one statement takes.
-const ROWS: i64 = 1_000;
 
 /// Rounds that wait are counted by line once all of them are there.
 const COUNT_WAITING: &str =

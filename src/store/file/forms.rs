@@ -11,7 +11,8 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::EventKind;
-use crate::domain::job::{JobState, Progress, UrlState};
+use crate::domain::job::{JobState, Progress};
+use crate::domain::outcome::UrlState;
 use crate::domain::time::Timestamp;
 use crate::domain::url::{CANONICAL_FORM, PostUrl};
 use crate::store::column::row;
@@ -136,13 +137,23 @@ async fn step(connection: &mut SqliteConnection, rows: i64, now: Timestamp) -> R
 /// The key of the last row that a step has seen; none if there was none.
 type Last = Option<(String, i64)>;
 
+row! {
+    /// A URL of a task, and its form.
+    struct TaskUrl {
+        task_id: String,
+        position: i64,
+        url: String,
+        canonical: String,
+    }
+}
+
 /// Computes the forms of URLs of tasks again, and the platforms of the tasks.
 async fn renew_tasks(
     connection: &mut SqliteConnection,
     conversion: &mut Conversion,
     rows: i64,
 ) -> Result<Last, sqlx::Error> {
-    let urls: Vec<(String, i64, String, String)> = sqlx::query_as(
+    let urls: Vec<TaskUrl> = sqlx::query_as(
         "SELECT task_id, position, url, canonical FROM task_urls
          WHERE (task_id, position) > (?1, ?2) ORDER BY task_id, position LIMIT ?3",
     )
@@ -152,7 +163,7 @@ async fn renew_tasks(
     .fetch_all(&mut *connection)
     .await?;
     let (mut forms, mut platforms) = (Vec::new(), BTreeMap::new());
-    for (task, position, url, old) in &urls {
+    for TaskUrl { task_id: task, position, url, canonical: old } in &urls {
         // What can't be read keeps its old form: what is indexed must not be paid again for it.
         let Some(post) = PostUrl::recognize(url) else { continue };
         if post.canonical != *old {
@@ -178,7 +189,7 @@ async fn renew_tasks(
     .bind(json!(platforms).to_string())
     .execute(connection)
     .await?;
-    Ok(urls.into_iter().next_back().map(|(task, position, ..)| (task, position)))
+    Ok(urls.into_iter().next_back().map(|url| (url.task_id, url.position)))
 }
 
 row! {

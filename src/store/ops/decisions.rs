@@ -2,8 +2,9 @@
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
+use crate::domain::outcome::Failure;
 use crate::domain::pause::Pause;
-use crate::domain::task::{Failure, UpstreamIdSource};
+use crate::domain::task::UpstreamIdSource;
 use crate::store::batch::changes::NewEvent;
 use crate::store::batch::{Batch, Cause};
 use crate::store::ops::adopts::{self, Decided};

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::domain::id::JobId;
+use crate::domain::job::Progress;
 use crate::domain::queue::Priority;
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::Round;
-use crate::store::column::{self, row};
+use crate::store::column::{self, Counts, row};
 use crate::store::derive::places::{self, Class};
 use crate::store::read::jobs::options;
 
@@ -80,13 +81,13 @@ pub(crate) async fn patch(
 }
 
 async fn nothing_waits(batch: &mut Batch<'_>, job: i64) -> Result<JobPatched, sqlx::Error> {
-    let (known, on_their_way, failed, canceled): (i64, i64, i64, i64) = sqlx::query_as(
-        "SELECT known + indexed, sent + downloaded, failed - canceled, canceled FROM jobs WHERE number = ?1",
-    )
-    .bind(job)
-    .fetch_one(&mut *batch.connection)
-    .await?;
-    Ok(JobPatched::NothingWaits { known, on_their_way, failed, canceled })
+    let counts: Counts = sqlx::query_as("SELECT * FROM jobs WHERE number = ?1")
+        .bind(job)
+        .fetch_one(&mut *batch.connection)
+        .await?;
+    let Progress { sent, downloaded, indexed, failed, known, canceled, .. } = counts.progress();
+    let (known, on_their_way) = (known + indexed, sent + downloaded);
+    Ok(JobPatched::NothingWaits { known, on_their_way, failed: failed - canceled, canceled })
 }
 
 /// Labels stand in the job's row, and once more to find jobs by them.

@@ -1,10 +1,10 @@
 //! Pauses: why nothing is sent, to anybody or to one platform. They outlive a restart.
 
 use crate::domain::event::EventKind;
+use crate::domain::outcome::Failure;
 use crate::domain::pause::{Pause, reason};
 use crate::domain::refusal::UNCLEAR;
 use crate::domain::retry::{PROBE_MOST, backoff};
-use crate::domain::task::Failure;
 use crate::store::batch::changes::NewEvent;
 use crate::store::batch::{Batch, Cause};
 

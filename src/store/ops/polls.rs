@@ -3,7 +3,8 @@
 use crate::domain::event::Source;
 use crate::domain::evidence::polls::{Refusals, refusals_count};
 use crate::domain::id::TaskId;
-use crate::domain::task::{FactKind, Failure};
+use crate::domain::outcome::Failure;
+use crate::domain::task::FactKind;
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
 use crate::domain::video::VideoState;

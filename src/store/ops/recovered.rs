@@ -48,7 +48,12 @@ pub(crate) async fn take_urls(
     let posts: Vec<PostUrl> =
         entries.iter().filter_map(|entry| PostUrl::recognize(entry.url.as_deref()?)).collect();
     if !was_sent
-        && is_unconfirmed_task(batch, (poll, *asked_at), (&posts, entries, *is_whole, *earliest)).await?
+        && is_unconfirmed_task(
+            batch,
+            (poll, *asked_at),
+            Answer { posts: &posts, entries, is_whole: *is_whole, earliest: *earliest },
+        )
+        .await?
     {
         return Ok(());
     }
@@ -59,14 +64,21 @@ pub(crate) async fn take_urls(
     add(batch, (task, number, destination), posts, *asked_at).await
 }
 
-/// What an answer lists: its posts, its entries, whether all of it was read, and how old it is.
-type Answer<'a> = (&'a [PostUrl], &'a [PolledEntry], bool, Option<Timestamp>);
+/// What an answer lists.
+struct Answer<'a> {
+    posts: &'a [PostUrl],
+    entries: &'a [PolledEntry],
+    /// Whether all of it was read.
+    is_whole: bool,
+    /// How old it is.
+    earliest: Option<Timestamp>,
+}
 
 /// Whether the task is one whose submit was not answered; then that has taken it in.
 async fn is_unconfirmed_task(
     batch: &mut Batch<'_>,
     (poll, at): (&DuePoll, Timestamp),
-    (posts, entries, is_whole, earliest): Answer<'_>,
+    Answer { posts, entries, is_whole, earliest }: Answer<'_>,
 ) -> Result<bool, sqlx::Error> {
     let found = Found {
         // It can be in any folder: an accepted callback does not say.

@@ -5,12 +5,12 @@ use serde_json::json;
 
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
+use crate::domain::outcome::Failure;
 use crate::domain::pause::Pause;
 use crate::domain::refusal::{
     BARREN, CONTENT, Consequence, MOST_FURTHER, Refused, RefusedToo, UNCLEAR, is_about_content,
     may_not_be_the_content,
 };
-use crate::domain::task::Failure;
 use crate::domain::time::{Timestamp, millis};
 use crate::store::batch::{Batch, Cause};
 use crate::store::column::{self, row};
@@ -223,9 +223,19 @@ async fn is_line_refused(batch: &mut Batch<'_>, row: &Row) -> Result<bool, sqlx:
     Ok(false)
 }
 
+row! {
+    struct Line {
+        platform: String,
+        quality: i64,
+        kind: Option<i64>,
+        name: Option<String>,
+        folder: Option<i64>,
+    }
+}
+
 /// Names a line for people: its platform, folder and quality.
 async fn named(batch: &mut Batch<'_>, row: &Row) -> Result<String, sqlx::Error> {
-    let (platform, quality, kind, name, folder): (String, i64, Option<i64>, Option<String>, Option<i64>) =
+    let Line { platform, quality, kind, name, folder } =
         sqlx::query_as(
             "SELECT platform, quality, kind, name, folder
              FROM lines CROSS JOIN destinations ON destinations.number = lines.destination WHERE lines.number = ?1",

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use crate::domain::destination::Destination;
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::job::{Quality, UrlState};
-use crate::domain::outcome::UrlOutcome;
+use crate::domain::job::{Progress, Quality};
+use crate::domain::outcome::{UrlOutcome, UrlState};
 use crate::domain::queue::Priority;
 use crate::domain::task::TaskState;
 use crate::domain::url::{Platform, PostUrl};
 use crate::domain::want::{Ask, Mark, Terms, want_outcome};
 use crate::store::batch::changes::{self, NewEvent, Round};
 use crate::store::batch::{Batch, Cause};
-use crate::store::column::{self, row};
+use crate::store::column::{self, Counts, row};
 use crate::store::derive::arrivals::{self, Asked, Asking, Placed};
 use crate::store::derive::places::{self, Class};
 use crate::store::derive::{jobs, posts};
@@ -134,12 +134,12 @@ pub(crate) async fn job(
 }
 
 async fn nothing(batch: &mut Batch<'_>, job: i64) -> Result<JobRetried, sqlx::Error> {
-    let (known, on_their_way, waiting, failed): (i64, i64, i64, i64) = sqlx::query_as(
-        "SELECT known + indexed, sent + downloaded, waiting, failed FROM jobs WHERE number = ?1",
-    )
-    .bind(job)
-    .fetch_one(&mut *batch.connection)
-    .await?;
+    let counts: Counts = sqlx::query_as("SELECT * FROM jobs WHERE number = ?1")
+        .bind(job)
+        .fetch_one(&mut *batch.connection)
+        .await?;
+    let Progress { waiting, sent, downloaded, indexed, failed, known, .. } = counts.progress();
+    let (known, on_their_way) = (known + indexed, sent + downloaded);
     Ok(JobRetried::Nothing { known, on_their_way, waiting, failed })
 }
 

@@ -6,9 +6,10 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
+use crate::domain::outcome::Failure;
 use crate::domain::pause::Pause;
 use crate::domain::refusal::Consequence;
-use crate::domain::task::{Failure, SubmitOutcome, UpstreamIdSource};
+use crate::domain::task::{SubmitOutcome, UpstreamIdSource};
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Cause};
 use crate::store::column;

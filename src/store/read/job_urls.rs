@@ -1,8 +1,7 @@
 //! The URLs of a job as clients see them, each as its round stands, with the videos of the task that decides.
 
 use crate::domain::id::JobId;
-use crate::domain::job::UrlState;
-use crate::domain::outcome::{Reason, UrlOutcome};
+use crate::domain::outcome::{Reason, UrlOutcome, UrlState};
 use crate::domain::task::JobUrl;
 use crate::domain::want::{Mark, want_outcome};
 use crate::store::column::{self, row};

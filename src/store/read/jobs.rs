@@ -33,6 +33,16 @@ pub(crate) async fn options(
     row.job().map(|job| Some((options(job), force)))
 }
 
+row! {
+    /// A task that serves a job.
+    struct TaskRow {
+        id: String,
+        state: String,
+        platform: Option<String>,
+        urls: i64,
+    }
+}
+
 /// One job with the tasks that serve it.
 pub(crate) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result<Option<Job>, sqlx::Error> {
     let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ?1")
@@ -40,15 +50,16 @@ pub(crate) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result
         .fetch_optional(&mut *connection)
         .await?;
     let Some(mut job) = row.map(JobRow::job).transpose()? else { return Ok(None) };
-    let tasks: Vec<(String, String, Option<String>, i64)> = sqlx::query_as(
-        "SELECT tasks.id, tasks.state, platform, (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number)
+    let tasks: Vec<TaskRow> = sqlx::query_as(
+        "SELECT tasks.id, tasks.state, platform,
+           (SELECT count(*) FROM attempts WHERE attempts.task = tasks.number) AS urls
          FROM served CROSS JOIN tasks ON tasks.number = served.task
          WHERE served.job = (SELECT number FROM jobs WHERE id = ?1) ORDER BY tasks.id",
     )
     .bind(id.to_string())
     .fetch_all(connection)
     .await?;
-    let task = |(id, state, platform, urls): (String, String, Option<String>, i64)| {
+    let task = |TaskRow { id, state, platform, urls }| {
         Ok(JobTask {
             id: column::parsed(("tasks", "id", &id), &id)?,
             state: column::parsed(("tasks", "state", &id), &state)?,

@@ -3,8 +3,7 @@
 use sqlx::QueryBuilder;
 
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::job::UrlState;
-use crate::domain::outcome::Reason;
+use crate::domain::outcome::{Reason, UrlState};
 use crate::domain::task::{Task, TaskState, TaskUrl};
 use crate::domain::url::{CanonicalUrl, Platform};
 use crate::store::column::{self, row};

@@ -4,7 +4,7 @@ use sqlx::QueryBuilder;
 use sqlx::sqlite::SqlitePool;
 
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::task::Failure;
+use crate::domain::outcome::Failure;
 use crate::domain::url::CanonicalUrl;
 use crate::domain::video::{Video, VideoState};
 use crate::store::column::{self, row};

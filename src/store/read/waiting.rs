@@ -231,6 +231,17 @@ async fn destinations(
     Ok(rows.into_iter().filter_map(known).collect())
 }
 
+row! {
+    /// A line with posts that wait.
+    struct LineRow {
+        number: i64,
+        platform: String,
+        quality: i64,
+        waiting: i64,
+        destination: i64,
+    }
+}
+
 impl Raw {
     async fn read(connection: &mut SqliteConnection, heads: Heads) -> Result<Self, sqlx::Error> {
         let length = |group: &GroupRow| usize::try_from(group.waiting).unwrap_or_default();
@@ -242,11 +253,10 @@ impl Raw {
             .fetch_all(&mut *connection)
             .await?;
         let numbers: BTreeSet<i64> = heads.groups.iter().map(|group| group.line).collect();
-        let rows: Vec<(i64, String, i64, i64, i64)> =
+        let rows: Vec<LineRow> =
             sqlx::query_as(LINES).bind(json!(numbers).to_string()).fetch_all(&mut *connection).await?;
         let of_tasks = heads.tasks.iter().filter_map(|task| task.destination);
-        let numbers: BTreeSet<i64> =
-            rows.iter().map(|&(.., destination)| destination).chain(of_tasks).collect();
+        let numbers: BTreeSet<i64> = rows.iter().map(|row| row.destination).chain(of_tasks).collect();
         let destinations = destinations(connection, &numbers).await?;
         let tasks = heads.tasks.iter().map(|task| Line {
             platform: task.platform.clone().unwrap_or_default(),
@@ -254,11 +264,11 @@ impl Raw {
             quality: task.quality.and_then(Quality::from_number),
         });
         let (tasks, mut waiting, mut lines) = (tasks.collect(), BTreeMap::new(), BTreeMap::new());
-        for (number, platform, quality, count, destination) in rows {
-            let (destination, quality) =
-                (destinations.get(&destination).cloned(), Quality::from_number(quality));
-            lines.insert(number, Line { platform, destination, quality });
-            waiting.insert(number, count);
+        for row in rows {
+            let destination = destinations.get(&row.destination).cloned();
+            let quality = Quality::from_number(row.quality);
+            lines.insert(row.number, Line { platform: row.platform, destination, quality });
+            waiting.insert(row.number, row.waiting);
         }
         Ok(Self { heads, places, longest, waiting, lines, tasks })
     }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use scrapehook::domain::id::{JobId, TaskId};
-use scrapehook::domain::job::{Quality, UrlState};
+use scrapehook::domain::job::Quality;
+use scrapehook::domain::outcome::UrlState;
 use scrapehook::domain::task::{Task, TaskState, TaskUrl};
 use scrapehook::store::Readers;
 

@@ -8,8 +8,8 @@ use rand::{Rng, SeedableRng};
 use scrapehook::domain::destination::Destination;
 use scrapehook::domain::id::{JobId, TaskId};
 use scrapehook::domain::job::{JobOptions, JobState, Library, Quality};
+use scrapehook::domain::outcome::Failure;
 use scrapehook::domain::plan::fold;
-use scrapehook::domain::task::Failure;
 use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::store::{

@@ -8,7 +8,7 @@ use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::destination::Destination;
 use scrapehook::domain::id::TaskId;
 use scrapehook::domain::job::Quality;
-use scrapehook::domain::task::Failure;
+use scrapehook::domain::outcome::Failure;
 use scrapehook::domain::video::VideoState;
 use scrapehook::store::{PollEnd, PolledEntry, Request};
 

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::{JobId, TaskId};
-use scrapehook::domain::job::{JobOptions, Quality, UrlState};
+use scrapehook::domain::job::{JobOptions, Quality};
+use scrapehook::domain::outcome::{Failure, UrlState};
 use scrapehook::domain::plan::fold;
-use scrapehook::domain::task::{Failure, TaskState};
+use scrapehook::domain::task::TaskState;
 use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::domain::video::VideoState;

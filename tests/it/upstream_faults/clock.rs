@@ -20,7 +20,7 @@ use scrapehook::simulator::{Faults, Settings, Simulator};
 use scrapehook::store::{EventFilter, PollEnd, ReceivedHint, TaskFilter};
 use scrapehook::upstream::wire::{POLL, SUBMIT_PRIVATE};
 use scrapehook::upstream::{Budget, Upstream};
-use scrapehook::workers::{CallbackUrls, Dispatcher, Reconciler, Step, Worker};
+use scrapehook::workers::{Budgets, CallbackUrls, Dispatcher, Reconciler, Step, Worker};
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -80,8 +80,8 @@ fn workers(file: &File, upstream: &Simulator, urls_per_day: Option<u64>) -> (Dis
     let callbacks = CallbackUrls::new(None, Arc::new(Live::new(TokenKeys::new([]))));
     let stop = CancellationToken::new();
     let store = file.store.clone();
-    let dispatcher =
-        Dispatcher::new(store.clone(), client.clone(), budget.clone(), callbacks, urls_per_day, stop.clone());
+    let budgets = Budgets { requests: budget.clone(), urls_per_day };
+    let dispatcher = Dispatcher::new(store.clone(), client.clone(), budgets, callbacks, stop.clone());
     (dispatcher, Reconciler::new(store, client, budget, POLICY, stop))
 }
 

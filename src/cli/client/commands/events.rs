@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
-use super::list::{self, Paging};
+use super::list::{self, List, Paging};
 use crate::cli::client::api::failure::ClientError;
 use crate::cli::client::api::reconnect::Reconnect;
 use crate::cli::client::api::sse::Stream;
@@ -73,7 +73,8 @@ pub(in crate::cli) async fn run(args: Events) -> anyhow::Result<()> {
     }
     list::filter(&mut query, "after", after.as_ref());
     let mut last = String::new();
-    let is_more = list::read(&api, &["events"], query, &args.paging, |event| {
+    let list = List { path: &["events"], query, paging: &args.paging };
+    let is_more = list::read(&api, list, |event| {
         last = text(&serde_json::from_str(event.get())?, "seq");
         show(&mut output, is_json, event.get())
     })

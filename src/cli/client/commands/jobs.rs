@@ -3,13 +3,14 @@
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use super::list::{self, Paging};
+use super::list::{self, List, Paging};
 use super::submit::Label;
 use crate::cli::client::api::failure::ClientError;
 use crate::cli::client::api::{Query, Service, id};
 use crate::cli::client::show::jobs::{show_job, show_jobs, show_urls};
 use crate::cli::client::show::output::Output;
-use crate::domain::job::{JobState, UrlState};
+use crate::domain::job::JobState;
+use crate::domain::outcome::UrlState;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,13 +60,15 @@ pub(in crate::cli) async fn run(args: Jobs) -> anyhow::Result<()> {
     list::filter(&mut query, "state", args.state.as_ref());
     query.extend(args.label.map(|label| ("label", label.query())));
     let is_json = args.service.json;
+    let paging = &args.paging;
     match &args.job {
-        None => list::print(&api, &["jobs"], query, &args.paging, is_json, show_jobs).await,
+        None => list::print(&api, List { path: &["jobs"], query, paging }, is_json, show_jobs).await,
         Some(job) if args.urls => {
-            list::print(&api, &["jobs", job, "urls"], query, &args.paging, is_json, show_urls).await
+            let path = &["jobs", job, "urls"];
+            list::print(&api, List { path, query, paging }, is_json, show_urls).await
         }
         Some(job) => {
-            let given = args.state.as_ref().map(|_| "--state").or(args.paging.given());
+            let given = args.state.as_ref().map(|_| "--state").or(paging.given());
             if let Some(option) = given {
                 let said =
                     format!("{option} has no effect on a single job. Add --urls to apply it to its URLs");

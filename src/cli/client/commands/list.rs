@@ -38,12 +38,17 @@ impl Paging {
     }
 }
 
+/// A list that is asked for.
+pub(in crate::cli) struct List<'a> {
+    pub(in crate::cli) path: &'a [&'a str],
+    pub(in crate::cli) query: Query,
+    pub(in crate::cli) paging: &'a Paging,
+}
+
 /// Reads what is asked for of a list, page by page; gives whether there is more.
 pub(in crate::cli) async fn read(
     api: &Api,
-    path: &[&str],
-    mut query: Query,
-    paging: &Paging,
+    List { path, mut query, paging }: List<'_>,
     mut take: impl FnMut(&RawValue) -> io::Result<()>,
 ) -> anyhow::Result<bool> {
     let limit = if paging.all { LONGEST } else { paging.limit.as_deref().unwrap_or(USUAL) };
@@ -65,20 +70,18 @@ pub(in crate::cli) async fn read(
 /// Reads a list as [`read`] does, and prints it.
 pub(in crate::cli) async fn print(
     api: &Api,
-    path: &[&str],
-    query: Query,
-    paging: &Paging,
+    list: List<'_>,
     is_json: bool,
     show: fn(&mut Output, &[Value]) -> io::Result<()>,
 ) -> anyhow::Result<()> {
     let mut output = Output::new();
     if is_json {
-        read(api, path, query, paging, |item| output.json(item.get())).await?;
+        read(api, list, |item| output.json(item.get())).await?;
         return Ok(());
     }
-    let by_url = query.iter().any(|(name, _)| *name == "url");
+    let by_url = list.query.iter().any(|(name, _)| *name == "url");
     let mut values = Vec::new();
-    let is_more = read(api, path, query, paging, |item| {
+    let is_more = read(api, list, |item| {
         values.push(serde_json::from_str(item.get())?);
         Ok(())
     })

@@ -1,6 +1,5 @@
 //! The client commands, a file each. They ask the service, and leave to `show` how an answer looks.
 
-pub(super) mod completions;
 pub(super) mod decide;
 pub(super) mod events;
 pub(super) mod jobs;

@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
-use super::list::{self, Paging};
+use super::list::{self, List, Paging};
 use crate::cli::client::api::failure::ClientError;
 use crate::cli::client::api::{Query, Service, id};
 use crate::cli::client::show::output::Output;
@@ -96,8 +96,9 @@ pub(in crate::cli) async fn run_tasks(args: Tasks) -> anyhow::Result<()> {
     list::filter(&mut query, "job", args.job.as_ref());
     list::filter(&mut query, "platform", args.platform.as_ref());
     list::filter(&mut query, "url", args.url.as_ref());
-    let id = args.id.as_deref();
-    show(&args.service, "tasks", id, query, &args.paging, show_task, show_tasks).await
+    let list = List { path: &["tasks"], query, paging: &args.paging };
+    let views = Views { one: show_task, all: show_tasks };
+    show(&args.service, args.id.as_deref(), list, views).await
 }
 
 pub(in crate::cli) async fn run_videos(args: Videos) -> anyhow::Result<()> {
@@ -106,25 +107,24 @@ pub(in crate::cli) async fn run_videos(args: Videos) -> anyhow::Result<()> {
     list::filter(&mut query, "task", args.task.as_ref());
     list::filter(&mut query, "job", args.job.as_ref());
     list::filter(&mut query, "url", args.url.as_ref());
-    let id = args.id.as_deref();
-    show(&args.service, "videos", id, query, &args.paging, show_video, show_videos).await
+    let list = List { path: &["videos"], query, paging: &args.paging };
+    let views = Views { one: show_video, all: show_videos };
+    show(&args.service, args.id.as_deref(), list, views).await
 }
 
-/// Shows one of a kind, or the list.
-async fn show(
-    service: &Service,
-    kind: &str,
-    id: Option<&str>,
-    query: Query,
-    paging: &Paging,
-    show_one: fn(&mut Output, &Value) -> io::Result<()>,
-    show_all: fn(&mut Output, &[Value]) -> io::Result<()>,
-) -> anyhow::Result<()> {
+/// How items of a list are shown.
+struct Views {
+    one: fn(&mut Output, &Value) -> io::Result<()>,
+    all: fn(&mut Output, &[Value]) -> io::Result<()>,
+}
+
+/// Shows one item of a list, or the list.
+async fn show(service: &Service, id: Option<&str>, list: List<'_>, views: Views) -> anyhow::Result<()> {
     let api = service.connect()?;
-    let Some(id) = id else { return list::print(&api, &[kind], query, paging, service.json, show_all).await };
-    if let Some(option) = paging.given() {
+    let Some(id) = id else { return list::print(&api, list, service.json, views.all).await };
+    if let Some(option) = list.paging.given() {
         return Err(ClientError::Usage(format!("{option} is for lists and cannot be used with an id")).into());
     }
-    let answer = api.get(&[kind, id], &Query::new()).await?;
-    Ok(Output::new().answer(service.json, &answer, show_one)?)
+    let answer = api.get(&[list.path, &[id]].concat(), &Query::new()).await?;
+    Ok(Output::new().answer(service.json, &answer, views.one)?)
 }

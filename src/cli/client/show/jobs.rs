@@ -6,7 +6,7 @@ use super::output::{Output, Row, age, style, text, time};
 use super::queue::expected;
 use super::words::{number, urls};
 use crate::clock;
-use crate::domain::job::UrlState;
+use crate::domain::outcome::UrlState;
 use crate::domain::queue::Priority;
 
 pub(in crate::cli) fn show_jobs(output: &mut Output, jobs: &[Value]) -> std::io::Result<()> {

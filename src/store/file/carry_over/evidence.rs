@@ -5,7 +5,7 @@
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::video::VideoState;
-use crate::store::file::carry_over::ROWS;
+use crate::store::file::carry_over::page::ROWS;
 
 /// An older version kept which URL a poll named for a video, and not what it said of the two.
 const ENTRIES: &str = "INSERT INTO entries (task, number, video, url, canonical, state, at)

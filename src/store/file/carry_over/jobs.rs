@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::event::{EventKind, Source};
-use crate::domain::job::{JobState, Progress, UrlState};
-use crate::domain::outcome::{Reason, UrlOutcome};
+use crate::domain::job::{JobState, Progress};
+use crate::domain::outcome::{Reason, UrlOutcome, UrlState};
 use crate::domain::time::Timestamp;
 use crate::domain::want::{Mark, want_outcome};
 use crate::store::column::{self, row};
-use crate::store::file::carry_over::ROWS;
+use crate::store::file::carry_over::page::ROWS;
 
 row! {
     /// How many wants of a job stand in one place.

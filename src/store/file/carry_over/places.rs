@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::domain::destination::Destination;
 use crate::domain::job::{JobOptions, Quality};
 use crate::store::column::{self, row};
-use crate::store::file::carry_over::ROWS;
+use crate::store::file::carry_over::page::ROWS;
 
 row! {
     struct JobRow {

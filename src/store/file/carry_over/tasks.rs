@@ -9,7 +9,7 @@ use crate::domain::event::{EventKind, Source};
 use crate::domain::task::{FactKind, TaskState};
 use crate::domain::time::Timestamp;
 use crate::store::column::row;
-use crate::store::file::carry_over::ROWS;
+use crate::store::file::carry_over::page::ROWS;
 use crate::store::file::carry_over::urls::DOUBTS;
 
 const CODE: &str = "canceled";

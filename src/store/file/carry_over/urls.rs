@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 
-use crate::domain::job::UrlState;
-use crate::domain::outcome::UrlOutcome;
+use crate::domain::outcome::{UrlOutcome, UrlState};
 use crate::domain::round::round_outcome;
 use crate::domain::url::CanonicalUrl;
-use crate::store::file::carry_over::ROWS;
+use crate::store::file::carry_over::page::ROWS;
+use crate::store::file::carry_over::rounds::Rounds;
 
 mod chains;
 mod posts;
@@ -23,31 +23,6 @@ use posts::Post;
 pub(super) use row::DOUBTS;
 use row::{Fate, UrlRow};
 use rows::Rows;
-
-/// A task URL: the number of the task, and the place in it.
-type Key = (i64, i64);
-
-/// Which round each task URL belongs to.
-pub(super) struct Rounds {
-    /// How many task URLs there are.
-    pub(super) urls: usize,
-    /// More than the place of any URL in its task.
-    stride: i64,
-    /// The task URLs that share the round of another one.
-    shared: HashMap<Key, i64>,
-}
-
-impl Rounds {
-    /// The round of a task URL. Rounds are numbered by task and place, because that is the order of the queue.
-    pub(super) fn of(&self, key: Key) -> i64 {
-        self.shared.get(&key).copied().unwrap_or_else(|| self.own(key))
-    }
-
-    /// The round that a task URL has if it shares none.
-    const fn own(&self, (task, position): Key) -> i64 {
-        task * self.stride + position
-    }
-}
 
 /// A post in the queue.
 #[derive(Clone, Copy)]
@@ -102,7 +77,7 @@ pub(super) async fn carry(connection: &mut SqliteConnection) -> Result<Rounds, s
         .fetch_one(&mut *connection)
         .await?;
     let mut carrying = Carrying {
-        rounds: Rounds { urls: 0, stride, shared: HashMap::new() },
+        rounds: Rounds::new(stride),
         chains: Chains::read(connection).await?,
         earlier: HashMap::new(),
         queued: HashMap::new(),
@@ -139,7 +114,7 @@ impl Carrying {
         let last = self.chains.last(key);
         let round = self.rounds.own(last);
         if last != key {
-            self.rounds.shared.insert(key, round);
+            self.rounds.share(key, round);
         }
         let mut outcomes = self.earlier.remove(&round).unwrap_or_default();
         if let Some(outcome) = url.outcome(fate)? {
@@ -178,7 +153,7 @@ impl Carrying {
             // The earlier attempts of its chain stay in their round, which ends with them.
             rows.rounds.push(round_row((url, post), own, None, &round_outcome(false, &outcomes)));
         }
-        self.rounds.shared.insert(key, queued.round);
+        self.rounds.share(key, queued.round);
         if quality > queued.quality {
             queued.quality = quality;
             rows.raised.insert(queued.round, self.line(connection, url).await?);

@@ -7,8 +7,8 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::want::Mark;
 use crate::store::column::{self, row};
-use crate::store::file::carry_over::ROWS;
-use crate::store::file::carry_over::urls::Rounds;
+use crate::store::file::carry_over::page::ROWS;
+use crate::store::file::carry_over::rounds::Rounds;
 
 row! {
     struct Row {

@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::store::column::row;
-use crate::store::file::carry_over::urls::Key;
+use crate::store::file::carry_over::rounds::Key;
 
 /// The task URLs that go on in a later task of their chain, each with the last one that a job follows. What comes after
 /// that one was handed back, and has a round of its own.

@@ -4,11 +4,10 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::job::UrlState;
-use crate::domain::outcome::{Reason, UrlOutcome};
+use crate::domain::outcome::{Reason, UrlOutcome, UrlState};
 use crate::domain::task::TaskState;
 use crate::store::column::{self, row};
-use crate::store::file::carry_over::urls::Key;
+use crate::store::file::carry_over::rounds::Key;
 
 /// Failures that are never proven.
 pub(in crate::store::file::carry_over) const DOUBTS: [&str; 4] =

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 use tempfile::TempDir;
 
@@ -161,9 +162,8 @@ impl Driven {
 pub(super) async fn counts(connection: &mut SqliteConnection) -> Vec<[i64; 6]> {
     const STORED: &str = "SELECT waiting, sent, indexed, failed, known, canceled FROM jobs ORDER BY number";
     let read = async |connection: &mut SqliteConnection| {
-        let rows: Vec<(i64, i64, i64, i64, i64, i64)> =
-            sqlx::query_as(STORED).fetch_all(connection).await.unwrap();
-        rows.into_iter().map(|(a, b, c, d, e, f)| [a, b, c, d, e, f]).collect::<Vec<_>>()
+        let rows = sqlx::query(STORED).fetch_all(connection).await.unwrap();
+        rows.iter().map(|row| std::array::from_fn(|column| row.get(column))).collect::<Vec<[i64; 6]>>()
     };
     let stored = read(connection).await;
     let numbers: Vec<i64> =

@@ -2,10 +2,8 @@
 
 use std::io::Write;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
-
-use crate::cli::Cli;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,9 +18,9 @@ pub struct Completions {
     shell: Shell,
 }
 
-pub(in crate::cli) fn run(args: &Completions) -> anyhow::Result<()> {
+pub(super) fn run(args: &Completions, mut command: Command) -> anyhow::Result<()> {
     // Into memory first: what writes them panics on an output that is closed.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "scrapehook", &mut script);
+    clap_complete::generate(args.shell, &mut command, "scrapehook", &mut script);
     Ok(std::io::stdout().write_all(&script)?)
 }
