@@ -1,38 +1,18 @@
 //! Clients that ask wrongly: every fault has its status, its code and its place, and nothing is stored.
 
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::Method;
 use scrapehook::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
 
+use crate::support::problem::{problem, refused};
 use crate::support::raw;
 use crate::support::{Service, Setup, mixed_urls, simulator};
 
 async fn service(settings: &[(&str, &str)]) -> (Simulator, Service) {
     let upstream = simulator(Settings::default()).await;
-    let setup = Setup::new(&upstream.url()).await;
+    let setup = Setup::new(&upstream.url());
     let setup = settings.iter().fold(setup, |setup, (key, value)| setup.set(key, value));
     (upstream, setup.start().await)
-}
-
-/// Checks the shape that every problem has.
-pub async fn problem(answer: Response, status: u16, code: &str) -> Value {
-    let what = answer.url().clone();
-    assert_eq!(answer.status().as_u16(), status, "{what}");
-    assert_eq!(answer.headers()["content-type"], "application/problem+json", "{what}");
-    let request_id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
-    let body: Value = answer.json().await.unwrap();
-    assert_eq!(body["code"], code, "{what}: {body}");
-    assert_eq!(body["status"], status, "{what}: {body}");
-    assert_eq!(body["request_id"], request_id, "{what}");
-    for text in ["type", "title", "detail"] {
-        assert!(body[text].is_string(), "{what}: {body}");
-    }
-    assert!(body["errors"].is_array(), "{what}: {body}");
-    body
-}
-
-pub async fn refused(request: RequestBuilder, status: u16, code: &str) -> Value {
-    problem(request.send().await.unwrap(), status, code).await
 }
 
 async fn assert_pointers(service: &Service, body: Value, wanted: &[&str]) {

@@ -1,35 +1,21 @@
 //! What no route may swallow: a parameter it does not know, a cursor of another list, a text without end.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use reqwest::Method;
 use scrapehook::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use crate::api::bad_input::refused;
+use crate::support::problem::refused;
 use crate::support::raw;
+use crate::support::routes::described_routes;
 use crate::support::{Service, Setup, mixed_urls, simulator};
-
-/// The routes of the committed description, as `(method, path)`.
-pub fn described_routes() -> Vec<(Method, String)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
-    let document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let mut routes = Vec::new();
-    for (path, operations) in document["paths"].as_object().unwrap() {
-        for method in operations.as_object().unwrap().keys() {
-            routes.push((method.to_uppercase().parse().unwrap(), path.clone()));
-        }
-    }
-    assert!(routes.len() > 20, "{routes:?}");
-    routes
-}
 
 /// A service with two jobs that have ended, and two hints.
 async fn used() -> (Simulator, Service, [String; 2]) {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let first = service.submit(&mixed_urls(3)).await;
     let second = service.submit(&mixed_urls(6)[3..]).await;
     for job in [&first, &second] {
@@ -111,7 +97,7 @@ async fn a_cursor_leads_nowhere_in_another_list() {
 #[tokio::test]
 async fn a_label_of_a_megabyte_has_a_short_answer() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let long = "a".repeat(1024 * 1024);
     for labels in [json!({ "k": long }), json!({ long.as_str(): "v" })] {
         let body = json!({ "video_urls": mixed_urls(1), "labels": labels });
@@ -137,7 +123,7 @@ async fn a_label_of_a_megabyte_has_a_short_answer() {
 #[tokio::test]
 async fn what_curl_sends_by_mistake_is_not_taken_for_a_url() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let send = |body: &'static str| {
         let kind = "application/x-www-form-urlencoded";
         service.request(Method::POST, "/v1/jobs").header("content-type", kind).body(body)

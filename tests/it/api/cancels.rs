@@ -8,7 +8,7 @@ use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
 /// A service that sends nothing.
 async fn paused() -> (Simulator, Service) {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let _ = service.call("/v1/pause", Value::Null).await;
     (upstream, service)
 }
@@ -47,7 +47,7 @@ async fn a_canceled_job_is_not_sent() {
 #[tokio::test]
 async fn canceling_a_job_leaves_what_was_sent() {
     let upstream = simulator(Settings { index_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.set("DISPATCH__MAX_URLS_PER_DAY", "2").start().await;
+    let service = Setup::new(&upstream.url()).set("DISPATCH__MAX_URLS_PER_DAY", "2").start().await;
     let urls: Vec<_> = (0..4).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
     let job = service.submit(&urls).await;
     service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["downloaded"] == 2).await;
@@ -65,7 +65,7 @@ async fn canceling_a_job_leaves_what_was_sent() {
 async fn a_canceled_task_that_waits_can_be_sent_after_all() {
     let faults = Faults { fail_task: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     assert_eq!(service.until_settled(&job).await["state"], "failed");
     upstream.set_faults(Faults::default());
@@ -109,7 +109,7 @@ async fn a_post_that_another_job_still_wants_stays_in_the_queue() {
 async fn giving_up_an_unconfirmed_task_lets_nobody_pay_twice_by_itself() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let first = service.submit(&mixed_urls(1)).await;
     let unconfirmed = service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
     let second = service.submit(&mixed_urls(1)).await;
@@ -136,7 +136,7 @@ async fn giving_up_an_unconfirmed_task_lets_nobody_pay_twice_by_itself() {
 #[tokio::test]
 async fn what_is_on_its_way_can_not_be_canceled() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     service.submit(&mixed_urls(1)).await;
     let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let task = accepted["items"][0]["id"].as_str().unwrap();
@@ -151,7 +151,7 @@ async fn each_decision_is_an_event_with_the_name_of_who_decided() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, download_delay: NEVER, ..Settings::default() }).await;
     let key = "key-of-the-one-operator";
-    let setup = Setup::new(&upstream.url()).await.set("AUTH__API_KEYS", &format!("ops:write:{key}"));
+    let setup = Setup::new(&upstream.url()).set("AUTH__API_KEYS", &format!("ops:write:{key}"));
     let service = setup.start().await;
     let call = async |method: &str, path: &str, body: Value| -> Value {
         let method = method.parse().unwrap();

@@ -7,7 +7,7 @@ use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
 
 async fn with_faults(faults: Faults, settings: &[(&str, &str)]) -> (Simulator, Service) {
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).await;
+    let setup = Setup::new(&upstream.url());
     let setup = settings.iter().fold(setup, |setup, (key, value)| setup.set(key, value));
     (upstream, setup.start().await)
 }
@@ -116,7 +116,7 @@ async fn a_refresh_polls_now() {
 #[tokio::test]
 async fn nothing_is_sent_between_pause_and_resume() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.set("DISPATCH__PROBE_AFTER", "1ms").start().await;
+    let service = Setup::new(&upstream.url()).set("DISPATCH__PROBE_AFTER", "1ms").start().await;
     let (status, paused) = service.call("/v1/pause", Value::Null).await;
     assert_eq!((status, &paused["paused"][0]["scope"]), (200, &json!("operator")));
     assert!(paused["paused"][0]["probe_at"].is_null(), "nothing is tried: {paused}");
@@ -161,7 +161,7 @@ async fn a_task_that_waits_for_another_attempt_can_not_be_polled_or_retried() {
 async fn a_day_s_budget_holds_across_restarts_and_a_refusal_gives_it_back() {
     let faults = Faults { unavailable: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.set("DISPATCH__MAX_URLS_PER_DAY", "4").start().await;
+    let service = Setup::new(&upstream.url()).set("DISPATCH__MAX_URLS_PER_DAY", "4").start().await;
     let urls: Vec<_> = (0..8).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
     let job = service.submit(&urls).await;
     upstream.until(|upstream| upstream.submits().len() >= 2).await;
@@ -185,7 +185,7 @@ async fn a_day_s_budget_holds_across_restarts_and_a_refusal_gives_it_back() {
 #[tokio::test]
 async fn a_request_is_cut_to_what_is_left_of_the_day_and_the_rest_waits() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let _ = service.call("/v1/pause", Value::Null).await;
     let urls: Vec<_> = (0..8).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
     let job = service.submit(&urls).await;
@@ -231,7 +231,7 @@ async fn a_restored_backup_sends_nothing_until_it_is_resumed_and_its_callbacks_f
     use sqlx::ConnectOptions;
     let faults = Faults { lose: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { index_delay: NEVER, faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let _ = service.call("/v1/pause", Value::Null).await;
     let job = service.submit(&mixed_urls(1)).await;
     let setup = service.stop().await;

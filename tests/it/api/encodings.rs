@@ -4,7 +4,7 @@ use reqwest::{Method, RequestBuilder};
 use scrapehook::simulator::{Faults, Settings, Simulator};
 use serde_json::{Value, json};
 
-use crate::api::bad_input::refused;
+use crate::support::problem::refused;
 use crate::support::raw;
 use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
 
@@ -12,7 +12,7 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 
 async fn service(settings: Settings) -> (Simulator, Service) {
     let upstream = simulator(settings).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     (upstream, service)
 }
 
@@ -79,7 +79,7 @@ async fn a_compressed_body_is_refused_as_such() {
             let request = post(&service, path, "application/json", &b"\x1f\x8b\x08\x00"[..]);
             let answer = request.header("content-encoding", coding).send().await.unwrap();
             assert_eq!(answer.headers()["accept-encoding"], "identity", "{path} {coding}");
-            let problem = crate::api::bad_input::problem(answer, 415, "unsupported_media_type").await;
+            let problem = crate::support::problem::problem(answer, 415, "unsupported_media_type").await;
             assert!(problem["detail"].as_str().unwrap().contains("Content-Encoding"), "{problem}");
         }
     }

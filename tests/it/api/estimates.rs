@@ -14,8 +14,8 @@ use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::store::{CreatedJob, Decision, FirstProbe, NewJob, NewPause, Pacing, QueueStatus, SubmitEnd};
 
-use crate::api::queue::post;
 use crate::support::file::{DAY, File, at};
+use crate::support::queue::post;
 
 /// Between two requests.
 const INTERVAL: Duration = Duration::from_secs(20);

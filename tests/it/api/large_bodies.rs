@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder};
 use scrapehook::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
 
-use crate::api::bad_input::refused;
+use crate::support::problem::refused;
 use crate::support::{Service, Setup, simulator};
 
 /// As many URLs as make a job, and almost as many bytes.
@@ -15,7 +15,7 @@ const FILLER: usize = 780;
 
 async fn service() -> (Simulator, Service) {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     (upstream, service)
 }
 

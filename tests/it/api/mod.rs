@@ -1,7 +1,7 @@
 //! The HTTP API under `/v1`: jobs and tasks, the queue, the status, streams, and input that is refused.
 
 mod bad_input;
-pub mod bad_input_routes;
+mod bad_input_routes;
 mod cancels;
 mod conversations;
 mod decisions;
@@ -14,7 +14,7 @@ mod large_bodies;
 mod openapi;
 mod paused_queue;
 mod priorities;
-pub mod queue;
+mod queue;
 mod queue_load;
 mod status;
 mod stream;

@@ -17,7 +17,7 @@ async fn text(service: &Service, path: &str) -> String {
 #[tokio::test]
 async fn the_committed_description_is_the_one_of_the_code() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let found = text(&service, "/openapi.json").await + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
     if std::env::var_os("SCRAPEHOOK_WRITE_OPENAPI").is_some() {
@@ -34,7 +34,7 @@ async fn the_committed_description_is_the_one_of_the_code() {
 #[tokio::test]
 async fn every_route_is_described() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let document: serde_json::Value = serde_json::from_str(&text(&service, "/openapi.json").await).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{}", document["openapi"]);
     let source =
@@ -58,7 +58,7 @@ async fn every_route_is_described() {
 #[tokio::test]
 async fn the_page_takes_nothing_from_elsewhere() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let page = text(&service, "/docs/").await;
     for part in page.split(['"', '\'']).filter(|part| part.ends_with(".js") || part.ends_with(".css")) {
         assert!(!part.contains("//"), "{part} is from elsewhere");

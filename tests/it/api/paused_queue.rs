@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::aftermath::number;
-use crate::support::binary::Process;
+use crate::support::process::Process;
 
 /// Between two callbacks: 50 arrive each second.
 const INTERVAL: Duration = Duration::from_millis(20);

@@ -7,8 +7,8 @@ use scrapehook::domain::task::Failure;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::store::{Decision, JobPatch, JobPatched, NewJob, SubmitEnd};
 
-use crate::api::queue::{ask, post, requests_until};
 use crate::support::file::{File, MINUTE, at};
+use crate::support::queue::{ask, post, requests_until};
 
 async fn change(file: &File, job: JobId, priority: Priority, millis: i64) -> JobPatched {
     let patch = JobPatch { priority: Some(priority), labels: None };

@@ -2,57 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use scrapehook::domain::id::JobId;
 use scrapehook::domain::job::{JobOptions, Quality};
-use scrapehook::domain::plan::fold;
 use scrapehook::domain::queue::Priority;
-use scrapehook::domain::url::PostUrl;
-use scrapehook::store::{CreatedJob, Decision, FirstProbe, NewJob, NewPause, NextRequest, Request, Search};
-use sqlx::sqlite::SqliteConnection;
+use scrapehook::store::{Decision, FirstProbe, NewPause, NextRequest, Request, Search};
 
 use crate::support::file::{File, HOUR, at};
-
-/// A post of each platform that the table knows, by number.
-pub fn post(line: usize, number: usize) -> String {
-    let number = number + 1;
-    match line {
-        0 => format!("https://www.tiktok.com/@u/video/{number}"),
-        1 => format!("https://www.youtube.com/watch?v=a{number:010}"),
-        2 => format!("https://www.instagram.com/p/C{number:010}"),
-        _ => format!("https://host{line}.example/{number}"),
-    }
-}
-
-pub async fn ask(file: &File, key: &str, priority: Priority, urls: Vec<String>) -> JobId {
-    let options = JobOptions { priority, ..JobOptions::default() };
-    ask_with(file, key, options, urls).await
-}
-
-async fn ask_with(file: &File, key: &str, options: JobOptions, urls: Vec<String>) -> JobId {
-    let job = NewJob {
-        id: JobId::new(at(0)),
-        at: at(0),
-        created_by: Some(key.to_owned()),
-        options,
-        urls: fold(urls.iter().map(|url| PostUrl::parse(url).unwrap()).collect()),
-        force: false,
-        idempotency: None,
-    };
-    let CreatedJob::New(job) = file.store.create_job(job).await.unwrap() else { panic!("not new") };
-    job.id
-}
-
-/// Requests until this URL was sent, at most ten.
-pub async fn requests_until(file: &File, url: &str) -> usize {
-    for count in 1..=10 {
-        let request = file.send(1).await.unwrap();
-        file.accept(request.task).await;
-        if request.urls.iter().any(|sent| sent == url) {
-            return count;
-        }
-    }
-    panic!("{url} was not sent")
-}
+use crate::support::queue::{ask, ask_with, post, requests_until};
 
 #[tokio::test]
 async fn a_thousand_jobs_of_one_url_leave_in_twenty_requests() {
@@ -277,48 +232,6 @@ async fn a_better_quality_moves_a_post_to_another_line_of_every_key() {
     assert_eq!(sent[&Quality::P720], [post(0, 0)]);
     assert!(file.send(2).await.is_none());
     file.close().await;
-}
-
-/// Each post that waits in a line has one place for each priority in which a key wants it, and every count is the one
-/// of the rows.
-pub async fn assert_places_follow_from_wants(file: &mut SqliteConnection) {
-    let wanted: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
-        "SELECT rounds.number, key, priority, line, kind FROM rounds
-           JOIN wants ON wants.round = rounds.number AND mark IS NULL JOIN jobs ON jobs.number = wants.job
-         WHERE line IS NOT NULL GROUP BY rounds.number, key, priority ORDER BY 1, 2, 3",
-    )
-    .fetch_all(&mut *file)
-    .await
-    .unwrap();
-    let standing: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
-        "SELECT round, key, priority, line, kind FROM places JOIN queue_groups ON number = grp
-         ORDER BY 1, 2, 3",
-    )
-    .fetch_all(&mut *file)
-    .await
-    .unwrap();
-    assert_eq!(standing, wanted);
-    let miscounted: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT 'group', number FROM queue_groups
-         WHERE waiting <> (SELECT count(*) FROM places WHERE grp = queue_groups.number)
-         UNION ALL
-         SELECT 'line', number FROM lines
-         WHERE waiting <> (SELECT count(*) FROM rounds WHERE line = lines.number)
-         UNION ALL
-         SELECT 'group of another key', queue_groups.number FROM queue_groups
-         WHERE waiting > 0 AND NOT EXISTS (
-           SELECT 1 FROM queue_classes WHERE queue_classes.key = queue_groups.key
-             AND queue_classes.priority = queue_groups.priority)
-         UNION ALL
-         SELECT 'task without a class', tasks.number FROM tasks
-         WHERE state = 'queued' AND NOT EXISTS (
-           SELECT 1 FROM queue_classes WHERE queue_classes.key = tasks.key
-             AND queue_classes.priority = tasks.priority)",
-    )
-    .fetch_all(&mut *file)
-    .await
-    .unwrap();
-    assert!(miscounted.is_empty(), "{miscounted:?}");
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use scrapehook::domain::queue::Priority;
 use scrapehook::domain::task::Failure;
 use scrapehook::store::{FirstProbe, NewPause, NextRequest, Search};
 
-use crate::api::queue::{ask, post};
 use crate::support::file::{File, HOUR, at};
+use crate::support::queue::{ask, post};
 
 /// So many URLs a job has at most.
 const JOB: usize = 10_000;

@@ -21,7 +21,7 @@ async fn problems(service: &Service) -> Vec<String> {
 #[tokio::test]
 async fn where_all_is_well_there_are_counts_alone() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     assert!(problems(&service).await.is_empty());
     let job = service.submit(&mixed_urls(3)).await;
     service.until_settled(&job).await;
@@ -40,7 +40,7 @@ async fn where_all_is_well_there_are_counts_alone() {
 async fn what_is_wrong_is_said_until_it_is_mended() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.set("RECONCILE__DEADLINE", "1h").start().await;
+    let service = Setup::new(&upstream.url()).set("RECONCILE__DEADLINE", "1h").start().await;
     service.submit(&mixed_urls(1)).await;
     let unconfirmed = service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
     assert_eq!(problems(&service).await, ["unconfirmed"]);
@@ -61,7 +61,7 @@ async fn what_is_wrong_is_said_until_it_is_mended() {
 async fn an_upstream_that_does_not_answer_is_a_problem_until_it_does() {
     let upstream = simulator(Settings::default()).await;
     upstream.set_faults(Faults { unavailable: 1.0, ..Faults::default() });
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     let status = service.until("/v1/status", |status| status["problems"][0]["code"].is_string()).await;
     let problem = &status["problems"][0];
@@ -80,7 +80,7 @@ async fn an_upstream_that_does_not_answer_is_a_problem_until_it_does() {
 async fn a_stalled_task_is_a_problem_until_it_is_sent_again() {
     let faults = Faults { lose: 1.0, no_video: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).await.set("RECONCILE__AFTER", "20ms");
+    let setup = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "20ms");
     let service = setup.set("RECONCILE__DEADLINE", "200ms").start().await;
     let job = service.submit(&mixed_urls(1)).await;
     service.until_settled(&job).await;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::aftermath::number;
 #[cfg(target_os = "linux")]
-use crate::support::binary::Process;
+use crate::support::process::Process;
 use crate::support::{DEADLINE, NEVER, Setup, mixed_urls, simulator};
 
 /// One stream as a browser reads it.
@@ -57,7 +57,7 @@ impl Stream {
 #[tokio::test]
 async fn a_stream_starts_at_now_or_after_the_last_event_seen() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let get = |path: &str| service.request(Method::GET, path);
     let first = service.submit(&mixed_urls(1)).await;
     service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
@@ -91,7 +91,7 @@ async fn a_stream_starts_at_now_or_after_the_last_event_seen() {
 #[tokio::test]
 async fn a_last_event_id_that_is_none_is_said_so() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     for (path, id, status, code) in [
         ("", "x", 400, "bad_cursor"),
         ("", "-1", 400, "bad_cursor"),
@@ -117,7 +117,7 @@ async fn a_last_event_id_that_is_none_is_said_so() {
 #[tokio::test]
 async fn a_stream_is_not_buffered_and_starts_where_a_client_that_sets_no_headers_says() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     service.submit(&mixed_urls(1)).await;
     service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let last = service.items("/v1/events").await.len() as i64;
@@ -163,7 +163,7 @@ async fn a_reader_that_is_cut_again_and_again_sees_every_event_once() {
     let seed = number("SCRAPEHOOK_STREAM_SEED", 5);
     let mut random = StdRng::seed_from_u64(seed);
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let _ = service.call("/v1/pause", Value::Null).await;
     let write = async {
         // Three events a job: it is created, canceled, and settles.

@@ -11,7 +11,7 @@ use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
 
 async fn service() -> (Simulator, Service) {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     (upstream, service)
 }
 
@@ -156,7 +156,7 @@ async fn a_hundred_at_once_make_one_job() {
 async fn each_api_key_has_idempotency_keys_of_its_own() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
     let keys = "a:write:key-of-the-first-caller,b:write:key-of-the-second-caller";
-    let service = Setup::new(&upstream.url()).await.set("AUTH__API_KEYS", keys).start().await;
+    let service = Setup::new(&upstream.url()).set("AUTH__API_KEYS", keys).start().await;
     let mut ids = Vec::new();
     for key in ["key-of-the-first-caller", "key-of-the-second-caller"] {
         let answer = job(&service, "k", &mixed_urls(1)).bearer_auth(key).send().await.unwrap();
@@ -199,7 +199,7 @@ async fn a_key_that_can_not_be_taken_is_said_so_and_nothing_is_stored() {
 #[tokio::test]
 async fn a_dry_run_says_what_would_be_done_and_stores_nothing() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let known = service.submit(&["https://youtu.be/known-known".to_owned()]).await;
     service.until_settled(&known).await;
     let _ = service.call("/v1/pause", Value::Null).await;

@@ -7,7 +7,7 @@ use reqwest::Method;
 use scrapehook::domain::url::PostUrl;
 use serde_json::{Value, json};
 
-use crate::cli::client::Shop;
+use crate::support::shop::Shop;
 
 /// What is no URL of one post. Each stands in one line, and begins with something else than `#`.
 const REFUSED: [&str; 27] = [

@@ -27,7 +27,7 @@ fn codes(status: &Value) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_service_looks_by_itself_and_again_when_somebody_has_mended_it() {
     let upstream = simulator(Settings::default()).await;
-    let setup = Setup::new(&upstream.url()).await.set("CALLBACK__SECRET", CALLBACK_SECRET);
+    let setup = Setup::new(&upstream.url()).set("CALLBACK__SECRET", CALLBACK_SECRET);
     let to = setup.config().server.listen.to_string();
     let proxy = Proxy::start(&to, Rule::Pass { below: "/hooks" }, None).await;
     let service = setup.set("SERVER__PUBLIC_URL", &proxy.http()).start().await;
@@ -55,7 +55,7 @@ async fn the_service_looks_by_itself_and_again_when_somebody_has_mended_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_callback_that_comes_all_the_same_proves_a_failure_wrong() {
     let upstream = simulator(Settings::default()).await;
-    let setup = Setup::new(&upstream.url()).await.set("CALLBACK__SECRET", CALLBACK_SECRET);
+    let setup = Setup::new(&upstream.url()).set("CALLBACK__SECRET", CALLBACK_SECRET);
     let proxy = Proxy::start("127.0.0.1:9", OPEN, None).await;
     let service = setup.set("SERVER__PUBLIC_URL", &proxy.http()).start().await;
     let status = callback_check(&service, "failed").await;
@@ -74,7 +74,7 @@ async fn a_callback_that_comes_all_the_same_proves_a_failure_wrong() {
 async fn what_the_service_can_not_prove_is_no_problem() {
     let upstream = simulator(Settings::default()).await;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let setup = Setup::new(&upstream.url()).await.set("SERVER__PUBLIC_URL", &format!("http://{closed}"));
+    let setup = Setup::new(&upstream.url()).set("SERVER__PUBLIC_URL", &format!("http://{closed}"));
     let service = setup.start().await;
     let status = callback_check(&service, "not_proven").await;
     assert!(codes(&status).is_empty());
@@ -90,7 +90,7 @@ async fn what_the_service_can_not_prove_is_no_problem() {
 #[tokio::test]
 async fn only_a_challenge_of_its_own_is_answered_and_any_other_is_a_hint() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.set("CALLBACK__SECRET", CALLBACK_SECRET).start().await;
+    let service = Setup::new(&upstream.url()).set("CALLBACK__SECRET", CALLBACK_SECRET).start().await;
     let post = async |secret: &str, nonce| {
         let challenge = TokenKeys::new([secret]).challenge(nonce).unwrap();
         let post = service.request(reqwest::Method::POST, &format!("/callback/{challenge}")).body("{}");
@@ -113,7 +113,7 @@ async fn a_stop_does_not_wait_for_a_check() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let public_url = format!("http://{}", silent.local_addr().unwrap());
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.set("SERVER__PUBLIC_URL", &public_url).start().await;
+    let service = Setup::new(&upstream.url()).set("SERVER__PUBLIC_URL", &public_url).start().await;
     let asked = tokio::time::timeout(DEADLINE, silent.accept()).await.expect("it asks");
     let stopped = Instant::now();
     service.stop().await;

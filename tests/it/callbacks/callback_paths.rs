@@ -4,7 +4,7 @@ use reqwest::Method;
 use scrapehook::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
 
-use crate::support::binary::Process;
+use crate::support::process::Process;
 use crate::support::raw;
 use crate::support::{NEVER, Service, Setup, free_address, mixed_urls, simulator};
 
@@ -57,7 +57,7 @@ async fn sent(upstream: &Simulator, service: &Service) -> (String, String) {
 async fn a_good_token_is_found_however_its_path_is_spelled() {
     for is_apart in [false, true] {
         let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-        let setup = Setup::new(&upstream.url()).await;
+        let setup = Setup::new(&upstream.url());
         let own = free_address().to_string();
         let setup = if is_apart {
             setup.set("CALLBACK__LISTEN", &own).set("SERVER__PUBLIC_URL", &format!("http://{own}"))
@@ -98,7 +98,7 @@ async fn a_good_token_is_found_however_its_path_is_spelled() {
 async fn slashes_and_escapes_open_nothing_else() {
     let upstream = simulator(Settings::default()).await;
     let keys = "me:write:key-of-a-caller";
-    let service = Setup::new(&upstream.url()).await.set("AUTH__API_KEYS", keys).start().await;
+    let service = Setup::new(&upstream.url()).set("AUTH__API_KEYS", keys).start().await;
     let paths = [
         "//v1/jobs",
         "///v1/jobs",

@@ -8,8 +8,8 @@ use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::video::VideoState::{self, Failed, Indexed};
 use scrapehook::store::{EventFilter, PolledEntry, SubmitEnd};
 
-use crate::proofs::rounds::{X, Y, deferred, sent, stands, wanted};
 use crate::support::file::{File, at, callback, indexed, listed, whole};
+use crate::support::rounds::{X, Y, deferred, sent, stands, wanted};
 
 fn unnamed(id: &str, state: VideoState) -> PolledEntry {
     PolledEntry { id: Some(id.to_owned()), state, url: None }
@@ -127,7 +127,7 @@ async fn a_canceled_round_does_not_hide_that_a_post_travels_alone() {
     let (_, tasks) = sent(&file, &[X], Quality::P360, false).await;
     file.submit(tasks[0], SubmitEnd::refused(Failure::new("0003", "no"), at(2))).await;
     let canceled = wanted(&file, &[X], Quality::P360, false).await;
-    assert!(crate::proofs::rounds::decide(&file, scrapehook::store::Decision::CancelJob(canceled), 5).await);
+    assert!(crate::support::rounds::decide(&file, scrapehook::store::Decision::CancelJob(canceled), 5).await);
     wanted(&file, &[X, Y], Quality::P360, false).await;
     let mut requests = Vec::new();
     while let Some(request) = file.send(6).await {

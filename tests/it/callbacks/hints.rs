@@ -14,7 +14,7 @@ use crate::support::{NEVER, Setup, mixed_urls, simulator};
 async fn a_hint_has_its_task_polled_and_many_hints_have_it_polled_once() {
     let faults = Faults { lose: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).await.set("RECONCILE__AFTER", "1h");
+    let setup = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "1h");
     let service = setup.set("RECONCILE__HINT_INTERVAL", "1h").start().await;
     let job = service.submit(&mixed_urls(1)).await;
     let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
@@ -34,7 +34,7 @@ async fn a_hint_has_its_task_polled_and_many_hints_have_it_polled_once() {
 async fn a_hint_and_a_poll_prove_that_an_unconfirmed_submit_was_taken() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).await.set("RECONCILE__AFTER", "20ms");
+    let setup = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "20ms");
     let service = setup.set("RECONCILE__HINT_INTERVAL", "1ms").start().await;
     let body = json!({ "video_urls": mixed_urls(1), "unique_id": "folder" });
     let job = service.submit_with(body).await;
@@ -55,7 +55,7 @@ async fn a_hint_and_a_poll_prove_that_an_unconfirmed_submit_was_taken() {
 #[tokio::test]
 async fn unknown_ids_are_asked_about_only_where_they_could_prove_something() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).await.set("RECONCILE__AFTER", "1h");
+    let setup = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "1h");
     let service = setup.set("RECONCILE__HINT_INTERVAL", "1ms").start().await;
     for n in 0..50 {
         let hint = json!({ "taskId": format!("made-up-{n}"), "status": "SUCCEEDED" }).to_string();
@@ -70,7 +70,7 @@ async fn unknown_ids_are_asked_about_only_where_they_could_prove_something() {
 #[tokio::test]
 async fn where_the_operator_says_so_a_callback_without_a_token_counts() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.set("CALLBACK__WITHOUT_TOKEN", "accept").start().await;
+    let service = Setup::new(&upstream.url()).set("CALLBACK__WITHOUT_TOKEN", "accept").start().await;
     service.submit(&mixed_urls(1)).await;
     let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let id = accepted["items"][0]["upstream_id"].as_str().unwrap().to_owned();

@@ -29,7 +29,7 @@ impl Scene {
     async fn with(faults: Faults, urls: usize, state: &str) -> Self {
         let hour = Duration::from_secs(3600);
         let upstream = simulator(Settings { download_delay: hour, faults, ..Settings::default() }).await;
-        let service = Setup::new(&upstream.url()).await.start().await;
+        let service = Setup::new(&upstream.url()).start().await;
         let job = service.submit(&mixed_urls(urls)).await;
         service
             .until("/v1/tasks", |page| {
@@ -269,7 +269,7 @@ async fn a_forged_token_changes_no_state_and_is_quarantined() {
 #[tokio::test]
 async fn the_quarantine_is_listed_in_pages_newest_first() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     // As many as are taken at once from strangers, less some.
     for number in 0..150 {
         let hint = format!(r#"{{"taskId":"t{number}"}}"#);
@@ -343,7 +343,7 @@ async fn a_good_token_of_an_unknown_task_recovers_it() {
     let secret = "a-secret-that-two-services-share";
     let hour = Duration::from_secs(3600);
     let upstream = simulator(Settings { download_delay: hour, ..Settings::default() }).await;
-    let before = Setup::new(&upstream.url()).await.set("CALLBACK__SECRET", secret).start().await;
+    let before = Setup::new(&upstream.url()).set("CALLBACK__SECRET", secret).start().await;
     before.submit(&mixed_urls(1)).await;
     upstream.until(|upstream| !upstream.submits().is_empty()).await;
     let submit = upstream.submits().remove(0);
@@ -351,7 +351,7 @@ async fn a_good_token_of_an_unknown_task_recovers_it() {
     let id = submit.task_id.unwrap();
     before.stop().await;
 
-    let restored = Setup::new(&upstream.url()).await.set("CALLBACK__SECRET", secret).start().await;
+    let restored = Setup::new(&upstream.url()).set("CALLBACK__SECRET", secret).start().await;
     for body in [documented(SUCCEEDED, &id), documented(INDEXED, &id)] {
         assert_eq!(restored.post_callback(&path, body).await, StatusCode::OK);
     }

@@ -5,8 +5,8 @@ use scrapehook::domain::id::{JobId, TaskId};
 use scrapehook::domain::job::{JobOptions, JobState, Quality};
 use scrapehook::domain::video::VideoState::{Failed, Indexing};
 
-use crate::proofs::rounds::{X, Y, retry, stands, wanted};
 use crate::support::file::{File, at, callback, indexed, listed};
+use crate::support::rounds::{X, Y, retry, stands, wanted};
 
 /// A job whose URLs wait for a folder, as far as no attempt has them.
 async fn wanted_in(file: &File, folder: &str, urls: &[&str]) -> JobId {

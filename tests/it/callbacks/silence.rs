@@ -220,7 +220,7 @@ async fn a_poll_of_a_future_that_was_taken_back_proves_no_silence() {
 async fn the_service_ends_a_job_whose_posts_have_no_video() {
     let faults = Faults { no_video: 0.5, ..Faults::default() };
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).await.set("RECONCILE__AFTER", "50ms");
+    let setup = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "50ms");
     let service = setup.set("RECONCILE__SETTLE_AFTER", "100ms").start().await;
     let job = service.submit(&mixed_urls(12)).await;
     assert_eq!(service.until_settled(&job).await["state"], "partial");
@@ -233,7 +233,7 @@ async fn the_service_ends_a_job_whose_posts_have_no_video() {
 async fn the_service_stops_waiting_for_what_upstream_never_speaks_of() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.set("RECONCILE__DEADLINE", "200ms").start().await;
+    let service = Setup::new(&upstream.url()).set("RECONCILE__DEADLINE", "200ms").start().await;
     let job = service.submit(&mixed_urls(1)).await;
     assert_eq!(service.until_settled(&job).await["state"], "failed");
     let events = service.items("/v1/events?kind=task.stalled").await;

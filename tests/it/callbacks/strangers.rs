@@ -12,7 +12,7 @@ use crate::support::{DEADLINE, Service, Setup, simulator};
 
 async fn service(settings: &[(&str, &str)]) -> (Simulator, Service) {
     let upstream = simulator(Settings::default()).await;
-    let setup = Setup::new(&upstream.url()).await;
+    let setup = Setup::new(&upstream.url());
     let setup = settings.iter().fold(setup, |setup, (key, value)| setup.set(key, value));
     (upstream, setup.start().await)
 }

@@ -10,8 +10,8 @@ use sqlx::AssertSqlSafe;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::store::disk::open;
-use crate::support::binary::Process;
+use crate::support::database::open;
+use crate::support::process::Process;
 use crate::support::{DEADLINE, NEVER, Service, Setup, mixed_urls, simulator};
 
 /// Every list that may show what a body said.
@@ -78,7 +78,7 @@ async fn assert_hidden(service: &Service, token: &str, paths: &[String]) {
 async fn no_answer_shows_a_token_that_a_body_quotes() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
     let service =
-        Setup::new(&upstream.url()).await.set("CALLBACK__SECRET", "an-older-secret-of-ours").start().await;
+        Setup::new(&upstream.url()).set("CALLBACK__SECRET", "an-older-secret-of-ours").start().await;
     service.submit(&mixed_urls(1)).await;
     upstream.until(|upstream| upstream.submitted() == 1).await;
     let older = upstream.submits()[0].body.callback_url.clone().unwrap();
@@ -151,7 +151,7 @@ async fn a_token_that_upstream_quotes_in_an_answer_is_masked() {
     let mut quoted = String::new();
     for escape in [|url: &str| url.to_owned(), |url: &str| url.replace('/', "\\/")] {
         let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let service = Setup::new(&format!("http://{}", upstream.local_addr().unwrap())).await.start().await;
+        let service = Setup::new(&format!("http://{}", upstream.local_addr().unwrap())).start().await;
         let job = service.submit(&mixed_urls(1)).await;
         let (mut stream, _) =
             tokio::time::timeout(DEADLINE, upstream.accept()).await.expect("a submit").unwrap();
@@ -191,7 +191,7 @@ fn both_kinds(secret: &str, task: &str) -> [String; 2] {
 async fn both_kinds_of_token_are_taken_and_shown_by_no_answer() {
     let secret = "a-secret-of-this-service";
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.set("CALLBACK__SECRET", secret).start().await;
+    let service = Setup::new(&upstream.url()).set("CALLBACK__SECRET", secret).start().await;
     service.submit(&mixed_urls(1)).await;
     let page = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let (task, upstream_id) = (&page["items"][0]["id"], &page["items"][0]["upstream_id"]);
@@ -223,7 +223,7 @@ async fn both_kinds_of_token_are_taken_and_shown_by_no_answer() {
 async fn a_token_of_another_destination_or_quality_is_a_hint() {
     let secret = "a-secret-of-this-service";
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.set("CALLBACK__SECRET", secret).start().await;
+    let service = Setup::new(&upstream.url()).set("CALLBACK__SECRET", secret).start().await;
     service.submit(&mixed_urls(1)).await;
     let page = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let [old, new] = both_kinds(secret, page["items"][0]["id"].as_str().unwrap());

@@ -1,59 +1,11 @@
 //! The client commands: the real binary in a pipe, against the real service.
 
-use scrapehook::simulator::{Faults, Settings, Simulator};
+use scrapehook::simulator::{Faults, Settings};
 use serde_json::{Value, json};
 
 use crate::support::binary::{API_KEY, Binary};
-use crate::support::{NEVER, Service, Setup, free_address, mixed_urls, simulator};
-
-/// A service, and the binary as one of its clients.
-pub struct Shop {
-    pub upstream: Simulator,
-    pub service: Service,
-    pub client: Binary,
-}
-
-impl Shop {
-    pub async fn open(settings: Settings) -> Self {
-        let upstream = simulator(settings).await;
-        let service = Setup::new(&upstream.url()).await.start().await;
-        let client = Binary::bare().set("URL", &service.base);
-        Self { upstream, service, client }
-    }
-
-    /// Where nothing is ever downloaded.
-    pub async fn waiting() -> Self {
-        Self::open(Settings { download_delay: NEVER, ..Settings::default() }).await
-    }
-
-    /// What a command prints that is done.
-    pub fn done(&self, arguments: &[&str]) -> String {
-        let (code, stdout, stderr) = self.client.run(arguments);
-        assert_eq!(code, 0, "{arguments:?}: {stderr}");
-        stdout
-    }
-
-    /// What it prints for programs.
-    pub fn json(&self, arguments: &[&str]) -> Vec<Value> {
-        let printed = self.done(&[arguments, &["--json"]].concat());
-        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    /// The exit code and the words of a command that is not done.
-    pub fn not_done(&self, arguments: &[&str]) -> (i32, String) {
-        let (code, stdout, stderr) = self.client.run(arguments);
-        assert_eq!(stdout, "", "{arguments:?}");
-        assert!(stderr.starts_with("scrapehook: "), "{arguments:?}: {stderr}");
-        assert_ne!(code, 0, "{arguments:?}");
-        (code, stderr)
-    }
-
-    pub async fn task_in(&self, state: &str) -> String {
-        let path = format!("/v1/tasks?state={state}");
-        let page = self.service.until(&path, |page| page["items"][0].is_object()).await;
-        page["items"][0]["id"].as_str().unwrap().to_owned()
-    }
-}
+use crate::support::shop::Shop;
+use crate::support::{Setup, free_address, mixed_urls, simulator};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_are_tables_for_people_and_the_services_own_objects_for_programs() {
@@ -229,7 +181,7 @@ async fn where_all_is_well_status_ends_with_zero() {
 async fn a_key_that_is_missing_or_wrong_is_told_without_showing_it() {
     let upstream = simulator(Settings::default()).await;
     let keys = format!("me:write:{API_KEY},look:read:another-key");
-    let service = Setup::new(&upstream.url()).await.set("AUTH__API_KEYS", &keys).start().await;
+    let service = Setup::new(&upstream.url()).set("AUTH__API_KEYS", &keys).start().await;
     let client = |key: &str| Binary::bare().set("URL", &service.base).set("API_KEY", key);
     let said = |key: &str, arguments: &[&str], wanted: i32| {
         let (code, stdout, stderr) = client(key).run(arguments);

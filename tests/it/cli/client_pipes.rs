@@ -5,9 +5,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::cli::client::Shop;
 use crate::support::binary::{Binary, run};
 use crate::support::mixed_urls;
+use crate::support::shop::Shop;
 
 /// Runs it where nobody reads its standard output; gives the exit code and what it says.
 fn unread(mut command: Command) -> (i32, String) {

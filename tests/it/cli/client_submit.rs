@@ -8,8 +8,8 @@ use std::thread;
 use scrapehook::simulator::{Faults, Settings};
 use serde_json::{Value, json};
 
-use crate::cli::client::Shop;
 use crate::support::binary::{Binary, run};
+use crate::support::shop::Shop;
 use crate::support::{Setup, simulator};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -270,7 +270,7 @@ async fn waiting_ends_with_how_the_job_went() {
 async fn a_video_that_failed_beside_an_indexed_one_is_told_and_counts() {
     let faults = Faults { second_video: 1.0, fail_video: 0.5, ..Faults::default() };
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.set("RECONCILE__AFTER", "20ms").start().await;
+    let service = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "20ms").start().await;
     let client = Binary::bare().set("URL", &service.base);
     // One in two posts has one of each.
     let is_told = (0..50).any(|n| {

@@ -76,7 +76,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let upstream = simulator(Settings::default()).await;
-        let binary = Binary::with_upstream(&upstream.url()).await;
+        let binary = Binary::with_upstream(&upstream.url());
         let binary = binary.set("AUTH__API_KEYS", &format!("x:write:{API_KEY}"));
         let serving = binary.serve(&[]);
         Self { upstream, binary, serving }
@@ -257,8 +257,7 @@ async fn a_clock_that_is_off_and_an_upstream_that_is_none_are_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_running_service_only_what_stands_before_it_is_judged() {
     let upstream = simulator(Settings::default()).await;
-    let binary =
-        Binary::with_upstream(&upstream.url()).await.set("AUTH__API_KEYS", &format!("x:write:{API_KEY}"));
+    let binary = Binary::with_upstream(&upstream.url()).set("AUTH__API_KEYS", &format!("x:write:{API_KEY}"));
     let name = |binary: Binary| binary.set("SERVER__PUBLIC_URL", "https://hooks.invalid");
     let proxy = Proxy::start("127.0.0.1:9", OPEN, None).await;
 
@@ -290,7 +289,7 @@ fn files(binary: &Binary) -> BTreeMap<String, Vec<u8>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_look_at_the_database_changes_nothing() {
     let upstream = simulator(Settings::default()).await;
-    let binary = Binary::with_upstream(&upstream.url()).await;
+    let binary = Binary::with_upstream(&upstream.url());
     assert_eq!(binary.serve(&[]).terminate().0, 0);
     let before = files(&binary);
     doctor(&binary).assert("database", "ok", "undamaged");
@@ -347,7 +346,7 @@ fn a_failure_that_nobody_reads_is_a_failure() {
 async fn another_instance_behind_the_public_url_is_named() {
     let scene = Scene::new().await;
     let upstream = simulator(Settings::default()).await;
-    let other = Setup::new(&upstream.url()).await.start().await;
+    let other = Setup::new(&upstream.url()).start().await;
     let base = other.base.clone();
     let (_, findings) = scene.doctor_at(&base);
     findings.assert_failed("callbacks", "another callback secret");

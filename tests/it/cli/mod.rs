@@ -1,6 +1,6 @@
 //! The commands of the binary, and its configuration.
 
-pub mod client;
+mod client;
 mod client_pipes;
 mod client_priority;
 mod client_submit;

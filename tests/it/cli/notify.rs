@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use sqlx::Connection;
 
-use crate::store::disk::open;
 use crate::support::DEADLINE;
 use crate::support::binary::{Binary, Serving};
+use crate::support::database::open;
 
 const ALIVE: &str = "WATCHDOG=1";
 

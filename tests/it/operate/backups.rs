@@ -35,7 +35,7 @@ async fn a_backup_taken_under_load_has_all_that_was_acknowledged_before() {
     let faults = Faults { duplicate: 0.3, early_callback: 0.3, ..Faults::default() };
     let index_delay = Duration::from_millis(40);
     let upstream = simulator(Settings { faults, index_delay, ..Settings::default() }).await;
-    let binary = Binary::with_upstream(&upstream.url()).await.set("RECONCILE__AFTER", "100ms");
+    let binary = Binary::with_upstream(&upstream.url()).set("RECONCILE__AFTER", "100ms");
     let client = crate::support::client();
     let mut serving = binary.serve(&[]);
     let mut checked = 0;
@@ -79,7 +79,7 @@ async fn a_backup_taken_under_load_has_all_that_was_acknowledged_before() {
 async fn after_the_loss_of_the_machine_nothing_is_paid_twice_and_nothing_is_lost_that_upstream_knows() {
     let upstream =
         simulator(Settings { index_delay: Duration::from_millis(20), ..Settings::default() }).await;
-    let binary = Binary::with_upstream(&upstream.url()).await.set("RECONCILE__AFTER", "100ms");
+    let binary = Binary::with_upstream(&upstream.url()).set("RECONCILE__AFTER", "100ms");
     let client = crate::support::client();
     let mut serving = binary.serve(&[]);
     submit(&client, &serving, 0).await;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use reqwest::{Client, Method};
+use reqwest::Method;
 use scrapehook::simulator::{Faults, Settings};
 
 use crate::support::{Service, Setup, free_address, mixed_urls, simulator};
@@ -22,13 +22,6 @@ async fn samples(service: &Service) -> BTreeMap<String, f64> {
     samples
 }
 
-/// How many commits have failed so far, as the service itself counts them.
-pub async fn failed_commits(client: &Client, base: &str) -> u64 {
-    let text = client.get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
-    let count = text.lines().find_map(|line| line.strip_prefix("scrapehook_failed_commits_total "));
-    count.unwrap().parse().unwrap()
-}
-
 fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
     let is_meant =
         |key: &&String| key.split('{').next() == Some(name) && labels.iter().all(|label| key.contains(label));
@@ -38,7 +31,7 @@ fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
 #[tokio::test]
 async fn what_is_counted_is_what_happened() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let job = service.submit(&mixed_urls(6)).await;
     service.until_settled(&job).await;
     for n in 0..3 {
@@ -71,7 +64,7 @@ async fn what_is_counted_is_what_happened() {
 async fn what_polls_found_and_what_went_wrong_can_be_told() {
     let faults = Faults { lose: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.set("RECONCILE__AFTER", "20ms").start().await;
+    let service = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "20ms").start().await;
     let job = service.submit(&mixed_urls(3)).await;
     service.until_settled(&job).await;
     let before = samples(&service).await;
@@ -100,20 +93,20 @@ async fn what_never_happened_is_zero_and_what_is_not_wanted_is_absent() {
         samples
     };
     // A folder that does not exist: no copy can be made.
-    let wanted = Setup::new(&upstream.url()).await.set("BACKUP__FOLDER", "/nowhere/at/all");
+    let wanted = Setup::new(&upstream.url()).set("BACKUP__FOLDER", "/nowhere/at/all");
     let wanted = shown(wanted).await;
     let values = ASKED_FOR.map(|name| wanted.get(&format!("scrapehook_{name}")).copied());
     assert_eq!(values, [Some(0.0), Some(0.0), Some(86_400.0)], "{wanted:#?}");
     let facts = wanted.keys().filter(|key| key.starts_with("scrapehook_facts_total{")).count();
     assert_eq!(facts, 16, "what callbacks and polls can tell");
-    let alone = shown(Setup::new(&upstream.url()).await.set("SERVER__PUBLIC_URL", "")).await;
+    let alone = shown(Setup::new(&upstream.url()).set("SERVER__PUBLIC_URL", "")).await;
     assert!(ASKED_FOR.iter().all(|name| !alone.contains_key(&format!("scrapehook_{name}"))), "{alone:#?}");
 }
 
 #[tokio::test]
 async fn strangers_make_no_labels() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     samples(&service).await;
     let before = samples(&service).await.len();
     for n in 0..20 {
@@ -137,7 +130,7 @@ async fn strangers_make_no_labels() {
 async fn metrics_have_a_listener_of_their_own_and_need_a_key_there_as_well() {
     let upstream = simulator(Settings::default()).await;
     let own = free_address().to_string();
-    let setup = Setup::new(&upstream.url()).await.set("METRICS__LISTEN", &own);
+    let setup = Setup::new(&upstream.url()).set("METRICS__LISTEN", &own);
     let service = setup.set("AUTH__API_KEYS", "prometheus:read:key-of-prometheus").start().await;
     let ask = async |base: &str, path: &str, key: &str| {
         service.client.get(format!("{base}{path}")).bearer_auth(key).send().await.unwrap().status().as_u16()
@@ -156,7 +149,7 @@ async fn dashboards_and_alerts_ask_for_what_there_is() {
     let upstream = simulator(Settings::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let copies = folder.path().display().to_string();
-    let service = Setup::new(&upstream.url()).await.set("BACKUP__FOLDER", &copies).start().await;
+    let service = Setup::new(&upstream.url()).set("BACKUP__FOLDER", &copies).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     service.until_settled(&job).await;
     samples(&service).await;

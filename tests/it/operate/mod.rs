@@ -3,7 +3,7 @@
 mod backups;
 mod listeners;
 mod logged;
-pub mod metrics;
+mod metrics;
 mod reloading;
 mod startup;
 mod stopping;

@@ -25,7 +25,7 @@ fn reload(serving: &Serving, message: &str) {
 #[tokio::test]
 async fn keys_and_secrets_are_rotated_and_callbacks_in_flight_count() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let binary = Binary::with_upstream(&upstream.url()).await;
+    let binary = Binary::with_upstream(&upstream.url());
     let (keys, secrets) = (binary.path("keys"), binary.path("secrets"));
     fs::write(&keys, "one:write:the-first-key\n").unwrap();
     fs::write(&secrets, "the-first-secret-of-all\n").unwrap();
@@ -131,7 +131,7 @@ async fn a_file_of_keys_that_is_emptied_lets_nobody_in() {
 #[tokio::test]
 async fn the_last_secret_stays_until_the_restart() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let binary = Binary::with_upstream(&upstream.url()).await;
+    let binary = Binary::with_upstream(&upstream.url());
     let file = binary.path("config.toml");
     let secret = |secret: &str| format!("[callback]\nsecret = [\"{secret}\"]\n");
     fs::write(&file, "").unwrap();

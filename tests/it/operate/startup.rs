@@ -241,7 +241,6 @@ fn health_tells_by_its_exit_code() {
 async fn a_full_run_at_trace_shows_no_secret() {
     let upstream = simulator(Settings::default()).await;
     let binary = Binary::with_upstream(&upstream.url())
-        .await
         .set("AUTH__API_KEYS", &format!("backend:write:{API_KEY}"))
         .set("CALLBACK__SECRET", CALLBACK_SECRET)
         .variable("RUST_LOG", "trace");
@@ -333,7 +332,7 @@ fn a_link_to_a_database_leads_to_its_lock_before_there_is_a_file() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_nobody_reads_any_more_loses_nothing() {
     let upstream = simulator(Settings::default()).await;
-    let binary = Binary::with_upstream(&upstream.url()).await;
+    let binary = Binary::with_upstream(&upstream.url());
     let mut command = binary.command(&["serve"]);
     let mut child = command.spawn().unwrap();
     drop(child.stderr.take());

@@ -8,7 +8,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::support::DEADLINE;
-use crate::support::binary::{Process, Serving, signal};
+use crate::support::binary::{Serving, signal};
+use crate::support::process::Process;
 use crate::support::raw;
 
 async fn tasks(serving: &Serving) -> Vec<Value> {

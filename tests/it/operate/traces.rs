@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::support::binary::Process;
+use crate::support::process::Process;
 use crate::support::{NEVER, Service, Setup, UPSTREAM_KEY, mixed_urls, simulator};
 
 /// A field of a message of Protocol Buffers, as far as OTLP's spans have them.
@@ -158,7 +158,7 @@ async fn tasks(service: &Service) -> Vec<String> {
 async fn each_task_is_one_trace_from_its_making_to_a_callback_after_a_restart() {
     let upstream = simulator(Settings::default()).await;
     let (collector, endpoint) = Collector::start().await;
-    let service = Setup::new(&upstream.url()).await.set("TRACES__ENDPOINT", &endpoint).start().await;
+    let service = Setup::new(&upstream.url()).set("TRACES__ENDPOINT", &endpoint).start().await;
     let urls = mixed_urls(6);
     let job = service.submit(&urls).await;
     service.until_settled(&job).await;
@@ -206,7 +206,7 @@ async fn what_goes_wrong_is_part_of_the_trace() {
     let faults = Faults { cut: 1.0, ..Faults::default() };
     let upstream = simulator(Settings { faults, download_delay: NEVER, ..Settings::default() }).await;
     let (collector, endpoint) = Collector::start().await;
-    let service = Setup::new(&upstream.url()).await.set("TRACES__ENDPOINT", &endpoint).start().await;
+    let service = Setup::new(&upstream.url()).set("TRACES__ENDPOINT", &endpoint).start().await;
     service.submit(&mixed_urls(1)).await;
     service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
     service.stop().await;
@@ -220,7 +220,7 @@ async fn a_collector_that_never_answers_holds_nothing_up() {
     let upstream = simulator(Settings::default()).await;
     let hang = Router::new().fallback(async || pending::<()>().await);
     let endpoint = Collector::listen(hang).await;
-    let service = Setup::new(&upstream.url()).await.set("TRACES__ENDPOINT", &endpoint).start().await;
+    let service = Setup::new(&upstream.url()).set("TRACES__ENDPOINT", &endpoint).start().await;
     let job = service.submit(&mixed_urls(6)).await;
     let settled: Value = service.until_settled(&job).await;
     assert_eq!(settled["state"], "done");

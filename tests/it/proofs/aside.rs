@@ -11,10 +11,10 @@ use scrapehook::store::{
     Decision, FirstProbe, NewPause, NextRequest, Policy, Search, SubmitEnd, TaskFilter, Turn,
 };
 
-use crate::proofs::refusals::{ByHand, bad, urls};
-use crate::proofs::rounds::stands;
 use crate::support::DEADLINE;
+use crate::support::by_hand::{ByHand, bad, urls};
 use crate::support::file::{File, HOUR, POLICY, at, callback};
+use crate::support::rounds::stands;
 
 fn shorts(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|number| format!("https://www.youtube.com/watch?v=abcdefgh{number:03}")).collect()

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::support::DEADLINE;
 use crate::support::aftermath::number;
-use crate::support::binary::Process;
+use crate::support::process::Process;
 
 const MIB: u64 = 1024 * 1024;
 /// Most that the resident memory may grow.

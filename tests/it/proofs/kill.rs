@@ -25,7 +25,6 @@ async fn killed_at_random_nothing_acknowledged_is_lost_and_nothing_is_sent_twice
     let index_delay = Duration::from_millis(40);
     let upstream = simulator(Settings { faults, index_delay, ..Settings::default() }).await;
     let binary = Binary::with_upstream(&upstream.url())
-        .await
         .set("DISPATCH__PROBE_AFTER", "20ms")
         .set("RECONCILE__AFTER", "100ms");
     let client = crate::support::client();

@@ -61,7 +61,6 @@ async fn run(point: FailPoint, passing: u64) -> Option<Counts> {
     let index_delay = Duration::from_millis(20);
     let upstream = simulator(Settings { faults, index_delay, ..Settings::default() }).await;
     let binary = Binary::with_upstream(&upstream.url())
-        .await
         .set("DISPATCH__PROBE_AFTER", "20ms")
         .set("RECONCILE__AFTER", "100ms");
     let context = format!("{point:?}:{passing}");

@@ -9,7 +9,7 @@ mod ledger;
 mod money;
 mod orders;
 mod refusals;
-pub mod rounds;
+mod rounds;
 mod second_looks;
 mod soak;
 mod upstream_faults;

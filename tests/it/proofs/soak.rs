@@ -112,7 +112,6 @@ async fn under_load_for_long_nothing_is_lost_or_doubled_and_nothing_grows() {
         Settings { faults: bad_day(), download_delay: index_delay, index_delay, ..Settings::default() };
     let upstream = simulator(settings).await;
     let binary = Binary::with_upstream(&upstream.url())
-        .await
         .set("DISPATCH__PROBE_AFTER", "50ms")
         .set("RECONCILE__AFTER", "2s")
         .set("RECONCILE__SETTLE_AFTER", "3s")

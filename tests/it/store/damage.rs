@@ -7,8 +7,10 @@ use std::path::Path;
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::store::disk::{Sent, kept_in, open};
-use crate::support::binary::{Binary, Process};
+use crate::support::binary::Binary;
+use crate::support::database::open;
+use crate::support::process::Process;
+use crate::support::process::{Sent, kept_in};
 
 const PAGE: usize = 4096;
 

@@ -1,96 +1,18 @@
 //! A disk that gives trouble: never 200 without a commit, and all is well again once the trouble ends.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use serde_json::{Value, json};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::operate::metrics::failed_commits;
 use crate::support::DEADLINE;
-use crate::support::binary::{Binary, Process};
+use crate::support::binary::Binary;
+use crate::support::database::open;
+use crate::support::process::{Process, Sent, failed_commits, kept_in};
 use crate::support::raw;
-
-impl Process {
-    /// Sends a callback with this number; gives the status, if it was answered.
-    pub async fn call(&self, number: u64) -> Option<u16> {
-        let url = self.upstream.submits()[0].body.callback_url.clone().unwrap();
-        let body = json!({ "status": "NOBODY_KNOWS", "n": number, "pad": "x".repeat(20_000) }).to_string();
-        Some(self.client.post(url).body(body).send().await.ok()?.status().as_u16())
-    }
-
-    pub async fn status_of(&self, path: &str) -> u16 {
-        self.client.get(format!("{}{path}", self.serving.base)).send().await.unwrap().status().as_u16()
-    }
-
-    /// What the service itself says of why it can't write.
-    pub async fn why(&self) -> String {
-        let get = async |path, status| -> Value {
-            let answer = self.client.get(format!("{}{path}", self.serving.base)).send().await.unwrap();
-            assert_eq!(answer.status(), status, "{path}");
-            answer.json().await.unwrap()
-        };
-        let (status, ready) = (get("/v1/status", 200).await, get("/readyz", 503).await);
-        let problems = status["problems"].as_array().unwrap();
-        let problem = problems.iter().find(|problem| problem["code"] == "not_writable").expect("a problem");
-        assert!(problem["since"].is_string() && problem["action"].is_string(), "{problem}");
-        let (detail, ready) = (problem["detail"].as_str().unwrap(), ready["detail"].as_str().unwrap());
-        let reason = detail.split(". The service").next().unwrap().rsplit(": ").next().unwrap();
-        assert!(ready.contains(reason), "{ready:?} and {detail:?}");
-        reason.to_owned()
-    }
-
-    /// The numbers of the callbacks that are on disk.
-    pub async fn kept(&self) -> BTreeSet<u64> {
-        kept_in(&self.binary.path("scrapehook.db")).await
-    }
-}
-
-/// The numbers of the callbacks in a file that SQLite finds whole.
-pub async fn kept_in(database: &Path) -> BTreeSet<u64> {
-    let mut file = open(database).await;
-    let whole: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut file).await.unwrap();
-    assert_eq!(whole, "ok");
-    let bodies: Vec<(Vec<u8>,)> =
-        sqlx::query_as("SELECT body FROM callbacks").fetch_all(&mut file).await.unwrap();
-    file.close().await.unwrap();
-    let number = |(body,): (Vec<u8>,)| serde_json::from_slice::<Value>(&body).unwrap()["n"].as_u64().unwrap();
-    bodies.into_iter().map(number).collect()
-}
-
-pub async fn open(database: &Path) -> SqliteConnection {
-    SqliteConnectOptions::new().filename(database).connect().await.unwrap()
-}
-
-/// Callbacks that were sent, each with its own number, and how they were answered.
-#[derive(Default)]
-pub struct Sent(pub BTreeMap<u64, Option<u16>>);
-
-impl Sent {
-    pub async fn one(&mut self, service: &Process) -> Option<u16> {
-        let number = self.0.len() as u64;
-        let status = service.call(number).await;
-        self.0.insert(number, status);
-        status
-    }
-
-    /// Sends so many one after the other; each is answered with this status.
-    pub async fn each(&mut self, service: &Process, count: usize, status: u16) {
-        for _ in 0..count {
-            assert_eq!(self.one(service).await, Some(status), "after {:?}", self.0);
-        }
-    }
-
-    pub fn answered(&self, status: u16) -> BTreeSet<u64> {
-        self.0.iter().filter(|(_, answer)| **answer == Some(status)).map(|(number, _)| *number).collect()
-    }
-}
 
 /// Sets how large a file the process may write; gives false where this machine has no `prlimit`.
 fn limit(service: &Process, bytes: &str) -> bool {

@@ -14,9 +14,10 @@ use futures_util::future::join_all;
 use scrapehook::simulator::{Faults, Settings};
 use serde_json::Value;
 
-use crate::store::disk::{Sent, kept_in};
 use crate::support::DEADLINE;
-use crate::support::binary::{Binary, Process};
+use crate::support::binary::Binary;
+use crate::support::process::Process;
+use crate::support::process::{Sent, kept_in};
 
 /// The compiled `disk.c`.
 fn library() -> &'static str {

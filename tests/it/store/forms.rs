@@ -46,7 +46,7 @@ async fn filled(path: &std::path::Path, upstream: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_url_that_was_taken_for_another_post_loses_its_video_and_nothing_is_sent() {
     let upstream = simulator(Settings::default()).await;
-    let binary = Binary::with_upstream(&upstream.url()).await;
+    let binary = Binary::with_upstream(&upstream.url());
     filled(&binary.path("scrapehook.db"), &upstream.url()).await;
     let serving = binary.serve(&[]);
     let caller = Caller { client: crate::support::client(), serving: &serving };

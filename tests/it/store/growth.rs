@@ -23,8 +23,8 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::operate::metrics::failed_commits;
 use crate::support::file::{File, at, callback};
+use crate::support::process::failed_commits;
 use crate::support::raw;
 use crate::support::{DEADLINE, NEVER, Setup, mixed_urls, simulator};
 
@@ -73,7 +73,7 @@ async fn the_quarantine_keeps_eight_mebibytes_and_its_file_stays_as_large() {
             file.store.receive_hint(hint(number, BYTES)).await.unwrap();
         }
         assert_eq!(quarantined(&file).await.1, QUARANTINED_BYTES);
-        let mut beside = crate::store::disk::open(&path).await;
+        let mut beside = crate::support::database::open(&path).await;
         // What is in the log is in the file afterwards.
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut beside).await.unwrap();
         std::fs::metadata(&path).unwrap().len()
@@ -93,10 +93,10 @@ async fn a_log_that_grew_beside_a_long_read_shrinks_afterwards() {
     let path = file.folder.path().join("scrapehook.db");
     let log = || std::fs::metadata(path.with_extension("db-wal")).unwrap().len();
     // A copy, or a stranger with the file open, keeps what it reads from being overwritten.
-    let mut reader = crate::store::disk::open(&path).await;
+    let mut reader = crate::support::database::open(&path).await;
     sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
     sqlx::query("SELECT count(*) FROM tasks").execute(&mut reader).await.unwrap();
-    let mut writer = crate::store::disk::open(&path).await;
+    let mut writer = crate::support::database::open(&path).await;
     sqlx::query("CREATE TABLE much AS SELECT zeroblob(80000000)").execute(&mut writer).await.unwrap();
     assert!(log() > STAYS, "{} bytes", log());
     sqlx::query("COMMIT").execute(&mut reader).await.unwrap();
@@ -135,7 +135,7 @@ async fn a_thousand_bodies_that_nobody_understands_are_kept_and_more_are_counted
     assert_eq!(unrecognized, UNRECOGNIZED, "nor do events grow");
     let counted: i64 = sqlx::query_scalar("SELECT unrecognized FROM tasks WHERE id = ?1")
         .bind(task.to_string())
-        .fetch_one(&mut crate::store::disk::open(&file.folder.path().join("scrapehook.db")).await)
+        .fetch_one(&mut crate::support::database::open(&file.folder.path().join("scrapehook.db")).await)
         .await
         .unwrap();
     assert_eq!(counted, UNRECOGNIZED as i64 + 30);
@@ -158,7 +158,7 @@ impl Stuck {
         let file = File::started().await;
         let task = file.job(&["a"]).await[0];
         let file = File::open(file.close().await).await;
-        let config = Setup::new("http://upstream").await.config();
+        let config = Setup::new("http://upstream").config();
         let tokens = TokenKeys::new(["secret"]);
         let token = tokens.issue(Claims::of(task)).unwrap();
         let stop = CancellationToken::new();
@@ -331,7 +331,7 @@ async fn a_follower_takes_no_more_than_a_page_at_a_time_and_misses_nothing() {
 async fn at_the_cap_a_wait_and_a_stream_make_room_like_any_connection_and_can_come_back() {
     const CAP: usize = 8;
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).await;
+    let setup = Setup::new(&upstream.url());
     let setup = setup.set("SERVER__MAX_CONNECTIONS", "8").set("SERVER__HEADER_TIMEOUT", "1h");
     let service = setup.start().await;
     let job = service.submit(&mixed_urls(1)).await;
@@ -368,8 +368,8 @@ async fn at_the_cap_a_wait_and_a_stream_make_room_like_any_connection_and_can_co
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_ask_whether_a_locked_file_can_be_written_wait_for_two_tries_at_most() {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
-    let mut other = crate::store::disk::open(&service.setup.database()).await;
+    let service = Setup::new(&upstream.url()).start().await;
+    let mut other = crate::support::database::open(&service.setup.database()).await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     let ask = (0..8).map(|_| service.request(reqwest::Method::GET, "/readyz").send());
     let answers = futures_util::future::join_all(ask).await;

@@ -11,7 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::support::DEADLINE;
-use crate::support::binary::Process;
+use crate::support::process::Process;
 
 const KIB: u64 = 1024;
 /// Most bytes of a head.

@@ -8,7 +8,8 @@ use std::process::Command;
 
 use scrapehook::simulator::Settings;
 
-use crate::support::binary::{Binary, Process};
+use crate::support::binary::Binary;
+use crate::support::process::Process;
 
 /// A file that no command may touch, and what would show that one did.
 fn outsider(binary: &Binary) -> (std::path::PathBuf, (Vec<u8>, u32, u32)) {

@@ -115,7 +115,7 @@ async fn a_long_file_is_passed_over_in_small_steps_and_shrinks() {
     let path = file.folder.path().join("scrapehook.db");
     let folder = file.close().await;
     let free: i64 = sqlx::query_scalar("PRAGMA freelist_count")
-        .fetch_one(&mut crate::store::disk::open(&path).await)
+        .fetch_one(&mut crate::support::database::open(&path).await)
         .await
         .unwrap();
     // A pass leaves pages for one step of the next.
@@ -147,7 +147,7 @@ async fn a_pass_ends_however_many_callbacks_arrive_meanwhile() {
 #[tokio::test]
 async fn a_cursor_before_what_was_removed_is_gone() {
     let upstream = simulator(Settings::default()).await;
-    let setup = Setup::new(&upstream.url()).await;
+    let setup = Setup::new(&upstream.url());
     let service = setup.set("RETENTION__AFTER", "1ms").start().await;
     let job = service.submit(&mixed_urls(3)).await;
     service.until_settled(&job).await;

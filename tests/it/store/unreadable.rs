@@ -9,7 +9,7 @@ use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
 /// A service with a job that has ended, a job on its way, a hint, a pause and a callback.
 async fn used() -> (Simulator, Service, [String; 2]) {
     let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let ended = service.submit_with(json!({ "video_urls": mixed_urls(1), "labels": { "k": "v" } })).await;
     service.until_settled(&ended).await;
     let _ = service.call("/v1/pause", Value::Null).await;
@@ -23,7 +23,7 @@ async fn spoil(service: &Service, statement: &str) {
 }
 
 async fn spoil_file(setup: &Setup, statement: &str) {
-    let mut file = crate::store::disk::open(&setup.database()).await;
+    let mut file = crate::support::database::open(&setup.database()).await;
     sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut file).await.unwrap();
     let done = sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut file).await.unwrap();
     assert!(done.rows_affected() > 0, "{statement}");
@@ -90,7 +90,7 @@ async fn a_row_that_can_not_be_read_is_an_error_and_never_a_shorter_list() {
         let (table, change) = set.split_once(" SET ").unwrap();
         let name = change.split(' ').next().unwrap();
         // It may be found by way of what is changed.
-        let mut file = crate::store::disk::open(&service.setup.database()).await;
+        let mut file = crate::support::database::open(&service.setup.database()).await;
         let found = format!("SELECT quote({id})");
         let id: String = sqlx::query_scalar(AssertSqlSafe(found)).fetch_one(&mut file).await.unwrap();
         let statement = format!("CREATE TABLE kept AS SELECT * FROM {table} WHERE {column} = {id}");
@@ -121,14 +121,14 @@ async fn a_row_that_can_not_be_read_is_an_error_and_never_a_shorter_list() {
 }
 
 async fn spoil_quietly(service: &Service, statement: &str) {
-    let mut file = crate::store::disk::open(&service.setup.database()).await;
+    let mut file = crate::support::database::open(&service.setup.database()).await;
     sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut file).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_task_that_can_not_be_read_keeps_no_other_from_its_callbacks_or_from_being_sent() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let job = service.submit(&mixed_urls(2)).await;
     service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["sent"] == 2).await;
     // Not in memory any more.
@@ -166,7 +166,7 @@ async fn a_task_that_can_not_be_read_keeps_no_other_from_its_callbacks_or_from_b
 #[tokio::test]
 async fn a_task_that_can_not_be_read_keeps_no_other_from_being_polled_or_from_its_deadline() {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).await.polling_only().set("RECONCILE__DEADLINE", "2s");
+    let setup = Setup::new(&upstream.url()).polling_only().set("RECONCILE__DEADLINE", "2s");
     let service = setup.start().await;
     let mut tasks = Vec::new();
     for n in 10_001..10_004 {
@@ -193,7 +193,7 @@ async fn a_task_that_can_not_be_read_keeps_no_other_from_being_polled_or_from_it
 /// The post of the first one was sent before.
 async fn sent_without(change: &str, mended: &str, second: &str) {
     let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).await.start().await;
+    let service = Setup::new(&upstream.url()).start().await;
     let post = "https://vimeo.com/10001";
     let before = service.submit(&[post.to_owned()]).await;
     service.until(&format!("/v1/jobs/{before}"), |job| job["tasks"][0]["state"] == "accepted").await;
@@ -273,7 +273,7 @@ async fn a_waiting_task_that_can_not_be_read_keeps_no_other_from_being_sent() {
     ] {
         let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
         let upstream = simulator(Settings { faults, download_delay: NEVER, ..Settings::default() }).await;
-        let service = Setup::new(&upstream.url()).await.start().await;
+        let service = Setup::new(&upstream.url()).start().await;
         service.submit(&["https://vimeo.com/10001".to_owned()]).await;
         let page = service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
         upstream.set_faults(Faults::default());

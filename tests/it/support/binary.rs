@@ -8,12 +8,10 @@ use std::thread::{self, JoinHandle};
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 
-use reqwest::Client;
-use scrapehook::simulator::{Settings, Simulator};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{DEADLINE, NEVER, UPSTREAM_KEY, free_address, mixed_urls, simulator};
+use crate::support::{DEADLINE, UPSTREAM_KEY, free_address};
 
 pub const API_KEY: &str = "api-key-that-must-not-show";
 pub const CALLBACK_SECRET: &str = "callback-secret-that-must-not-show";
@@ -43,7 +41,7 @@ impl Binary {
     }
 
     /// On an address of its own, with this upstream, and as fast as it goes.
-    pub async fn with_upstream(url: &str) -> Self {
+    pub fn with_upstream(url: &str) -> Self {
         let address = free_address().to_string();
         Self::new()
             .set("SERVER__LISTEN", &address)
@@ -254,44 +252,5 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// The real binary beside a simulator that takes its submits and downloads nothing.
-pub struct Process {
-    pub upstream: Simulator,
-    pub binary: Binary,
-    pub serving: Serving,
-    pub client: Client,
-}
-
-impl Process {
-    /// With a job of so many mixed URLs, all of them sent.
-    pub async fn start(urls: usize) -> Self {
-        Self::start_as(urls, |binary| binary).await
-    }
-
-    /// The same, with a binary that is set up further.
-    pub async fn start_as(urls: usize, set_up: impl FnOnce(Binary) -> Binary) -> Self {
-        let process = Self::idle(Settings::default(), set_up).await;
-        assert_eq!(process.submit(urls).await, 202);
-        process.upstream.until(|upstream| upstream.charged().len() == urls).await;
-        process
-    }
-
-    /// Without a job.
-    pub async fn idle(settings: Settings, set_up: impl FnOnce(Binary) -> Binary) -> Self {
-        let upstream = simulator(Settings { download_delay: NEVER, ..settings }).await;
-        let binary = set_up(Binary::with_upstream(&upstream.url()).await);
-        let serving = binary.serve(&[]);
-        let client = crate::support::client();
-        Self { upstream, binary, serving, client }
-    }
-
-    /// Submits a job of so many mixed URLs; gives the status.
-    pub async fn submit(&self, urls: usize) -> u16 {
-        let job = self.client.post(format!("{}/v1/jobs", self.serving.base));
-        let job = job.json(&json!({ "video_urls": mixed_urls(urls) })).send().await.unwrap();
-        job.status().as_u16()
     }
 }

@@ -103,7 +103,7 @@ async fn run(file: &mut SqliteConnection, sql: String) {
 async fn small() -> (Binary, Simulator) {
     let done = simulator(Settings::default()).await;
     let silent = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let binary = Binary::with_upstream(&done.url()).await.set("CALLBACK__SECRET", CALLBACK_SECRET);
+    let binary = Binary::with_upstream(&done.url()).set("CALLBACK__SECRET", CALLBACK_SECRET);
     let client = crate::support::client();
     let serving = binary.serve(&[]);
     let settled = submit(&client, &serving.base, &mixed_urls(URLS)).await;

@@ -15,7 +15,6 @@ use scrapehook::store::{Binding, Store};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions, Connection, FromRow, Row};
 
-use crate::api::queue::assert_places_follow_from_wants;
 use crate::support::DEADLINE;
 use crate::support::file::{POLICY, at};
 
@@ -336,4 +335,46 @@ async fn assert_counts(file: &mut SqliteConnection) {
     .await
     .unwrap();
     assert_eq!(miscounted, Vec::<i64>::new());
+}
+
+/// Each post that waits in a line has one place for each priority in which a key wants it, and every count is the one
+/// of the rows.
+async fn assert_places_follow_from_wants(file: &mut SqliteConnection) {
+    let wanted: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
+        "SELECT rounds.number, key, priority, line, kind FROM rounds
+           JOIN wants ON wants.round = rounds.number AND mark IS NULL JOIN jobs ON jobs.number = wants.job
+         WHERE line IS NOT NULL GROUP BY rounds.number, key, priority ORDER BY 1, 2, 3",
+    )
+    .fetch_all(&mut *file)
+    .await
+    .unwrap();
+    let standing: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
+        "SELECT round, key, priority, line, kind FROM places JOIN queue_groups ON number = grp
+         ORDER BY 1, 2, 3",
+    )
+    .fetch_all(&mut *file)
+    .await
+    .unwrap();
+    assert_eq!(standing, wanted);
+    let miscounted: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT 'group', number FROM queue_groups
+         WHERE waiting <> (SELECT count(*) FROM places WHERE grp = queue_groups.number)
+         UNION ALL
+         SELECT 'line', number FROM lines
+         WHERE waiting <> (SELECT count(*) FROM rounds WHERE line = lines.number)
+         UNION ALL
+         SELECT 'group of another key', queue_groups.number FROM queue_groups
+         WHERE waiting > 0 AND NOT EXISTS (
+           SELECT 1 FROM queue_classes WHERE queue_classes.key = queue_groups.key
+             AND queue_classes.priority = queue_groups.priority)
+         UNION ALL
+         SELECT 'task without a class', tasks.number FROM tasks
+         WHERE state = 'queued' AND NOT EXISTS (
+           SELECT 1 FROM queue_classes WHERE queue_classes.key = tasks.key
+             AND queue_classes.priority = tasks.priority)",
+    )
+    .fetch_all(&mut *file)
+    .await
+    .unwrap();
+    assert!(miscounted.is_empty(), "{miscounted:?}");
 }

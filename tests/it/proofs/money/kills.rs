@@ -219,7 +219,6 @@ async fn killed_at_any_moment_no_post_is_charged_more_often_than_somebody_asked_
     let index_delay = Duration::from_millis(20);
     let upstream = simulator(Settings { faults, index_delay, ..Settings::default() }).await;
     let mut binary = Binary::with_upstream(&upstream.url())
-        .await
         .set("DISPATCH__PROBE_AFTER", "20ms")
         .set("RECONCILE__AFTER", "100ms");
     let random = StdRng::seed_from_u64(seed);

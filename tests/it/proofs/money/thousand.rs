@@ -5,8 +5,8 @@ use scrapehook::domain::id::JobId;
 use scrapehook::domain::job::{JobState, Quality};
 use scrapehook::store::SubmitEnd;
 
-use crate::proofs::rounds::{X, failed, refused, stands, wanted};
 use crate::support::file::{DAY, File, at, callback, lost};
+use crate::support::rounds::{X, failed, refused, stands, wanted};
 
 const THIRD: usize = 334;
 

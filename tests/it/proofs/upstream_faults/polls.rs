@@ -16,7 +16,7 @@ const WAITS: Duration = Duration::from_millis(100 + 200 + 400);
 
 /// A service whose tasks are accepted, and which has not asked about them yet; stopped.
 async fn accepted(upstream: &Simulator) -> (Setup, String) {
-    let service = Setup::new(&upstream.url()).await.set("RECONCILE__AFTER", "1h").start().await;
+    let service = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "1h").start().await;
     let job = service.submit(&posts()).await;
     upstream.until(|upstream| upstream.submits().len() == POLLED).await;
     let accepted = format!("/v1/tasks?job={job}&state=accepted");

@@ -28,7 +28,7 @@ impl Process {
         let (listen, faults) = (free_address(), silent(Faults::default()));
         let settings = Settings { listen, download_delay: NEVER, faults, ..Settings::default() };
         let upstream = simulator(settings).await;
-        let binary = Binary::with_upstream(&upstream.url()).await.set("UPSTREAM__TIMEOUT", timeout);
+        let binary = Binary::with_upstream(&upstream.url()).set("UPSTREAM__TIMEOUT", timeout);
         let binary = binary.set("RECONCILE__AFTER", poll_after).set("DISPATCH__PROBE_AFTER", probe_after);
         let serving = binary.serve(&[]);
         let client = crate::support::client();

@@ -15,7 +15,7 @@ use crate::support::{DEADLINE, Setup, free_address, simulator};
 const PROBES: Duration = Duration::from_millis(100 + 200 + 400);
 
 async fn with_probes(upstream: &str, after: &str) -> Setup {
-    Setup::new(upstream).await.set("DISPATCH__PROBE_AFTER", after).set("RECONCILE__AFTER", "50ms")
+    Setup::new(upstream).set("DISPATCH__PROBE_AFTER", after).set("RECONCILE__AFTER", "50ms")
 }
 
 /// When the first event of a kind happened, and the last.
