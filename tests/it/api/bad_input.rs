@@ -1,19 +1,11 @@
 //! Clients that ask wrongly: every fault has its status, its code and its place, and nothing is stored.
 
 use reqwest::Method;
-use scrapehook::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
 
 use crate::support::problem::{problem, refused};
 use crate::support::raw;
-use crate::support::{Service, Setup, mixed_urls, simulator};
-
-async fn service(settings: &[(&str, &str)]) -> (Simulator, Service) {
-    let upstream = simulator(Settings::default()).await;
-    let setup = Setup::new(&upstream.url());
-    let setup = settings.iter().fold(setup, |setup, (key, value)| setup.set(key, value));
-    (upstream, setup.start().await)
-}
+use crate::support::{Scene, Service, mixed_urls};
 
 async fn assert_pointers(service: &Service, body: Value, wanted: &[&str]) {
     let request = service.request(Method::POST, "/v1/jobs").json(&body);
@@ -29,7 +21,7 @@ async fn assert_pointers(service: &Service, body: Value, wanted: &[&str]) {
 
 #[tokio::test]
 async fn every_fault_of_a_job_is_named_at_once_and_nothing_is_stored() {
-    let (upstream, service) = service(&[("DISPATCH__MAX_URLS_PER_JOB", "5")]).await;
+    let (upstream, service) = Scene::new().set("DISPATCH__MAX_URLS_PER_JOB", "5").start().await;
     let good = "https://youtu.be/o9vgXOH4ET0";
     let rows: Vec<(Value, Vec<&str>)> = vec![
         (json!({}), vec!["/video_urls"]),
@@ -107,7 +99,7 @@ async fn every_fault_of_a_job_is_named_at_once_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn a_body_that_is_no_json_is_refused_by_its_kind() {
-    let (_upstream, service) = service(&[]).await;
+    let (_upstream, service) = Scene::new().start().await;
     let post = |kind: &str, body: Vec<u8>| {
         service.request(Method::POST, "/v1/jobs").header("content-type", kind).body(body)
     };
@@ -131,8 +123,10 @@ async fn a_body_that_is_no_json_is_refused_by_its_kind() {
 
 #[tokio::test]
 async fn keys_open_what_their_role_allows() {
-    let (_upstream, service) =
-        service(&[("AUTH__API_KEYS", "reader:read:reader-secret,writer:write:writer-secret")]).await;
+    let (_upstream, service) = Scene::new()
+        .set("AUTH__API_KEYS", "reader:read:reader-secret,writer:write:writer-secret")
+        .start()
+        .await;
     let job = json!({ "video_urls": mixed_urls(1) });
     for path in ["/v1/jobs", "/v1/nope", "/v1/events", "/v1", "/v1/"] {
         let answer = service.request(Method::GET, path).send().await.unwrap();
@@ -165,7 +159,7 @@ async fn keys_open_what_their_role_allows() {
 
 #[tokio::test]
 async fn without_keys_only_this_machine_may_ask() {
-    let (_upstream, service) = service(&[]).await;
+    let (_upstream, service) = Scene::new().start().await;
     let get = || service.request(Method::GET, "/v1/jobs");
     for host in
         ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil", "[::2]:1", ""]
@@ -188,7 +182,7 @@ async fn without_keys_only_this_machine_may_ask() {
 
 #[tokio::test]
 async fn wrong_routes_and_parameters_are_named() {
-    let (_upstream, service) = service(&[]).await;
+    let (_upstream, service) = Scene::new().start().await;
     let job = service.submit(&mixed_urls(1)).await;
     service.submit(&mixed_urls(2)).await;
     for path in
@@ -276,7 +270,7 @@ async fn wrong_routes_and_parameters_are_named() {
 
 #[tokio::test]
 async fn jobs_come_in_pages_newest_first_each_once() {
-    let (_upstream, service) = service(&[]).await;
+    let (_upstream, service) = Scene::new().start().await;
     let mut submitted = Vec::new();
     for (number, url) in mixed_urls(7).into_iter().enumerate() {
         let team = if number % 2 == 0 { "red:1" } else { "blue" };
@@ -332,7 +326,7 @@ async fn jobs_come_in_pages_newest_first_each_once() {
 
 #[tokio::test]
 async fn a_field_that_is_there_twice_is_a_fault() {
-    let (_upstream, service) = service(&[]).await;
+    let (_upstream, service) = Scene::new().start().await;
     let post = |path: &str, body: &'static str| {
         service.request(Method::POST, path).header("Content-Type", "application/json").body(body)
     };

@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 
 use reqwest::Method;
-use scrapehook::simulator::{Settings, Simulator};
+use scrapehook::simulator::Simulator;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::support::problem::refused;
 use crate::support::raw;
 use crate::support::routes::described_routes;
-use crate::support::{Service, Setup, mixed_urls, simulator};
+use crate::support::{Scene, Service, mixed_urls};
 
 /// A service with two jobs that have ended, and two hints.
 async fn used() -> (Simulator, Service, [String; 2]) {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().start().await;
     let first = service.submit(&mixed_urls(3)).await;
     let second = service.submit(&mixed_urls(6)[3..]).await;
     for job in [&first, &second] {
@@ -96,8 +95,7 @@ async fn a_cursor_leads_nowhere_in_another_list() {
 
 #[tokio::test]
 async fn a_label_of_a_megabyte_has_a_short_answer() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     let long = "a".repeat(1024 * 1024);
     for labels in [json!({ "k": long }), json!({ long.as_str(): "v" })] {
         let body = json!({ "video_urls": mixed_urls(1), "labels": labels });
@@ -122,8 +120,7 @@ async fn a_label_of_a_megabyte_has_a_short_answer() {
 
 #[tokio::test]
 async fn what_curl_sends_by_mistake_is_not_taken_for_a_url() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     let send = |body: &'static str| {
         let kind = "application/x-www-form-urlencoded";
         service.request(Method::POST, "/v1/jobs").header("content-type", kind).body(body)

@@ -1,14 +1,13 @@
 //! What is canceled is not sent, and takes nothing away from others.
 
-use scrapehook::simulator::{Faults, Settings, Simulator};
+use scrapehook::simulator::{Faults, Simulator};
 use serde_json::{Value, json};
 
-use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
+use crate::support::{NEVER, Scene, Service, mixed_urls};
 
 /// A service that sends nothing.
 async fn paused() -> (Simulator, Service) {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let _ = service.call("/v1/pause", Value::Null).await;
     (upstream, service)
 }
@@ -46,8 +45,8 @@ async fn a_canceled_job_is_not_sent() {
 
 #[tokio::test]
 async fn canceling_a_job_leaves_what_was_sent() {
-    let upstream = simulator(Settings { index_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("DISPATCH__MAX_URLS_PER_DAY", "2").start().await;
+    let (_upstream, service) =
+        Scene::new().index_delay(NEVER).set("DISPATCH__MAX_URLS_PER_DAY", "2").start().await;
     let urls: Vec<_> = (0..4).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
     let job = service.submit(&urls).await;
     service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["downloaded"] == 2).await;
@@ -64,8 +63,7 @@ async fn canceling_a_job_leaves_what_was_sent() {
 #[tokio::test]
 async fn a_canceled_task_that_waits_can_be_sent_after_all() {
     let faults = Faults { fail_task: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     assert_eq!(service.until_settled(&job).await["state"], "failed");
     upstream.set_faults(Faults::default());
@@ -108,8 +106,7 @@ async fn a_post_that_another_job_still_wants_stays_in_the_queue() {
 #[tokio::test]
 async fn giving_up_an_unconfirmed_task_lets_nobody_pay_twice_by_itself() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let first = service.submit(&mixed_urls(1)).await;
     let unconfirmed = service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
     let second = service.submit(&mixed_urls(1)).await;
@@ -135,8 +132,7 @@ async fn giving_up_an_unconfirmed_task_lets_nobody_pay_twice_by_itself() {
 
 #[tokio::test]
 async fn what_is_on_its_way_can_not_be_canceled() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().downloads_nothing().start().await;
     service.submit(&mixed_urls(1)).await;
     let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let task = accepted["items"][0]["id"].as_str().unwrap();
@@ -149,10 +145,10 @@ async fn what_is_on_its_way_can_not_be_canceled() {
 #[tokio::test]
 async fn each_decision_is_an_event_with_the_name_of_who_decided() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, download_delay: NEVER, ..Settings::default() }).await;
     let key = "key-of-the-one-operator";
-    let setup = Setup::new(&upstream.url()).set("AUTH__API_KEYS", &format!("ops:write:{key}"));
-    let service = setup.start().await;
+    let keys = format!("ops:write:{key}");
+    let (upstream, service) =
+        Scene::new().faults(faults).downloads_nothing().set("AUTH__API_KEYS", &keys).start().await;
     let call = async |method: &str, path: &str, body: Value| -> Value {
         let method = method.parse().unwrap();
         let request = service.request(method, path).bearer_auth(key);

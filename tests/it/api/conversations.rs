@@ -1,10 +1,10 @@
 //! Whole jobs from submit to settled, whatever the upstream does on the way.
 
 use reqwest::StatusCode;
-use scrapehook::simulator::{Faults, Settings};
+use scrapehook::simulator::Faults;
 use serde_json::{Value, json};
 
-use crate::support::{Service, Setup, mixed_urls, simulator};
+use crate::support::{Scene, Service, mixed_urls};
 
 async fn assert_every_url_is_indexed(service: &Service, job: &str, urls: usize) {
     let settled = service.until_settled(job).await;
@@ -24,8 +24,7 @@ async fn assert_every_url_is_indexed(service: &Service, job: &str, urls: usize) 
 
 #[tokio::test]
 async fn a_mixed_job_settles_in_the_fewest_tasks() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().start().await;
     let urls = mixed_urls(120);
     let job = service.submit(&urls).await;
     assert_every_url_is_indexed(&service, &job, 120).await;
@@ -37,8 +36,7 @@ async fn a_mixed_job_settles_in_the_fewest_tasks() {
 #[tokio::test]
 async fn doubled_reordered_and_early_callbacks_lead_to_the_same_end() {
     let faults = Faults { early_callback: 1.0, duplicate: 1.0, reorder: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(30)).await;
     assert_every_url_is_indexed(&service, &job, 30).await;
     assert!(upstream.charged().values().all(|times| *times == 1));
@@ -47,8 +45,7 @@ async fn doubled_reordered_and_early_callbacks_lead_to_the_same_end() {
 
 #[tokio::test]
 async fn a_job_settles_by_polling_alone() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).polling_only().start().await;
+    let (upstream, service) = Scene::new().polling_only().start().await;
     let job = service.submit(&mixed_urls(30)).await;
     assert_every_url_is_indexed(&service, &job, 30).await;
     assert!(upstream.callbacks_sent().is_empty());
@@ -59,8 +56,7 @@ async fn a_job_settles_by_polling_alone() {
 #[tokio::test]
 async fn lost_callbacks_are_made_up_for_by_polls() {
     let faults = Faults { lose: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "50ms").start().await;
+    let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__AFTER", "50ms").start().await;
     let job = service.submit(&mixed_urls(9)).await;
     assert_every_url_is_indexed(&service, &job, 9).await;
     service.stop().await;
@@ -69,8 +65,7 @@ async fn lost_callbacks_are_made_up_for_by_polls() {
 #[tokio::test]
 async fn failed_videos_make_a_job_partial_or_failed() {
     let faults = Faults { fail_video: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "50ms").start().await;
+    let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__AFTER", "50ms").start().await;
     let job = service.submit(&mixed_urls(6)).await;
     let settled = service.until_settled(&job).await;
     assert_eq!(settled["state"], "failed");
@@ -83,8 +78,7 @@ async fn failed_videos_make_a_job_partial_or_failed() {
 #[tokio::test]
 async fn a_failed_task_fails_its_urls() {
     let faults = Faults { fail_task: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(3)).await;
     let settled = service.until_settled(&job).await;
     assert_eq!(settled["state"], "failed");
@@ -98,8 +92,7 @@ async fn a_failed_task_fails_its_urls() {
 #[tokio::test]
 async fn a_post_with_two_videos_is_indexed_with_the_first_and_shows_both() {
     let faults = Faults { second_video: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "50ms").start().await;
+    let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__AFTER", "50ms").start().await;
     let job = service.submit(&mixed_urls(3)).await;
     assert_eq!(service.until_settled(&job).await["state"], "done");
     let has_both = |row: &Value| row["state"] == "indexed" && row["video_ids"].as_array().unwrap().len() == 2;
@@ -111,8 +104,7 @@ async fn a_post_with_two_videos_is_indexed_with_the_first_and_shows_both() {
 #[tokio::test]
 async fn counting_decides_where_polls_name_no_urls() {
     let faults = Faults { poll_without_urls: true, integer_codes: true, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "50ms").start().await;
+    let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__AFTER", "50ms").start().await;
     let job = service.submit(&mixed_urls(6)).await;
     let settled = service.until_settled(&job).await;
     assert_eq!(settled["state"], "done", "{settled}");
@@ -124,8 +116,8 @@ async fn a_refusal_that_passes_is_sent_again_and_charged_once() {
     for faults in
         [Faults { rate_limited: 0.5, ..Faults::default() }, Faults { unavailable: 0.5, ..Faults::default() }]
     {
-        let upstream = simulator(Settings { faults: faults.clone(), ..Settings::default() }).await;
-        let service = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "50ms").start().await;
+        let (upstream, service) =
+            Scene::new().faults(faults.clone()).set("RECONCILE__AFTER", "50ms").start().await;
         let job = service.submit(&mixed_urls(3)).await;
         upstream.until(|upstream| !upstream.submits().is_empty()).await;
         upstream.set_faults(Faults::default());
@@ -138,8 +130,7 @@ async fn a_refusal_that_passes_is_sent_again_and_charged_once() {
 #[tokio::test]
 async fn a_cut_submit_is_never_sent_again_and_its_callbacks_prove_it() {
     let faults = Faults { cut: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     assert_every_url_is_indexed(&service, &job, 1).await;
     assert_eq!(upstream.submits().len(), 1);
@@ -152,8 +143,7 @@ async fn a_cut_submit_is_never_sent_again_and_its_callbacks_prove_it() {
 #[tokio::test]
 async fn two_submits_without_an_answer_pause_sending() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(9)).await;
     service.until("/v1/events?kind=sending.paused", |page| page["items"][0].is_object()).await;
     let tasks = service.items(&format!("/v1/tasks?job={job}")).await;
@@ -167,8 +157,7 @@ async fn two_submits_without_an_answer_pause_sending() {
 
 #[tokio::test]
 async fn short_credits_pause_sending_until_a_probe_goes_through() {
-    let upstream = simulator(Settings { credits: Some(0), ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("DISPATCH__PROBE_AFTER", "50ms").start().await;
+    let (upstream, service) = Scene::new().credits(0).set("DISPATCH__PROBE_AFTER", "50ms").start().await;
     let job = service.submit(&mixed_urls(9)).await;
     service.until("/v1/events?kind=sending.paused", |page| page["items"][0].is_object()).await;
     upstream.add_credits(100);
@@ -180,8 +169,7 @@ async fn short_credits_pause_sending_until_a_probe_goes_through() {
 
 #[tokio::test]
 async fn a_restart_loses_nothing_and_sends_nothing_twice() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().start().await;
     let first = service.submit(&mixed_urls(12)).await;
     let before = service.until_settled(&first).await;
     let setup = service.stop().await;
@@ -195,8 +183,7 @@ async fn a_restart_loses_nothing_and_sends_nothing_twice() {
 
 #[tokio::test]
 async fn a_video_is_found_by_its_id_and_by_any_spelling_of_its_post() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     let job = service.submit(&["https://www.youtube.com/watch?v=o9vgXOH4ET0".to_owned()]).await;
     service.until_settled(&job).await;
     // The poll after the end says whose it is.
@@ -216,8 +203,7 @@ async fn a_video_is_found_by_its_id_and_by_any_spelling_of_its_post() {
 
 #[tokio::test]
 async fn a_callback_without_a_good_token_is_a_hint_and_changes_nothing() {
-    let upstream = simulator(Settings { download_delay: crate::support::NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().downloads_nothing().start().await;
     service.submit(&mixed_urls(1)).await;
     let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let body = json!({ "taskId": accepted["items"][0]["upstream_id"], "status": "FAILED" }).to_string();
@@ -233,8 +219,7 @@ async fn a_callback_without_a_good_token_is_a_hint_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_url_whose_video_is_indexed_already_settles_without_waiting_for_the_next_poll() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "1h").start().await;
+    let (_upstream, service) = Scene::new().set("RECONCILE__AFTER", "1h").start().await;
     for _ in 0..2 {
         let job = service.submit_with(json!({ "video_urls": mixed_urls(1), "force": true })).await;
         assert_every_url_is_indexed(&service, &job, 1).await;

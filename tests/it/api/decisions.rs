@@ -1,16 +1,9 @@
 //! What an operator decides: retry, adopt, refresh, pause and resume, and when each makes no sense.
 
-use scrapehook::simulator::{Faults, Settings, Simulator};
+use scrapehook::simulator::Faults;
 use serde_json::{Value, json};
 
-use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
-
-async fn with_faults(faults: Faults, settings: &[(&str, &str)]) -> (Simulator, Service) {
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url());
-    let setup = settings.iter().fold(setup, |setup, (key, value)| setup.set(key, value));
-    (upstream, setup.start().await)
-}
+use crate::support::{NEVER, Scene, Service, mixed_urls};
 
 async fn only_task(service: &Service, state: &str) -> String {
     let page = service.until(&format!("/v1/tasks?state={state}"), |page| page["items"][0].is_object()).await;
@@ -23,7 +16,8 @@ fn assert_wrong_state((status, problem): (u16, Value)) {
 
 #[tokio::test]
 async fn a_failed_task_is_sent_again_once_and_its_job_follows() {
-    let (upstream, service) = with_faults(Faults { fail_task: 1.0, ..Faults::default() }, &[]).await;
+    let (upstream, service) =
+        Scene::new().faults(Faults { fail_task: 1.0, ..Faults::default() }).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     assert_eq!(service.until_settled(&job).await["state"], "failed");
     upstream.set_faults(Faults::default());
@@ -43,7 +37,7 @@ async fn a_failed_task_is_sent_again_once_and_its_job_follows() {
 #[tokio::test]
 async fn retrying_an_unconfirmed_task_gives_it_up_until_its_callbacks_prove_it() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-    let (upstream, service) = with_faults(faults, &[]).await;
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     let old = only_task(&service, "unconfirmed").await;
     upstream.set_faults(Faults::default());
@@ -65,7 +59,7 @@ async fn retrying_an_unconfirmed_task_gives_it_up_until_its_callbacks_prove_it()
 #[tokio::test]
 async fn an_adopted_task_id_lets_polls_bring_the_rest() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-    let (upstream, service) = with_faults(faults, &[]).await;
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     let task = only_task(&service, "unconfirmed").await;
     let adopt = format!("/v1/tasks/{task}/adopt");
@@ -88,7 +82,7 @@ async fn an_adopted_task_id_lets_polls_bring_the_rest() {
 
 #[tokio::test]
 async fn a_task_id_that_another_task_holds_is_not_adopted() {
-    let (upstream, service) = with_faults(Faults::default(), &[]).await;
+    let (upstream, service) = Scene::new().start().await;
     let first = service.submit(&mixed_urls(1)).await;
     service.until_settled(&first).await;
     upstream.set_faults(Faults { cut: 1.0, lose: 1.0, ..Faults::default() });
@@ -104,7 +98,7 @@ async fn a_task_id_that_another_task_holds_is_not_adopted() {
 #[tokio::test]
 async fn a_refresh_polls_now() {
     let faults = Faults { lose: 1.0, ..Faults::default() };
-    let (_upstream, service) = with_faults(faults, &[("RECONCILE__AFTER", "1h")]).await;
+    let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__AFTER", "1h").start().await;
     let job = service.submit(&mixed_urls(1)).await;
     let task = only_task(&service, "accepted").await;
     let (status, _) = service.call(&format!("/v1/tasks/{task}/refresh"), Value::Null).await;
@@ -115,8 +109,8 @@ async fn a_refresh_polls_now() {
 
 #[tokio::test]
 async fn nothing_is_sent_between_pause_and_resume() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("DISPATCH__PROBE_AFTER", "1ms").start().await;
+    let (upstream, service) =
+        Scene::new().downloads_nothing().set("DISPATCH__PROBE_AFTER", "1ms").start().await;
     let (status, paused) = service.call("/v1/pause", Value::Null).await;
     assert_eq!((status, &paused["paused"][0]["scope"]), (200, &json!("operator")));
     assert!(paused["paused"][0]["probe_at"].is_null(), "nothing is tried: {paused}");
@@ -138,7 +132,7 @@ async fn nothing_is_sent_between_pause_and_resume() {
 #[tokio::test]
 async fn a_task_that_waits_for_another_attempt_can_not_be_polled_or_retried() {
     let faults = Faults { unavailable: 1.0, ..Faults::default() };
-    let (upstream, service) = with_faults(faults, &[]).await;
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     let task = only_task(&service, "queued").await;
     let _ = service.call("/v1/pause", Value::Null).await;
@@ -160,8 +154,8 @@ async fn a_task_that_waits_for_another_attempt_can_not_be_polled_or_retried() {
 #[tokio::test]
 async fn a_day_s_budget_holds_across_restarts_and_a_refusal_gives_it_back() {
     let faults = Faults { unavailable: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("DISPATCH__MAX_URLS_PER_DAY", "4").start().await;
+    let (upstream, service) =
+        Scene::new().faults(faults).downloads_nothing().set("DISPATCH__MAX_URLS_PER_DAY", "4").start().await;
     let urls: Vec<_> = (0..8).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
     let job = service.submit(&urls).await;
     upstream.until(|upstream| upstream.submits().len() >= 2).await;
@@ -184,8 +178,7 @@ async fn a_day_s_budget_holds_across_restarts_and_a_refusal_gives_it_back() {
 
 #[tokio::test]
 async fn a_request_is_cut_to_what_is_left_of_the_day_and_the_rest_waits() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let _ = service.call("/v1/pause", Value::Null).await;
     let urls: Vec<_> = (0..8).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
     let job = service.submit(&urls).await;
@@ -207,7 +200,8 @@ async fn a_request_is_cut_to_what_is_left_of_the_day_and_the_rest_waits() {
 #[tokio::test]
 async fn a_retry_is_cut_to_what_is_left_of_the_day_and_holds_nobody_up() {
     let faults = Faults { fail_task: 1.0, ..Faults::default() };
-    let (upstream, service) = with_faults(faults, &[("DISPATCH__MAX_URLS_PER_DAY", "5")]).await;
+    let (upstream, service) =
+        Scene::new().faults(faults).set("DISPATCH__MAX_URLS_PER_DAY", "5").start().await;
     let urls: Vec<_> = (0..3).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
     let job = service.submit(&urls).await;
     service.until_settled(&job).await;
@@ -230,8 +224,7 @@ async fn a_retry_is_cut_to_what_is_left_of_the_day_and_holds_nobody_up() {
 async fn a_restored_backup_sends_nothing_until_it_is_resumed_and_its_callbacks_find_their_way() {
     use sqlx::ConnectOptions;
     let faults = Faults { lose: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { index_delay: NEVER, faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().index_delay(NEVER).faults(faults).start().await;
     let _ = service.call("/v1/pause", Value::Null).await;
     let job = service.submit(&mixed_urls(1)).await;
     let setup = service.stop().await;

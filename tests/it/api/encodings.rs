@@ -1,20 +1,14 @@
 //! Bodies and queries in other encodings: what can be read is read, and anything else is refused by its name.
 
 use reqwest::{Method, RequestBuilder};
-use scrapehook::simulator::{Faults, Settings, Simulator};
+use scrapehook::simulator::Faults;
 use serde_json::{Value, json};
 
 use crate::support::problem::refused;
 use crate::support::raw;
-use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
+use crate::support::{Scene, Service, mixed_urls};
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
-
-async fn service(settings: Settings) -> (Simulator, Service) {
-    let upstream = simulator(settings).await;
-    let service = Setup::new(&upstream.url()).start().await;
-    (upstream, service)
-}
 
 fn post(service: &Service, path: &str, kind: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
     service.request(Method::POST, path).header("content-type", kind).body(body)
@@ -27,8 +21,7 @@ fn marked(text: &str) -> Vec<u8> {
 #[tokio::test]
 async fn a_byte_order_mark_before_a_body_is_ignored() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-    let (upstream, service) =
-        service(Settings { faults, download_delay: NEVER, ..Settings::default() }).await;
+    let (upstream, service) = Scene::new().faults(faults).downloads_nothing().start().await;
     let url = "https://youtu.be/AAAAAAAAAAA";
     for (kind, body) in [
         ("application/json", json!({ "video_urls": [url] }).to_string()),
@@ -59,7 +52,7 @@ async fn a_byte_order_mark_before_a_body_is_ignored() {
 
 #[tokio::test]
 async fn a_compressed_body_is_refused_as_such() {
-    let (_upstream, service) = service(Settings::default()).await;
+    let (_upstream, service) = Scene::new().start().await;
     service.submit(&mixed_urls(1)).await;
     let job = service.items("/v1/jobs").await[0]["id"].as_str().unwrap().to_owned();
     let page = service.until("/v1/tasks", |page| page["items"][0].is_object()).await;
@@ -103,7 +96,7 @@ async fn a_compressed_body_is_refused_as_such() {
 
 #[tokio::test]
 async fn text_that_is_not_utf_8_is_refused_as_such() {
-    let (_upstream, service) = service(Settings::default()).await;
+    let (_upstream, service) = Scene::new().start().await;
     for kind in [
         "application/json; charset=utf-16",
         "application/json;charset=\"UTF-16LE\"",
@@ -155,7 +148,7 @@ async fn text_that_is_not_utf_8_is_refused_as_such() {
 
 #[tokio::test]
 async fn a_compressed_callback_is_kept_as_it_came() {
-    let (upstream, service) = service(Settings { download_delay: NEVER, ..Settings::default() }).await;
+    let (upstream, service) = Scene::new().downloads_nothing().start().await;
     service.submit(&mixed_urls(1)).await;
     let page = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let callback = upstream.submits()[0].body.callback_url.clone().unwrap().replace(&service.base, "");
@@ -173,7 +166,7 @@ async fn a_compressed_callback_is_kept_as_it_came() {
 #[tokio::test]
 async fn a_body_that_would_be_ignored_is_refused() {
     let faults = Faults { fail_task: 1.0, ..Faults::default() };
-    let (upstream, service) = service(Settings { faults, ..Settings::default() }).await;
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     service.until_settled(&job).await;
     let task = service.items("/v1/tasks").await[0]["id"].as_str().unwrap().to_owned();
@@ -198,7 +191,7 @@ async fn a_body_that_would_be_ignored_is_refused() {
 
 #[tokio::test]
 async fn an_escape_that_is_not_utf_8_is_refused() {
-    let (_upstream, service) = service(Settings::default()).await;
+    let (_upstream, service) = Scene::new().start().await;
     for query in ["label=%FF:x", "label=a:%e2%82", "%FF=1", "label=a:%EF%BF%BD%FF"] {
         for (method, kind) in [(Method::GET, ""), (Method::POST, "text/plain")] {
             let request = service.request(method, &format!("/v1/jobs?{query}")).header("content-type", kind);

@@ -1,18 +1,16 @@
 //! Estimates, as clients of the API and people at a terminal see them.
 
 use reqwest::Method;
-use scrapehook::simulator::Settings;
 use serde_json::{Value, json};
 
 use crate::support::binary::Binary;
 use crate::support::shop::Shop;
-use crate::support::{NEVER, Setup, mixed_urls, simulator};
+use crate::support::{Scene, mixed_urls};
 
 /// A service that has sent one request, and sends the next one an hour later.
 async fn slow_shop() -> Shop {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).set("DISPATCH__MIN_INTERVAL", "1h");
-    let service = setup.start().await;
+    let (upstream, service) =
+        Scene::new().downloads_nothing().set("DISPATCH__MIN_INTERVAL", "1h").start().await;
     let client = Binary::bare().set("URL", &service.base);
     let shop = Shop { upstream, service, client };
     shop.service.submit(&["https://youtu.be/first".to_owned()]).await;
@@ -97,9 +95,7 @@ async fn people_hear_when_a_job_is_sent() {
 
 #[tokio::test]
 async fn a_key_that_may_only_read_sees_the_queue() {
-    let upstream = simulator(Settings::default()).await;
-    let setup = Setup::new(&upstream.url()).set("AUTH__API_KEYS", "me:read:a-long-secret");
-    let service = setup.start().await;
+    let (_upstream, service) = Scene::new().set("AUTH__API_KEYS", "me:read:a-long-secret").start().await;
     let ask = || service.request(Method::GET, "/v1/queue");
     assert_eq!(ask().send().await.unwrap().status(), 401);
     let answer = ask().bearer_auth("a-long-secret").send().await.unwrap();

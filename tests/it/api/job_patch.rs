@@ -1,11 +1,11 @@
 //! `PATCH /v1/jobs/{id}`: what a job can become while it waits, and each fault that is named instead.
 
 use reqwest::{Method, RequestBuilder};
-use scrapehook::simulator::{Faults, Settings, Simulator};
+use scrapehook::simulator::{Faults, Simulator};
 use serde_json::{Value, json};
 
 use crate::support::problem::refused;
-use crate::support::{Service, Setup, mixed_urls, simulator};
+use crate::support::{Scene, Service, mixed_urls};
 
 fn patch(service: &Service, job: &str) -> RequestBuilder {
     service.request(Method::PATCH, &format!("/v1/jobs/{job}"))
@@ -22,8 +22,7 @@ async fn patched(service: &Service, job: &str, body: Value) -> Value {
 
 /// A service that sends nothing yet, and a job that waits.
 async fn waiting() -> (Simulator, Service, String) {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().start().await;
     assert_eq!(service.call("/v1/pause", Value::Null).await.0, 200);
     let body = json!({ "video_urls": mixed_urls(3), "labels": { "a": "1", "b": "2" } });
     let job = service.submit_with(body).await;
@@ -100,9 +99,8 @@ async fn a_change_of_nothing_or_of_another_kind_is_refused() {
 
 #[tokio::test]
 async fn a_read_key_changes_no_job() {
-    let upstream = simulator(Settings::default()).await;
     let keys = "reader:read:reader-secret,writer:write:writer-secret";
-    let service = Setup::new(&upstream.url()).set("AUTH__API_KEYS", keys).start().await;
+    let (_upstream, service) = Scene::new().set("AUTH__API_KEYS", keys).start().await;
     let change = || patch(&service, "job_00000000000000000000000000000000").json(&json!({ "labels": {} }));
     refused(change().bearer_auth("reader-secret"), 403, "forbidden").await;
     refused(change(), 401, "unauthorized").await;
@@ -144,8 +142,7 @@ async fn labels_are_replaced_wherever_they_are_found() {
 
 #[tokio::test]
 async fn an_urgent_job_is_sent_before_those_that_came_earlier() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().start().await;
     service.call("/v1/pause", Value::Null).await;
     let posts = |number: u64| {
         let urls: Vec<_> =

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::problem::refused;
 use crate::support::shop::Shop;
-use crate::support::{Service, Setup, mixed_urls, simulator};
+use crate::support::{Scene, Service, mixed_urls};
 
 fn retry(service: &Service, job: &str) -> RequestBuilder {
     service.request(Method::POST, &format!("/v1/jobs/{job}/retry"))
@@ -19,8 +19,7 @@ fn failing() -> Settings {
 
 /// A service, and a job of it that has failed.
 async fn used() -> (Simulator, Service, String) {
-    let upstream = simulator(failing()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().simulator(failing()).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     service.until_settled(&job).await;
     (upstream, service, job)
@@ -137,9 +136,8 @@ async fn a_retry_of_nothing_or_of_another_kind_is_refused() {
 
 #[tokio::test]
 async fn a_read_key_retries_nothing() {
-    let upstream = simulator(Settings::default()).await;
     let keys = "reader:read:reader-secret,writer:write:writer-secret";
-    let service = Setup::new(&upstream.url()).set("AUTH__API_KEYS", keys).start().await;
+    let (_upstream, service) = Scene::new().set("AUTH__API_KEYS", keys).start().await;
     let (id, reader) = ("job_00000000000000000000000000000000", "reader-secret");
     refused(retry(&service, id).bearer_auth(reader), 403, "forbidden").await;
     refused(retry(&service, id), 401, "unauthorized").await;

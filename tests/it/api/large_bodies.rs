@@ -3,21 +3,14 @@
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder};
-use scrapehook::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
 
 use crate::support::problem::refused;
-use crate::support::{Service, Setup, simulator};
+use crate::support::{Scene, Service};
 
 /// As many URLs as make a job, and almost as many bytes.
 const URLS: usize = 10_000;
 const FILLER: usize = 780;
-
-async fn service() -> (Simulator, Service) {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
-    (upstream, service)
-}
 
 /// A content type, a body, and where its fault of this number is.
 type Form = (&'static str, String, fn(usize) -> String);
@@ -42,7 +35,7 @@ fn post(service: &Service, kind: &str, body: String) -> RequestBuilder {
 /// One thread for everything: whoever holds it holds up callbacks.
 #[tokio::test]
 async fn a_body_of_megabytes_is_read_beside_everything_else() {
-    let (_upstream, service) = service().await;
+    let (_upstream, service) = Scene::new().start().await;
     for (kind, body, _) in forms(URLS, FILLER) {
         let started = Instant::now();
         let mut held = Duration::ZERO;
@@ -69,7 +62,7 @@ async fn a_body_of_megabytes_is_read_beside_everything_else() {
 #[tokio::test]
 async fn of_very_many_faults_the_first_are_named_and_all_are_counted() {
     const NAMED: usize = 1_000;
-    let (_upstream, service) = service().await;
+    let (_upstream, service) = Scene::new().start().await;
     for count in [NAMED, 3 * NAMED] {
         for (kind, body, pointer) in forms(count, 0) {
             let problem = refused(post(&service, kind, body), 422, "invalid").await;

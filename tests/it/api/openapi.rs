@@ -4,9 +4,7 @@
 
 use std::path::Path;
 
-use scrapehook::simulator::Settings;
-
-use crate::support::{Service, Setup, simulator};
+use crate::support::{Scene, Service};
 
 async fn text(service: &Service, path: &str) -> String {
     let answer = service.request(reqwest::Method::GET, path).send().await.unwrap();
@@ -16,8 +14,7 @@ async fn text(service: &Service, path: &str) -> String {
 
 #[tokio::test]
 async fn the_committed_description_is_the_one_of_the_code() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     let found = text(&service, "/openapi.json").await + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
     if std::env::var_os("SCRAPEHOOK_WRITE_OPENAPI").is_some() {
@@ -33,8 +30,7 @@ async fn the_committed_description_is_the_one_of_the_code() {
 
 #[tokio::test]
 async fn every_route_is_described() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     let document: serde_json::Value = serde_json::from_str(&text(&service, "/openapi.json").await).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{}", document["openapi"]);
     let source =
@@ -57,8 +53,7 @@ async fn every_route_is_described() {
 
 #[tokio::test]
 async fn the_page_takes_nothing_from_elsewhere() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     let page = text(&service, "/docs/").await;
     for part in page.split(['"', '\'']).filter(|part| part.ends_with(".js") || part.ends_with(".css")) {
         assert!(!part.contains("//"), "{part} is from elsewhere");

@@ -1,9 +1,9 @@
 //! `/v1/status`: nothing where all is well, else what is wrong, since when, and what to do.
 
-use scrapehook::simulator::{Faults, Settings};
+use scrapehook::simulator::Faults;
 use serde_json::{Value, json};
 
-use crate::support::{Service, Setup, mixed_urls, simulator};
+use crate::support::{Scene, Service, mixed_urls};
 
 async fn problems(service: &Service) -> Vec<String> {
     let status = service.get("/v1/status").await;
@@ -20,8 +20,7 @@ async fn problems(service: &Service) -> Vec<String> {
 
 #[tokio::test]
 async fn where_all_is_well_there_are_counts_alone() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     assert!(problems(&service).await.is_empty());
     let job = service.submit(&mixed_urls(3)).await;
     service.until_settled(&job).await;
@@ -39,8 +38,7 @@ async fn where_all_is_well_there_are_counts_alone() {
 #[tokio::test]
 async fn what_is_wrong_is_said_until_it_is_mended() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("RECONCILE__DEADLINE", "1h").start().await;
+    let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__DEADLINE", "1h").start().await;
     service.submit(&mixed_urls(1)).await;
     let unconfirmed = service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
     assert_eq!(problems(&service).await, ["unconfirmed"]);
@@ -59,9 +57,8 @@ async fn what_is_wrong_is_said_until_it_is_mended() {
 
 #[tokio::test]
 async fn an_upstream_that_does_not_answer_is_a_problem_until_it_does() {
-    let upstream = simulator(Settings::default()).await;
-    upstream.set_faults(Faults { unavailable: 1.0, ..Faults::default() });
-    let service = Setup::new(&upstream.url()).start().await;
+    let faults = Faults { unavailable: 1.0, ..Faults::default() };
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     let status = service.until("/v1/status", |status| status["problems"][0]["code"].is_string()).await;
     let problem = &status["problems"][0];
@@ -79,9 +76,12 @@ async fn an_upstream_that_does_not_answer_is_a_problem_until_it_does() {
 #[tokio::test]
 async fn a_stalled_task_is_a_problem_until_it_is_sent_again() {
     let faults = Faults { lose: 1.0, no_video: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "20ms");
-    let service = setup.set("RECONCILE__DEADLINE", "200ms").start().await;
+    let (upstream, service) = Scene::new()
+        .faults(faults)
+        .set("RECONCILE__AFTER", "20ms")
+        .set("RECONCILE__DEADLINE", "200ms")
+        .start()
+        .await;
     let job = service.submit(&mixed_urls(1)).await;
     service.until_settled(&job).await;
     assert_eq!(problems(&service).await, ["stalled"]);

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::aftermath::number;
 #[cfg(target_os = "linux")]
 use crate::support::process::Process;
-use crate::support::{DEADLINE, NEVER, Setup, mixed_urls, simulator};
+use crate::support::{DEADLINE, Scene, mixed_urls};
 
 /// One stream as a browser reads it.
 struct Stream {
@@ -56,8 +56,7 @@ impl Stream {
 
 #[tokio::test]
 async fn a_stream_starts_at_now_or_after_the_last_event_seen() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let get = |path: &str| service.request(Method::GET, path);
     let first = service.submit(&mixed_urls(1)).await;
     service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
@@ -90,8 +89,7 @@ async fn a_stream_starts_at_now_or_after_the_last_event_seen() {
 
 #[tokio::test]
 async fn a_last_event_id_that_is_none_is_said_so() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     for (path, id, status, code) in [
         ("", "x", 400, "bad_cursor"),
         ("", "-1", 400, "bad_cursor"),
@@ -116,8 +114,7 @@ async fn a_last_event_id_that_is_none_is_said_so() {
 
 #[tokio::test]
 async fn a_stream_is_not_buffered_and_starts_where_a_client_that_sets_no_headers_says() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().downloads_nothing().start().await;
     service.submit(&mixed_urls(1)).await;
     service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let last = service.items("/v1/events").await.len() as i64;
@@ -162,8 +159,7 @@ async fn a_stream_is_not_buffered_and_starts_where_a_client_that_sets_no_headers
 async fn a_reader_that_is_cut_again_and_again_sees_every_event_once() {
     let seed = number("SCRAPEHOOK_STREAM_SEED", 5);
     let mut random = StdRng::seed_from_u64(seed);
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     let _ = service.call("/v1/pause", Value::Null).await;
     let write = async {
         // Three events a job: it is created, canceled, and settles.

@@ -2,18 +2,12 @@
 
 use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder, Response};
-use scrapehook::simulator::{Settings, Simulator};
+use scrapehook::simulator::Simulator;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
-
-async fn service() -> (Simulator, Service) {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
-    (upstream, service)
-}
+use crate::support::{Scene, Service, mixed_urls};
 
 fn job(service: &Service, key: &str, urls: &[String]) -> RequestBuilder {
     let body = json!({ "video_urls": urls });
@@ -26,7 +20,7 @@ fn is_replayed(answer: &Response) -> bool {
 
 #[tokio::test]
 async fn the_same_request_again_gives_the_same_job_as_it_is_now() {
-    let (upstream, service) = service().await;
+    let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let first = job(&service, "k", &mixed_urls(1)).send().await.unwrap();
     assert_eq!((first.status().as_u16(), is_replayed(&first)), (202, false));
     let location = first.headers()["location"].clone();
@@ -54,7 +48,7 @@ async fn the_same_request_again_gives_the_same_job_as_it_is_now() {
 
 #[tokio::test]
 async fn a_key_in_quotes_is_the_same_key() {
-    let (_upstream, service) = service().await;
+    let (_upstream, service) = Scene::new().downloads_nothing().start().await;
     let mut ids = Vec::new();
     for key in ["tonight", "\"tonight\"", " tonight ", r#" "tonight" "#] {
         let answer = job(&service, key, &mixed_urls(1)).send().await.unwrap();
@@ -72,7 +66,7 @@ async fn a_key_in_quotes_is_the_same_key() {
 
 #[tokio::test]
 async fn keys_that_were_stored_with_their_quotes_are_found() {
-    let (_upstream, service) = service().await;
+    let (_upstream, service) = Scene::new().downloads_nothing().start().await;
     let id = async |answer: Response| answer.json::<Value>().await.unwrap()["id"].clone();
     let quoted = id(job(&service, "old", &mixed_urls(1)).send().await.unwrap()).await;
     let setup = service.stop().await;
@@ -102,7 +96,7 @@ async fn keys_that_were_stored_with_their_quotes_are_found() {
 
 #[tokio::test]
 async fn a_folder_beyond_the_numbers_of_javascript_is_a_string() {
-    let (upstream, service) = service().await;
+    let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let urls = mixed_urls(1);
     for (given, wanted) in [
         (json!("9007199254740993"), 9_007_199_254_740_993_i64),
@@ -133,7 +127,7 @@ async fn a_folder_beyond_the_numbers_of_javascript_is_a_string() {
 
 #[tokio::test]
 async fn a_hundred_at_once_make_one_job() {
-    let (upstream, service) = service().await;
+    let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let urls = mixed_urls(3);
     let answers = join_all((0..100).map(|_| job(&service, "once", &urls).send())).await;
     let mut ids = Vec::new();
@@ -154,9 +148,8 @@ async fn a_hundred_at_once_make_one_job() {
 
 #[tokio::test]
 async fn each_api_key_has_idempotency_keys_of_its_own() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
     let keys = "a:write:key-of-the-first-caller,b:write:key-of-the-second-caller";
-    let service = Setup::new(&upstream.url()).set("AUTH__API_KEYS", keys).start().await;
+    let (_upstream, service) = Scene::new().downloads_nothing().set("AUTH__API_KEYS", keys).start().await;
     let mut ids = Vec::new();
     for key in ["key-of-the-first-caller", "key-of-the-second-caller"] {
         let answer = job(&service, "k", &mixed_urls(1)).bearer_auth(key).send().await.unwrap();
@@ -169,7 +162,7 @@ async fn each_api_key_has_idempotency_keys_of_its_own() {
 
 #[tokio::test]
 async fn a_key_that_can_not_be_taken_is_said_so_and_nothing_is_stored() {
-    let (_upstream, service) = service().await;
+    let (_upstream, service) = Scene::new().downloads_nothing().start().await;
     for key in [
         "",
         "  ",
@@ -198,8 +191,7 @@ async fn a_key_that_can_not_be_taken_is_said_so_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn a_dry_run_says_what_would_be_done_and_stores_nothing() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     let known = service.submit(&["https://youtu.be/known-known".to_owned()]).await;
     service.until_settled(&known).await;
     let _ = service.call("/v1/pause", Value::Null).await;
@@ -227,7 +219,7 @@ async fn a_dry_run_says_what_would_be_done_and_stores_nothing() {
 
 #[tokio::test]
 async fn lines_and_csv_make_jobs_with_the_settings_of_the_query() {
-    let (upstream, service) = service().await;
+    let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let post = async |query: &str, kind: &str, body: &str| -> (u16, Value) {
         let request = service.request(Method::POST, &format!("/v1/jobs{query}"));
         let answer = request.header("content-type", kind).body(body.to_owned()).send().await.unwrap();
@@ -278,7 +270,7 @@ async fn lines_and_csv_make_jobs_with_the_settings_of_the_query() {
 
 #[tokio::test]
 async fn a_job_is_found_again_by_its_labels() {
-    let (_upstream, service) = service().await;
+    let (_upstream, service) = Scene::new().downloads_nothing().start().await;
     let body = json!({ "video_urls": mixed_urls(1), "labels": { "team": "a", "run": "7" } });
     let labelled = service.submit_with(body).await;
     service.submit(&["https://youtu.be/other".to_owned()]).await;

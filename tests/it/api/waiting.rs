@@ -3,17 +3,15 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use scrapehook::simulator::Settings;
 use serde_json::{Value, json};
 
 use crate::support::process::Process;
-use crate::support::{DEADLINE, NEVER, Service, Setup, mixed_urls, simulator};
+use crate::support::{DEADLINE, Scene, Service, mixed_urls};
 
 #[tokio::test]
 async fn a_wait_ends_when_the_job_settles() {
     let index_delay = Duration::from_millis(300);
-    let upstream = simulator(Settings { index_delay, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().index_delay(index_delay).start().await;
     let job = service.submit(&mixed_urls(3)).await;
     let done = service.get(&format!("/v1/jobs/{job}?wait=60s")).await;
     assert_eq!((&done["state"], done["tasks"].as_array().unwrap().len()), (&json!("done"), 3));
@@ -25,8 +23,7 @@ async fn a_wait_ends_when_the_job_settles() {
 }
 
 async fn waiting_service() -> (scrapehook::simulator::Simulator, Service, String, String) {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let job = service.submit(&mixed_urls(1)).await;
     let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let task = accepted["items"][0]["id"].as_str().unwrap().to_owned();

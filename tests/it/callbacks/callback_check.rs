@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 use scrapehook::domain::id::TaskId;
 use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::token::{Claims, TokenKeys};
-use scrapehook::simulator::Settings;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::support::binary::CALLBACK_SECRET;
 use crate::support::proxy::{OPEN, Proxy, Rule};
-use crate::support::{DEADLINE, Service, Setup, simulator};
+use crate::support::{DEADLINE, Scene, Service};
 
 async fn callback_check(service: &Service, state: &str) -> Value {
     let is_so = |status: &Value| status["callback_check"]["state"] == state;
@@ -26,8 +25,7 @@ fn codes(status: &Value) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_service_looks_by_itself_and_again_when_somebody_has_mended_it() {
-    let upstream = simulator(Settings::default()).await;
-    let setup = Setup::new(&upstream.url()).set("CALLBACK__SECRET", CALLBACK_SECRET);
+    let (_upstream, setup) = Scene::new().set("CALLBACK__SECRET", CALLBACK_SECRET).set_up().await;
     let to = setup.config().server.listen.to_string();
     let proxy = Proxy::start(&to, Rule::Pass { below: "/hooks" }, None).await;
     let service = setup.set("SERVER__PUBLIC_URL", &proxy.http()).start().await;
@@ -54,8 +52,7 @@ async fn the_service_looks_by_itself_and_again_when_somebody_has_mended_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_callback_that_comes_all_the_same_proves_a_failure_wrong() {
-    let upstream = simulator(Settings::default()).await;
-    let setup = Setup::new(&upstream.url()).set("CALLBACK__SECRET", CALLBACK_SECRET);
+    let (_upstream, setup) = Scene::new().set("CALLBACK__SECRET", CALLBACK_SECRET).set_up().await;
     let proxy = Proxy::start("127.0.0.1:9", OPEN, None).await;
     let service = setup.set("SERVER__PUBLIC_URL", &proxy.http()).start().await;
     let status = callback_check(&service, "failed").await;
@@ -72,9 +69,9 @@ async fn a_callback_that_comes_all_the_same_proves_a_failure_wrong() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_service_can_not_prove_is_no_problem() {
-    let upstream = simulator(Settings::default()).await;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let setup = Setup::new(&upstream.url()).set("SERVER__PUBLIC_URL", &format!("http://{closed}"));
+    let (_upstream, setup) =
+        Scene::new().set("SERVER__PUBLIC_URL", &format!("http://{closed}")).set_up().await;
     let service = setup.start().await;
     let status = callback_check(&service, "not_proven").await;
     assert!(codes(&status).is_empty());
@@ -89,8 +86,7 @@ async fn what_the_service_can_not_prove_is_no_problem() {
 
 #[tokio::test]
 async fn only_a_challenge_of_its_own_is_answered_and_any_other_is_a_hint() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).set("CALLBACK__SECRET", CALLBACK_SECRET).start().await;
+    let (_upstream, service) = Scene::new().set("CALLBACK__SECRET", CALLBACK_SECRET).start().await;
     let post = async |secret: &str, nonce| {
         let challenge = TokenKeys::new([secret]).challenge(nonce).unwrap();
         let post = service.request(reqwest::Method::POST, &format!("/callback/{challenge}")).body("{}");
@@ -112,8 +108,7 @@ async fn a_stop_does_not_wait_for_a_check() {
     // Takes connections, and never says a word.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let public_url = format!("http://{}", silent.local_addr().unwrap());
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).set("SERVER__PUBLIC_URL", &public_url).start().await;
+    let (_upstream, service) = Scene::new().set("SERVER__PUBLIC_URL", &public_url).start().await;
     let asked = tokio::time::timeout(DEADLINE, silent.accept()).await.expect("it asks");
     let stopped = Instant::now();
     service.stop().await;

@@ -1,12 +1,12 @@
 //! Callback URLs as senders and proxies change them: a good token is found, and nothing else opens.
 
 use reqwest::Method;
-use scrapehook::simulator::{Settings, Simulator};
+use scrapehook::simulator::Simulator;
 use serde_json::{Value, json};
 
 use crate::support::process::Process;
 use crate::support::raw;
-use crate::support::{NEVER, Service, Setup, free_address, mixed_urls, simulator};
+use crate::support::{Scene, Service, free_address, mixed_urls};
 
 /// Every way to write the path of a token that still names it.
 fn spellings(token: &str) -> Vec<String> {
@@ -56,8 +56,7 @@ async fn sent(upstream: &Simulator, service: &Service) -> (String, String) {
 #[tokio::test]
 async fn a_good_token_is_found_however_its_path_is_spelled() {
     for is_apart in [false, true] {
-        let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-        let setup = Setup::new(&upstream.url());
+        let (upstream, setup) = Scene::new().downloads_nothing().set_up().await;
         let own = free_address().to_string();
         let setup = if is_apart {
             setup.set("CALLBACK__LISTEN", &own).set("SERVER__PUBLIC_URL", &format!("http://{own}"))
@@ -96,9 +95,8 @@ async fn a_good_token_is_found_however_its_path_is_spelled() {
 
 #[tokio::test]
 async fn slashes_and_escapes_open_nothing_else() {
-    let upstream = simulator(Settings::default()).await;
     let keys = "me:write:key-of-a-caller";
-    let service = Setup::new(&upstream.url()).set("AUTH__API_KEYS", keys).start().await;
+    let (_upstream, service) = Scene::new().set("AUTH__API_KEYS", keys).start().await;
     let paths = [
         "//v1/jobs",
         "///v1/jobs",

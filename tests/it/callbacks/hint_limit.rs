@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use scrapehook::simulator::Settings;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::support::process::Process;
 use crate::support::raw;
-use crate::support::{DEADLINE, NEVER, Service, Setup, simulator};
+use crate::support::{DEADLINE, Scene, Service};
 
 /// As docs/operating.md has them.
 const HINTS_AT_ONCE: usize = 200;
@@ -120,8 +119,7 @@ async fn post(service: &Service, path: &str, body: &str) -> (u16, String) {
 
 #[tokio::test]
 async fn small_hints_are_counted_and_a_redelivery_counts_too() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().downloads_nothing().start().await;
     let sent = until_refused(256, || post(&service, "/callback/nobody", "{}")).await;
     let most = HINTS_AT_ONCE as f64 + 100.0 * sent.took.as_secs_f64();
     assert!(sent.taken + sent.busy >= HINTS_AT_ONCE && (sent.taken as f64) <= most, "{}", sent.taken);
@@ -136,8 +134,7 @@ async fn small_hints_are_counted_and_a_redelivery_counts_too() {
 
 #[tokio::test]
 async fn a_hint_without_a_declared_length_is_limited_as_it_arrives() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     let chunk = format!("{:x}\r\n{}\r\n", LARGEST / 4, "x".repeat(LARGEST / 4));
     let request = format!(
         "POST /callback HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
@@ -157,8 +154,7 @@ async fn a_hint_without_a_declared_length_is_limited_as_it_arrives() {
 
 #[tokio::test]
 async fn a_client_that_asks_before_it_sends_is_refused_before_the_body() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     let refused = async {
         loop {
             let mut stream = raw::connect(&service).await;
@@ -178,8 +174,8 @@ async fn a_client_that_asks_before_it_sends_is_refused_before_the_body() {
 
 #[tokio::test]
 async fn where_callbacks_without_a_token_are_facts_they_are_not_limited() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("CALLBACK__WITHOUT_TOKEN", "accept").start().await;
+    let (_upstream, service) =
+        Scene::new().downloads_nothing().set("CALLBACK__WITHOUT_TOKEN", "accept").start().await;
     for n in 0..HINTS_AT_ONCE + 50 {
         let body = json!({ "taskId": "t", "videoId": format!("VI{n}"), "status": "INDEXING_SUCCEEDED" });
         assert_eq!(service.post_callback("/callback", body.to_string()).await, 200, "{n}");

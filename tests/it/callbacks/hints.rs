@@ -3,19 +3,22 @@
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::task::TaskState;
 use scrapehook::domain::url::PostUrl;
-use scrapehook::simulator::{Faults, Settings};
+use scrapehook::simulator::Faults;
 use scrapehook::store::{Decided, Decision, Found, ReceivedHint, SubmitEnd};
 use serde_json::{Value, json};
 
 use crate::support::file::{File, MINUTE, POLICY, at, callback, lost};
-use crate::support::{NEVER, Setup, mixed_urls, simulator};
+use crate::support::{Scene, mixed_urls};
 
 #[tokio::test]
 async fn a_hint_has_its_task_polled_and_many_hints_have_it_polled_once() {
     let faults = Faults { lose: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "1h");
-    let service = setup.set("RECONCILE__HINT_INTERVAL", "1h").start().await;
+    let (upstream, service) = Scene::new()
+        .faults(faults)
+        .set("RECONCILE__AFTER", "1h")
+        .set("RECONCILE__HINT_INTERVAL", "1h")
+        .start()
+        .await;
     let job = service.submit(&mixed_urls(1)).await;
     let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let id = accepted["items"][0]["upstream_id"].as_str().unwrap().to_owned();
@@ -33,9 +36,12 @@ async fn a_hint_has_its_task_polled_and_many_hints_have_it_polled_once() {
 #[tokio::test]
 async fn a_hint_and_a_poll_prove_that_an_unconfirmed_submit_was_taken() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "20ms");
-    let service = setup.set("RECONCILE__HINT_INTERVAL", "1ms").start().await;
+    let (upstream, service) = Scene::new()
+        .faults(faults)
+        .set("RECONCILE__AFTER", "20ms")
+        .set("RECONCILE__HINT_INTERVAL", "1ms")
+        .start()
+        .await;
     let body = json!({ "video_urls": mixed_urls(1), "unique_id": "folder" });
     let job = service.submit_with(body).await;
     service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
@@ -54,9 +60,12 @@ async fn a_hint_and_a_poll_prove_that_an_unconfirmed_submit_was_taken() {
 
 #[tokio::test]
 async fn unknown_ids_are_asked_about_only_where_they_could_prove_something() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "1h");
-    let service = setup.set("RECONCILE__HINT_INTERVAL", "1ms").start().await;
+    let (upstream, service) = Scene::new()
+        .downloads_nothing()
+        .set("RECONCILE__AFTER", "1h")
+        .set("RECONCILE__HINT_INTERVAL", "1ms")
+        .start()
+        .await;
     for n in 0..50 {
         let hint = json!({ "taskId": format!("made-up-{n}"), "status": "SUCCEEDED" }).to_string();
         assert_eq!(service.post_callback("/callback", hint).await, 202);
@@ -69,8 +78,8 @@ async fn unknown_ids_are_asked_about_only_where_they_could_prove_something() {
 
 #[tokio::test]
 async fn where_the_operator_says_so_a_callback_without_a_token_counts() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("CALLBACK__WITHOUT_TOKEN", "accept").start().await;
+    let (_upstream, service) =
+        Scene::new().downloads_nothing().set("CALLBACK__WITHOUT_TOKEN", "accept").start().await;
     service.submit(&mixed_urls(1)).await;
     let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let id = accepted["items"][0]["upstream_id"].as_str().unwrap().to_owned();

@@ -3,33 +3,32 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use scrapehook::simulator::{Faults, Settings, Simulator};
+use scrapehook::simulator::{Faults, Simulator};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::support::raw;
-use crate::support::{Service, Setup, mixed_urls, simulator};
+use crate::support::{Scene, Service, Setup, mixed_urls};
 
 const SUCCEEDED: &str = include_str!("fixtures/callback_succeeded.json");
 const INDEXED: &str = include_str!("fixtures/callback_indexing_succeeded.json");
 const VIDEO: &str = "VI625685456915968000";
 
 /// A job whose upstream says nothing for an hour: every callback that arrives is ours.
-struct Scene {
+struct SilentJob {
     upstream: Simulator,
     service: Service,
     job: String,
 }
 
-impl Scene {
+impl SilentJob {
     async fn new(urls: usize) -> Self {
         Self::with(Faults::default(), urls, "accepted").await
     }
 
     async fn with(faults: Faults, urls: usize, state: &str) -> Self {
         let hour = Duration::from_secs(3600);
-        let upstream = simulator(Settings { download_delay: hour, faults, ..Settings::default() }).await;
-        let service = Setup::new(&upstream.url()).start().await;
+        let (upstream, service) = Scene::new().download_delay(hour).faults(faults).start().await;
         let job = service.submit(&mixed_urls(urls)).await;
         service
             .until("/v1/tasks", |page| {
@@ -74,7 +73,7 @@ fn documented(fixture: &str, upstream_id: &str) -> String {
 
 #[tokio::test]
 async fn the_documented_bodies_are_understood_and_kept_word_for_word() {
-    let scene = Scene::new(1).await;
+    let scene = SilentJob::new(1).await;
     let (path, id) = scene.sent(0);
     let (succeeded, indexed) = (documented(SUCCEEDED, &id), documented(INDEXED, &id));
     scene.post(&path, succeeded.clone()).await;
@@ -100,7 +99,7 @@ async fn the_documented_bodies_are_understood_and_kept_word_for_word() {
 
 #[tokio::test]
 async fn a_redelivery_is_counted_and_is_no_news() {
-    let scene = Scene::new(1).await;
+    let scene = SilentJob::new(1).await;
     let (path, id) = scene.sent(0);
     let understood = documented(SUCCEEDED, &id);
     for body in [understood.as_str(), "what is this"] {
@@ -125,7 +124,7 @@ async fn other_spellings_of_fields_are_understood() {
         (r#"{"taskId":"ID","videoId":"VI1","status":"FAILED"}"#, Some("failed")),
         (r#"{"taskId":"a\u0000b","videoId":"null","status":"SUCCEEDED"}"#, None),
     ] {
-        let scene = Scene::new(1).await;
+        let scene = SilentJob::new(1).await;
         let (path, id) = scene.sent(0);
         scene.post(&path, body.replace("ID", &id)).await;
         // The only video of the only URL decides about the task.
@@ -139,7 +138,7 @@ async fn other_spellings_of_fields_are_understood() {
 
 #[tokio::test]
 async fn what_nobody_understands_is_kept_raw_and_changes_nothing() {
-    let scene = Scene::new(1).await;
+    let scene = SilentJob::new(1).await;
     let (path, id) = scene.sent(0);
     let bodies: Vec<Vec<u8>> = [
         &b"this is not JSON"[..],
@@ -192,7 +191,7 @@ async fn what_nobody_understands_is_kept_raw_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_before_it_is_read() {
-    let scene = Scene::new(1).await;
+    let scene = SilentJob::new(1).await;
     let (path, id) = scene.sent(0);
     for path in [path.as_str(), "/callback", "/callback/forged"] {
         let declared = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n");
@@ -220,7 +219,7 @@ async fn a_body_over_the_limit_is_refused_before_it_is_read() {
 
 #[tokio::test]
 async fn a_forged_token_changes_no_state_and_is_quarantined() {
-    let scene = Scene::new(1).await;
+    let scene = SilentJob::new(1).await;
     let (path, id) = scene.sent(0);
     let token = path.strip_prefix("/callback/").unwrap();
     let mut paths: Vec<String> = [
@@ -268,8 +267,7 @@ async fn a_forged_token_changes_no_state_and_is_quarantined() {
 
 #[tokio::test]
 async fn the_quarantine_is_listed_in_pages_newest_first() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     // As many as are taken at once from strangers, less some.
     for number in 0..150 {
         let hint = format!(r#"{{"taskId":"t{number}"}}"#);
@@ -287,7 +285,7 @@ async fn the_quarantine_is_listed_in_pages_newest_first() {
 
 #[tokio::test]
 async fn success_after_failure_reopens_the_task_and_its_job() {
-    let scene = Scene::new(1).await;
+    let scene = SilentJob::new(1).await;
     let (path, id) = scene.sent(0);
     let job = format!("/v1/jobs/{}", scene.job);
     scene.post(&path, json!({ "taskId": id, "status": "FAILED", "message": "no" }).to_string()).await;
@@ -306,7 +304,7 @@ async fn success_after_failure_reopens_the_task_and_its_job() {
 
 #[tokio::test]
 async fn a_video_of_two_tasks_lists_both() {
-    let scene = Scene::new(2).await;
+    let scene = SilentJob::new(2).await;
     for place in 0..2 {
         let (path, id) = scene.sent(place);
         scene.post(&path, documented(INDEXED, &id)).await;
@@ -324,7 +322,7 @@ async fn a_video_of_two_tasks_lists_both() {
 #[tokio::test]
 async fn a_cut_submit_takes_the_task_id_of_its_callback_unless_another_task_holds_it() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-    let scene = Scene::with(faults, 2, "unconfirmed").await;
+    let scene = SilentJob::with(faults, 2, "unconfirmed").await;
     let (first, id) = scene.sent(0);
     let (second, _) = scene.sent(1);
     scene.post(&first, documented(SUCCEEDED, &id)).await;
@@ -342,8 +340,7 @@ async fn a_cut_submit_takes_the_task_id_of_its_callback_unless_another_task_hold
 async fn a_good_token_of_an_unknown_task_recovers_it() {
     let secret = "a-secret-that-two-services-share";
     let hour = Duration::from_secs(3600);
-    let upstream = simulator(Settings { download_delay: hour, ..Settings::default() }).await;
-    let before = Setup::new(&upstream.url()).set("CALLBACK__SECRET", secret).start().await;
+    let (upstream, before) = Scene::new().download_delay(hour).set("CALLBACK__SECRET", secret).start().await;
     before.submit(&mixed_urls(1)).await;
     upstream.until(|upstream| !upstream.submits().is_empty()).await;
     let submit = upstream.submits().remove(0);

@@ -7,12 +7,12 @@ use scrapehook::domain::job::{JobState, UrlState};
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::video::VideoState;
-use scrapehook::simulator::{Faults, Settings};
+use scrapehook::simulator::Faults;
 use scrapehook::store::{JobFilter, PollEnd, SubmitEnd};
 use serde_json::Value;
 
 use crate::support::file::{DAY, File, MINUTE, at, callback, indexed, listed, lost};
-use crate::support::{Setup, mixed_urls, simulator};
+use crate::support::{Scene, mixed_urls};
 
 async fn job_state(file: &File) -> JobState {
     let filter = JobFilter { limit: 1, ..JobFilter::default() };
@@ -219,9 +219,12 @@ async fn a_poll_of_a_future_that_was_taken_back_proves_no_silence() {
 #[tokio::test]
 async fn the_service_ends_a_job_whose_posts_have_no_video() {
     let faults = Faults { no_video: 0.5, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "50ms");
-    let service = setup.set("RECONCILE__SETTLE_AFTER", "100ms").start().await;
+    let (_upstream, service) = Scene::new()
+        .faults(faults)
+        .set("RECONCILE__AFTER", "50ms")
+        .set("RECONCILE__SETTLE_AFTER", "100ms")
+        .start()
+        .await;
     let job = service.submit(&mixed_urls(12)).await;
     assert_eq!(service.until_settled(&job).await["state"], "partial");
     let failed = service.items(&format!("/v1/jobs/{job}/urls?state=failed")).await;
@@ -232,8 +235,7 @@ async fn the_service_ends_a_job_whose_posts_have_no_video() {
 #[tokio::test]
 async fn the_service_stops_waiting_for_what_upstream_never_speaks_of() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("RECONCILE__DEADLINE", "200ms").start().await;
+    let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__DEADLINE", "200ms").start().await;
     let job = service.submit(&mixed_urls(1)).await;
     assert_eq!(service.until_settled(&job).await["state"], "failed");
     let events = service.items("/v1/events?kind=task.stalled").await;

@@ -3,23 +3,15 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use scrapehook::simulator::{Settings, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::raw;
-use crate::support::{DEADLINE, Service, Setup, simulator};
-
-async fn service(settings: &[(&str, &str)]) -> (Simulator, Service) {
-    let upstream = simulator(Settings::default()).await;
-    let setup = Setup::new(&upstream.url());
-    let setup = settings.iter().fold(setup, |setup, (key, value)| setup.set(key, value));
-    (upstream, setup.start().await)
-}
+use crate::support::{DEADLINE, Scene};
 
 #[tokio::test]
 async fn a_silent_client_is_cut() {
-    let (_upstream, service) = service(&[("SERVER__HEADER_TIMEOUT", "200ms")]).await;
+    let (_upstream, service) = Scene::new().set("SERVER__HEADER_TIMEOUT", "200ms").start().await;
     let mut silent = raw::connect(&service).await;
     let mut half = raw::connect(&service).await;
     half.write_all(b"POST /callback HTTP/1.1\r\nHost: x\r\nContent-Le").await.unwrap();
@@ -37,7 +29,7 @@ async fn a_silent_client_is_cut() {
 
 #[tokio::test]
 async fn a_head_that_drips_is_cut() {
-    let (_upstream, service) = service(&[("SERVER__HEADER_TIMEOUT", "200ms")]).await;
+    let (_upstream, service) = Scene::new().set("SERVER__HEADER_TIMEOUT", "200ms").start().await;
     let (mut read, mut write) = raw::connect(&service).await.into_split();
     let drip = async {
         // Each byte is well within the deadline, the head as a whole is not: a pause is what is tested.
@@ -66,7 +58,7 @@ async fn a_head_that_drips_is_cut() {
 
 #[tokio::test]
 async fn a_body_that_is_late_is_not_waited_for() {
-    let (_upstream, service) = service(&[("SERVER__BODY_TIMEOUT", "200ms")]).await;
+    let (_upstream, service) = Scene::new().set("SERVER__BODY_TIMEOUT", "200ms").start().await;
     let host = service.base.strip_prefix("http://").unwrap();
     for (path, status) in [("/v1/jobs", 408), ("/callback", 503), ("/callback/x", 503)] {
         let mut stream = raw::connect(&service).await;
@@ -85,7 +77,7 @@ async fn a_body_that_is_late_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_body_that_is_cut_off_is_not_kept() {
-    let (_upstream, service) = service(&[]).await;
+    let (_upstream, service) = Scene::new().start().await;
     let mut stream = raw::connect(&service).await;
     stream.write_all(b"POST /callback HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{}").await.unwrap();
     stream.shutdown().await.unwrap();
@@ -96,7 +88,7 @@ async fn a_body_that_is_cut_off_is_not_kept() {
 
 #[tokio::test]
 async fn who_still_sends_a_body_that_nobody_reads_hears_the_answer() {
-    let (_upstream, service) = service(&[("AUTH__API_KEYS", "me:write:key-of-a-caller")]).await;
+    let (_upstream, service) = Scene::new().set("AUTH__API_KEYS", "me:write:key-of-a-caller").start().await;
     let body = vec![b'x'; 5 * 1024 * 1024];
     let key = "Authorization: Bearer key-of-a-caller\r\n";
     for (path, headers, status) in [
@@ -124,7 +116,7 @@ async fn who_still_sends_a_body_that_nobody_reads_hears_the_answer() {
 
 #[tokio::test]
 async fn who_never_sends_the_rest_of_a_body_is_closed_and_does_not_hold_up_the_stop() {
-    let (_upstream, service) = service(&[("SERVER__HEADER_TIMEOUT", "1h")]).await;
+    let (_upstream, service) = Scene::new().set("SERVER__HEADER_TIMEOUT", "1h").start().await;
     let mut stream = raw::connect(&service).await;
     stream
         .write_all(b"POST /v1/nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\nx")
@@ -138,7 +130,7 @@ async fn who_never_sends_the_rest_of_a_body_is_closed_and_does_not_hold_up_the_s
     let gone = async { while stream.write_all(&[b'x'; 1024]).await.is_ok() {} };
     tokio::time::timeout(DEADLINE, gone).await.expect("closed with the stop");
 
-    let (_upstream, service) = self::service(&[("SERVER__HEADER_TIMEOUT", "200ms")]).await;
+    let (_upstream, service) = Scene::new().set("SERVER__HEADER_TIMEOUT", "200ms").start().await;
     let mut stream = raw::connect(&service).await;
     stream
         .write_all(b"POST /v1/nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\nx")
@@ -152,7 +144,7 @@ async fn who_never_sends_the_rest_of_a_body_is_closed_and_does_not_hold_up_the_s
 
 #[tokio::test]
 async fn what_is_not_http_is_closed() {
-    let (_upstream, service) = service(&[]).await;
+    let (_upstream, service) = Scene::new().start().await;
     for bytes in [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".as_slice(),
         b"\0\0\0\0\r\n\r\n",
@@ -172,7 +164,7 @@ async fn what_is_not_http_is_closed() {
 
 #[tokio::test]
 async fn what_hyper_refuses_by_itself_is_a_problem_too() {
-    let (_upstream, service) = service(&[]).await;
+    let (_upstream, service) = Scene::new().start().await;
     let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(70_000));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(150));
     let wrong = "POST /callback HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n".to_owned();
@@ -191,7 +183,7 @@ async fn what_hyper_refuses_by_itself_is_a_problem_too() {
 
 #[tokio::test]
 async fn an_answer_that_looks_like_a_refusal_in_its_middle_arrives_whole() {
-    let (_upstream, service) = service(&[]).await;
+    let (_upstream, service) = Scene::new().start().await;
     // 1.7 MB: strangers may send 2 MiB at once.
     let hint = "HTTP/1.1 400 Bad Request\r\n\r\n".repeat(2_000);
     for n in 0..30 {
@@ -205,7 +197,7 @@ async fn an_answer_that_looks_like_a_refusal_in_its_middle_arrives_whole() {
 
 #[tokio::test]
 async fn a_client_that_has_closed_its_side_still_hears_the_answer() {
-    let (_upstream, service) = service(&[]).await;
+    let (_upstream, service) = Scene::new().start().await;
     for n in 0..20 {
         let mut stream = raw::connect(&service).await;
         let body = format!("hint {n}");
@@ -221,7 +213,7 @@ async fn a_client_that_has_closed_its_side_still_hears_the_answer() {
 #[tokio::test]
 async fn at_the_cap_the_longest_silent_connection_makes_room() {
     let (_upstream, service) =
-        service(&[("SERVER__MAX_CONNECTIONS", "8"), ("SERVER__HEADER_TIMEOUT", "1h")]).await;
+        Scene::new().set("SERVER__MAX_CONNECTIONS", "8").set("SERVER__HEADER_TIMEOUT", "1h").start().await;
     let mut strangers = Vec::new();
     for _ in 0..8 {
         strangers.push(raw::connect(&service).await);
@@ -242,7 +234,7 @@ async fn at_the_cap_the_longest_silent_connection_makes_room() {
 
 #[tokio::test]
 async fn open_connections_do_not_hold_up_the_stop() {
-    let (_upstream, service) = service(&[("SERVER__HEADER_TIMEOUT", "1h")]).await;
+    let (_upstream, service) = Scene::new().set("SERVER__HEADER_TIMEOUT", "1h").start().await;
     let mut idle = raw::connect(&service).await;
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     assert_eq!(raw::answer(&mut idle).await.0, 200);
@@ -255,7 +247,7 @@ async fn open_connections_do_not_hold_up_the_stop() {
 
 #[tokio::test]
 async fn a_half_sent_head_does_not_hold_up_the_stop() {
-    let (_upstream, service) = service(&[("SERVER__HEADER_TIMEOUT", "1h")]).await;
+    let (_upstream, service) = Scene::new().set("SERVER__HEADER_TIMEOUT", "1h").start().await;
     let mut half = raw::connect(&service).await;
     half.write_all(b"GET /healthz HTTP/1.1\r\nHo").await.unwrap();
     assert_eq!(service.post_callback("/callback", "x").await, 202);
@@ -265,7 +257,7 @@ async fn a_half_sent_head_does_not_hold_up_the_stop() {
 
 #[tokio::test]
 async fn a_client_that_reads_no_answers_does_not_hold_up_the_stop() {
-    let (_upstream, service) = service(&[]).await;
+    let (_upstream, service) = Scene::new().start().await;
     let mut deaf = raw::connect(&service).await;
     let requests = b"GET /nope HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
     // Until both ways are full: the service can't send, so it reads no more.

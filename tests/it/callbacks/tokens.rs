@@ -4,7 +4,6 @@ use reqwest::Method;
 use scrapehook::domain::destination::Destination;
 use scrapehook::domain::job::Quality;
 use scrapehook::domain::token::{Claims, TokenKeys};
-use scrapehook::simulator::Settings;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::support::database::open;
 use crate::support::process::Process;
-use crate::support::{DEADLINE, NEVER, Service, Setup, mixed_urls, simulator};
+use crate::support::{DEADLINE, Scene, Service, Setup, mixed_urls};
 
 /// Every list that may show what a body said.
 const LISTS: [&str; 7] = [
@@ -76,9 +75,8 @@ async fn assert_hidden(service: &Service, token: &str, paths: &[String]) {
 
 #[tokio::test]
 async fn no_answer_shows_a_token_that_a_body_quotes() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service =
-        Setup::new(&upstream.url()).set("CALLBACK__SECRET", "an-older-secret-of-ours").start().await;
+    let (upstream, service) =
+        Scene::new().downloads_nothing().set("CALLBACK__SECRET", "an-older-secret-of-ours").start().await;
     service.submit(&mixed_urls(1)).await;
     upstream.until(|upstream| upstream.submitted() == 1).await;
     let older = upstream.submits()[0].body.callback_url.clone().unwrap();
@@ -190,8 +188,7 @@ fn both_kinds(secret: &str, task: &str) -> [String; 2] {
 #[tokio::test]
 async fn both_kinds_of_token_are_taken_and_shown_by_no_answer() {
     let secret = "a-secret-of-this-service";
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("CALLBACK__SECRET", secret).start().await;
+    let (_upstream, service) = Scene::new().downloads_nothing().set("CALLBACK__SECRET", secret).start().await;
     service.submit(&mixed_urls(1)).await;
     let page = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let (task, upstream_id) = (&page["items"][0]["id"], &page["items"][0]["upstream_id"]);
@@ -222,8 +219,7 @@ async fn both_kinds_of_token_are_taken_and_shown_by_no_answer() {
 #[tokio::test]
 async fn a_token_of_another_destination_or_quality_is_a_hint() {
     let secret = "a-secret-of-this-service";
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("CALLBACK__SECRET", secret).start().await;
+    let (_upstream, service) = Scene::new().downloads_nothing().set("CALLBACK__SECRET", secret).start().await;
     service.submit(&mixed_urls(1)).await;
     let page = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
     let [old, new] = both_kinds(secret, page["items"][0]["id"].as_str().unwrap());

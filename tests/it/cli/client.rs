@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::binary::{API_KEY, Binary};
 use crate::support::shop::Shop;
-use crate::support::{Setup, free_address, mixed_urls, simulator};
+use crate::support::{Scene, free_address, mixed_urls};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_are_tables_for_people_and_the_services_own_objects_for_programs() {
@@ -179,9 +179,8 @@ async fn where_all_is_well_status_ends_with_zero() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_is_missing_or_wrong_is_told_without_showing_it() {
-    let upstream = simulator(Settings::default()).await;
     let keys = format!("me:write:{API_KEY},look:read:another-key");
-    let service = Setup::new(&upstream.url()).set("AUTH__API_KEYS", &keys).start().await;
+    let (_upstream, service) = Scene::new().set("AUTH__API_KEYS", &keys).start().await;
     let client = |key: &str| Binary::bare().set("URL", &service.base).set("API_KEY", key);
     let said = |key: &str, arguments: &[&str], wanted: i32| {
         let (code, stdout, stderr) = client(key).run(arguments);

@@ -5,9 +5,9 @@ use std::process::Stdio;
 use scrapehook::simulator::Settings;
 use serde_json::{Value, json};
 
+use crate::support::Scene;
 use crate::support::binary::{API_KEY, Binary, run};
 use crate::support::shop::Shop;
-use crate::support::{Setup, simulator};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_has_its_priority_whichever_way_its_urls_come() {
@@ -94,9 +94,8 @@ async fn the_command_changes_a_job_that_waits_and_says_why_no_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_needs_a_key_that_may_write() {
-    let upstream = simulator(Settings::default()).await;
     let keys = format!("me:write:{API_KEY},look:read:another-key");
-    let service = Setup::new(&upstream.url()).set("AUTH__API_KEYS", &keys).start().await;
+    let (_upstream, service) = Scene::new().set("AUTH__API_KEYS", &keys).start().await;
     let change = |key: &str| {
         Binary::bare().set("URL", &service.base).set("API_KEY", key).run(&["priority", "job_0", "high"])
     };

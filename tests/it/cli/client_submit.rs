@@ -8,9 +8,9 @@ use std::thread;
 use scrapehook::simulator::{Faults, Settings};
 use serde_json::{Value, json};
 
+use crate::support::Scene;
 use crate::support::binary::{Binary, run};
 use crate::support::shop::Shop;
-use crate::support::{Setup, simulator};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_submit_prints_the_jobs_id_and_how_to_follow_it() {
@@ -269,8 +269,7 @@ async fn waiting_ends_with_how_the_job_went() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_video_that_failed_beside_an_indexed_one_is_told_and_counts() {
     let faults = Faults { second_video: 1.0, fail_video: 0.5, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "20ms").start().await;
+    let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__AFTER", "20ms").start().await;
     let client = Binary::bare().set("URL", &service.base);
     // One in two posts has one of each.
     let is_told = (0..50).any(|n| {

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::support::binary::{API_KEY, Binary, CALLBACK_SECRET, Serving};
 use crate::support::proxy::{Authority, OPEN, Proxy, Rule, self_signed};
-use crate::support::{Setup, UPSTREAM_KEY, simulator};
+use crate::support::{Scene, UPSTREAM_KEY, simulator};
 
 /// What `doctor` said of each check, and its exit code.
 struct Findings {
@@ -67,13 +67,13 @@ fn doctor(binary: &Binary) -> Findings {
 }
 
 /// A service that runs, and the binary to look at it.
-struct Scene {
+struct Examined {
     upstream: Simulator,
     binary: Binary,
     serving: Serving,
 }
 
-impl Scene {
+impl Examined {
     async fn new() -> Self {
         let upstream = simulator(Settings::default()).await;
         let binary = Binary::with_upstream(&upstream.url());
@@ -96,7 +96,7 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_good_set_up_is_proven_from_end_to_end() {
-    let scene = Scene::new().await;
+    let scene = Examined::new().await;
     let authority = Authority::new("trusted");
     authority.write(&scene.binary.path("roots.pem"));
     let rule = Rule::Pass { below: "/hooks" };
@@ -128,7 +128,7 @@ async fn a_good_set_up_is_proven_from_end_to_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_proxy_does_wrong_is_named() {
-    let mut scene = Scene::new().await;
+    let mut scene = Examined::new().await;
     let proxy = Proxy::start(scene.listen(), OPEN, None).await;
     let answer = |status, location| Rule::Answer { status, location };
     for (rule, path, words) in [
@@ -158,12 +158,12 @@ async fn what_a_proxy_does_wrong_is_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_name_and_certificate_is_named() {
-    let scene = Scene::new().await;
+    let scene = Examined::new().await;
     let (trusted, other) = (Authority::new("trusted"), Authority::new("other"));
     trusted.write(&scene.binary.path("roots.pem"));
     let roots = scene.binary.path("roots.pem").display().to_string();
     let listen = scene.listen().to_owned();
-    let mut scene = Scene { binary: scene.binary.variable("SSL_CERT_FILE", &roots), ..scene };
+    let mut scene = Examined { binary: scene.binary.variable("SSL_CERT_FILE", &roots), ..scene };
     for (tls, words) in [
         (trusted.tls("hooks.example.com", false), "the certificate is for another name (hooks.example.com)"),
         (trusted.tls("localhost", true), "the certificate has expired"),
@@ -184,7 +184,7 @@ async fn what_is_wrong_with_name_and_certificate_is_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hairpin_that_fails_proves_nothing() {
-    let scene = Scene::new().await;
+    let scene = Examined::new().await;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let (_, findings) = scene.doctor_at(&format!("http://{closed}"));
     findings.assert_nothing_failed();
@@ -193,7 +193,7 @@ async fn a_hairpin_that_fails_proves_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_key_and_a_dead_upstream_are_named() {
-    let scene = Scene::new().await;
+    let scene = Examined::new().await;
     let binary = scene.binary.set("UPSTREAM__API_KEY", API_KEY);
     let findings = doctor(&binary);
     findings.assert_failed("key", "0401");
@@ -344,9 +344,8 @@ fn a_failure_that_nobody_reads_is_a_failure() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_instance_behind_the_public_url_is_named() {
-    let scene = Scene::new().await;
-    let upstream = simulator(Settings::default()).await;
-    let other = Setup::new(&upstream.url()).start().await;
+    let scene = Examined::new().await;
+    let (_upstream, other) = Scene::new().start().await;
     let base = other.base.clone();
     let (_, findings) = scene.doctor_at(&base);
     findings.assert_failed("callbacks", "another callback secret");

@@ -4,20 +4,18 @@ use reqwest::Method;
 use reqwest::header::HOST;
 use scrapehook::app::App;
 use scrapehook::config::Config;
-use scrapehook::simulator::Settings;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::binary::Binary;
 use crate::support::raw;
 use crate::support::routes::described_routes;
-use crate::support::{Setup, free_address, mixed_urls, simulator};
+use crate::support::{Scene, free_address, mixed_urls};
 
 #[tokio::test]
 async fn callbacks_come_in_where_they_may_and_nothing_else_does() {
-    let upstream = simulator(Settings::default()).await;
     let own = free_address().to_string();
-    let setup = Setup::new(&upstream.url()).set("CALLBACK__LISTEN", &own);
+    let (_upstream, setup) = Scene::new().set("CALLBACK__LISTEN", &own).set_up().await;
     let service = setup.set("SERVER__PUBLIC_URL", &format!("http://{own}")).start().await;
     let job = service.submit(&mixed_urls(3)).await;
     assert_eq!(service.until_settled(&job).await["state"], "done");

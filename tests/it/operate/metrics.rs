@@ -6,7 +6,7 @@ use std::path::Path;
 use reqwest::Method;
 use scrapehook::simulator::{Faults, Settings};
 
-use crate::support::{Service, Setup, free_address, mixed_urls, simulator};
+use crate::support::{Scene, Service, Setup, free_address, mixed_urls, simulator};
 
 /// The samples by name and labels.
 async fn samples(service: &Service) -> BTreeMap<String, f64> {
@@ -30,8 +30,7 @@ fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
 
 #[tokio::test]
 async fn what_is_counted_is_what_happened() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().start().await;
     let job = service.submit(&mixed_urls(6)).await;
     service.until_settled(&job).await;
     for n in 0..3 {
@@ -63,8 +62,7 @@ async fn what_is_counted_is_what_happened() {
 #[tokio::test]
 async fn what_polls_found_and_what_went_wrong_can_be_told() {
     let faults = Faults { lose: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "20ms").start().await;
+    let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__AFTER", "20ms").start().await;
     let job = service.submit(&mixed_urls(3)).await;
     service.until_settled(&job).await;
     let before = samples(&service).await;
@@ -105,8 +103,7 @@ async fn what_never_happened_is_zero_and_what_is_not_wanted_is_absent() {
 
 #[tokio::test]
 async fn strangers_make_no_labels() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     samples(&service).await;
     let before = samples(&service).await.len();
     for n in 0..20 {
@@ -128,9 +125,8 @@ async fn strangers_make_no_labels() {
 
 #[tokio::test]
 async fn metrics_have_a_listener_of_their_own_and_need_a_key_there_as_well() {
-    let upstream = simulator(Settings::default()).await;
     let own = free_address().to_string();
-    let setup = Setup::new(&upstream.url()).set("METRICS__LISTEN", &own);
+    let (_upstream, setup) = Scene::new().set("METRICS__LISTEN", &own).set_up().await;
     let service = setup.set("AUTH__API_KEYS", "prometheus:read:key-of-prometheus").start().await;
     let ask = async |base: &str, path: &str, key: &str| {
         service.client.get(format!("{base}{path}")).bearer_auth(key).send().await.unwrap().status().as_u16()
@@ -146,10 +142,9 @@ async fn metrics_have_a_listener_of_their_own_and_need_a_key_there_as_well() {
 
 #[tokio::test]
 async fn dashboards_and_alerts_ask_for_what_there_is() {
-    let upstream = simulator(Settings::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let copies = folder.path().display().to_string();
-    let service = Setup::new(&upstream.url()).set("BACKUP__FOLDER", &copies).start().await;
+    let (_upstream, service) = Scene::new().set("BACKUP__FOLDER", &copies).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     service.until_settled(&job).await;
     samples(&service).await;

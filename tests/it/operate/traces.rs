@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::support::process::Process;
-use crate::support::{NEVER, Service, Setup, UPSTREAM_KEY, mixed_urls, simulator};
+use crate::support::{NEVER, Scene, Service, Setup, UPSTREAM_KEY, mixed_urls, simulator};
 
 /// A field of a message of Protocol Buffers, as far as OTLP's spans have them.
 enum Field<'a> {
@@ -156,9 +156,8 @@ async fn tasks(service: &Service) -> Vec<String> {
 
 #[tokio::test]
 async fn each_task_is_one_trace_from_its_making_to_a_callback_after_a_restart() {
-    let upstream = simulator(Settings::default()).await;
     let (collector, endpoint) = Collector::start().await;
-    let service = Setup::new(&upstream.url()).set("TRACES__ENDPOINT", &endpoint).start().await;
+    let (upstream, service) = Scene::new().set("TRACES__ENDPOINT", &endpoint).start().await;
     let urls = mixed_urls(6);
     let job = service.submit(&urls).await;
     service.until_settled(&job).await;
@@ -217,10 +216,9 @@ async fn what_goes_wrong_is_part_of_the_trace() {
 
 #[tokio::test]
 async fn a_collector_that_never_answers_holds_nothing_up() {
-    let upstream = simulator(Settings::default()).await;
     let hang = Router::new().fallback(async || pending::<()>().await);
     let endpoint = Collector::listen(hang).await;
-    let service = Setup::new(&upstream.url()).set("TRACES__ENDPOINT", &endpoint).start().await;
+    let (upstream, service) = Scene::new().set("TRACES__ENDPOINT", &endpoint).start().await;
     let job = service.submit(&mixed_urls(6)).await;
     let settled: Value = service.until_settled(&job).await;
     assert_eq!(settled["state"], "done");

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use scrapehook::simulator::{Faults, Settings};
+use scrapehook::simulator::Faults;
 use serde_json::{Value, json};
 
-use crate::support::{Setup, mixed_urls, simulator};
+use crate::support::{Scene, mixed_urls};
 
 const POST: &str = "https://www.youtube.com/watch?v=o9vgXOH4ET0";
 const SAME_POST: &str = "https://youtu.be/o9vgXOH4ET0?si=other";
 
 #[tokio::test]
 async fn a_post_that_is_indexed_is_known_in_any_spelling_and_not_sent_again() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().start().await;
     let first = service.submit(&[POST.to_owned()]).await;
     service.until_settled(&first).await;
     let second = service.submit(&[SAME_POST.to_owned()]).await;
@@ -36,8 +35,7 @@ async fn a_post_that_is_indexed_is_known_in_any_spelling_and_not_sent_again() {
 
 #[tokio::test]
 async fn another_shelf_a_higher_quality_or_force_is_sent() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().start().await;
     let mut submits = 0;
     for (more, is_sent) in [
         (json!({}), true),
@@ -63,8 +61,7 @@ async fn another_shelf_a_higher_quality_or_force_is_sent() {
 #[tokio::test]
 async fn a_post_on_its_way_is_shared() {
     let download_delay = Duration::from_millis(300);
-    let upstream = simulator(Settings { download_delay, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().download_delay(download_delay).start().await;
     let urls = mixed_urls(6);
     let first = service.submit(&urls).await;
     let second = service.submit(&urls[2..]).await;
@@ -82,8 +79,7 @@ async fn a_post_on_its_way_is_shared() {
 async fn the_end_of_an_attempt_is_the_end_for_all_who_share_it_and_nothing_is_sent_again_unasked() {
     let download_delay = Duration::from_millis(300);
     let faults = Faults { fail_task: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { download_delay, faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().download_delay(download_delay).faults(faults).start().await;
     let mut jobs = Vec::new();
     for _ in 0..3 {
         jobs.push(service.submit(&[POST.to_owned()]).await);
@@ -113,8 +109,7 @@ async fn the_end_of_an_attempt_is_the_end_for_all_who_share_it_and_nothing_is_se
 #[tokio::test]
 async fn a_post_that_may_have_been_charged_is_not_sent_again_for_those_who_share_it() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).set("RECONCILE__DEADLINE", "300ms").start().await;
+    let (upstream, service) = Scene::new().faults(faults).set("RECONCILE__DEADLINE", "300ms").start().await;
     let first = service.submit(&[POST.to_owned()]).await;
     let second = service.submit(&[SAME_POST.to_owned()]).await;
     for job in [first, second] {
@@ -132,8 +127,7 @@ async fn a_post_that_may_have_been_charged_is_not_sent_again_for_those_who_share
 #[tokio::test]
 async fn a_retry_leaves_out_what_another_task_has_by_now() {
     let faults = Faults { fail_task: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let first = service.submit(&["https://youtu.be/a".to_owned(), POST.to_owned()]).await;
     assert_eq!(service.until_settled(&first).await["state"], "failed");
     upstream.set_faults(Faults::default());

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use scrapehook::domain::job::JobState;
 use scrapehook::domain::pause::Pause;
-use scrapehook::simulator::{Faults, Settings};
+use scrapehook::simulator::Faults;
 use scrapehook::store::Decision;
 use scrapehook::workers::{Step, Worker};
 
+use crate::support::Scene;
 use crate::support::by_hand::{ByHand, bad, urls};
 use crate::support::file::{HOUR, at};
 use crate::support::rounds::stands;
-use crate::support::{Setup, simulator};
 
 #[tokio::test]
 async fn one_bad_url_among_fifty_takes_at_most_fourteen_submits_and_fails_alone() {
@@ -245,8 +245,7 @@ async fn a_job_that_is_canceled_takes_its_urls_out_of_what_was_split() {
 #[tokio::test]
 async fn a_refusal_that_was_charged_stops_what_would_pay_again() {
     let faults = Faults { refused_but_charged: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&urls(0..50)).await;
     // Its callbacks prove that it was taken before it is tried again.
     let status = service.until("/v1/status", |status| status["problems"][0].is_object()).await;

@@ -6,19 +6,18 @@ use scrapehook::domain::event::EventKind;
 use scrapehook::domain::job::{JobState, Quality};
 use scrapehook::domain::task::{Failure, TaskState};
 use scrapehook::domain::video::VideoState::{Failed, Indexed, Indexing};
-use scrapehook::simulator::{Faults, Settings};
+use scrapehook::simulator::Faults;
 use scrapehook::store::{EventFilter, JobRetried, NextRequest, SubmitEnd, Turn};
 use serde_json::{Value, json};
 
 use crate::support::file::{DAY, File, at, callback, indexed, listed, lost};
 use crate::support::rounds::{X, Y, deferred, failed, refused, retry, sent, stands, urls, wanted};
-use crate::support::{Setup, mixed_urls, simulator};
+use crate::support::{Scene, mixed_urls};
 
 #[tokio::test]
 async fn a_queued_retry_is_not_sent_once_its_old_task_proves_itself() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(1)).await;
     let unconfirmed = service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
     let old = unconfirmed["items"][0]["id"].as_str().unwrap().to_owned();

@@ -12,7 +12,6 @@ use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::TaskId;
 use scrapehook::domain::token::{Claims, TokenKeys, callback_url};
 use scrapehook::http::{self, ConnectionLimits, Credentials, Keys, Monitored, Shared};
-use scrapehook::simulator::Settings;
 use scrapehook::store::{CallbackPage, EventFilter, LastBackup, ReceivedHint, WriteError};
 use scrapehook::telemetry::{Metrics, Traces};
 use scrapehook::upstream::Budget;
@@ -26,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::file::{File, at, callback};
 use crate::support::process::failed_commits;
 use crate::support::raw;
-use crate::support::{DEADLINE, NEVER, Setup, mixed_urls, simulator};
+use crate::support::{DEADLINE, Scene, Setup, mixed_urls};
 
 /// As docs/operating.md has them.
 const QUEUE: usize = 8_192;
@@ -330,8 +329,7 @@ async fn a_follower_takes_no_more_than_a_page_at_a_time_and_misses_nothing() {
 #[tokio::test]
 async fn at_the_cap_a_wait_and_a_stream_make_room_like_any_connection_and_can_come_back() {
     const CAP: usize = 8;
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url());
+    let (_upstream, setup) = Scene::new().downloads_nothing().set_up().await;
     let setup = setup.set("SERVER__MAX_CONNECTIONS", "8").set("SERVER__HEADER_TIMEOUT", "1h");
     let service = setup.start().await;
     let job = service.submit(&mixed_urls(1)).await;
@@ -367,8 +365,7 @@ async fn at_the_cap_a_wait_and_a_stream_make_room_like_any_connection_and_can_co
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_ask_whether_a_locked_file_can_be_written_wait_for_two_tries_at_most() {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (_upstream, service) = Scene::new().start().await;
     let mut other = crate::support::database::open(&service.setup.database()).await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     let ask = (0..8).map(|_| service.request(reqwest::Method::GET, "/readyz").send());

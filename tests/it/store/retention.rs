@@ -6,12 +6,11 @@ use reqwest::Method;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::task::TaskState;
 use scrapehook::domain::video::VideoState;
-use scrapehook::simulator::Settings;
 use scrapehook::store::{CallbackPage, EventFilter, Pass};
 use serde_json::{Value, json};
 
 use crate::support::file::{DAY, File, at, callback, indexed, listed};
-use crate::support::{Setup, mixed_urls, simulator};
+use crate::support::{Scene, mixed_urls};
 
 /// A whole pass; gives how much was removed.
 async fn prune(file: &File, before: i64) -> u64 {
@@ -146,9 +145,7 @@ async fn a_pass_ends_however_many_callbacks_arrive_meanwhile() {
 
 #[tokio::test]
 async fn a_cursor_before_what_was_removed_is_gone() {
-    let upstream = simulator(Settings::default()).await;
-    let setup = Setup::new(&upstream.url());
-    let service = setup.set("RETENTION__AFTER", "1ms").start().await;
+    let (_upstream, service) = Scene::new().set("RETENTION__AFTER", "1ms").start().await;
     let job = service.submit(&mixed_urls(3)).await;
     service.until_settled(&job).await;
     let removed = async {

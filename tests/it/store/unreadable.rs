@@ -1,15 +1,14 @@
 //! Stored rows that make no sense: whatever needs one fails and says so, and everything else goes on.
 
-use scrapehook::simulator::{Faults, Settings, Simulator};
+use scrapehook::simulator::{Faults, Simulator};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
-use crate::support::{NEVER, Service, Setup, mixed_urls, simulator};
+use crate::support::{Scene, Service, Setup, mixed_urls};
 
 /// A service with a job that has ended, a job on its way, a hint, a pause and a callback.
 async fn used() -> (Simulator, Service, [String; 2]) {
-    let upstream = simulator(Settings::default()).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().start().await;
     let ended = service.submit_with(json!({ "video_urls": mixed_urls(1), "labels": { "k": "v" } })).await;
     service.until_settled(&ended).await;
     let _ = service.call("/v1/pause", Value::Null).await;
@@ -127,8 +126,7 @@ async fn spoil_quietly(service: &Service, statement: &str) {
 
 #[tokio::test]
 async fn a_task_that_can_not_be_read_keeps_no_other_from_its_callbacks_or_from_being_sent() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let job = service.submit(&mixed_urls(2)).await;
     service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["sent"] == 2).await;
     // Not in memory any more.
@@ -165,9 +163,8 @@ async fn a_task_that_can_not_be_read_keeps_no_other_from_its_callbacks_or_from_b
 
 #[tokio::test]
 async fn a_task_that_can_not_be_read_keeps_no_other_from_being_polled_or_from_its_deadline() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let setup = Setup::new(&upstream.url()).polling_only().set("RECONCILE__DEADLINE", "2s");
-    let service = setup.start().await;
+    let (_upstream, service) =
+        Scene::new().downloads_nothing().polling_only().set("RECONCILE__DEADLINE", "2s").start().await;
     let mut tasks = Vec::new();
     for n in 10_001..10_004 {
         let job = service.submit(&[format!("https://vimeo.com/{n}")]).await;
@@ -192,8 +189,7 @@ async fn a_task_that_can_not_be_read_keeps_no_other_from_being_polled_or_from_it
 ///
 /// The post of the first one was sent before.
 async fn sent_without(change: &str, mended: &str, second: &str) {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let service = Setup::new(&upstream.url()).start().await;
+    let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let post = "https://vimeo.com/10001";
     let before = service.submit(&[post.to_owned()]).await;
     service.until(&format!("/v1/jobs/{before}"), |job| job["tasks"][0]["state"] == "accepted").await;
@@ -272,8 +268,7 @@ async fn a_waiting_task_that_can_not_be_read_keeps_no_other_from_being_sent() {
         (of_task("id = 'odd', retry_of = id"), of_task("id = retry_of, retry_of = NULL")),
     ] {
         let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
-        let upstream = simulator(Settings { faults, download_delay: NEVER, ..Settings::default() }).await;
-        let service = Setup::new(&upstream.url()).start().await;
+        let (upstream, service) = Scene::new().faults(faults).downloads_nothing().start().await;
         service.submit(&["https://vimeo.com/10001".to_owned()]).await;
         let page = service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
         upstream.set_faults(Faults::default());

@@ -15,6 +15,7 @@ pub mod raw;
 pub mod recompute;
 pub mod rounds;
 pub mod routes;
+mod scene;
 mod service;
 mod setup;
 pub mod shop;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 pub use ports::free_address;
 use reqwest::Client;
+pub use scene::Scene;
 pub use service::Service;
 pub use setup::Setup;
 pub use upstream::{NEVER, UPSTREAM_KEY, mixed_urls, simulator};

@@ -4,7 +4,7 @@ use scrapehook::simulator::{Settings, Simulator};
 use serde_json::Value;
 
 use super::binary::Binary;
-use super::{NEVER, Service, Setup, simulator};
+use super::{NEVER, Scene, Service};
 
 /// A service, and the binary as one of its clients.
 pub struct Shop {
@@ -15,8 +15,7 @@ pub struct Shop {
 
 impl Shop {
     pub async fn open(settings: Settings) -> Self {
-        let upstream = simulator(settings).await;
-        let service = Setup::new(&upstream.url()).start().await;
+        let (upstream, service) = Scene::new().simulator(settings).start().await;
         let client = Binary::bare().set("URL", &service.base);
         Self { upstream, service, client }
     }
