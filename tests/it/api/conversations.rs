@@ -97,7 +97,7 @@ async fn a_post_with_two_videos_is_indexed_with_the_first_and_shows_both() {
     assert_eq!(service.until_settled(&job).await["state"], "done");
     let has_both = |row: &Value| row["state"] == "indexed" && row["video_ids"].as_array().unwrap().len() == 2;
     let rows = format!("/v1/jobs/{job}/urls");
-    service.until(&rows, |page| page["items"].as_array().unwrap().iter().all(has_both)).await;
+    service.until_unannounced(&rows, |page| page["items"].as_array().unwrap().iter().all(has_both)).await;
     service.stop().await;
 }
 
@@ -187,7 +187,7 @@ async fn a_video_is_found_by_its_id_and_by_any_spelling_of_its_post() {
     let job = service.submit(&["https://www.youtube.com/watch?v=o9vgXOH4ET0".to_owned()]).await;
     service.until_settled(&job).await;
     // The poll after the end says whose it is.
-    let page = service.until("/v1/videos", |page| page["items"][0]["attributed"] == true).await;
+    let page = service.until_unannounced("/v1/videos", |page| page["items"][0]["attributed"] == true).await;
     let video = page["items"][0].clone();
     let id = video["id"].as_str().unwrap();
     assert_eq!(service.get(&format!("/v1/videos/{id}")).await, video);

@@ -265,7 +265,7 @@ async fn a_restored_backup_sends_nothing_until_it_is_resumed_and_its_callbacks_f
     assert!(events.iter().all(|event| event["seq"].as_i64().unwrap() > 1_000_000));
     // The queue looks again before it pays.
     let _ = service.call("/v1/resume", Value::Null).await;
-    service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["downloaded"] == 1).await;
+    service.until_unannounced(&format!("/v1/jobs/{job}"), |job| job["progress"]["downloaded"] == 1).await;
     let again = service.submit(&["https://youtu.be/fresh".to_owned()]).await;
     service.until(&format!("/v1/jobs/{again}"), |job| job["progress"]["waiting"] == 0).await;
     upstream.until(|upstream| upstream.submits().len() >= 3).await;

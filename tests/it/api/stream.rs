@@ -1,6 +1,5 @@
 //! `/v1/events/stream`: every event once, in order, after its commit, whoever hangs up in between.
 
-use std::collections::VecDeque;
 #[cfg(target_os = "linux")]
 use std::time::Instant;
 
@@ -8,51 +7,15 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::Method;
 use scrapehook::simulator::Settings;
 use serde_json::{Value, json};
 
 use crate::support::aftermath::number;
 #[cfg(target_os = "linux")]
 use crate::support::process::Process;
-use crate::support::{DEADLINE, Scene, mixed_urls};
-
-/// One stream as a browser reads it.
-struct Stream {
-    response: Response,
-    buffer: String,
-    ready: VecDeque<(i64, String, Value)>,
-}
-
-impl Stream {
-    async fn open(mut request: RequestBuilder, last: Option<i64>) -> Self {
-        if let Some(last) = last {
-            request = request.header("last-event-id", last);
-        }
-        let response = request.send().await.unwrap();
-        assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, buffer: String::new(), ready: VecDeque::new() }
-    }
-
-    /// The next event; none once the stream has ended.
-    async fn next(&mut self) -> Option<(i64, String, Value)> {
-        while self.ready.is_empty() {
-            let chunk = tokio::time::timeout(DEADLINE, self.response.chunk()).await.expect("news in time");
-            self.buffer.push_str(std::str::from_utf8(&chunk.ok()??).unwrap());
-            while let Some((block, rest)) = self.buffer.split_once("\n\n") {
-                let field =
-                    |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-                if let (Some(id), Some(kind), Some(data)) = (field("id"), field("event"), field("data")) {
-                    let event = (id.parse().unwrap(), kind.to_owned(), serde_json::from_str(data).unwrap());
-                    self.ready.push_back(event);
-                }
-                self.buffer = rest.to_owned();
-            }
-        }
-        self.ready.pop_front()
-    }
-}
+use crate::support::stream::Stream;
+use crate::support::{Scene, mixed_urls};
 
 #[tokio::test]
 async fn a_stream_starts_at_now_or_after_the_last_event_seen() {

@@ -14,7 +14,7 @@ use crate::support::{DEADLINE, Scene, Service};
 
 async fn callback_check(service: &Service, state: &str) -> Value {
     let is_so = |status: &Value| status["callback_check"]["state"] == state;
-    service.until("/v1/status", is_so).await
+    service.until_unannounced("/v1/status", is_so).await
 }
 
 fn codes(status: &Value) -> Vec<&str> {

@@ -19,6 +19,7 @@ mod scene;
 mod service;
 mod setup;
 pub mod shop;
+pub mod stream;
 mod upstream;
 
 use std::time::Duration;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::recompute::assert_states_follow_from_facts;
 use super::setup::Setup;
+use super::stream::Stream;
 use super::{DEADLINE, client};
 
 /// A running service, as a client sees it.
@@ -76,8 +77,25 @@ impl Service {
         self.request(Method::POST, path).body(body).send().await.unwrap().status()
     }
 
-    /// Asks until the answer at `path` is as wanted; each question waits for the next commit's events.
+    /// Waits until the answer at `path` is as wanted. It asks again after each commit that makes an event.
     pub async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let ask = async {
+            // It begins before the first question, so that no commit comes unseen between a question and the wait.
+            let mut stream = Stream::open(self.request(Method::GET, "/v1/events/stream"), None).await;
+            loop {
+                let body = self.get(path).await;
+                if wanted(&body) {
+                    return body;
+                }
+                stream.news().await;
+            }
+        };
+        self.in_time(path, ask).await
+    }
+
+    /// As [`until`](Self::until), for what no event announces: the result of the callback check, whose a video is, and
+    /// what a second look finds. It asks again at once.
+    pub async fn until_unannounced(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let ask = async {
             loop {
                 let body = self.get(path).await;
@@ -87,6 +105,10 @@ impl Service {
                 tokio::task::yield_now().await;
             }
         };
+        self.in_time(path, ask).await
+    }
+
+    async fn in_time(&self, path: &str, ask: impl Future<Output = Value>) -> Value {
         match tokio::time::timeout(DEADLINE, ask).await {
             Ok(body) => body,
             Err(_) => panic!("{path} never came to that: {}", self.get(path).await),
