@@ -1,6 +1,6 @@
 //! What holds for anything that comes from outside, whatever it is: one function a target.
 //!
-//! cargo-fuzz calls them by the million, and `tests/it/fuzz.rs` with each `cargo test`. A target panics where a
+//! cargo-fuzz calls them by the million, and `tests/it/proofs/fuzz.rs` with each `cargo test`. A target panics where a
 //! promise is broken. It must never do IO, and never depend on anything but its input.
 
 use std::time::Duration;

@@ -162,7 +162,7 @@ fn a_file_that_is_gone_is_seen() {
     let tree = Tree::read();
     let missing = |line: &str| tree.missing([line].into_iter(), "docs").len();
     for there in [
-        "`store/writer/apply.rs` and the raw body (`callbacks.rs`)",
+        "`store/writer/apply.rs` and the time (`clock.rs`)",
         "see [the contract](api.md), or docs/api.md.",
         "`cli/client/commands` has a command: `submit.rs` sends",
         "`migrations/0001_initial.sql` is the full description",

@@ -1,0 +1,10 @@
+//! What an operator sees and does: metrics, traces, the log, backups, starts, stops and reloads.
+
+mod backups;
+mod listeners;
+mod logged;
+mod metrics;
+mod reloading;
+mod startup;
+mod stopping;
+mod traces;

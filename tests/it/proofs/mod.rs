@@ -1,0 +1,15 @@
+//! The promises of the README, attacked: every order, kills, faults of upstream, floods, and money.
+
+mod aside;
+mod floods;
+mod fuzz;
+mod kill;
+mod kill_matrix;
+mod ledger;
+mod money;
+mod orders;
+mod refusals;
+mod rounds;
+mod second_looks;
+mod soak;
+mod upstream_faults;
