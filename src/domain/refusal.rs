@@ -34,7 +34,7 @@ pub struct Refused<'a> {
     /// The number of the try of its task, from 1. Tries during a pause for refusals prove nothing and do not count.
     pub attempt: u32,
     /// Whether its task is a part of a split one.
-    pub is_part: bool,
+    pub is_half: bool,
     /// Number of submits left for splitting its first task.
     pub further: usize,
     /// Whether sending is paused because of refusals, or pauses because of this one.
@@ -65,8 +65,8 @@ impl Refused<'_> {
             return Consequence::SetAside;
         }
         let is_alone = self.posts <= 1;
-        let retries = if self.is_part && !is_alone { 0 } else { RETRIES };
-        if is_unclear && self.attempt <= retries && (!self.is_part || self.further > 0) {
+        let retries = if self.is_half && !is_alone { 0 } else { RETRIES };
+        if is_unclear && self.attempt <= retries && (!self.is_half || self.further > 0) {
             return Consequence::Again(FIRST_WAIT * (1 << (self.attempt - 1)));
         }
         if is_alone || !is_about_content(self.code) {
@@ -126,7 +126,7 @@ mod tests {
         code: CONTENT,
         posts: 1,
         attempt: 1,
-        is_part: false,
+        is_half: false,
         further: MOST_FURTHER,
         is_paused: false,
     };
@@ -148,14 +148,14 @@ mod tests {
 
     #[test]
     fn a_part_of_several_posts_is_tried_once_and_a_single_post_gets_all_its_tries() {
-        let part = Refused { code: UNCLEAR, is_part: true, ..MANY };
+        let part = Refused { code: UNCLEAR, is_half: true, ..MANY };
         assert_eq!(part.consequence(), Consequence::Split);
         assert_eq!(Refused { posts: 1, ..part }.consequence(), again(1));
         assert_eq!(
             Refused { posts: 1, further: 0, ..part }.consequence(),
             Consequence::End { certain: true }
         );
-        assert_eq!(Refused { posts: 1, is_part: false, further: 0, ..part }.consequence(), again(1));
+        assert_eq!(Refused { posts: 1, is_half: false, further: 0, ..part }.consequence(), again(1));
     }
 
     #[test]

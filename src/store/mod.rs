@@ -24,6 +24,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use batch::received::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 pub use error::{FailureKind, ReadError, WriteError};
 pub use file::backup::{CopyPaths, LastBackup, backup, copy, is_copy, restore};
 pub use file::disk::{LITTLE_ROOM, folder, free_room, prove_writable};
@@ -33,17 +34,16 @@ pub use file::inspect::{Inspected, inspect_database};
 pub use file::open::Binding;
 pub use live::feed::Follower;
 pub use live::waiters::{Awaited, Waiting};
-pub use ops::adopts::Decided;
+pub use ops::adopts::{Conflict, Decided};
 pub use ops::decisions::Decision;
 pub use ops::forming::NextRequest;
 pub use ops::hints::Found;
 pub use ops::job_patches::{JobPatch, JobPatched};
+pub use ops::job_retries::JobRetried;
 pub use ops::jobs::{CreatedJob, IdempotencyKey, NewJob};
 pub use ops::pauses::{FirstProbe, NewPause};
 pub use ops::polled::{PollEnd, PolledEntry};
-pub use ops::received::{AcceptedCallback, ReceivedCallback, ReceivedHint};
 pub use ops::retention::Pass;
-pub use ops::retries::JobRetried;
 pub use ops::submits::SubmitEnd;
 pub use policy::Policy;
 pub use read::Readers;
@@ -63,8 +63,15 @@ pub use writer::queue::Backlog;
 use self::file::open::Opened;
 use self::live::feed::Feed;
 use self::live::waiters::Waiters;
+use self::ops::callbacks::ReceiveCallback;
+use self::ops::hints::StoreLookup;
+use self::ops::ownership::AcceptCallback;
+use self::ops::pauses::{LiftPause, SetPause};
 use self::ops::polled::EndedPoll;
-use self::writer::op::{Effect, Op};
+use self::ops::proof::Prove;
+use self::ops::retention::Prune;
+use self::ops::silence::{ClockSetBack, ClockSetForward, Sweep};
+use self::ops::submits::{CloseOpenSubmits, EndSubmit};
 use self::writer::queue::Queues;
 use self::writer::{Commits, Resources};
 use crate::domain::event::Source;
@@ -173,17 +180,12 @@ impl Store {
         self.commits.queue_changes.clone()
     }
 
-    /// Whether the operation took effect.
-    async fn did(&self, op: Op) -> Result<bool, WriteError> {
-        Ok(!matches!(self.queues.wait(op).await?, Effect::Nothing))
-    }
-
     /// Keeps a callback with a good token, and what it states.
     ///
     /// # Errors
     /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
     pub async fn receive_callback(&self, callback: ReceivedCallback) -> Result<(), WriteError> {
-        self.queues.fact(Op::Callback(callback)).await.map(|_| ())
+        self.queues.fact(ReceiveCallback(Arc::new(callback))).await
     }
 
     /// Keeps a callback without a good token in the quarantine.
@@ -191,7 +193,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`], soon where strangers send much.
     pub async fn receive_hint(&self, hint: ReceivedHint) -> Result<(), WriteError> {
-        self.queues.hint(Op::Hint(hint)).await.map(|_| ())
+        self.queues.hint(hint).await
     }
 
     /// Keeps a callback without a token that counts all the same.
@@ -199,7 +201,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
     pub async fn accept_callback(&self, callback: AcceptedCallback) -> Result<(), WriteError> {
-        self.queues.fact(Op::Accept(callback)).await.map(|_| ())
+        self.queues.fact(AcceptCallback(callback)).await
     }
 
     /// Stores the answer to a lookup of a `taskId` that no task has. Gives whether it found its task.
@@ -212,7 +214,7 @@ impl Store {
         found: Found,
         at: Timestamp,
     ) -> Result<bool, WriteError> {
-        self.did(Op::Lookup { upstream_id, found, at }).await
+        self.queues.wait(StoreLookup { upstream_id, found, at }).await
     }
 
     /// Forms the next request and writes its submit; none if nothing has to be sent any more.
@@ -220,10 +222,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: then nothing must be sent.
     pub async fn form(&self, next: NextRequest) -> Result<Option<Request>, WriteError> {
-        match self.queues.wait(Op::Form(next)).await? {
-            Effect::Formed(request) => Ok(Some(*request)),
-            _ => Ok(None),
-        }
+        self.queues.wait(next).await
     }
 
     /// Writes down how a submit ended.
@@ -231,7 +230,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: the submit stays open, and counts as unknown from the next start on.
     pub async fn end_submit(&self, task: TaskId, at: Timestamp, end: SubmitEnd) -> Result<(), WriteError> {
-        self.queues.wait(Op::EndSubmit { task, at, end }).await.map(|_| ())
+        self.queues.wait(EndSubmit { task, at, end }).await
     }
 
     /// Turns submits that were on their way when the process died into unknown ones.
@@ -239,7 +238,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: then nothing may be sent.
     pub async fn close_open_submits(&self, at: Timestamp) -> Result<(), WriteError> {
-        self.queues.wait(Op::CloseOpenSubmits { at }).await.map(|_| ())
+        self.queues.wait(CloseOpenSubmits { at }).await
     }
 
     /// Writes down what a poll that was asked at `asked_at` brought; `poll` as [`Readers::next_poll`] gave it.
@@ -253,7 +252,7 @@ impl Store {
         at: Timestamp,
         end: PollEnd,
     ) -> Result<(), WriteError> {
-        self.queues.wait(Op::RecordPoll(EndedPoll { poll, asked_at, at, end })).await.map(|_| ())
+        self.queues.wait(EndedPoll { poll, asked_at, at, end }).await
     }
 
     /// Marks tasks that were silent for too long.
@@ -266,13 +265,13 @@ impl Store {
     pub async fn sweep(&self, at: Timestamp) -> Result<(), WriteError> {
         let mut skip = 0;
         loop {
-            match self.did(Op::Sweep { at, skip, most: SWEEP }).await {
+            match self.queues.wait(Sweep { at, skip, most: SWEEP }).await {
                 Ok(true) => continue,
                 Err(error) if error.is_about_a_record() => {}
                 result => return result.map(drop),
             }
             for _ in 0..SWEEP {
-                match self.did(Op::Sweep { at, skip, most: 1 }).await {
+                match self.queues.wait(Sweep { at, skip, most: 1 }).await {
                     Ok(true) => {}
                     Err(error) if error.is_about_a_record() => skip += 1,
                     result => return result.map(drop),
@@ -286,10 +285,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]
     pub async fn prune(&self, before: Timestamp, pass: Pass) -> Result<Option<Pass>, WriteError> {
-        match self.queues.wait(Op::Prune { before, pass }).await? {
-            Effect::Pruned(pass) => Ok(Some(pass)),
-            _ => Ok(None),
-        }
+        self.queues.wait(Prune { before, pass }).await
     }
 
     /// Keeps the time that a clock was set forward by from counting as silence of the tasks that wait.
@@ -297,7 +293,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]
     pub async fn clock_set_forward(&self, by: Duration, at: Timestamp) -> Result<(), WriteError> {
-        self.did(Op::ClockSetForward { by, at }).await.map(|_| ())
+        self.queues.wait(ClockSetForward { by, at }).await
     }
 
     /// Begins silences anew that began later than now.
@@ -305,7 +301,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]
     pub async fn clock_set_back(&self, at: Timestamp) -> Result<(), WriteError> {
-        self.did(Op::ClockSetBack { at }).await.map(|_| ())
+        self.queues.wait(ClockSetBack { at }).await
     }
 
     /// Stops sending, or moves the next probe of a scope that is stopped already.
@@ -313,7 +309,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]
     pub async fn pause(&self, pause: NewPause, source: Source, at: Timestamp) -> Result<(), WriteError> {
-        self.queues.wait(Op::Pause { pause, source, at }).await.map(|_| ())
+        self.queues.wait(SetPause { pause, source, at }).await
     }
 
     /// Lets a scope be sent to again.
@@ -321,7 +317,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]
     pub async fn resume(&self, scope: String, source: Source, at: Timestamp) -> Result<(), WriteError> {
-        self.queues.wait(Op::Resume { scope, source, at }).await.map(|_| ())
+        self.queues.wait(LiftPause { scope, source, at }).await.map(drop)
     }
 
     /// Commits something of no meaning, to prove that commits work.
@@ -329,12 +325,12 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: they don't.
     pub async fn prove(&self, at: Timestamp) -> Result<(), WriteError> {
-        self.queues.fact(Op::Prove { at }).await.map(|_| ())
+        self.queues.fact(Prove { at }).await
     }
 
     /// Returns once the writer has answered, also where it can't write or has stopped.
     pub async fn writer_answers(&self, at: Timestamp) {
-        let _ = self.queues.wait(Op::Prove { at }).await;
+        let _ = self.queues.wait(Prove { at }).await;
     }
 
     /// Begins nothing more of what is due: it is on disk and goes on at the next start. Nobody waits for it any longer.

@@ -1,5 +1,6 @@
 //! The routes below `/v1`, a file for each noun.
 
+pub(in crate::http) mod conflict;
 pub(in crate::http) mod events;
 pub(in crate::http) mod jobs;
 pub(in crate::http) mod pause;

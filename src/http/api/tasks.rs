@@ -14,11 +14,12 @@ use crate::domain::callback::Callback;
 use crate::domain::id::{JobId, TaskId};
 use crate::domain::nearest::unknown;
 use crate::domain::task::{Task, TaskState};
+use crate::http::api::conflict;
 use crate::http::api::jobs::WaitParams;
 use crate::http::context::Context;
 use crate::http::edge::auth::Caller;
 use crate::http::edge::body::{self, NoBody, escape};
-use crate::http::edge::problem::{Code, Faults, Problem};
+use crate::http::edge::problem::{Faults, Problem};
 use crate::http::edge::query::{self, NoParams, Page, Params};
 use crate::http::edge::wait;
 use crate::store::{Awaited, CallbackPage, Decided, Decision, Store, TaskFilter};
@@ -102,17 +103,12 @@ async fn show(context: &Context, id: TaskId) -> Result<Json<Task>, Problem> {
     context.store.read().task(id).await?.map(Json).ok_or_else(|| Problem::not_found("task"))
 }
 
-/// Has the store carry out a decision. `why_not` tells the client why the task's present state does not allow it.
-async fn decide(context: &Context, decision: Decision, caller: Caller, why_not: &str) -> Result<(), Problem> {
-    let detail = match context.store.decide(decision, caller.name, clock::now()).await? {
-        Decided::Done => return Ok(()),
-        Decided::Nothing => why_not.to_owned(),
-        Decided::HeldBy(holder) => format!(
-            "The task {holder} holds this taskId. Compare both tasks with your memories.ai account, and adopt the \
-             taskId that belongs to this one."
-        ),
-    };
-    Err(Problem::new(Code::WrongState, detail))
+/// Has the store carry out a decision. `rule` tells the client which tasks the decision is for.
+async fn decide(context: &Context, decision: Decision, caller: Caller, rule: &str) -> Result<(), Problem> {
+    match context.store.decide(decision, caller.name, clock::now()).await? {
+        Decided::Done => Ok(()),
+        Decided::Impossible(conflict) => Err(conflict::problem(conflict, rule)),
+    }
 }
 
 /// Cancels a task that was not sent, or gives up an unconfirmed one.
@@ -137,9 +133,9 @@ pub(in crate::http) async fn cancel_task(
     _: NoBody,
 ) -> Result<Json<Task>, Problem> {
     let id = find(&context, &id).await?;
-    let why_not = "Only a task that was not sent, or is unconfirmed, can be canceled. To cancel the waiting URLs of \
-                   one job, cancel the job.";
-    decide(&context, Decision::Cancel(id), caller, why_not).await?;
+    let rule = "Only a task that was not sent, or is unconfirmed, can be canceled. To cancel the waiting URLs of \
+                one job, cancel the job.";
+    decide(&context, Decision::Cancel(id), caller, rule).await?;
     show(&context, id).await
 }
 
@@ -162,9 +158,8 @@ pub(in crate::http) async fn refresh_task(
     _: NoBody,
 ) -> Result<Json<Task>, Problem> {
     let id = find(&context, &id).await?;
-    let why_not = "The taskId of this task is unknown, so scrapehook can't poll it. If your memories.ai account shows \
-                   the taskId, adopt it.";
-    decide(&context, Decision::Refresh(id), caller, why_not).await?;
+    let rule = "scrapehook can't poll it. If your memories.ai account shows the taskId, adopt it.";
+    decide(&context, Decision::Refresh(id), caller, rule).await?;
     show(&context, id).await
 }
 
@@ -199,10 +194,9 @@ pub(in crate::http) async fn adopt_task(
     let body = body::read_json(request, ADOPT_BODY, context.limits.body_timeout).await?;
     let upstream_id = adopt_body(&body)?;
     let adopt = Decision::Adopt(id, upstream_id);
-    let why_not = "Only a task whose submit was not answered can adopt a taskId, and only if it has none or a guessed \
-                   one. This one was answered, is still being sent, or has a taskId from its own callback or an \
-                   earlier adopt.";
-    decide(&context, adopt, caller, why_not).await?;
+    let rule = "Only a task whose submit was not answered can adopt a taskId, and only if it has none or a guessed \
+                one.";
+    decide(&context, adopt, caller, rule).await?;
     show(&context, id).await
 }
 
@@ -273,14 +267,9 @@ pub(in crate::http) async fn retry_task(
 ) -> Result<Response, Problem> {
     let id = find(&context, &id).await?;
     let new = TaskId::new(clock::now());
-    let old = context.store.read().task(id).await?;
-    let why_not = match old.and_then(|old| old.replaced_by) {
-        Some(newer) => format!("This task was already retried. Its URLs are now in the task {newer}."),
-        None => "A task can be retried if it has ended or is unconfirmed, and a job waits for one of its URLs that is \
-                 not indexed. To try the failed URLs of a job again, retry the job."
-            .to_owned(),
-    };
-    decide(&context, Decision::Retry { task: id, new }, caller, &why_not).await?;
+    let rule = "A task can be retried if it has ended or is unconfirmed, and a job waits for one of its URLs that is \
+                not indexed. To try the failed URLs of a job again, retry the job.";
+    decide(&context, Decision::Retry { task: id, new }, caller, rule).await?;
     if context.store.read().task(new).await?.is_none() {
         // Other tasks have all of the URLs, so there is no new task.
         return Ok(show(&context, id).await?.into_response());

@@ -1,6 +1,7 @@
 //! What the operations of a batch gather for its end: facts, touched tasks, events.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -9,6 +10,7 @@ use crate::domain::id::{JobId, TaskId};
 use crate::domain::outcome::{Failure, Reason, UrlOutcome, UrlState};
 use crate::domain::task::FactKind;
 use crate::domain::time::Timestamp;
+use crate::store::batch::received::ReceivedCallback;
 
 /// A task that something happened to.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Touch {
 /// What the operations of a batch have gathered for its end.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
+    /// Callbacks, which are kept together after all operations of the batch.
+    pub(crate) callbacks: Vec<Arc<ReceivedCallback>>,
     pub(crate) facts: Vec<NewFact>,
     /// Those of them that were new.
     pub(crate) set: Vec<(TaskId, FactKind, Source)>,

@@ -2,9 +2,10 @@
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::TaskId;
+use crate::domain::task::TaskState;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::NewEvent;
-use crate::store::column;
+use crate::store::column::{self, row};
 use crate::store::ops::ownership::{self, Claim};
 use crate::store::ops::taken_in;
 
@@ -13,16 +14,39 @@ use crate::store::ops::taken_in;
 pub enum Decided {
     /// It was done.
     Done,
-    /// It makes no sense as things are.
-    Nothing,
-    /// This task holds the `taskId`.
-    HeldBy(TaskId),
+    /// It was not done, and nothing has changed.
+    Impossible(Conflict),
 }
 
-impl Decided {
-    /// Whether it was done.
-    pub(crate) const fn of(is_done: bool) -> Self {
-        if is_done { Self::Done } else { Self::Nothing }
+/// Why the present state does not allow a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// The store has no such job or task any more.
+    Missing,
+    /// The task is in this state.
+    InState(TaskState),
+    /// The `taskId` of the task is unknown.
+    NoUpstreamId,
+    /// No submit of the task was left without an answer.
+    Answered,
+    /// The task has a `taskId`, on evidence that an adopt does not overrule.
+    HasUpstreamId,
+    /// This other task holds the `taskId`.
+    HeldBy(TaskId),
+    /// The task was retried before, as this one.
+    RetriedAs(TaskId),
+    /// No job waits for a URL of the task that is not indexed.
+    NobodyWaits,
+    /// No URL of the job waits to be sent.
+    NothingWaits,
+}
+
+row! {
+    struct Adopting {
+        state: String,
+        upstream_id: Option<String>,
+        is_proven: bool,
+        has_unknown: bool,
     }
 }
 
@@ -33,25 +57,36 @@ pub(crate) async fn adopt(
     claim: &Claim<'_>,
     source: Source,
 ) -> Result<Decided, sqlx::Error> {
-    let before: Option<Option<String>> = sqlx::query_scalar(
-        "SELECT upstream_id FROM tasks
-         WHERE id = ?1 AND (upstream_id IS NULL OR upstream_id_source IN (SELECT value FROM json_each(?2)))
-           AND state NOT IN ('queued', 'submitting')
-           AND EXISTS (SELECT 1 FROM submits WHERE task_id = tasks.id AND outcome = 'unknown')",
+    let row: Option<Adopting> = sqlx::query_as(
+        "SELECT state, upstream_id,
+           upstream_id IS NOT NULL
+             AND ifnull(upstream_id_source, '') NOT IN (SELECT value FROM json_each(?2)) AS is_proven,
+           EXISTS (SELECT 1 FROM submits WHERE task_id = tasks.id AND outcome = 'unknown') AS has_unknown
+         FROM tasks WHERE id = ?1",
     )
     .bind(claim.task.to_string())
     .bind(ownership::weaker_than(claim.by))
     .fetch_optional(&mut *batch.connection)
     .await?;
-    let Some(before) = before else { return Ok(Decided::Nothing) };
-    if let Some(holder) = holder(batch, claim).await? {
-        return Ok(Decided::HeldBy(holder));
+    let Some(row) = row else { return Ok(Decided::Impossible(Conflict::Missing)) };
+    let state = column::parsed(("tasks", "state", &claim.task.to_string()), &row.state)?;
+    let conflict = if matches!(state, TaskState::Queued | TaskState::Submitting) {
+        Some(Conflict::InState(state))
+    } else if !row.has_unknown {
+        Some(Conflict::Answered)
+    } else if row.is_proven {
+        Some(Conflict::HasUpstreamId)
+    } else {
+        holder(batch, claim).await?.map(Conflict::HeldBy)
+    };
+    if let Some(conflict) = conflict {
+        return Ok(Decided::Impossible(conflict));
     }
     ownership::release(batch, claim, source).await?;
     ownership::hold(batch, claim).await?;
     ownership::begin_polling_again(batch.connection, claim.task, claim.at).await?;
     taken_in::take_in(batch, claim.task, claim.upstream_id, claim.at).await?;
-    if before.is_some() {
+    if row.upstream_id.is_some() {
         // It was accepted before: this is another word for it.
         batch.changes.events.push(NewEvent {
             task: Some(claim.task),

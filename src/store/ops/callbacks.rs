@@ -1,28 +1,40 @@
 //! Callbacks with a good token: kept raw, once each, with a count of their deliveries.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::domain::event::{EventKind, Source};
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewEvent, NewFact};
+use crate::store::batch::operation::Operation;
+use crate::store::batch::received::ReceivedCallback;
 use crate::store::ops::ownership;
-use crate::store::ops::received::ReceivedCallback;
 
 /// Most bodies of a task that nobody understands; more are only counted.
 const UNRECOGNIZED: i64 = 1_000;
 
-/// Keeps a batch of callbacks, and notes what they state.
-pub(crate) async fn keep(
-    batch: &mut Batch<'_>,
-    mut received: Vec<Cow<'_, ReceivedCallback>>,
-) -> Result<(), sqlx::Error> {
+/// Keeps a callback with a good token.
+#[derive(Debug)]
+pub(crate) struct ReceiveCallback(pub(crate) Arc<ReceivedCallback>);
+
+impl Operation for ReceiveCallback {
+    type Reply = ();
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        batch.changes.callbacks.push(Arc::clone(&self.0));
+        Ok(())
+    }
+}
+
+/// Keeps the callbacks of a batch, and notes what they state.
+pub(crate) async fn keep(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
+    let mut received = std::mem::take(&mut batch.changes.callbacks);
     if received.is_empty() {
         return Ok(());
     }
     ownership::assign(batch, &mut received).await?;
-    for callback in received.iter().map(Cow::as_ref) {
+    for callback in &received {
         let Some(meaning) = &callback.meaning else {
             keep_unrecognized(batch, callback).await?;
             continue;

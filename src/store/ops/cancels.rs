@@ -6,11 +6,13 @@ use serde_json::json;
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
-use crate::domain::task::FactKind;
+use crate::domain::task::{FactKind, TaskState};
 use crate::domain::time::Timestamp;
 use crate::store::batch::changes::{Changes, NewEvent, NewFact, Round, Touch};
 use crate::store::batch::{Batch, Cause};
+use crate::store::column;
 use crate::store::derive::{jobs, queue};
+use crate::store::ops::adopts::{Conflict, Decided};
 
 /// Most URLs that one commit cancels for a job.
 const CANCELED: i64 = 1_000;
@@ -25,37 +27,42 @@ pub(crate) struct Cancel {
     pub(crate) at: Timestamp,
 }
 
-/// Cancels a task that was not sent, or gives up one of unknown fate; `false` for any other.
-pub(crate) async fn task(batch: &mut Batch<'_>, task: TaskId, cause: Cause<'_>) -> Result<bool, sqlx::Error> {
-    let can_be: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM tasks WHERE id = ?1 AND state IN ('queued', 'unconfirmed'))",
-    )
-    .bind(task.to_string())
-    .fetch_one(&mut *batch.connection)
-    .await?;
-    if can_be {
-        give_up(task, cause.words("canceled"), cause.at, &mut batch.changes);
+/// Cancels a task that was not sent, or gives up an unconfirmed one.
+pub(crate) async fn task(
+    batch: &mut Batch<'_>,
+    task: TaskId,
+    cause: Cause<'_>,
+) -> Result<Decided, sqlx::Error> {
+    let state: Option<String> = sqlx::query_scalar("SELECT state FROM tasks WHERE id = ?1")
+        .bind(task.to_string())
+        .fetch_optional(&mut *batch.connection)
+        .await?;
+    let Some(state) = state else { return Ok(Decided::Impossible(Conflict::Missing)) };
+    let state = column::parsed(("tasks", "state", &task.to_string()), &state)?;
+    if !matches!(state, TaskState::Queued | TaskState::Unconfirmed) {
+        return Ok(Decided::Impossible(Conflict::InState(state)));
     }
-    Ok(can_be)
+    give_up(task, cause.words("canceled"), cause.at, &mut batch.changes);
+    Ok(Decided::Done)
 }
 
-/// Cancels what was not sent of a job; `false` if nothing of it waits.
-pub(crate) async fn job(batch: &mut Batch<'_>, job: JobId, cause: Cause<'_>) -> Result<bool, sqlx::Error> {
+/// Cancels the URLs of a job that were not sent.
+pub(crate) async fn job(batch: &mut Batch<'_>, job: JobId, cause: Cause<'_>) -> Result<Decided, sqlx::Error> {
     let number: Option<i64> = sqlx::query_scalar("SELECT number FROM jobs WHERE id = ?1")
         .bind(job.to_string())
         .fetch_optional(&mut *batch.connection)
         .await?;
-    let Some(number) = number else { return Ok(false) };
+    let Some(number) = number else { return Ok(Decided::Impossible(Conflict::Missing)) };
     let cancel = Cancel { job: number, words: cause.words("canceled"), after: -1, at: cause.at };
-    let is_canceled = waiting(batch, &cancel).await?;
-    if is_canceled {
-        batch.changes.events.push(NewEvent {
-            job: Some(job),
-            message: Some(cancel.words),
-            ..NewEvent::new(EventKind::JobCanceled, Source::Operator, cause.at)
-        });
+    if !waiting(batch, &cancel).await? {
+        return Ok(Decided::Impossible(Conflict::NothingWaits));
     }
-    Ok(is_canceled)
+    batch.changes.events.push(NewEvent {
+        job: Some(job),
+        message: Some(cancel.words),
+        ..NewEvent::new(EventKind::JobCanceled, Source::Operator, cause.at)
+    });
+    Ok(Decided::Done)
 }
 
 pub(crate) const WAITING: &str =

@@ -5,12 +5,14 @@ use crate::domain::id::{JobId, TaskId};
 use crate::domain::outcome::Failure;
 use crate::domain::pause::Pause;
 use crate::domain::task::UpstreamIdSource;
+use crate::domain::time::Timestamp;
 use crate::store::batch::changes::NewEvent;
+use crate::store::batch::operation::Operation;
 use crate::store::batch::{Batch, Cause};
-use crate::store::ops::adopts::{self, Decided};
+use crate::store::ops::adopts::{self, Conflict, Decided};
 use crate::store::ops::ownership::Claim;
 use crate::store::ops::pauses::{self, FirstProbe, NewPause};
-use crate::store::ops::{cancels, retries};
+use crate::store::ops::{cancels, task_retries};
 
 /// What an operator decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,22 +38,41 @@ pub enum Decision {
     Resume,
 }
 
-/// Does what was decided; `false` where that makes no sense as things are.
-pub(crate) async fn decide(
-    batch: &mut Batch<'_>,
-    decision: &Decision,
-    cause: Cause<'_>,
-) -> Result<Decided, sqlx::Error> {
+/// Carries out a decision, unless the present state does not allow it.
+#[derive(Debug)]
+pub(crate) struct Decide {
+    pub(crate) decision: Decision,
+    /// The API key's name.
+    pub(crate) by: Option<String>,
+    pub(crate) at: Timestamp,
+}
+
+impl Operation for Decide {
+    type Reply = Decided;
+
+    const READS_STATES: bool = true;
+
+    fn waits_for_the_rest(&self) -> bool {
+        matches!(self.decision, Decision::Cancel(_) | Decision::CancelJob(_) | Decision::Retry { .. })
+    }
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        decide(batch, self).await
+    }
+}
+
+async fn decide(batch: &mut Batch<'_>, Decide { decision, by, at }: &Decide) -> Result<Decided, sqlx::Error> {
+    let cause = Cause { at: *at, source: Source::Operator, operator: by.as_deref() };
     match decision {
-        Decision::Refresh(task) => refresh(batch, *task, cause).await.map(Decided::of),
+        Decision::Refresh(task) => refresh(batch, *task, cause).await,
         Decision::Adopt(task, upstream_id) => {
             batch.changes.words.insert(*task, cause.words("adopted"));
             let claim = Claim { task: *task, upstream_id, by: UpstreamIdSource::Operator, at: cause.at };
             adopts::adopt(batch, &claim, Source::Operator).await
         }
-        Decision::Retry { task, new } => retries::task(batch, (*task, *new), cause).await.map(Decided::of),
-        Decision::Cancel(task) => cancels::task(batch, *task, cause).await.map(Decided::of),
-        Decision::CancelJob(job) => cancels::job(batch, *job, cause).await.map(Decided::of),
+        Decision::Retry { task, new } => task_retries::task(batch, (*task, *new), cause).await,
+        Decision::Cancel(task) => cancels::task(batch, *task, cause).await,
+        Decision::CancelJob(job) => cancels::job(batch, *job, cause).await,
         Decision::Pause => {
             let failure = Failure::new(Pause::OPERATOR, cause.words("paused"));
             let pause =
@@ -71,8 +92,8 @@ pub(crate) async fn decide(
     }
 }
 
-/// Has the task polled before all others; `false` where its `taskId` is not known.
-async fn refresh(batch: &mut Batch<'_>, task: TaskId, cause: Cause<'_>) -> Result<bool, sqlx::Error> {
+/// Has the task polled before all others, if its `taskId` is known.
+async fn refresh(batch: &mut Batch<'_>, task: TaskId, cause: Cause<'_>) -> Result<Decided, sqlx::Error> {
     let asked = sqlx::query(
         "UPDATE tasks SET news = news + 1, poll_wanted = news + 1, poll_not_before = -1, polls_in_vain = 0
          WHERE id = ?1 AND upstream_id IS NOT NULL",
@@ -81,7 +102,7 @@ async fn refresh(batch: &mut Batch<'_>, task: TaskId, cause: Cause<'_>) -> Resul
     .execute(&mut *batch.connection)
     .await?;
     if asked.rows_affected() == 0 {
-        return Ok(false);
+        return Ok(Decided::Impossible(Conflict::NoUpstreamId));
     }
     batch.changes.events.push(NewEvent {
         task: Some(task),
@@ -89,5 +110,5 @@ async fn refresh(batch: &mut Batch<'_>, task: TaskId, cause: Cause<'_>) -> Resul
         ..NewEvent::new(EventKind::TaskRefreshed, Source::Operator, cause.at)
     });
     batch.changes.touch(task, cause.at, Source::Operator);
-    Ok(true)
+    Ok(Decided::Done)
 }

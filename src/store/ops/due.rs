@@ -8,6 +8,7 @@ use crate::domain::id::JobId;
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::Touch;
+use crate::store::batch::operation::Operation;
 use crate::store::column::{self, row};
 use crate::store::derive::jobs;
 use crate::store::ops::cancels::{self, Cancel};
@@ -32,11 +33,24 @@ struct Bounds {
     urls: i64,
 }
 
-/// Does a part of what is due; `false` if nothing is, or nothing that can be read.
+/// Does a part of what earlier commits have left. The reply is false if nothing is due, or nothing that can be read.
+#[derive(Debug)]
+pub(crate) struct Continue(pub(crate) Front);
+
+impl Operation for Continue {
+    type Reply = bool;
+
+    const READS_STATES: bool = true;
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        step(batch, self.0).await
+    }
+}
+
 ///
 /// First the rounds, then the counts of their jobs, each job once, then the cancels, which bring more of both, then the
 /// priorities.
-pub(crate) async fn step(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
+async fn step(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
     if tell(batch, front).await? {
         return Ok(true);
     }

@@ -17,6 +17,7 @@ use crate::domain::refusal::{CONTENT, UNCLEAR};
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{Round, Touch};
+use crate::store::batch::operation::Operation;
 use crate::store::column::{self, row};
 use crate::store::derive::posts::Lines;
 use crate::store::derive::turns::{self, Head};
@@ -45,9 +46,19 @@ impl NextRequest {
     }
 }
 
+impl Operation for NextRequest {
+    type Reply = Option<Request>;
+
+    const READS_STATES: bool = true;
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        begin(batch, self).await
+    }
+}
+
 /// Writes the submit of the next request; none if nothing of it has to be sent any more, or an operator has paused
 /// sending meanwhile.
-pub(crate) async fn begin(batch: &mut Batch<'_>, next: &NextRequest) -> Result<Option<Request>, sqlx::Error> {
+async fn begin(batch: &mut Batch<'_>, next: &NextRequest) -> Result<Option<Request>, sqlx::Error> {
     static BEGIN: LazyLock<String> = LazyLock::new(|| [BEGIN_SUBMIT, REQUEST].join(";\n"));
     let (is_paused, cancels_are_due): (bool, bool) = sqlx::query_as(
         "SELECT EXISTS (SELECT 1 FROM pauses WHERE scope IN ('operator', 'restored')),

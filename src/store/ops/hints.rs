@@ -13,10 +13,11 @@ use crate::domain::upstream_id::{Answer, UnconfirmedTask, owner_of};
 use crate::domain::url::CanonicalUrl;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::NewEvent;
+use crate::store::batch::operation::Operation;
+use crate::store::batch::received::ReceivedHint;
 use crate::store::column::{self, row};
 use crate::store::ops::adopts::{self, Decided};
 use crate::store::ops::ownership::Claim;
-use crate::store::ops::received::ReceivedHint;
 
 /// Most hints that are kept.
 const ROWS: i64 = 1_000;
@@ -39,8 +40,16 @@ pub struct Found {
 /// How often upstream is asked about a `taskId` that no task has, with a longer wait each time.
 const LOOKS: u32 = 8;
 
+impl Operation for ReceivedHint {
+    type Reply = ();
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        keep(batch, self).await
+    }
+}
+
 /// Keeps a hint, or counts one more delivery of one that is kept; has the task polled that it names.
-pub(crate) async fn keep(batch: &mut Batch<'_>, hint: &ReceivedHint) -> Result<(), sqlx::Error> {
+async fn keep(batch: &mut Batch<'_>, hint: &ReceivedHint) -> Result<(), sqlx::Error> {
     let is_of_a_task = match &hint.upstream_id {
         Some(id) => request_poll(batch, id, hint.at).await?,
         None => true,
@@ -168,12 +177,27 @@ pub(crate) async fn owner(
 }
 
 /// Stores the answer to a lookup of a `taskId` that hints named. If it certainly belongs to an unconfirmed task, that
-/// task gets it. Otherwise an operator has to decide.
-pub(crate) async fn store_lookup(
+/// task gets it, and the reply is true. Otherwise an operator has to decide.
+#[derive(Debug)]
+pub(crate) struct StoreLookup {
+    pub(crate) upstream_id: String,
+    pub(crate) found: Found,
+    pub(crate) at: Timestamp,
+}
+
+impl Operation for StoreLookup {
+    type Reply = bool;
+
+    const READS_STATES: bool = true;
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        store_lookup(batch, self).await
+    }
+}
+
+async fn store_lookup(
     batch: &mut Batch<'_>,
-    upstream_id: &str,
-    found: &Found,
-    at: Timestamp,
+    StoreLookup { upstream_id, found, at }: &StoreLookup,
 ) -> Result<bool, sqlx::Error> {
     let looks: u32 =
         sqlx::query_scalar("SELECT coalesce(max(looks), 0) FROM quarantine WHERE upstream_id = ?1")
@@ -191,7 +215,7 @@ pub(crate) async fn store_lookup(
         .execute(&mut *batch.connection)
         .await?;
     let Some(task) = owner else { return Ok(false) };
-    let claim = Claim { task, upstream_id, by: UpstreamIdSource::Poll, at };
+    let claim = Claim { task, upstream_id, by: UpstreamIdSource::Poll, at: *at };
     let is_adopted = adopts::adopt(batch, &claim, Source::Poll).await? == Decided::Done;
     if is_adopted {
         tracing::info!(%task, upstream_id, "a hint and a poll show that the API accepted this submit");

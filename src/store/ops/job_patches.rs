@@ -11,6 +11,7 @@ use crate::domain::queue::Priority;
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::Round;
+use crate::store::batch::operation::Operation;
 use crate::store::column::{self, Counts, row};
 use crate::store::derive::places::{self, Class};
 use crate::store::read::jobs::options;
@@ -48,13 +49,33 @@ pub(crate) const WAITS: &str = "SELECT EXISTS (
        SELECT 1 FROM wants CROSS JOIN rounds ON rounds.number = wants.round
        WHERE wants.job = ?1 AND mark IS NULL AND rounds.state = 1)";
 
-/// Changes a job, if there is one, and if something of it waits or no priority is given.
-pub(crate) async fn patch(
+/// Changes the priority or the labels of a job, if something of it waits or no priority is given.
+#[derive(Debug)]
+pub(crate) struct PatchJob {
+    pub(crate) job: JobId,
+    pub(crate) patch: JobPatch,
+    pub(crate) at: Timestamp,
+}
+
+impl Operation for PatchJob {
+    type Reply = JobPatched;
+
+    const READS_STATES: bool = true;
+
+    fn waits_for_the_rest(&self) -> bool {
+        true
+    }
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        patch(batch, self).await
+    }
+}
+
+async fn patch(
     batch: &mut Batch<'_>,
-    job: JobId,
-    patch: &JobPatch,
-    at: Timestamp,
+    PatchJob { job, patch, at }: &PatchJob,
 ) -> Result<JobPatched, sqlx::Error> {
+    let (job, at) = (*job, *at);
     let Some((before, _)) = options(batch.connection, job).await? else { return Ok(JobPatched::NoJob) };
     let number: i64 = sqlx::query_scalar("SELECT number FROM jobs WHERE id = ?1")
         .bind(job.to_string())

@@ -15,6 +15,7 @@ use crate::domain::url::PostUrl;
 use crate::domain::want::{Arrival, Ask, AttemptStanding, Mark, Post, Terms, look_up};
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewEvent, Touch};
+use crate::store::batch::operation::Operation;
 use crate::store::column;
 use crate::store::derive::arrivals::{self, Asked, Asking, Placed};
 use crate::store::derive::places::{self, Class};
@@ -67,8 +68,18 @@ pub enum CreatedJob {
     OtherRequest,
 }
 
+impl Operation for NewJob {
+    type Reply = CreatedJob;
+
+    const READS_STATES: bool = true;
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        create_once(batch, self).await
+    }
+}
+
 /// Takes a job, unless the same request made it before.
-pub(crate) async fn create_once(batch: &mut Batch<'_>, job: &NewJob) -> Result<CreatedJob, sqlx::Error> {
+async fn create_once(batch: &mut Batch<'_>, job: &NewJob) -> Result<CreatedJob, sqlx::Error> {
     let Some(IdempotencyKey { caller, key, request }) = &job.idempotency else {
         return create(batch, job).await.map(CreatedJob::New);
     };

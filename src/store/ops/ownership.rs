@@ -1,8 +1,8 @@
 //! Whose callbacks are whose: a `taskId` is adopted by the task whose callback names it, and a task that is not in the
 //! file is made anew.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::json;
 use sqlx::sqlite::SqliteConnection;
@@ -15,15 +15,16 @@ use crate::domain::time::Timestamp;
 use crate::domain::upstream_id::rule;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{Changes, NewEvent};
+use crate::store::batch::operation::Operation;
+use crate::store::batch::received::{AcceptedCallback, ReceivedCallback};
 use crate::store::column;
 use crate::store::derive::posts;
-use crate::store::ops::received::{AcceptedCallback, ReceivedCallback};
 use crate::store::ops::taken_in;
 
 /// Gives a batch of callbacks to their tasks, and these what the bodies say of their `taskId`.
 pub(crate) async fn assign(
     batch: &mut Batch<'_>,
-    received: &mut [Cow<'_, ReceivedCallback>],
+    received: &mut [Arc<ReceivedCallback>],
 ) -> Result<(), sqlx::Error> {
     give_to_owners(received, &batch.changes);
     let is_known = |callback: &ReceivedCallback| {
@@ -33,7 +34,7 @@ pub(crate) async fn assign(
             ids[0].is_some() && (callback.upstream_id.is_none() || ids.contains(&&callback.upstream_id))
         })
     };
-    let unknown: Vec<_> = received.iter().map(Cow::as_ref).filter(|callback| !is_known(callback)).collect();
+    let unknown: Vec<_> = received.iter().map(Arc::as_ref).filter(|callback| !is_known(callback)).collect();
     if !unknown.is_empty() {
         recover_tasks(batch, &unknown).await?;
         adopt(batch, &unknown).await?;
@@ -43,19 +44,30 @@ pub(crate) async fn assign(
 }
 
 /// What came for a task that was taken in by another one in this batch is for that one.
-fn give_to_owners(received: &mut [Cow<'_, ReceivedCallback>], changes: &Changes) {
+fn give_to_owners(received: &mut [Arc<ReceivedCallback>], changes: &Changes) {
     for callback in received {
         if let Some(owner) = changes.taken_in.get(&callback.task) {
-            callback.to_mut().task = *owner;
+            Arc::make_mut(callback).task = *owner;
         }
     }
 }
 
-/// Finds the task that an accepted callback names, or makes one: without URLs, for nobody submitted it here.
-pub(crate) async fn accept(
-    batch: &mut Batch<'_>,
-    callback: &AcceptedCallback,
-) -> Result<ReceivedCallback, sqlx::Error> {
+/// Keeps a callback without a token that counts nevertheless.
+#[derive(Debug)]
+pub(crate) struct AcceptCallback(pub(crate) AcceptedCallback);
+
+impl Operation for AcceptCallback {
+    type Reply = ();
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        let received = accept(batch, &self.0).await?;
+        batch.changes.callbacks.push(Arc::new(received));
+        Ok(())
+    }
+}
+
+/// Finds the task that an accepted callback names, or makes one without URLs, because nobody submitted it here.
+async fn accept(batch: &mut Batch<'_>, callback: &AcceptedCallback) -> Result<ReceivedCallback, sqlx::Error> {
     let known: Option<String> = sqlx::query_scalar(
         "SELECT id FROM tasks WHERE upstream_id = ?1 ORDER BY job_id IS NULL, id DESC LIMIT 1",
     )

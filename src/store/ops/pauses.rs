@@ -1,11 +1,13 @@
 //! Pauses: why nothing is sent, to anybody or to one platform. They outlive a restart.
 
-use crate::domain::event::EventKind;
+use crate::domain::event::{EventKind, Source};
 use crate::domain::outcome::Failure;
 use crate::domain::pause::{Pause, reason};
 use crate::domain::refusal::UNCLEAR;
 use crate::domain::retry::{PROBE_MOST, backoff};
+use crate::domain::time::Timestamp;
 use crate::store::batch::changes::NewEvent;
+use crate::store::batch::operation::Operation;
 use crate::store::batch::{Batch, Cause};
 
 /// Whom a pause stops, and why.
@@ -26,6 +28,38 @@ pub enum FirstProbe {
     AtOnce,
     /// After `dispatch.probe_after`.
     Later,
+}
+
+/// Stops sending for a scope, or moves the next probe of a scope that is paused already.
+#[derive(Debug)]
+pub(crate) struct SetPause {
+    pub(crate) pause: NewPause,
+    pub(crate) source: Source,
+    pub(crate) at: Timestamp,
+}
+
+impl Operation for SetPause {
+    type Reply = ();
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        set(batch, &self.pause, Cause::new(self.at, self.source)).await
+    }
+}
+
+/// Lifts the pause of a scope. The reply says whether there was one.
+#[derive(Debug)]
+pub(crate) struct LiftPause {
+    pub(crate) scope: String,
+    pub(crate) source: Source,
+    pub(crate) at: Timestamp,
+}
+
+impl Operation for LiftPause {
+    type Reply = bool;
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        lift(batch, &self.scope, Cause::new(self.at, self.source)).await
+    }
 }
 
 /// Sets a pause; where its scope is paused already, a probe failed, and only the next one is moved.

@@ -10,6 +10,7 @@ use crate::domain::url::PostUrl;
 use crate::domain::video::VideoState;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{Listed, ListedEntry, NewFact};
+use crate::store::batch::operation::Operation;
 use crate::store::ops::polled::{EndedPoll, PollEnd, PolledEntry};
 use crate::store::ops::recovered;
 
@@ -17,8 +18,16 @@ use crate::store::ops::recovered;
 /// pass.
 const REFUSALS: i64 = 3;
 
+impl Operation for EndedPoll {
+    type Reply = ();
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        record(batch, self).await
+    }
+}
+
 /// Keeps what a poll brought.
-pub(crate) async fn record(batch: &mut Batch<'_>, ended: &EndedPoll) -> Result<(), sqlx::Error> {
+async fn record(batch: &mut Batch<'_>, ended: &EndedPoll) -> Result<(), sqlx::Error> {
     let EndedPoll { poll, asked_at, at, end } = ended;
     let asked_at = *asked_at;
     let task = poll.task;

@@ -92,7 +92,7 @@ pub(crate) async fn follow(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Resul
         code: &failure.code,
         posts: usize::try_from(row.posts).unwrap_or_default(),
         attempt: u32::try_from(row.attempt).unwrap_or(u32::MAX),
-        is_part: row.root != row.number,
+        is_half: row.root != row.number,
         further: MOST_FURTHER.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX)),
         is_paused,
     };

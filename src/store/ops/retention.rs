@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::time::Timestamp;
+use crate::store::batch::Batch;
+use crate::store::batch::operation::Operation;
 use crate::store::read::callbacks::BELOW;
 
 /// What a step is to take, without its commit: callbacks wait for so long.
@@ -41,8 +43,22 @@ fn next_rows(rows: u32, took: Duration) -> u32 {
     ((f64::from(rows) * share.min(2.0)) as u32).clamp(ROWS.0, ROWS.2)
 }
 
-/// One step of a pass: removes what settled before `before`; none once it has come to the end.
-pub(crate) async fn prune(
+/// One step of a pass, which removes what settled before `before`. The reply is none at the end of the pass.
+#[derive(Debug)]
+pub(crate) struct Prune {
+    pub(crate) before: Timestamp,
+    pub(crate) pass: Pass,
+}
+
+impl Operation for Prune {
+    type Reply = Option<Pass>;
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        prune(batch.connection, self.before, self.pass).await
+    }
+}
+
+async fn prune(
     connection: &mut SqliteConnection,
     before: Timestamp,
     pass: Pass,

@@ -6,6 +6,7 @@ use crate::domain::event::Source;
 use crate::domain::time::{Timestamp, millis};
 use crate::store::batch::Batch;
 use crate::store::batch::changes::Changes;
+use crate::store::batch::operation::Operation;
 use crate::store::column;
 use crate::store::ops::refusals;
 
@@ -13,12 +14,26 @@ use crate::store::ops::refusals;
 ///
 /// One that can be polled must have been, after its deadline: silence while nobody asked proves nothing. Where
 /// upstream gave no answer, jobs stop waiting all the same; but nobody else sends its URLs by itself.
-pub(crate) async fn sweep(
-    batch: &mut Batch<'_>,
-    at: Timestamp,
-    skip: i64,
-    most: i64,
-) -> Result<bool, sqlx::Error> {
+#[derive(Debug)]
+pub(crate) struct Sweep {
+    pub(crate) at: Timestamp,
+    /// The first tasks to leave out, because one of their rows cannot be read.
+    pub(crate) skip: i64,
+    pub(crate) most: i64,
+}
+
+impl Operation for Sweep {
+    type Reply = bool;
+
+    const READS_STATES: bool = true;
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        sweep(batch, self).await
+    }
+}
+
+async fn sweep(batch: &mut Batch<'_>, Sweep { at, skip, most }: &Sweep) -> Result<bool, sqlx::Error> {
+    let (at, most) = (*at, *most);
     let silent: Vec<String> = sqlx::query_scalar(
         "UPDATE tasks SET stalled_at = ?1 WHERE id IN (
            SELECT id FROM tasks INDEXED BY tasks_awaited
@@ -42,16 +57,31 @@ pub(crate) async fn sweep(
 }
 
 /// Moves the beginnings of silences along with a clock that was set forward.
-pub(crate) async fn set_forward(
+#[derive(Debug)]
+pub(crate) struct ClockSetForward {
+    pub(crate) by: Duration,
+    pub(crate) at: Timestamp,
+}
+
+impl Operation for ClockSetForward {
+    type Reply = ();
+
+    const READS_STATES: bool = true;
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        set_forward(batch, self).await
+    }
+}
+
+async fn set_forward(
     batch: &mut Batch<'_>,
-    by: Duration,
-    at: Timestamp,
+    ClockSetForward { by, at }: &ClockSetForward,
 ) -> Result<(), sqlx::Error> {
     let moved: Vec<String> = sqlx::query_scalar(
         "UPDATE tasks SET news_at = min(news_at + ?1, ?2), quiet_since = min(quiet_since + ?1, ?2)
          WHERE state IN ('unconfirmed', 'accepted', 'downloaded') AND stalled_at IS NULL RETURNING id",
     )
-    .bind(millis(by))
+    .bind(millis(*by))
     .bind(at.as_millis())
     .fetch_all(&mut *batch.connection)
     .await?;
@@ -61,7 +91,22 @@ pub(crate) async fn set_forward(
 
 /// Nothing happened later than now: after the clock was set back, deadlines begin anew, and no poll waits for the
 /// time that was.
-pub(crate) async fn set_back(batch: &mut Batch<'_>, at: Timestamp) -> Result<(), sqlx::Error> {
+#[derive(Debug)]
+pub(crate) struct ClockSetBack {
+    pub(crate) at: Timestamp,
+}
+
+impl Operation for ClockSetBack {
+    type Reply = ();
+
+    const READS_STATES: bool = true;
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        set_back(batch, self.at).await
+    }
+}
+
+async fn set_back(batch: &mut Batch<'_>, at: Timestamp) -> Result<(), sqlx::Error> {
     let moved: Vec<String> = sqlx::query_scalar(
         "UPDATE tasks SET news_at = min(news_at, ?1), polled_at = min(polled_at, ?1),
            answered_at = min(answered_at, ?1), quiet_since = iif(quiet_since > ?1, NULL, quiet_since),

@@ -11,6 +11,7 @@ use crate::domain::pause::Pause;
 use crate::domain::refusal::Consequence;
 use crate::domain::task::{SubmitOutcome, UpstreamIdSource};
 use crate::domain::time::Timestamp;
+use crate::store::batch::operation::Operation;
 use crate::store::batch::{Batch, Cause};
 use crate::store::column;
 use crate::store::ops::forming::put_off;
@@ -43,12 +44,23 @@ impl SubmitEnd {
 const UNKNOWN_IN_A_ROW: u8 = 2;
 
 /// Closes the open submit of a task.
-pub(crate) async fn end(
-    batch: &mut Batch<'_>,
-    task: TaskId,
-    at: Timestamp,
-    end: &SubmitEnd,
-) -> Result<(), sqlx::Error> {
+#[derive(Debug)]
+pub(crate) struct EndSubmit {
+    pub(crate) task: TaskId,
+    pub(crate) at: Timestamp,
+    pub(crate) end: SubmitEnd,
+}
+
+impl Operation for EndSubmit {
+    type Reply = ();
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        end(batch, self).await
+    }
+}
+
+async fn end(batch: &mut Batch<'_>, EndSubmit { task, at, end }: &EndSubmit) -> Result<(), sqlx::Error> {
+    let (task, at) = (*task, *at);
     let doubtful = duplicate(batch.connection, task, end).await?;
     let end = doubtful.as_ref().unwrap_or(end);
     let closed = match end {
@@ -166,7 +178,20 @@ async fn pause_after_unknown(batch: &mut Batch<'_>, at: Timestamp) -> Result<(),
 }
 
 /// Nobody is left to hear the answers to these: they may have been charged.
-pub(crate) async fn close_open(batch: &mut Batch<'_>, at: Timestamp) -> Result<(), sqlx::Error> {
+#[derive(Debug)]
+pub(crate) struct CloseOpenSubmits {
+    pub(crate) at: Timestamp,
+}
+
+impl Operation for CloseOpenSubmits {
+    type Reply = ();
+
+    async fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Reply, sqlx::Error> {
+        close_open(batch, self.at).await
+    }
+}
+
+async fn close_open(batch: &mut Batch<'_>, at: Timestamp) -> Result<(), sqlx::Error> {
     let open: Vec<String> = sqlx::query_scalar("SELECT task_id FROM submits WHERE outcome IS NULL")
         .fetch_all(&mut *batch.connection)
         .await?;

@@ -3,7 +3,6 @@
 //! Every statement is a trip to the connection's thread. So what a batch writes is gathered, and goes there
 //! in one trip at its end.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -16,21 +15,16 @@ use crate::domain::task::FactKind;
 use crate::failpoint::FailPoint;
 use crate::store::batch::changes::Changes;
 use crate::store::batch::working_set::WorkingSet;
-use crate::store::batch::{Batch, Cause, log};
+use crate::store::batch::{Batch, log};
 use crate::store::derive::{self, facts, videos};
 use crate::store::live::waiters::{Awaited, Waiters};
-use crate::store::ops::{
-    self, callbacks, decisions, forming, hints, job_patches, jobs, ownership, pauses, polls, refusals,
-    retention, retries, silence, submits,
-};
+use crate::store::ops::{callbacks, refusals};
 use crate::store::policy::Policy;
-use crate::store::writer::op::{Effect, Op};
+use crate::store::writer::op::Pending;
 
 /// What became of a batch.
 #[derive(Debug)]
 pub(crate) struct Applied {
-    /// What each operation did.
-    pub(crate) effects: Vec<Effect>,
     /// Whether workers may have something to do.
     pub(crate) wakes_workers: bool,
     /// Whether more or other posts or tasks can be sent than before.
@@ -50,7 +44,7 @@ pub(crate) struct Applied {
 /// Where it fails, the caller rolls back, and `loaded` is no longer true.
 pub(crate) async fn commit(
     connection: &mut SqliteConnection,
-    ops: &[&Op],
+    ops: &mut [Box<dyn Pending>],
     policy: Policy,
     loaded: &mut WorkingSet,
 ) -> Result<Applied, sqlx::Error> {
@@ -59,19 +53,10 @@ pub(crate) async fn commit(
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     FailPoint::BatchBegun.pass();
     let mut batch = Batch { connection, tasks: loaded, policy, changes: Changes::default() };
-    let mut effects = Vec::with_capacity(ops.len());
-    let mut received = Vec::new();
     for op in ops {
-        match op {
-            Op::Callback(callback) => received.push(Cow::Borrowed(callback)),
-            Op::Accept(callback) => {
-                received.push(Cow::Owned(ownership::accept(&mut batch, callback).await?));
-            }
-            _ => {}
-        }
-        effects.push(apply_one(&mut batch, op).await?);
+        op.apply(&mut batch).await?;
     }
-    callbacks::keep(&mut batch, received).await?;
+    callbacks::keep(&mut batch).await?;
     FailPoint::BatchApplied.pass();
     derive_all(&mut batch).await?;
     FailPoint::BatchDerived.pass();
@@ -80,7 +65,6 @@ pub(crate) async fn commit(
     let changes = batch.changes;
     log::log(&changes.events);
     Ok(Applied {
-        effects,
         wakes_workers: changes.wakes_workers || !changes.touched.is_empty(),
         changes_queue: changes.changes_queue,
         last_seq,
@@ -122,61 +106,4 @@ async fn write_and_commit(batch: &mut Batch<'_>) -> Result<Option<i64>, sqlx::Er
         .execute(&mut *batch.connection)
         .await?;
     Ok(has_events.then(|| done.last_insert_rowid()))
-}
-
-async fn apply_one(batch: &mut Batch<'_>, op: &Op) -> Result<Effect, sqlx::Error> {
-    match op {
-        // Kept together at the end of the batch.
-        Op::Callback(_) | Op::Accept(_) => Ok(Effect::Done),
-        Op::Hint(hint) => hints::keep(batch, hint).await.map(|()| Effect::Done),
-        Op::Lookup { upstream_id, found, at } => {
-            hints::store_lookup(batch, upstream_id, found, *at).await.map(Effect::of)
-        }
-        Op::CreateJob(job) => {
-            let job = jobs::create_once(batch, job).await?;
-            Ok(Effect::Job(Box::new(job)))
-        }
-        Op::Form(next) => {
-            let formed = forming::begin(batch, next).await?;
-            Ok(formed.map_or(Effect::Nothing, |request| Effect::Formed(Box::new(request))))
-        }
-        Op::EndSubmit { task, at, end } => submits::end(batch, *task, *at, end).await.map(|()| Effect::Done),
-        Op::CloseOpenSubmits { at } => submits::close_open(batch, *at).await.map(|()| Effect::Done),
-        Op::RecordPoll(poll) => polls::record(batch, poll).await.map(|()| Effect::Done),
-        Op::Pause { pause, source, at } => {
-            pauses::set(batch, pause, Cause::new(*at, *source)).await.map(|()| Effect::Done)
-        }
-        Op::Resume { scope, source, at } => {
-            pauses::lift(batch, scope, Cause::new(*at, *source)).await.map(Effect::of)
-        }
-        Op::Decide { decision, by, at } => {
-            let cause = Cause { at: *at, source: Source::Operator, operator: by.as_deref() };
-            decisions::decide(batch, decision, cause).await.map(Effect::Decided)
-        }
-        Op::RetryJob { job, codes, by, at } => {
-            let cause = Cause { at: *at, source: Source::Operator, operator: by.as_deref() };
-            retries::job(batch, *job, codes.as_deref(), cause).await.map(Effect::Retried)
-        }
-        Op::PatchJob { job, patch, at } => {
-            job_patches::patch(batch, *job, patch, *at).await.map(Effect::Patched)
-        }
-        Op::Prune { before, pass } => {
-            let pass = retention::prune(batch.connection, *before, *pass).await?;
-            Ok(pass.map_or(Effect::Nothing, Effect::Pruned))
-        }
-        Op::Sweep { at, skip, most } => silence::sweep(batch, *at, *skip, *most).await.map(Effect::of),
-        Op::ClockSetForward { by, at } => silence::set_forward(batch, *by, *at).await.map(|()| Effect::Done),
-        Op::ClockSetBack { at } => silence::set_back(batch, *at).await.map(|()| Effect::Done),
-        Op::Continue(front) => ops::due::step(batch, *front).await.map(Effect::of),
-        Op::Prove { at } => {
-            sqlx::query(
-                "INSERT INTO meta (key, value) VALUES ('proved_at', ?1)
-                 ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            )
-            .bind(at.as_millis().to_string())
-            .execute(&mut *batch.connection)
-            .await?;
-            Ok(Effect::Done)
-        }
-    }
 }

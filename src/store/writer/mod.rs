@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::failpoint::FailPoint;
@@ -24,10 +24,11 @@ use crate::store::error::{FailureKind, WriteError, is_about_the_file, primary_co
 use crate::store::file::lock::InstanceLock;
 use crate::store::file::watch::FileWatch;
 use crate::store::live::waiters::Waiters;
+use crate::store::ops::due::Continue;
 use crate::store::policy::Policy;
 use crate::store::writer::apply::Applied;
-use crate::store::writer::op::{Effect, Op};
-use crate::store::writer::queue::{Message, Queues};
+use crate::store::writer::op::{Pending, call};
+use crate::store::writer::queue::Queues;
 use crate::store::writer::unfinished::Unfinished;
 use crate::telemetry::Metrics;
 
@@ -44,8 +45,8 @@ const SQLITE_BUSY: i32 = 5;
 #[derive(Debug)]
 pub struct Writer {
     connection: SqliteConnection,
-    facts: mpsc::Receiver<Message>,
-    hints: mpsc::Receiver<Message>,
+    facts: mpsc::Receiver<Box<dyn Pending>>,
+    hints: mpsc::Receiver<Box<dyn Pending>>,
     stop: CancellationToken,
     rest_left: CancellationToken,
     given_up: CancellationToken,
@@ -59,7 +60,7 @@ pub struct Writer {
     file_watch: FileWatch,
     waiting_since: Arc<Mutex<Option<Instant>>>,
     metrics: Arc<Metrics>,
-    unfinished: Unfinished<oneshot::Sender<Result<Effect, WriteError>>>,
+    unfinished: Unfinished<Box<dyn Pending>>,
     /// The connection's thread is gone.
     is_lost: bool,
     _lock: InstanceLock,
@@ -138,7 +139,7 @@ impl Writer {
     /// What is due stays on disk for the next start.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
-        let mut next: Option<Message> = None;
+        let mut next: Option<Box<dyn Pending>> = None;
         // A crash may have left something to do.
         self.unfinished.committed(due::is_any(&mut self.connection).await.unwrap_or(true));
         loop {
@@ -164,7 +165,7 @@ impl Writer {
             batch.extend(first);
             while batch.len() < BATCH && next.is_none() {
                 match self.take() {
-                    Some(message) if message.op.reads_states() && !batch.is_empty() => next = Some(message),
+                    Some(message) if message.reads_states() && !batch.is_empty() => next = Some(message),
                     Some(message) => batch.push(message),
                     None => break,
                 }
@@ -172,7 +173,7 @@ impl Writer {
             if batch.is_empty() && self.unfinished.next().is_none() {
                 break;
             }
-            let oldest = batch.iter().map(|message| message.asked).min();
+            let oldest = batch.iter().map(|message| message.asked()).min();
             *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
             let was_locked = !batch.is_empty() && self.write(&mut batch).await;
             *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -182,7 +183,7 @@ impl Writer {
                 while let Some(message) = self.take() {
                     batch.push(message);
                 }
-                answer(&mut batch, WriteError::Failed(FailureKind::Locked));
+                fail(&mut batch, WriteError::Failed(FailureKind::Locked));
             }
             self.go_on().await;
             if self.is_lost {
@@ -205,7 +206,7 @@ impl Writer {
     }
 
     /// An operation that waits, if there is one; hints come last.
-    fn take(&mut self) -> Option<Message> {
+    fn take(&mut self) -> Option<Box<dyn Pending>> {
         self.facts.try_recv().or_else(|_| self.hints.try_recv()).ok()
     }
 
@@ -216,8 +217,13 @@ impl Writer {
             // Nothing is written any more.
             self.unfinished.failed(true)
         } else {
-            match self.commit(&[&Op::Continue(front)]).await {
-                Ok(done) => self.unfinished.stepped(!matches!(done.effects[..], [Effect::Nothing])),
+            let (step, mut reply) = call(Continue(front));
+            let mut batch = vec![step];
+            match self.commit(&mut batch).await {
+                Ok(_) => {
+                    batch.into_iter().for_each(Pending::answer);
+                    self.unfinished.stepped(matches!(reply.try_recv(), Ok(Ok(true))))
+                }
                 Err(error) => {
                     tracing::error!(%error, "could not finish the work that an earlier commit left");
                     self.unfinished.failed(is_about_the_file(&error))
@@ -228,50 +234,46 @@ impl Writer {
     }
 
     /// Writes and answers; says whether another process held the lock for too long.
-    async fn write(&mut self, messages: &mut Vec<Message>) -> bool {
+    async fn write(&mut self, batch: &mut Vec<Box<dyn Pending>>) -> bool {
         FailPoint::BatchTaken.pass();
         if self.given_up.is_cancelled() {
-            answer(messages, WriteError::Failed(FailureKind::Gone));
+            fail(batch, WriteError::Failed(FailureKind::Gone));
             return false;
         }
-        let ops: Vec<&Op> = messages.iter().map(|message| &message.op).collect();
-        let results: Vec<Result<_, WriteError>> = match self.commit(&ops).await {
-            Ok(done) => done.effects.into_iter().map(|effect| Ok((effect, done.has_due))).collect(),
-            // One bad operation must not fail its neighbours: each gets a transaction of its own.
-            Err(error) if ops.len() > 1 && !is_about_the_file(&error) => {
-                tracing::warn!(%error, operations = ops.len(), "a batch failed, writing its operations one by one");
-                let mut results = Vec::with_capacity(ops.len());
-                for op in &ops {
-                    let result = self.commit(&[*op]).await.map_err(failed).and_then(|done| {
-                        let effect = done.effects.into_iter().next();
-                        Ok((effect.ok_or(WriteError::Failed(FailureKind::Other))?, done.has_due))
-                    });
-                    results.push(result);
+        match self.commit(batch).await {
+            Ok(done) => batch.drain(..).for_each(|op| self.answer(op, done.has_due)),
+            // One bad operation must not fail its neighbours, so each gets a separate transaction.
+            Err(error) if batch.len() > 1 && !is_about_the_file(&error) => {
+                tracing::warn!(%error, operations = batch.len(), "a batch failed, writing its operations one by one");
+                for op in batch.drain(..) {
+                    let mut alone = [op];
+                    let result = self.commit(&mut alone).await;
+                    let [op] = alone;
+                    match result {
+                        Ok(done) => self.answer(op, done.has_due),
+                        Err(error) => op.fail(failed(error)),
+                    }
                 }
-                results
             }
             Err(error) => {
                 let was_locked = primary_code(&error) == Some(SQLITE_BUSY);
-                answer(messages, failed(error));
+                fail(batch, failed(error));
                 return was_locked;
-            }
-        };
-        for (message, result) in messages.drain(..).zip(results) {
-            match result {
-                // Who decides hears of it once all of it is done, and finds it so.
-                Ok((effect, true)) if message.op.is_done_whole() => {
-                    self.unfinished.hold(message.reply, effect);
-                }
-                // A caller that left is of no concern: its operation is on disk all the same.
-                result => {
-                    let _ = message.reply.send(result.map(|(effect, _)| effect));
-                }
             }
         }
         false
     }
 
-    async fn commit(&mut self, ops: &[&Op]) -> Result<Applied, sqlx::Error> {
+    /// Answers an operation that is on disk, unless its caller waits for the rest of it, too.
+    fn answer(&mut self, op: Box<dyn Pending>, has_due: bool) {
+        if has_due && op.waits_for_the_rest() {
+            self.unfinished.hold(op);
+        } else {
+            op.answer();
+        }
+    }
+
+    async fn commit(&mut self, ops: &mut [Box<dyn Pending>]) -> Result<Applied, sqlx::Error> {
         let began = Instant::now();
         let applied = match apply::commit(&mut self.connection, ops, self.policy, &mut self.loaded).await {
             Ok(applied) => applied,
@@ -301,17 +303,13 @@ impl Writer {
     }
 }
 
-fn answer(messages: &mut Vec<Message>, error: WriteError) {
-    for message in messages.drain(..) {
-        let _ = message.reply.send(Err(error));
-    }
+fn fail(batch: &mut Vec<Box<dyn Pending>>, error: WriteError) {
+    batch.drain(..).for_each(|op| op.fail(error));
 }
 
 /// Answers those who have waited for the rest of their decision.
-fn release(over: Vec<(oneshot::Sender<Result<Effect, WriteError>>, Effect)>) {
-    for (reply, effect) in over {
-        let _ = reply.send(Ok(effect));
-    }
+fn release(over: Vec<Box<dyn Pending>>) {
+    over.into_iter().for_each(Pending::answer);
 }
 
 fn failed(error: sqlx::Error) -> WriteError {

@@ -3,25 +3,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::store::batch::operation::Operation;
 use crate::store::error::WriteError;
-use crate::store::writer::op::{Effect, Op};
-
-#[derive(Debug)]
-pub(super) struct Message {
-    pub(super) op: Op,
-    pub(super) asked: Instant,
-    /// Hears what the operation did, after the commit.
-    pub(super) reply: oneshot::Sender<Result<Effect, WriteError>>,
-}
+use crate::store::writer::op::{Pending, Reply, call};
 
 /// The way to the writer.
 #[derive(Clone, Debug)]
 pub(crate) struct Queues {
-    pub(super) facts: mpsc::Sender<Message>,
-    pub(super) hints: mpsc::Sender<Message>,
+    pub(super) facts: mpsc::Sender<Box<dyn Pending>>,
+    pub(super) hints: mpsc::Sender<Box<dyn Pending>>,
     /// Since when the oldest operation waits; none where the writer has nothing to do.
     pub(super) waiting_since: Arc<Mutex<Option<Instant>>>,
     pub(super) stop: CancellationToken,
@@ -43,7 +36,7 @@ pub struct Backlog {
 
 impl Queues {
     pub(crate) fn backlog(&self) -> Backlog {
-        let waiting = |queue: &mpsc::Sender<Message>| queue.max_capacity() - queue.capacity();
+        let waiting = |queue: &mpsc::Sender<Box<dyn Pending>>| queue.max_capacity() - queue.capacity();
         let since = *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner);
         Backlog {
             facts: waiting(&self.facts),
@@ -52,33 +45,33 @@ impl Queues {
         }
     }
 
-    /// Asks for a fact to be written; busy at once where the queue is full.
-    pub(crate) async fn fact(&self, op: Op) -> Result<Effect, WriteError> {
+    /// Has an operation written. Busy at once if the queue is full.
+    pub(crate) async fn fact<O: Operation>(&self, op: O) -> Result<O::Reply, WriteError> {
         Self::ask(&self.facts, op).await
     }
 
-    /// Asks for a hint to be written; busy at once where their queue is full.
-    pub(crate) async fn hint(&self, op: Op) -> Result<Effect, WriteError> {
+    /// Has a hint written. Busy at once if their queue is full.
+    pub(crate) async fn hint<O: Operation>(&self, op: O) -> Result<O::Reply, WriteError> {
         Self::ask(&self.hints, op).await
     }
 
-    /// Asks for an operation to be written, waiting for a place in the queue.
-    pub(crate) async fn wait(&self, op: Op) -> Result<Effect, WriteError> {
-        let (reply, answer) = oneshot::channel();
-        self.facts
-            .send(Message { op, asked: Instant::now(), reply })
-            .await
-            .map_err(|_| WriteError::Stopped)?;
-        answer.await.unwrap_or(Err(WriteError::Stopped))
+    /// Has an operation written, waiting for a place in the queue.
+    pub(crate) async fn wait<O: Operation>(&self, op: O) -> Result<O::Reply, WriteError> {
+        let (pending, reply) = call(op);
+        self.facts.send(pending).await.map_err(|_| WriteError::Stopped)?;
+        received(reply).await
     }
 
-    async fn ask(queue: &mpsc::Sender<Message>, op: Op) -> Result<Effect, WriteError> {
-        let (reply, answer) = oneshot::channel();
-        queue.try_send(Message { op, asked: Instant::now(), reply }).map_err(|error| match error {
+    async fn ask<O: Operation>(
+        queue: &mpsc::Sender<Box<dyn Pending>>,
+        op: O,
+    ) -> Result<O::Reply, WriteError> {
+        let (pending, reply) = call(op);
+        queue.try_send(pending).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => WriteError::Busy,
             mpsc::error::TrySendError::Closed(_) => WriteError::Stopped,
         })?;
-        answer.await.unwrap_or(Err(WriteError::Stopped))
+        received(reply).await
     }
 
     /// From now on nothing more is begun of what earlier commits have left.
@@ -95,4 +88,8 @@ impl Queues {
     pub(crate) fn give_up(&self) {
         self.given_up.cancel();
     }
+}
+
+async fn received<T>(reply: Reply<T>) -> Result<T, WriteError> {
+    reply.await.unwrap_or(Err(WriteError::Stopped))
 }

@@ -1,7 +1,6 @@
 //! What the writer still has to do for commits that it has made, and who waits for the end of it.
 
 use crate::store::ops::due::Front;
-use crate::store::writer::op::Effect;
 
 /// The work that is due, as far as the writer knows.
 #[derive(Debug)]
@@ -11,7 +10,7 @@ pub(crate) struct Unfinished<R> {
     rests: bool,
     front: Front,
     /// Whose decision is on disk, and not yet done to the end.
-    waiting: Vec<(R, Effect)>,
+    waiting: Vec<R>,
 }
 
 impl<R> Default for Unfinished<R> {
@@ -33,18 +32,18 @@ impl<R> Unfinished<R> {
     }
 
     /// Keeps the answer to a decision until all of it is done.
-    pub(crate) fn hold(&mut self, reply: R, effect: Effect) {
-        self.waiting.push((reply, effect));
+    pub(crate) fn hold(&mut self, waiting: R) {
+        self.waiting.push(waiting);
     }
 
     /// Nothing more is begun: the rest stays on disk for the next start. Gives those whose wait is over.
-    pub(crate) fn left(&mut self) -> Vec<(R, Effect)> {
+    pub(crate) fn left(&mut self) -> Vec<R> {
         self.is_due = false;
         std::mem::take(&mut self.waiting)
     }
 
     /// A step was done; `is_more` if there may be another. Gives those whose wait is over.
-    pub(crate) fn stepped(&mut self, is_more: bool) -> Vec<(R, Effect)> {
+    pub(crate) fn stepped(&mut self, is_more: bool) -> Vec<R> {
         self.front.is_single = false;
         self.is_due = is_more;
         if is_more { Vec::new() } else { std::mem::take(&mut self.waiting) }
@@ -54,7 +53,7 @@ impl<R> Unfinished<R> {
     ///
     /// An entry that can't be read must not stand in the way of others: each is tried alone, and that one is left for
     /// the next start.
-    pub(crate) fn failed(&mut self, is_about_the_file: bool) -> Vec<(R, Effect)> {
+    pub(crate) fn failed(&mut self, is_about_the_file: bool) -> Vec<R> {
         if is_about_the_file {
             self.rests = true;
         } else if self.front.is_single {
@@ -89,7 +88,7 @@ mod tests {
     fn a_failing_file_is_no_busy_loop() {
         let mut unfinished = Unfinished::default();
         unfinished.committed(true);
-        unfinished.hold((), Effect::Done);
+        unfinished.hold(());
         assert_eq!(unfinished.failed(true).len(), 1, "the decision is on disk");
         assert_eq!(unfinished.next(), None);
         unfinished.committed(false);

@@ -10,6 +10,12 @@ async fn only_task(service: &Service, state: &str) -> String {
     page["items"][0]["id"].as_str().unwrap().to_owned()
 }
 
+/// The answer is a 409 whose detail begins with this reason.
+fn assert_conflict((status, problem): (u16, Value), reason: &str) {
+    assert!(problem["detail"].as_str().unwrap().starts_with(reason), "{problem}");
+    assert_wrong_state((status, problem));
+}
+
 fn assert_wrong_state((status, problem): (u16, Value)) {
     assert_eq!((status, &problem["code"]), (409, &json!("wrong_state")), "{problem}");
 }
@@ -30,7 +36,10 @@ async fn a_failed_task_is_sent_again_once_and_its_job_follows() {
     assert_eq!(service.get(&format!("/v1/tasks/{old}")).await["replaced_by"], new["id"]);
     assert_eq!(service.until_settled(&job).await["state"], "done");
     let new = new["id"].as_str().unwrap();
-    assert_wrong_state(service.call(&format!("/v1/tasks/{new}/retry"), Value::Null).await);
+    assert_conflict(
+        service.call(&format!("/v1/tasks/{new}/retry"), Value::Null).await,
+        "No job waits for a URL",
+    );
     service.stop().await;
 }
 
@@ -75,7 +84,10 @@ async fn an_adopted_task_id_lets_polls_bring_the_rest() {
     assert_eq!((status, &adopted["upstream_id"]), (200, &json!(id)));
     // It is polled at once, and may have ended by now.
     assert_ne!(adopted["state"], "unconfirmed");
-    assert_wrong_state(service.call(&adopt, json!({ "upstream_id": "other" })).await);
+    assert_conflict(
+        service.call(&adopt, json!({ "upstream_id": "other" })).await,
+        "This task has a taskId from its own callback or an earlier adopt.",
+    );
     assert_eq!(service.until_settled(&job).await["state"], "done");
     service.stop().await;
 }
@@ -89,8 +101,10 @@ async fn a_task_id_that_another_task_holds_is_not_adopted() {
     service.submit(&["https://youtu.be/other".to_owned()]).await;
     let task = only_task(&service, "unconfirmed").await;
     let held = upstream.submits()[0].task_id.clone().unwrap();
-    assert_wrong_state(
+    let holder = service.items("/v1/tasks?state=indexed").await[0]["id"].as_str().unwrap().to_owned();
+    assert_conflict(
         service.call(&format!("/v1/tasks/{task}/adopt"), json!({ "upstream_id": held })).await,
+        &format!("The task {holder} holds this taskId."),
     );
     service.stop().await;
 }
@@ -138,8 +152,14 @@ async fn a_task_that_waits_for_another_attempt_can_not_be_polled_or_retried() {
     let _ = service.call("/v1/pause", Value::Null).await;
     // One may be on its way still.
     service.until(&format!("/v1/tasks/{task}"), |task| task["state"] == "queued").await;
-    assert_wrong_state(service.call(&format!("/v1/tasks/{task}/refresh"), Value::Null).await);
-    assert_wrong_state(service.call(&format!("/v1/tasks/{task}/retry"), Value::Null).await);
+    assert_conflict(
+        service.call(&format!("/v1/tasks/{task}/refresh"), Value::Null).await,
+        "The taskId of this task is unknown.",
+    );
+    for (decision, body) in [("retry", Value::Null), ("adopt", json!({ "upstream_id": "theirs" }))] {
+        let answer = service.call(&format!("/v1/tasks/{task}/{decision}"), body).await;
+        assert_conflict(answer, "This task is queued.");
+    }
     upstream.set_faults(Faults::default());
     let service = service.stop().await.start().await;
     let waiting = service.get(&format!("/v1/tasks/{task}")).await;

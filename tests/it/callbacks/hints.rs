@@ -4,7 +4,7 @@ use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::task::TaskState;
 use scrapehook::domain::url::PostUrl;
 use scrapehook::simulator::Faults;
-use scrapehook::store::{Decided, Decision, Found, ReceivedHint, SubmitEnd};
+use scrapehook::store::{Conflict, Decided, Decision, Found, ReceivedHint, SubmitEnd};
 use serde_json::{Value, json};
 
 use crate::support::file::{File, MINUTE, POLICY, at, callback, lost};
@@ -211,7 +211,10 @@ async fn a_callback_with_the_token_replaces_a_guess_and_polling_moves_to_its_id(
     assert_eq!((due.task, due.upstream_id.as_str()), (task, "genuine"));
     // The token counts for more than the operator and than any later guess.
     let adopt = |id: &str| Decision::Adopt(task, id.to_owned());
-    assert_eq!(file.store.decide(adopt("other"), None, at(8)).await, Ok(Decided::Nothing));
+    assert_eq!(
+        file.store.decide(adopt("other"), None, at(8)).await,
+        Ok(Decided::Impossible(Conflict::HasUpstreamId))
+    );
     assert_eq!(file.store.store_lookup("again".to_owned(), found(&POSTS), at(9)).await, Ok(false));
     assert_eq!(file.store.read().find_task("genuine").await.unwrap(), Some(task));
     file.close().await;
@@ -228,7 +231,10 @@ async fn the_operator_replaces_a_guess_once_and_the_token_replaces_the_operator(
     let events = file.store.read().events(&filter).await.unwrap();
     let last = events.iter().rfind(|event| event.kind.as_str() == "task.accepted").unwrap();
     assert_eq!(last.message.as_deref(), Some("adopted by ann"));
-    assert_eq!(file.store.decide(adopt("second"), None, at(7)).await, Ok(Decided::Nothing));
+    assert_eq!(
+        file.store.decide(adopt("second"), None, at(7)).await,
+        Ok(Decided::Impossible(Conflict::HasUpstreamId))
+    );
     file.store.receive_callback(callback(task, 8, Some(Meaning::Succeeded), "genuine")).await.unwrap();
     assert_eq!(file.store.read().find_task("genuine").await.unwrap(), Some(task));
     file.close().await;

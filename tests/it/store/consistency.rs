@@ -10,7 +10,9 @@ use scrapehook::domain::outcome::{Failure, UrlState};
 use scrapehook::domain::pause::Pause;
 use scrapehook::domain::task::TaskState;
 use scrapehook::domain::video::VideoState;
-use scrapehook::store::{Decided, Decision, NextRequest, PollEnd, ReceivedCallback, Search, SubmitEnd, Turn};
+use scrapehook::store::{
+    Conflict, Decided, Decision, NextRequest, PollEnd, ReceivedCallback, Search, SubmitEnd, Turn,
+};
 
 use crate::support::file::{File, HOUR, MINUTE, at, callback, indexed, listed, lost};
 
@@ -232,7 +234,10 @@ async fn a_task_that_a_callback_without_a_task_id_has_proven_can_still_be_given_
     let mut nameless = callback(task, 5, Some(Meaning::Succeeded), "");
     nameless.upstream_id = None;
     file.store.receive_callback(nameless).await.unwrap();
-    assert_eq!(file.store.decide(Decision::Refresh(task), None, at(6)).await, Ok(Decided::Nothing));
+    assert_eq!(
+        file.store.decide(Decision::Refresh(task), None, at(6)).await,
+        Ok(Decided::Impossible(Conflict::NoUpstreamId))
+    );
     assert_eq!(
         file.store.decide(Decision::Adopt(task, "theirs".to_owned()), None, at(7)).await,
         Ok(Decided::Done)

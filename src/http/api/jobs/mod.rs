@@ -12,6 +12,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::http::api::conflict;
 use crate::http::api::jobs::json::{AskedJob, JobRequest};
 use crate::http::context::Context;
 use crate::http::edge::auth::Caller;
@@ -256,11 +257,9 @@ pub(in crate::http) async fn cancel_job(
     if context.store.read().job(id).await?.is_none() {
         return Err(Problem::not_found("job"));
     }
-    if context.store.decide(Decision::CancelJob(id), caller.name, clock::now()).await? != Decided::Done {
-        return Err(Problem::new(
-            Code::WrongState,
-            "No URL of this job waits to be sent. URLs that were sent cannot be canceled.",
-        ));
+    let decided = context.store.decide(Decision::CancelJob(id), caller.name, clock::now()).await?;
+    if let Decided::Impossible(conflict) = decided {
+        return Err(conflict::problem(conflict, "URLs that were sent cannot be canceled."));
     }
     read_job(&context, id).await.map(Json)
 }

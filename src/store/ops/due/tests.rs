@@ -14,16 +14,16 @@ use crate::domain::outcome::Failure;
 use crate::domain::queue::Priority;
 use crate::store::Store;
 use crate::store::file::open::Binding;
-use crate::store::ops::adopts::Decided;
-use crate::store::ops::decisions::Decision;
+use crate::store::ops::adopts::{Conflict, Decided};
+use crate::store::ops::decisions::{Decide, Decision};
 use crate::store::ops::forming::NextRequest;
-use crate::store::ops::job_patches::JobPatch;
-use crate::store::ops::submits::SubmitEnd;
+use crate::store::ops::job_patches::{JobPatch, PatchJob};
+use crate::store::ops::job_retries::RetryJob;
+use crate::store::ops::submits::{EndSubmit, SubmitEnd};
 use crate::store::read::queue::Turn;
-use crate::store::writer::op::{Effect, Op};
 
-fn cancel_job(job: JobId) -> Op {
-    Op::Decide { decision: Decision::CancelJob(job), by: None, at: at(9) }
+fn cancel_job(job: JobId) -> Decide {
+    Decide { decision: Decision::CancelJob(job), by: None, at: at(9) }
 }
 
 fn rejected() -> SubmitEnd {
@@ -35,8 +35,8 @@ fn unknown() -> SubmitEnd {
     SubmitEnd::Unknown(Failure::new("no_answer", "cut"))
 }
 
-fn retry(task: TaskId, new: TaskId, millis: i64) -> Op {
-    Op::Decide { decision: Decision::Retry { task, new }, by: None, at: at(millis) }
+fn retry(task: TaskId, new: TaskId, millis: i64) -> Decide {
+    Decide { decision: Decision::Retry { task, new }, by: None, at: at(millis) }
 }
 
 #[tokio::test]
@@ -72,15 +72,15 @@ async fn a_cancel_that_a_crash_interrupts_comes_to_the_same_end() {
         let mut file = Driven::new().await;
         let urls = posts(2_500);
         let (canceled, _) = (file.job(&urls).await, file.job(&urls[1_250..]).await);
-        assert!(file.commit(cancel_job(canceled)).await.has_due);
+        assert!(file.commit(cancel_job(canceled)).await.1);
         for _ in 0..steps {
-            file.commit(Op::Continue(Front::default())).await;
+            file.commit(Continue(Front::default())).await;
         }
         // Nothing that only the canceled job wanted is sent meanwhile.
         let sent = loop {
             let group = file.number("SELECT min(number) FROM queue_groups WHERE waiting > 0").await;
             let next = NextRequest::new(Turn::Group(group), at(9), None);
-            if let Some(Effect::Formed(request)) = file.commit(Op::Form(next)).await.effects.pop() {
+            if let (Some(request), _) = file.commit(next).await {
                 break request.urls;
             }
         };
@@ -130,8 +130,8 @@ async fn a_post_that_thousands_of_jobs_wait_for_ends_retries_and_is_canceled_in_
     let commits = file.finish(retry(task, new, 20)).await;
     println!("retried in {commits} commits, the largest took {} steps", file.most);
     assert!(file.counts().await.iter().all(|counts| *counts == [1, 0, 0, 0, 0, 0]));
-    let again = file.commit(retry(task, TaskId::new(at(21)), 21)).await;
-    assert!(matches!(again.effects[..], [Effect::Decided(Decided::Nothing)]), "nobody waits there any more");
+    let (again, _) = file.commit(retry(task, TaskId::new(at(21)), 21)).await;
+    assert_eq!(again, Decided::Impossible(Conflict::RetriedAs(new)), "nobody waits there any more");
     assert_eq!(file.form(Turn::Task(new)).await.unwrap().urls.len(), 1);
     let commits = file.submit(new, rejected()).await;
     assert!(commits > 5, "{commits}");
@@ -139,7 +139,7 @@ async fn a_post_that_thousands_of_jobs_wait_for_ends_retries_and_is_canceled_in_
     assert_eq!(file.number("SELECT sum(waiting) FROM lines").await, 0, "and nobody is sent again");
     let (last, third) = (TaskId::new(at(22)), TaskId::new(at(23)));
     file.finish(retry(new, last, 22)).await;
-    file.finish(Op::Decide { decision: Decision::Cancel(last), by: None, at: at(23) }).await;
+    file.finish(Decide { decision: Decision::Cancel(last), by: None, at: at(23) }).await;
     assert!(file.counts().await.iter().all(|counts| *counts == [0, 0, 0, 1, 0, 1]));
     file.finish(retry(last, third, 24)).await;
     assert!(file.form(Turn::Task(third)).await.is_some());
@@ -154,13 +154,13 @@ async fn a_round_whose_change_is_still_being_told_is_counted_once() {
         let group = file.number("SELECT number FROM queue_groups").await;
         let next = NextRequest::new(Turn::Group(group), at(1), None);
         let new = next.new[0];
-        assert!(file.commit(Op::Form(next)).await.has_due);
+        assert!(file.commit(next).await.1);
         // Some have been told of the submit by now, and none of them of its end.
-        file.commit(Op::Continue(Front::default())).await;
-        file.commit(Op::EndSubmit { task: new, at: at(22), end }).await;
+        file.commit(Continue(Front::default())).await;
+        file.commit(EndSubmit { task: new, at: at(22), end }).await;
         // One of them is canceled, and another one comes.
         file.commit(cancel_job(job)).await;
-        file.commit(Op::CreateJob(new_job(JobId::new(at(23)), &posts(1)))).await;
+        file.commit(new_job(JobId::new(at(23)), &posts(1))).await;
         const LEAST: &str = "SELECT min(min(waiting, sent, failed, canceled)) FROM jobs";
         assert_eq!(file.number(LEAST).await, 0);
         file.go_on(true).await;
@@ -212,13 +212,13 @@ async fn a_retry_of_a_large_job_is_a_small_commit() {
     }
     assert_eq!(file.counts().await, [[0, 0, 0, 5_000, 0, 0]]);
     file.most = 0;
-    file.finish(Op::RetryJob { job, codes: None, by: None, at: at(9) }).await;
+    file.finish(RetryJob { job, codes: None, by: None, at: at(9) }).await;
     println!("the largest of a retry took {} steps", file.most);
     assert_eq!(file.counts().await, [[5_000, 0, 0, 0, 0, 0]]);
 }
 
-fn hurry(job: JobId, priority: Priority) -> Op {
-    Op::PatchJob { job, patch: JobPatch { priority: Some(priority), labels: None }, at: at(9) }
+fn hurry(job: JobId, priority: Priority) -> PatchJob {
+    PatchJob { job, patch: JobPatch { priority: Some(priority), labels: None }, at: at(9) }
 }
 
 /// How many posts wait in each priority.
@@ -271,9 +271,9 @@ async fn a_priority_that_a_crash_interrupts_is_taken_over_by_all_urls() {
         let mut file = Driven::new().await;
         let job = file.job(&posts(1_000)).await;
         file.more_like(job, 100).await;
-        assert!(file.commit(hurry(job, Priority::Low)).await.has_due);
+        assert!(file.commit(hurry(job, Priority::Low)).await.1);
         for _ in 0..steps {
-            file.commit(Op::Continue(Front::default())).await;
+            file.commit(Continue(Front::default())).await;
         }
         let Driven { folder, mut connection, .. } = file;
         let begun = by_priority(&mut connection).await;
@@ -295,7 +295,7 @@ async fn an_entry_that_can_not_be_read_holds_up_no_other() {
     }
     let group = file.number("SELECT number FROM queue_groups").await;
     let next = NextRequest::new(Turn::Group(group), at(1), None);
-    assert!(file.commit(Op::Form(next)).await.has_due);
+    assert!(file.commit(next).await.1);
     assert_eq!(file.number("SELECT count(*) FROM due_rounds").await, 2);
     let unread = file.number("SELECT min(round) FROM due_rounds").await;
     sqlx::query("UPDATE due_rounds SET source = 'nonsense' WHERE round = ?1")

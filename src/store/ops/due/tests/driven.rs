@@ -13,19 +13,20 @@ use crate::domain::id::{JobId, TaskId};
 use crate::domain::job::JobOptions;
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
+use crate::store::batch::operation::Operation;
 use crate::store::batch::working_set::WorkingSet;
 use crate::store::derive::due::is_any;
 use crate::store::derive::jobs;
 use crate::store::file::lock::InstanceLock;
 use crate::store::file::open::{self, Binding, Opened};
-use crate::store::ops::due::Front;
+use crate::store::ops::due::{Continue, Front};
 use crate::store::ops::forming::NextRequest;
 use crate::store::ops::jobs::NewJob;
-use crate::store::ops::submits::SubmitEnd;
+use crate::store::ops::submits::{EndSubmit, SubmitEnd};
 use crate::store::policy::Policy;
 use crate::store::read::queue::{Request, Turn};
-use crate::store::writer::apply::{self, Applied};
-use crate::store::writer::op::{Effect, Op};
+use crate::store::writer::apply;
+use crate::store::writer::op::{Pending, call};
 
 pub(super) const POLICY: Policy = Policy {
     poll_after: Duration::from_secs(60),
@@ -74,20 +75,25 @@ impl Driven {
         Self { folder, connection, loaded: WorkingSet::default(), ticks, most: 0, commits: 0 }
     }
 
-    pub(super) async fn commit(&mut self, op: Op) -> Applied {
+    /// Commits an operation. Gives its reply, and whether something was left for the next commits.
+    pub(super) async fn commit<O: Operation>(&mut self, op: O) -> (O::Reply, bool) {
+        let (pending, mut reply) = call(op);
+        let mut batch = [pending];
         self.ticks.store(0, Ordering::Relaxed);
-        let applied = apply::commit(&mut self.connection, &[&op], POLICY, &mut self.loaded).await.unwrap();
+        let applied =
+            apply::commit(&mut self.connection, &mut batch, POLICY, &mut self.loaded).await.unwrap();
         let steps = self.ticks.load(Ordering::Relaxed) * TICK;
         self.most = self.most.max(steps);
         self.commits += 1;
         assert!(steps <= MOST_STEPS, "commit {} took {steps} steps", self.commits);
-        applied
+        batch.into_iter().for_each(Pending::answer);
+        (reply.try_recv().unwrap().unwrap(), applied.has_due)
     }
 
     /// Commits an operation, and all that it leaves.
-    pub(super) async fn finish(&mut self, op: Op) -> usize {
+    pub(super) async fn finish(&mut self, op: impl Operation) -> usize {
         let before = self.commits;
-        let has_due = self.commit(op).await.has_due;
+        let (_, has_due) = self.commit(op).await;
         self.go_on(has_due).await;
         self.commits - before
     }
@@ -96,15 +102,14 @@ impl Driven {
         let before = self.commits;
         while has_due {
             assert!(self.commits - before < 1_000, "it comes to no end");
-            let applied = self.commit(Op::Continue(Front::default())).await;
-            has_due = !matches!(applied.effects[..], [Effect::Nothing]);
+            (has_due, _) = self.commit(Continue(Front::default())).await;
         }
         assert!(!is_any(&mut self.connection).await.unwrap());
     }
 
     pub(super) async fn job(&mut self, urls: &[String]) -> JobId {
         let id = JobId::new(at(0));
-        self.finish(Op::CreateJob(new_job(id, urls))).await;
+        self.finish(new_job(id, urls)).await;
         id
     }
 
@@ -136,12 +141,9 @@ impl Driven {
     /// Forms the next request, and does all that it leaves.
     pub(super) async fn form(&mut self, turn: Turn) -> Option<Request> {
         let next = NextRequest::new(turn, at(1), None);
-        let mut applied = self.commit(Op::Form(next)).await;
-        self.go_on(applied.has_due).await;
-        match applied.effects.pop() {
-            Some(Effect::Formed(request)) => Some(*request),
-            _ => None,
-        }
+        let (request, has_due) = self.commit(next).await;
+        self.go_on(has_due).await;
+        request
     }
 
     /// Forms the next request of a line.
@@ -155,7 +157,7 @@ impl Driven {
     }
 
     pub(super) async fn submit(&mut self, task: TaskId, end: SubmitEnd) -> usize {
-        self.finish(Op::EndSubmit { task, at: at(2), end }).await
+        self.finish(EndSubmit { task, at: at(2), end }).await
     }
 }
 
