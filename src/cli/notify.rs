@@ -45,7 +45,7 @@ impl Manager {
     /// Requests are answered from now on; gives signs of life as long as the process lives.
     pub(super) async fn ready(&self, status: &str, pulse: Pulse) {
         self.tell(&format!("READY=1\nSTATUS={status}")).await;
-        let (Some(between), true) = (self.between, self.socket.is_some()) else { return };
+        let Some(between) = self.between.filter(|_| self.socket.is_some()) else { return };
         let manager = self.clone();
         tokio::spawn(async move {
             let mut beats = interval(between);

@@ -75,7 +75,9 @@ pub(super) async fn receive_callback(
         Err(problem) => problem.word(),
     };
     context.metrics.callback(seen.kind, outcome);
-    if let (Some(task), true) = (seen.task, context.traces.are_wanted()) {
+    if let Some(task) = seen.task
+        && context.traces.are_wanted()
+    {
         context.traces.record(Span {
             task,
             name: SpanName::Callback,
@@ -133,7 +135,9 @@ async fn receive(context: &Context, request: Request, seen: &mut Seen) -> Result
         Meaning::read(notice.status.as_deref(), notice.video_id.as_deref(), notice.message.as_deref());
     seen.kind = meaning.as_ref().map_or("unknown", |meaning| meaning.kind().as_str());
     let Some(claims) = claims else {
-        if let (WithoutToken::Accept, Some(upstream_id)) = (context.without_token, &notice.task_id) {
+        if context.without_token == WithoutToken::Accept
+            && let Some(upstream_id) = &notice.task_id
+        {
             let (upstream_id, new) = (upstream_id.clone(), TaskId::new(at));
             let callback = AcceptedCallback { upstream_id, new, at, body, body_hash, meaning };
             context.store.accept_callback(callback).await.map_err(not_kept)?;

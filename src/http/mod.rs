@@ -29,7 +29,6 @@ use self::edge::{auth, callback_path};
 use self::operate::{health, metrics};
 use crate::config::Config;
 
-pub use self::api::jobs::BODY as JOB_BODY;
 pub use self::context::{Credentials, Shared};
 pub use self::edge::keys::Keys;
 pub use self::edge::listener::{Limits as ConnectionLimits, serve};

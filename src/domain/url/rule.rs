@@ -180,7 +180,9 @@ proptest! {
     ) {
         let other = change(&one, other, part);
         let (first, second) = (one.text(), other.text());
-        if let (Ok(first_url), Ok(second_url)) = (PostUrl::parse(&first), PostUrl::parse(&second)) {
+        if let Ok(first_url) = PostUrl::parse(&first)
+            && let Ok(second_url) = PostUrl::parse(&second)
+        {
             let is_one = first_url.canonical == second_url.canonical;
             let has_one_shape = shape_of(&first).is_some() && shape_of(&first) == shape_of(&second);
             let may_be_one = one.essence() == other.essence() || has_one_shape;

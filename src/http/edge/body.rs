@@ -60,7 +60,9 @@ pub(in crate::http) async fn read_if(
     }
     let read = async {
         let mut refused = take(declared.unwrap_or_default()).err();
-        if let (Some(too_many), true) = (refused, headers.contains_key(header::EXPECT)) {
+        if let Some(too_many) = refused
+            && headers.contains_key(header::EXPECT)
+        {
             // The client has sent nothing of the body yet, and asks whether it should.
             return Err(Unread::Refused(too_many));
         }

@@ -18,7 +18,7 @@ use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Most bytes to discard, the size of the largest body that is accepted.
-const MOST: usize = crate::http::JOB_BODY;
+const MOST: usize = crate::domain::job::MAX_BODY;
 
 /// Whether a part of a connection's last body is unread.
 #[derive(Clone, Debug, Default)]

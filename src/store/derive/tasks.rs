@@ -123,7 +123,7 @@ impl TaskChange<'_> {
             stored.downloaded_at = Some(at);
             self.event(EventKind::TaskDownloaded, None);
         }
-        if let (Some(kind), true) = (kind_of(state), is_new_state) {
+        if is_new_state && let Some(kind) = kind_of(state) {
             let words = self.words.cloned().filter(|_| state == TaskState::Canceled);
             let reason = findings.error.as_ref().map(words_of);
             self.event(kind, words.or(reason));

@@ -169,7 +169,8 @@ impl Found<'_> {
         }
         let bound: Vec<String> =
             read(file, "meta", "SELECT value FROM meta WHERE key = 'upstream'").await.map_err(unopenable)?;
-        if let (Some(bound), Some(asked)) = (bound.into_iter().next(), upstream)
+        if let Some(bound) = bound.into_iter().next()
+            && let Some(asked) = upstream
             && bound != asked
         {
             return Err(OpenError::OtherUpstream { path: self.path(), bound, asked: asked.to_owned() });

@@ -38,7 +38,8 @@ pub(crate) async fn migrate(
             .await
             .map_err(sqlite)?;
         let newest = migrations.iter().map(|migration| migration.version).max();
-        if let (Some(applied), Some(newest)) = (applied, newest)
+        if let Some(applied) = applied
+            && let Some(newest) = newest
             && applied < newest
         {
             let path = real_path(path);

@@ -290,7 +290,9 @@ pub(crate) async fn hold(batch: &mut Batch<'_>, claim: &Claim<'_>) -> Result<boo
     let by: Option<UpstreamIdSource> =
         column::parsed_option(("tasks", "upstream_id_source", &id), by.as_deref())?;
     let mut other = None;
-    if let (Some(held), Some(by)) = (held.filter(|held| held != claim.upstream_id), by) {
+    if let Some(held) = held.filter(|held| held != claim.upstream_id)
+        && let Some(by) = by
+    {
         let ruling = rule(by, claim.by);
         if ruling.polls_both {
             let second = if ruling.replaces { held } else { claim.upstream_id.to_owned() };

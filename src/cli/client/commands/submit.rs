@@ -22,10 +22,10 @@ use crate::cli::client::show::jobs::progress;
 use crate::cli::client::show::output::{Output, Row, note, text};
 use crate::cli::client::show::queue::expected;
 use crate::cli::client::show::words::{number, requests, urls};
+use crate::domain::job::MAX_BODY;
 use crate::domain::job::{Library, Quality};
 use crate::domain::queue::Priority;
 use crate::domain::{byte_order_mark, idempotency};
-use crate::http::JOB_BODY;
 
 /// Before each further attempt.
 const PAUSES: [Duration; 4] =
@@ -277,8 +277,8 @@ fn read_urls(file: Option<&Path>, is_csv: bool) -> Result<Vec<u8>, ClientError> 
     };
     let body = read.map_err(|error| ClientError::Usage(format!("{name}: {error}")))?;
     // Checked here: a service that stops reading cuts the connection, and its answer is lost with it.
-    if body.len() > JOB_BODY {
-        return Err(ClientError::Usage(format!("{name}: a job has at most {JOB_BODY} bytes")));
+    if body.len() > MAX_BODY {
+        return Err(ClientError::Usage(format!("{name}: a job has at most {MAX_BODY} bytes")));
     }
     if !is_csv && byte_order_mark::strip(&body).trim_ascii_start().starts_with(b"{") {
         let detail = "this is JSON, but one URL per line is expected. Send JSON to `POST /v1/jobs`";
@@ -297,7 +297,7 @@ fn piped() -> io::Result<Vec<u8>> {
 /// Reads one byte more than a job may have, and leaves the rest: it may never end.
 fn read_input(input: impl Read) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
-    input.take(JOB_BODY as u64 + 1).read_to_end(&mut body)?;
+    input.take(MAX_BODY as u64 + 1).read_to_end(&mut body)?;
     Ok(body)
 }
 

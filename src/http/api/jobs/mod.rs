@@ -23,7 +23,7 @@ use crate::blocking;
 use crate::clock;
 use crate::domain::id::JobId;
 use crate::domain::idempotency;
-use crate::domain::job::{Job, JobPlan, JobState};
+use crate::domain::job::{Job, JobPlan, JobState, MAX_BODY};
 use crate::domain::outcome::UrlState;
 use crate::domain::plan::fold;
 use crate::domain::task::JobUrl;
@@ -31,8 +31,6 @@ use crate::http::edge::query::{self, NoParams, Page, Params};
 use crate::http::edge::wait;
 use crate::store::{Awaited, CreatedJob, Decided, Decision, IdempotencyKey, JobFilter, NewJob, Store};
 
-/// Most bytes of a job's body.
-pub const BODY: usize = 8 * 1024 * 1024;
 /// Reading a longer body takes so long that other requests would wait for it.
 const LONG: usize = 64 * 1024;
 
@@ -79,7 +77,7 @@ pub(in crate::http) async fn submit_job(
     // Checked before the body, which may be long.
     let settings = json::read_query(&query)?;
     let most = context.limits.urls_per_job;
-    let body = body::read_whole(request, BODY, context.limits.body_timeout).await?;
+    let body = body::read_whole(request, MAX_BODY, context.limits.body_timeout).await?;
     let is_long = body.len() > LONG;
     let read = move || {
         let asked = match kind {
