@@ -7,6 +7,7 @@ use scrapehook::simulator::{Faults, Simulator};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
+use crate::support::answers::{Page, Task};
 use crate::support::raw;
 use crate::support::{Scene, Service, Setup, mixed_urls};
 
@@ -31,9 +32,8 @@ impl SilentJob {
         let (upstream, service) = Scene::new().download_delay(hour).faults(faults).start().await;
         let job = service.submit(&mixed_urls(urls)).await;
         service
-            .until("/v1/tasks", |page| {
-                let tasks = page["items"].as_array().unwrap();
-                tasks.len() == urls && tasks.iter().all(|task| task["state"] == state)
+            .until("/v1/tasks", |page: &Page<Task>| {
+                page.items.len() == urls && page.items.iter().all(|task| task.state == state)
             })
             .await;
         Self { upstream, service, job }

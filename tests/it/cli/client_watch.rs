@@ -85,7 +85,7 @@ async fn ctrl_c_leaves_the_job_running_and_says_how_to_come_back() {
         let (code, out, _) = running.ended();
         assert_eq!((code, out.len()), (130, 0));
         let job = said.rsplit(' ').next().unwrap();
-        assert_eq!(shop.service.get(&format!("/v1/jobs/{job}")).await["state"], "running");
+        assert_eq!(shop.service.job(job).await.state, "running");
     }
     shop.service.stop().await;
 }
@@ -144,8 +144,8 @@ async fn following_starts_at_now_and_shows_what_comes() {
     let mut line = None;
     let hear = async {
         while line.is_none() {
-            shop.service.call("/v1/pause", Value::Null).await;
-            shop.service.call("/v1/resume", Value::Null).await;
+            shop.service.pause().await;
+            shop.service.resume().await;
             line = follower.out.try_recv().ok();
         }
     };

@@ -16,8 +16,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::aftermath::{kept, read};
+use crate::support::aftermath::kept;
 use crate::support::binary::{Binary, Serving};
+use crate::support::database::read;
 use crate::support::file::{HOUR, MINUTE, POLICY, at};
 use crate::support::recompute::assert_states_follow_from_facts;
 use crate::support::{DEADLINE, simulator};

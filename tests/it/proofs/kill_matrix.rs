@@ -15,8 +15,9 @@ use scrapehook::failpoint::FailPoint;
 use scrapehook::simulator::{Faults, Settings, Simulator};
 use serde_json::json;
 
-use crate::support::aftermath::{Counts, assert_promises_were_kept, come_to_rest, moving, number, read};
+use crate::support::aftermath::{Counts, assert_promises_were_kept, come_to_rest, moving, number};
 use crate::support::binary::{Binary, Serving};
+use crate::support::database::read;
 use crate::support::{DEADLINE, mixed_urls, simulator};
 
 /// How many passings of each point are tried.

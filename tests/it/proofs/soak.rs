@@ -12,8 +12,9 @@ use scrapehook::simulator::{Faults, Settings};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::support::aftermath::{assert_promises_were_kept, come_to_rest, number, read};
+use crate::support::aftermath::{assert_promises_were_kept, come_to_rest, number};
 use crate::support::binary::{Binary, Serving};
+use crate::support::database::read;
 use crate::support::{DEADLINE, simulator};
 
 const MIB: u64 = 1024 * 1024;

@@ -16,8 +16,9 @@ use scrapehook::failpoint::FailPoint;
 use scrapehook::simulator::{Faults, Settings, Simulator};
 use serde_json::{Value, json};
 
-use crate::support::aftermath::{come_to_rest, number, read};
+use crate::support::aftermath::{come_to_rest, number};
 use crate::support::binary::{Binary, Serving};
+use crate::support::database::read;
 use crate::support::recompute::assert_states_follow_from_facts;
 use crate::support::{DEADLINE, simulator};
 
