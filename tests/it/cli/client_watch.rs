@@ -6,12 +6,11 @@ use std::process::Child;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use scrapehook::simulator::Settings;
 use serde_json::Value;
 
 use crate::support::binary::{Binary, signal};
 use crate::support::shop::Shop;
-use crate::support::{DEADLINE, NEVER, mixed_urls, simulator};
+use crate::support::{DEADLINE, Scene, mixed_urls};
 
 /// A client that runs meanwhile; killed where a test fails.
 struct Running {
@@ -92,8 +91,7 @@ async fn ctrl_c_leaves_the_job_running_and_says_how_to_come_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_watches_or_follows_comes_through_a_restart() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let server = Binary::with_upstream(&upstream.url());
+    let (upstream, server) = Scene::new().downloads_nothing().binary().await;
     let mut serving = server.serve(&[]);
     let client = Binary::bare().set("URL", &serving.base);
     let follower = Running::start(&client, &["events", "--follow", "--after", "0", "--json"]);

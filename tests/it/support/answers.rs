@@ -36,7 +36,12 @@ pub struct TaskOfJob {
 pub struct Task {
     pub id: String,
     pub state: String,
+    pub job_id: Option<String>,
+    pub platform: Option<String>,
     pub upstream_id: Option<String>,
+    pub accepted_at: Option<String>,
+    pub downloaded_at: Option<String>,
+    pub settled_at: Option<String>,
     pub replaced_by: Option<String>,
     pub error: Option<Failure>,
 }
@@ -53,7 +58,18 @@ pub struct JobUrl {
 #[derive(Debug, Deserialize)]
 pub struct Failure {
     pub code: String,
+    pub message: String,
     pub certain: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Video {
+    pub state: String,
+    pub job_id: Option<String>,
+    pub tasks: Vec<String>,
+    pub url: Option<String>,
+    pub attributed: bool,
+    pub indexed_at: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::answers::{Event, Job, Page, Problem, Task};
+use super::answers::{Event, Job, Page, Problem, Task, Video};
 use super::recompute::assert_states_follow_from_facts;
 use super::setup::Setup;
 use super::stream::Stream;
@@ -78,6 +78,10 @@ impl Service {
 
     pub async fn task(&self, task: &str) -> Task {
         self.read(&format!("/v1/tasks/{task}")).await
+    }
+
+    pub async fn video(&self, video: &str) -> Video {
+        self.read(&format!("/v1/videos/{video}")).await
     }
 
     /// The items of a page.
