@@ -106,6 +106,17 @@ fn the_examples_are_those_of_the_description() {
     assert_eq!(count, described.len(), "an example is not shown");
 }
 
+#[test]
+fn the_test_that_is_quoted_is_the_one_that_runs() {
+    let page = text("tests/README.md");
+    let mut quoted = page.split("   ```rust file=").skip(1);
+    let (file, rest) = quoted.next().unwrap().split_once('\n').unwrap();
+    let code: Vec<&str> = rest.lines().take_while(|line| line.trim() != "```").collect();
+    let code: Vec<&str> = code.iter().map(|line| line.strip_prefix("   ").unwrap_or(line)).collect();
+    assert_eq!(code, text(file).lines().collect::<Vec<_>>(), "{file}");
+    assert_eq!(quoted.count(), 0, "one file is quoted");
+}
+
 /// The names of the dependencies, those of tests among them.
 fn dependencies() -> BTreeSet<String> {
     let manifest = text("Cargo.toml");

@@ -346,8 +346,7 @@ async fn a_field_that_is_there_twice_is_a_fault() {
     }
     assert!(service.items("/v1/jobs").await.is_empty());
     service.submit(&mixed_urls(1)).await;
-    let page = service.until("/v1/tasks", |page| page["items"][0].is_object()).await;
-    let task = page["items"][0]["id"].as_str().unwrap();
+    let task = service.until_tasks("", 1).await.swap_remove(0).id;
     let adopt = post(&format!("/v1/tasks/{task}/adopt"), r#"{"upstream_id":"a","upstream_id":"b"}"#);
     assert_eq!(refused(adopt, 422, "invalid").await["errors"][0]["pointer"], "/upstream_id");
     service.stop().await;

@@ -4,21 +4,21 @@ use reqwest::StatusCode;
 use scrapehook::simulator::Faults;
 use serde_json::{Value, json};
 
+use crate::support::answers::{JobUrl, Page, Task};
 use crate::support::{Scene, Service, mixed_urls};
 
 async fn assert_every_url_is_indexed(service: &Service, job: &str, urls: usize) {
     let settled = service.until_settled(job).await;
-    assert_eq!(settled["state"], "done", "{settled}");
-    assert_eq!(settled["progress"]["indexed"], urls, "{settled}");
-    assert!(settled["settled_at"].is_string());
-    for task in settled["tasks"].as_array().unwrap() {
-        assert_eq!(task["state"], "indexed");
+    assert_eq!(settled.state, "done", "{settled:?}");
+    assert_eq!(settled.progress.indexed, urls, "{settled:?}");
+    assert!(settled.settled_at.is_some());
+    for task in settled.tasks {
+        assert_eq!(task.state, "indexed");
     }
-    let rows = service.items(&format!("/v1/jobs/{job}/urls?limit=500")).await;
+    let rows: Vec<JobUrl> = service.list(&format!("/v1/jobs/{job}/urls?limit=500")).await;
     assert_eq!(rows.len(), urls);
     for row in rows {
-        assert_eq!(row["state"], "indexed");
-        assert_eq!(row["video_ids"].as_array().unwrap().len(), 1, "{row}");
+        assert_eq!((row.state.as_str(), row.video_ids.len()), ("indexed", 1), "{row:?}");
     }
 }
 
@@ -68,10 +68,10 @@ async fn failed_videos_make_a_job_partial_or_failed() {
     let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__AFTER", "50ms").start().await;
     let job = service.submit(&mixed_urls(6)).await;
     let settled = service.until_settled(&job).await;
-    assert_eq!(settled["state"], "failed");
-    assert_eq!(settled["progress"]["failed"], 6);
-    let rows = service.items(&format!("/v1/jobs/{job}/urls")).await;
-    assert!(rows.iter().all(|row| row["error"]["code"] == "video_failed"), "{rows:?}");
+    assert_eq!((settled.state.as_str(), settled.progress.failed), ("failed", 6));
+    let rows: Vec<JobUrl> = service.list(&format!("/v1/jobs/{job}/urls")).await;
+    let failed = |row: &JobUrl| row.error.as_ref().is_some_and(|error| error.code == "video_failed");
+    assert!(rows.iter().all(failed), "{rows:?}");
     service.stop().await;
 }
 
@@ -80,11 +80,9 @@ async fn a_failed_task_fails_its_urls() {
     let faults = Faults { fail_task: 1.0, ..Faults::default() };
     let (_upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(3)).await;
-    let settled = service.until_settled(&job).await;
-    assert_eq!(settled["state"], "failed");
-    for task in service.items(&format!("/v1/tasks?job={job}")).await {
-        assert_eq!(task["state"], "failed");
-        assert_eq!(task["error"]["code"], "task_failed");
+    assert_eq!(service.until_settled(&job).await.state, "failed");
+    for task in service.list::<Task>(&format!("/v1/tasks?job={job}")).await {
+        assert_eq!((task.state.as_str(), task.error.unwrap().code.as_str()), ("failed", "task_failed"));
     }
     service.stop().await;
 }
@@ -94,10 +92,10 @@ async fn a_post_with_two_videos_is_indexed_with_the_first_and_shows_both() {
     let faults = Faults { second_video: 1.0, ..Faults::default() };
     let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__AFTER", "50ms").start().await;
     let job = service.submit(&mixed_urls(3)).await;
-    assert_eq!(service.until_settled(&job).await["state"], "done");
-    let has_both = |row: &Value| row["state"] == "indexed" && row["video_ids"].as_array().unwrap().len() == 2;
+    assert_eq!(service.until_settled(&job).await.state, "done");
+    let has_both = |row: &JobUrl| row.state == "indexed" && row.video_ids.len() == 2;
     let rows = format!("/v1/jobs/{job}/urls");
-    service.until_unannounced(&rows, |page| page["items"].as_array().unwrap().iter().all(has_both)).await;
+    service.until_unannounced(&rows, |page: &Page<JobUrl>| page.items.iter().all(has_both)).await;
     service.stop().await;
 }
 
@@ -107,7 +105,7 @@ async fn counting_decides_where_polls_name_no_urls() {
     let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__AFTER", "50ms").start().await;
     let job = service.submit(&mixed_urls(6)).await;
     let settled = service.until_settled(&job).await;
-    assert_eq!(settled["state"], "done", "{settled}");
+    assert_eq!(settled.state, "done", "{settled:?}");
     service.stop().await;
 }
 
@@ -121,7 +119,7 @@ async fn a_refusal_that_passes_is_sent_again_and_charged_once() {
         let job = service.submit(&mixed_urls(3)).await;
         upstream.until(|upstream| !upstream.submits().is_empty()).await;
         upstream.set_faults(Faults::default());
-        assert_eq!(service.until_settled(&job).await["state"], "done", "{faults:?}");
+        assert_eq!(service.until_settled(&job).await.state, "done", "{faults:?}");
         assert!(upstream.charged().values().all(|times| *times == 1));
         service.stop().await;
     }
@@ -134,9 +132,8 @@ async fn a_cut_submit_is_never_sent_again_and_its_callbacks_prove_it() {
     let job = service.submit(&mixed_urls(1)).await;
     assert_every_url_is_indexed(&service, &job, 1).await;
     assert_eq!(upstream.submits().len(), 1);
-    let kinds: Vec<Value> =
-        service.items("/v1/events?limit=500").await.iter().map(|event| event["kind"].clone()).collect();
-    assert!(kinds.contains(&json!("task.accepted")), "{kinds:?}");
+    let kinds = service.kinds().await;
+    assert!(kinds.iter().any(|kind| kind == "task.accepted"), "{kinds:?}");
     service.stop().await;
 }
 
@@ -145,12 +142,12 @@ async fn two_submits_without_an_answer_pause_sending() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
     let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(9)).await;
-    service.until("/v1/events?kind=sending.paused", |page| page["items"][0].is_object()).await;
-    let tasks = service.items(&format!("/v1/tasks?job={job}")).await;
-    let states: Vec<&Value> = tasks.iter().map(|task| &task["state"]).collect();
+    service.until_event("sending.paused").await;
+    let tasks: Vec<Task> = service.list(&format!("/v1/tasks?job={job}")).await;
+    let states: Vec<&str> = tasks.iter().map(|task| task.state.as_str()).collect();
     assert_eq!(states, ["unconfirmed", "unconfirmed"]);
-    let progress = &service.get(&format!("/v1/jobs/{job}")).await["progress"];
-    assert_eq!((&progress["sent"], &progress["waiting"]), (&json!(6), &json!(3)));
+    let progress = service.job(&job).await.progress;
+    assert_eq!((progress.sent, progress.waiting), (6, 3));
     assert_eq!(upstream.submits().len(), 2);
     service.stop().await;
 }
@@ -159,7 +156,7 @@ async fn two_submits_without_an_answer_pause_sending() {
 async fn short_credits_pause_sending_until_a_probe_goes_through() {
     let (upstream, service) = Scene::new().credits(0).set("DISPATCH__PROBE_AFTER", "50ms").start().await;
     let job = service.submit(&mixed_urls(9)).await;
-    service.until("/v1/events?kind=sending.paused", |page| page["items"][0].is_object()).await;
+    service.until_event("sending.paused").await;
     upstream.add_credits(100);
     assert_every_url_is_indexed(&service, &job, 9).await;
     let resumed = service.items("/v1/events?kind=sending.resumed").await;
@@ -171,12 +168,13 @@ async fn short_credits_pause_sending_until_a_probe_goes_through() {
 async fn a_restart_loses_nothing_and_sends_nothing_twice() {
     let (upstream, service) = Scene::new().start().await;
     let first = service.submit(&mixed_urls(12)).await;
-    let before = service.until_settled(&first).await;
+    service.until_settled(&first).await;
+    let before = service.get(&format!("/v1/jobs/{first}")).await;
     let setup = service.stop().await;
     let service = setup.start().await;
     assert_eq!(service.get(&format!("/v1/jobs/{first}")).await, before);
     let second = service.submit(&["https://youtu.be/another".to_owned()]).await;
-    assert_eq!(service.until_settled(&second).await["state"], "done");
+    assert_eq!(service.until_settled(&second).await.state, "done");
     assert!(upstream.charged().values().all(|times| *times == 1));
     service.stop().await;
 }
@@ -187,7 +185,8 @@ async fn a_video_is_found_by_its_id_and_by_any_spelling_of_its_post() {
     let job = service.submit(&["https://www.youtube.com/watch?v=o9vgXOH4ET0".to_owned()]).await;
     service.until_settled(&job).await;
     // The poll after the end says whose it is.
-    let page = service.until_unannounced("/v1/videos", |page| page["items"][0]["attributed"] == true).await;
+    let page =
+        service.until_unannounced("/v1/videos", |page: &Value| page["items"][0]["attributed"] == true).await;
     let video = page["items"][0].clone();
     let id = video["id"].as_str().unwrap();
     assert_eq!(service.get(&format!("/v1/videos/{id}")).await, video);
@@ -205,7 +204,8 @@ async fn a_video_is_found_by_its_id_and_by_any_spelling_of_its_post() {
 async fn a_callback_without_a_good_token_is_a_hint_and_changes_nothing() {
     let (_upstream, service) = Scene::new().downloads_nothing().start().await;
     service.submit(&mixed_urls(1)).await;
-    let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    service.until_task("accepted").await;
+    let accepted = service.get("/v1/tasks?state=accepted").await;
     let body = json!({ "taskId": accepted["items"][0]["upstream_id"], "status": "FAILED" }).to_string();
     for path in ["/callback", "/callback/", "/callback/forged", "/callback/a/b"] {
         assert_eq!(service.post_callback(path, body.clone()).await, StatusCode::ACCEPTED, "{path}");

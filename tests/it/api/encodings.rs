@@ -1,18 +1,14 @@
 //! Bodies and queries in other encodings: what can be read is read, and anything else is refused by its name.
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use scrapehook::simulator::Faults;
 use serde_json::{Value, json};
 
 use crate::support::problem::refused;
 use crate::support::raw;
-use crate::support::{Scene, Service, mixed_urls};
+use crate::support::{Scene, mixed_urls};
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
-
-fn post(service: &Service, path: &str, kind: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
-    service.request(Method::POST, path).header("content-type", kind).body(body)
-}
 
 fn marked(text: &str) -> Vec<u8> {
     [MARK, text.as_bytes()].concat()
@@ -28,14 +24,14 @@ async fn a_byte_order_mark_before_a_body_is_ignored() {
         ("text/plain", url.to_owned()),
         ("text/csv", format!("url\n{url}\n")),
     ] {
-        let answer = post(&service, "/v1/jobs?", kind, marked(&body)).send().await.unwrap();
+        let answer = service.post("/v1/jobs?", kind, marked(&body)).send().await.unwrap();
         assert_eq!(answer.status(), 202, "{kind}: {}", answer.text().await.unwrap());
     }
-    let page = service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
-    let task = page["items"][0]["id"].as_str().unwrap();
+    let page = service.until_task("unconfirmed").await;
+    let task = &page.id;
     let path = format!("/v1/tasks/{task}/adopt");
     let adopt = marked(&json!({ "upstream_id": "any" }).to_string());
-    assert_eq!(post(&service, &path, "application/json", adopt).send().await.unwrap().status(), 200);
+    assert_eq!(service.post(&path, "application/json", adopt).send().await.unwrap().status(), 200);
     // A callback that begins with one is understood, and kept as it came.
     let submit = upstream.submits().remove(0);
     let callback = submit.body.callback_url.unwrap().replace(&service.base, "");
@@ -46,7 +42,7 @@ async fn a_byte_order_mark_before_a_body_is_ignored() {
     assert_eq!(kept[0]["body"], String::from_utf8(marked(&body)).unwrap());
     // Only the first is one.
     let twice = [MARK, &marked("{}")].concat();
-    refused(post(&service, "/v1/jobs", "application/json", twice), 400, "bad_json").await;
+    refused(service.post("/v1/jobs", "application/json", twice), 400, "bad_json").await;
     service.stop().await;
 }
 
@@ -55,8 +51,7 @@ async fn a_compressed_body_is_refused_as_such() {
     let (_upstream, service) = Scene::new().start().await;
     service.submit(&mixed_urls(1)).await;
     let job = service.items("/v1/jobs").await[0]["id"].as_str().unwrap().to_owned();
-    let page = service.until("/v1/tasks", |page| page["items"][0].is_object()).await;
-    let task = page["items"][0]["id"].as_str().unwrap();
+    let task = service.until_tasks("", 1).await.swap_remove(0).id;
     let paths = [
         "/v1/jobs".to_owned(),
         "/v1/pause".to_owned(),
@@ -69,7 +64,7 @@ async fn a_compressed_body_is_refused_as_such() {
     ];
     for path in &paths {
         for coding in ["gzip", "GZIP", "br", "deflate", "zstd", "gzip, br", "identity, gzip", "what, ever"] {
-            let request = post(&service, path, "application/json", &b"\x1f\x8b\x08\x00"[..]);
+            let request = service.post(path, "application/json", &b"\x1f\x8b\x08\x00"[..]);
             let answer = request.header("content-encoding", coding).send().await.unwrap();
             assert_eq!(answer.headers()["accept-encoding"], "identity", "{path} {coding}");
             let problem = crate::support::problem::problem(answer, 415, "unsupported_media_type").await;
@@ -81,7 +76,7 @@ async fn a_compressed_body_is_refused_as_such() {
     assert_eq!(raw::status_of(&service, format!("{head}1\r\nx\r\n0\r\n\r\n").as_bytes()).await, 415);
     let body = json!({ "video_urls": mixed_urls(1), "dry_run": true }).to_string();
     for coding in ["", "identity", "Identity", "identity, identity"] {
-        let request = post(&service, "/v1/jobs", "application/json", body.clone());
+        let request = service.post("/v1/jobs", "application/json", body.clone());
         assert_eq!(
             request.header("content-encoding", coding).send().await.unwrap().status(),
             200,
@@ -104,7 +99,7 @@ async fn text_that_is_not_utf_8_is_refused_as_such() {
         "text/plain; format=flowed; Charset = iso-8859-1",
         "text/csv; charset=utf-8; charset=utf-16",
     ] {
-        let problem = refused(post(&service, "/v1/jobs", kind, "x"), 415, "unsupported_media_type").await;
+        let problem = refused(service.post("/v1/jobs", kind, "x"), 415, "unsupported_media_type").await;
         assert!(problem["detail"].as_str().unwrap().contains("Only UTF-8"), "{kind}: {problem}");
     }
     let body = json!({ "video_urls": mixed_urls(1), "dry_run": true }).to_string();
@@ -116,30 +111,30 @@ async fn text_that_is_not_utf_8_is_refused_as_such() {
         "application/json;",
         "application/vnd.api+json; profile=x",
     ] {
-        let answer = post(&service, "/v1/jobs", kind, body.clone()).send().await.unwrap();
+        let answer = service.post("/v1/jobs", kind, body.clone()).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{kind}");
     }
     let utf_16: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let problem =
-        refused(post(&service, "/v1/jobs", "application/json", utf_16.clone()), 400, "bad_json").await;
+        refused(service.post("/v1/jobs", "application/json", utf_16.clone()), 400, "bad_json").await;
     assert!(problem["detail"].as_str().unwrap().contains("UTF-16"), "{problem}");
     let big_endian: Vec<u8> = body.encode_utf16().flat_map(u16::to_be_bytes).collect();
     let (gzip, nul) = (b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\xae\x05\0".to_vec(), b"{\"a\0\":1}".to_vec());
     let marked = |mark: &[u8; 2], text: &[u8]| [mark, text].concat();
     let with_mark = [marked(b"\xff\xfe", &utf_16), marked(b"\xfe\xff", &big_endian)];
     for body in with_mark {
-        let problem = refused(post(&service, "/v1/jobs", "application/json", body), 400, "bad_json").await;
+        let problem = refused(service.post("/v1/jobs", "application/json", body), 400, "bad_json").await;
         assert!(problem["detail"].as_str().unwrap().contains("UTF-16"), "{problem}");
     }
     for kind in ["text/plain", "text/csv"] {
-        let problem = refused(post(&service, "/v1/jobs", kind, gzip.clone()), 422, "invalid").await;
+        let problem = refused(service.post("/v1/jobs", kind, gzip.clone()), 422, "invalid").await;
         assert!(
             problem["errors"][0]["detail"].as_str().unwrap().contains("compressed with gzip"),
             "{problem}"
         );
     }
     for (body, why) in [(big_endian, "UTF-16"), (gzip, "compressed with gzip"), (nul, "control character")] {
-        let problem = refused(post(&service, "/v1/jobs", "application/json", body), 400, "bad_json").await;
+        let problem = refused(service.post("/v1/jobs", "application/json", body), 400, "bad_json").await;
         assert!(problem["detail"].as_str().unwrap().contains(why), "{problem}");
     }
     assert!(service.items("/v1/jobs").await.is_empty());
@@ -150,12 +145,12 @@ async fn text_that_is_not_utf_8_is_refused_as_such() {
 async fn a_compressed_callback_is_kept_as_it_came() {
     let (upstream, service) = Scene::new().downloads_nothing().start().await;
     service.submit(&mixed_urls(1)).await;
-    let page = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    let page = service.until_task("accepted").await;
     let callback = upstream.submits()[0].body.callback_url.clone().unwrap().replace(&service.base, "");
     let polls = upstream.polls();
-    let request = post(&service, &callback, "application/json; charset=utf-16", &b"\x1f\x8b\x08"[..]);
+    let request = service.post(&callback, "application/json; charset=utf-16", &b"\x1f\x8b\x08"[..]);
     assert_eq!(request.header("content-encoding", "gzip").send().await.unwrap().status(), 200);
-    let task = page["items"][0]["id"].as_str().unwrap();
+    let task = &page.id;
     let kept = service.items(&format!("/v1/tasks/{task}/callbacks")).await;
     assert_eq!((kept.len(), &kept[0]["understood"]), (1, &Value::Null));
     // A poll finds out what it said.
@@ -172,17 +167,17 @@ async fn a_body_that_would_be_ignored_is_refused() {
     let task = service.items("/v1/tasks").await[0]["id"].as_str().unwrap().to_owned();
     let retry = format!("/v1/tasks/{task}/retry");
     let problem =
-        refused(post(&service, &retry, "application/json", r#"{"dry_run":true,"a/b":1}"#), 422, "invalid")
+        refused(service.post(&retry, "application/json", r#"{"dry_run":true,"a/b":1}"#), 422, "invalid")
             .await;
     let pointers: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|at| &at["pointer"]).collect();
     assert_eq!(pointers, ["/a~1b", "/dry_run"]);
     for body in ["nonsense", "[1]", "{", "7"] {
-        refused(post(&service, &retry, "text/plain", body), 422, "invalid").await;
+        refused(service.post(&retry, "text/plain", body), 422, "invalid").await;
     }
-    refused(post(&service, &retry, "text/plain", "x".repeat(5_000)), 413, "too_large").await;
+    refused(service.post(&retry, "text/plain", "x".repeat(5_000)), 413, "too_large").await;
     assert_eq!(service.items("/v1/tasks").await.len(), 1, "nothing was sent again");
     for (number, body) in [" \n", "null", "{}"].into_iter().enumerate() {
-        let answer = post(&service, "/v1/pause", "application/json", body).send().await.unwrap();
+        let answer = service.post("/v1/pause", "application/json", body).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{number}");
     }
     assert_eq!(upstream.submitted(), 1);

@@ -57,7 +57,7 @@ async fn every_answer_with_a_job_says_when_it_is_sent() {
     let (status, retried) = service.call(&format!("{path}/retry"), json!({ "codes": ["canceled"] })).await;
     assert_eq!(status, 202);
     is_it(&retried["queue"]);
-    service.call("/v1/pause", Value::Null).await;
+    service.pause().await;
     let paused = service.get(&path).await["queue"].clone();
     assert_eq!(paused, json!({ "requests_ahead": 0, "requests_left": 3, "sent_by": null }));
     let queue = service.get("/v1/queue").await;

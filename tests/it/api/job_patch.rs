@@ -23,7 +23,7 @@ async fn patched(service: &Service, job: &str, body: Value) -> Value {
 /// A service that sends nothing yet, and a job that waits.
 async fn waiting() -> (Simulator, Service, String) {
     let (upstream, service) = Scene::new().start().await;
-    assert_eq!(service.call("/v1/pause", Value::Null).await.0, 200);
+    service.pause().await;
     let body = json!({ "video_urls": mixed_urls(3), "labels": { "a": "1", "b": "2" } });
     let job = service.submit_with(body).await;
     (upstream, service, job)
@@ -130,7 +130,7 @@ async fn labels_are_replaced_wherever_they_are_found() {
     assert_eq!(patched(&service, &job, json!({ "labels": { "b": "2" } })).await["labels"]["b"], "2");
     assert_eq!(found("b:2").await, only);
     // Also once the job has ended, and without an event.
-    assert_eq!(service.call("/v1/resume", Value::Null).await.0, 200);
+    service.resume().await;
     service.until_settled(&job).await;
     let events = service.get("/v1/events?limit=500").await["items"].clone();
     let now = patched(&service, &job, json!({ "labels": { "end": "yes" } })).await;
@@ -143,7 +143,7 @@ async fn labels_are_replaced_wherever_they_are_found() {
 #[tokio::test]
 async fn an_urgent_job_is_sent_before_those_that_came_earlier() {
     let (upstream, service) = Scene::new().start().await;
-    service.call("/v1/pause", Value::Null).await;
+    service.pause().await;
     let posts = |number: u64| {
         let urls: Vec<_> =
             (0..60).map(|n| format!("https://www.tiktok.com/@u/video/73{:017}", number * 60 + n)).collect();
@@ -159,7 +159,7 @@ async fn an_urgent_job_is_sent_before_those_that_came_earlier() {
     // The same once more is no other change.
     assert_eq!(patched(&service, &jobs[2], json!({ "priority": "high" })).await, now);
     assert_eq!(patched(&service, &jobs[1], json!({ "priority": "low" })).await["priority"], "low");
-    service.call("/v1/resume", Value::Null).await;
+    service.resume().await;
     for job in &jobs {
         service.until_settled(job).await;
     }
@@ -172,7 +172,7 @@ async fn an_urgent_job_is_sent_before_those_that_came_earlier() {
 #[tokio::test]
 async fn a_priority_for_a_job_of_which_nothing_waits_is_refused_with_the_numbers() {
     let (upstream, service, job) = waiting().await;
-    service.call("/v1/resume", Value::Null).await;
+    service.resume().await;
     service.until_settled(&job).await;
     upstream.set_faults(Faults { fail_task: 1.0, ..Faults::default() });
     let failed = service.submit(&["https://youtu.be/fails".to_owned()]).await;

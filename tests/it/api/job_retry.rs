@@ -150,7 +150,7 @@ async fn the_command_retries_a_job_or_a_task_and_codes_are_for_jobs() {
     let shop = Shop::open(failing()).await;
     let job = shop.service.submit(&mixed_urls(1)).await;
     let settled = shop.service.until_settled(&job).await;
-    let task = settled["tasks"][0]["id"].as_str().unwrap();
+    let task = settled.tasks[0].id.as_str();
     for id in [task, "31b0fccb-d6f9-4135-922d-1e8828499812", "job-of-upstream"] {
         let (code, said) = shop.not_done(&["retry", id, "--code", "stalled"]);
         assert!(code == 2 && said.contains("--code works with a job only"), "{said}");

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::support::Scene;
 use crate::support::problem::refused;
-use crate::support::{Scene, Service};
 
 /// As many URLs as make a job, and almost as many bytes.
 const URLS: usize = 10_000;
@@ -28,10 +27,6 @@ fn forms(urls: usize, filler: usize) -> [Form; 3] {
     ]
 }
 
-fn post(service: &Service, kind: &str, body: String) -> RequestBuilder {
-    service.request(Method::POST, "/v1/jobs").header("content-type", kind).body(body)
-}
-
 /// One thread for everything: whoever holds it holds up callbacks.
 #[tokio::test]
 async fn a_body_of_megabytes_is_read_beside_everything_else() {
@@ -47,7 +42,7 @@ async fn a_body_of_megabytes_is_read_beside_everything_else() {
             }
         };
         let problem = tokio::select! {
-            problem = refused(post(&service, kind, body), 422, "invalid") => problem,
+            problem = refused(service.post("/v1/jobs", kind, body), 422, "invalid") => problem,
             () = ticks => unreachable!(),
         };
         let took = started.elapsed();
@@ -65,7 +60,7 @@ async fn of_very_many_faults_the_first_are_named_and_all_are_counted() {
     let (_upstream, service) = Scene::new().start().await;
     for count in [NAMED, 3 * NAMED] {
         for (kind, body, pointer) in forms(count, 0) {
-            let problem = refused(post(&service, kind, body), 422, "invalid").await;
+            let problem = refused(service.post("/v1/jobs", kind, body), 422, "invalid").await;
             let errors = problem["errors"].as_array().unwrap();
             assert_eq!(errors.len(), NAMED, "{kind}");
             let ends = [&errors[0]["pointer"], &errors[NAMED - 1]["pointer"]];
@@ -78,11 +73,11 @@ async fn of_very_many_faults_the_first_are_named_and_all_are_counted() {
     // Neither fields that nobody knows nor lines of two URLs go beyond it.
     let fields = (0..100_000).map(|n| (format!("unknown{n}"), Value::Null)).collect();
     let body = Value::Object(fields).to_string();
-    let problem = refused(post(&service, "application/json", body), 422, "invalid").await;
+    let problem = refused(service.post("/v1/jobs", "application/json", body), 422, "invalid").await;
     assert!(problem["detail"].as_str().unwrap().starts_with("100001 errors"), "{}", problem["detail"]);
     assert_eq!(problem["errors"].as_array().unwrap().len(), NAMED);
     let body = "https://youtu.be/a https://youtu.be/b\n".repeat(URLS + 1);
-    let problem = refused(post(&service, "text/plain", body), 422, "invalid").await;
+    let problem = refused(service.post("/v1/jobs", "text/plain", body), 422, "invalid").await;
     assert_eq!(problem["errors"][0]["detail"], "a job takes at most 10000 URLs");
     service.stop().await;
 }

@@ -40,17 +40,17 @@ async fn what_is_wrong_is_said_until_it_is_mended() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
     let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__DEADLINE", "1h").start().await;
     service.submit(&mixed_urls(1)).await;
-    let unconfirmed = service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
+    let unconfirmed = service.until_task("unconfirmed").await;
     assert_eq!(problems(&service).await, ["unconfirmed"]);
     let status = service.get("/v1/status").await;
     assert_eq!(status["upstream"]["last_error"]["code"], "no_answer");
     assert!(status["problems"][0]["since"].is_string());
-    let _ = service.call("/v1/pause", Value::Null).await;
+    service.pause().await;
     assert_eq!(service.post_callback("/callback", "{}").await, 202);
     assert_eq!(problems(&service).await, ["sending_paused", "unconfirmed", "quarantined"]);
-    let task = unconfirmed["items"][0]["id"].as_str().unwrap();
+    let task = &unconfirmed.id;
     assert_eq!(service.call(&format!("/v1/tasks/{task}/cancel"), Value::Null).await.0, 200);
-    let _ = service.call("/v1/resume", Value::Null).await;
+    service.resume().await;
     assert_eq!(problems(&service).await, ["quarantined"]);
     service.stop().await;
 }
@@ -60,7 +60,8 @@ async fn an_upstream_that_does_not_answer_is_a_problem_until_it_does() {
     let faults = Faults { unavailable: 1.0, ..Faults::default() };
     let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(1)).await;
-    let status = service.until("/v1/status", |status| status["problems"][0]["code"].is_string()).await;
+    let status =
+        service.until("/v1/status", |status: &Value| status["problems"][0]["code"].is_string()).await;
     let problem = &status["problems"][0];
     assert_eq!(problem["code"], "upstream_unanswered", "{problem}");
     assert!(

@@ -22,7 +22,7 @@ async fn a_stream_starts_at_now_or_after_the_last_event_seen() {
     let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let get = |path: &str| service.request(Method::GET, path);
     let first = service.submit(&mixed_urls(1)).await;
-    service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    service.until_task("accepted").await;
     let listed = service.items("/v1/events").await;
     let mut now = Stream::open(get("/v1/events/stream"), None).await;
     let mut all = Stream::open(get("/v1/events/stream"), Some(0)).await;
@@ -79,7 +79,7 @@ async fn a_last_event_id_that_is_none_is_said_so() {
 async fn a_stream_is_not_buffered_and_starts_where_a_client_that_sets_no_headers_says() {
     let (_upstream, service) = Scene::new().downloads_nothing().start().await;
     service.submit(&mixed_urls(1)).await;
-    service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    service.until_task("accepted").await;
     let last = service.items("/v1/events").await.len() as i64;
     assert!(last >= 3, "{last}");
     let get = |path: &str| service.request(Method::GET, &format!("/v1/events/stream{path}"));
@@ -106,10 +106,10 @@ async fn a_stream_is_not_buffered_and_starts_where_a_client_that_sets_no_headers
     let blank = ["", "  ", "\t"].map(|blank| get("").header("last-event-id", blank));
     for request in blank.into_iter().chain(["?after=", "?after=%20"].map(get)) {
         let mut stream = Stream::open(request, None).await;
-        service.call("/v1/pause", Value::Null).await;
+        service.pause().await;
         let (seq, kind, _) = stream.next().await.unwrap();
         assert!(seq > last && kind == "sending.paused", "{seq} {kind}");
-        service.call("/v1/resume", Value::Null).await;
+        service.resume().await;
     }
     let twice = get("").header("last-event-id", "1").header("last-event-id", "2").send().await.unwrap();
     assert_eq!(twice.status(), 400);
@@ -123,7 +123,7 @@ async fn a_reader_that_is_cut_again_and_again_sees_every_event_once() {
     let seed = number("SCRAPEHOOK_STREAM_SEED", 5);
     let mut random = StdRng::seed_from_u64(seed);
     let (_upstream, service) = Scene::new().start().await;
-    let _ = service.call("/v1/pause", Value::Null).await;
+    service.pause().await;
     let write = async {
         // Three events a job: it is created, canceled, and settles.
         for job in 0..1_000 {

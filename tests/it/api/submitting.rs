@@ -4,9 +4,9 @@ use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder, Response};
 use scrapehook::simulator::Simulator;
 use serde_json::{Value, json};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::Connection;
 
+use crate::support::database::open;
 use crate::support::{Scene, Service, mixed_urls};
 
 fn job(service: &Service, key: &str, urls: &[String]) -> RequestBuilder {
@@ -25,7 +25,7 @@ async fn the_same_request_again_gives_the_same_job_as_it_is_now() {
     assert_eq!((first.status().as_u16(), is_replayed(&first)), (202, false));
     let location = first.headers()["location"].clone();
     let first: Value = first.json().await.unwrap();
-    service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    service.until_task("accepted").await;
     // It outlives a restart.
     let service = service.stop().await.start().await;
     let again = job(&service, "k", &mixed_urls(1)).send().await.unwrap();
@@ -70,7 +70,7 @@ async fn keys_that_were_stored_with_their_quotes_are_found() {
     let id = async |answer: Response| answer.json::<Value>().await.unwrap()["id"].clone();
     let quoted = id(job(&service, "old", &mixed_urls(1)).send().await.unwrap()).await;
     let setup = service.stop().await;
-    let mut file = SqliteConnectOptions::new().filename(setup.database()).connect().await.unwrap();
+    let mut file = open(&setup.database()).await;
     sqlx::query(r#"UPDATE idempotency_keys SET key = '"old"'"#).execute(&mut file).await.unwrap();
     file.close().await.unwrap();
     let service = setup.start().await;
@@ -82,7 +82,7 @@ async fn keys_that_were_stored_with_their_quotes_are_found() {
     }
     // They were two keys then, and may stand for two requests.
     let setup = service.stop().await;
-    let mut file = SqliteConnectOptions::new().filename(setup.database()).connect().await.unwrap();
+    let mut file = open(&setup.database()).await;
     let other =
         "INSERT INTO idempotency_keys SELECT caller, 'old', zeroblob(32), job_id FROM idempotency_keys";
     sqlx::query(other).execute(&mut file).await.unwrap();
@@ -194,7 +194,7 @@ async fn a_dry_run_says_what_would_be_done_and_stores_nothing() {
     let (_upstream, service) = Scene::new().start().await;
     let known = service.submit(&["https://youtu.be/known-known".to_owned()]).await;
     service.until_settled(&known).await;
-    let _ = service.call("/v1/pause", Value::Null).await;
+    service.pause().await;
     service.submit(&["https://youtu.be/on-its-way".to_owned()]).await;
     let mut urls: Vec<_> = (0..51).map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
     urls.extend(

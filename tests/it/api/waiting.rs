@@ -25,8 +25,8 @@ async fn a_wait_ends_when_the_job_settles() {
 async fn waiting_service() -> (scrapehook::simulator::Simulator, Service, String, String) {
     let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let job = service.submit(&mixed_urls(1)).await;
-    let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
-    let task = accepted["items"][0]["id"].as_str().unwrap().to_owned();
+    let accepted = service.until_task("accepted").await;
+    let task = accepted.id;
     (upstream, service, job, task)
 }
 

@@ -47,10 +47,10 @@ fn spellings(token: &str) -> Vec<String> {
 
 async fn sent(upstream: &Simulator, service: &Service) -> (String, String) {
     service.submit(&mixed_urls(1)).await;
-    let page = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    let page = service.until_task("accepted").await;
     let url = upstream.submits()[0].body.callback_url.clone().unwrap();
     let token = url.rsplit('/').next().unwrap().to_owned();
-    (token, page["items"][0]["id"].as_str().unwrap().to_owned())
+    (token, page.id)
 }
 
 #[tokio::test]

@@ -162,13 +162,12 @@ async fn a_job_sees_the_event_of_its_video_once_and_goes_on_to_see_it_after_a_re
 
 #[tokio::test]
 async fn a_task_that_was_sent_from_a_later_copy_takes_its_posts_out_of_the_queue() {
-    use sqlx::ConnectOptions;
     let file = File::started().await;
     let job = wanted(&file, &[X], Quality::P360, false).await;
     let folder = file.close().await;
     // An older version had it queued in the copy, and its posts wait again since the copy was carried over.
     let path = folder.path().join("scrapehook.db");
-    let mut database = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    let mut database = crate::support::database::open(&path).await;
     let task = scrapehook::domain::id::TaskId::new(at(1));
     for sql in [
         "INSERT INTO tasks (id, job_id, platform, destination, quality, created_at, state, settled_at,

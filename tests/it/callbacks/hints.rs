@@ -7,6 +7,7 @@ use scrapehook::simulator::Faults;
 use scrapehook::store::{Conflict, Decided, Decision, Found, ReceivedHint, SubmitEnd};
 use serde_json::{Value, json};
 
+use crate::support::answers::Event;
 use crate::support::file::{File, MINUTE, POLICY, at, callback, lost};
 use crate::support::{Scene, mixed_urls};
 
@@ -20,16 +21,16 @@ async fn a_hint_has_its_task_polled_and_many_hints_have_it_polled_once() {
         .start()
         .await;
     let job = service.submit(&mixed_urls(1)).await;
-    let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
-    let id = accepted["items"][0]["upstream_id"].as_str().unwrap().to_owned();
+    let accepted = service.until_task("accepted").await;
+    let id = accepted.upstream_id.unwrap();
     for n in 0..20 {
         let hint = json!({ "taskId": id, "status": "FAILED", "n": n }).to_string();
         assert_eq!(service.post_callback("/callback", hint).await, 202);
     }
-    assert_eq!(service.until_settled(&job).await["state"], "done", "the poll tells, not the hint");
+    assert_eq!(service.until_settled(&job).await.state, "done", "the poll tells, not the hint");
     assert_eq!(upstream.polls(), 1);
-    let events = service.items("/v1/events?kind=callback.hint").await;
-    assert_eq!((events.len(), &events[0]["upstream_id"]), (1, &json!(id)));
+    let events: Vec<Event> = service.list("/v1/events?kind=callback.hint").await;
+    assert_eq!((events.len(), events[0].upstream_id.as_ref()), (1, Some(&id)));
     service.stop().await;
 }
 
@@ -44,16 +45,16 @@ async fn a_hint_and_a_poll_prove_that_an_unconfirmed_submit_was_taken() {
         .await;
     let body = json!({ "video_urls": mixed_urls(1), "unique_id": "folder" });
     let job = service.submit_with(body).await;
-    service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
+    service.until_task("unconfirmed").await;
     // One that upstream knows nothing of comes first, and changes nothing.
     let stranger = json!({ "taskId": "0-0-0", "status": "SUCCEEDED" }).to_string();
     assert_eq!(service.post_callback("/callback", stranger).await, 202);
     let id = upstream.submits()[0].task_id.clone().unwrap();
     let hint = json!({ "taskId": id, "status": "SUCCEEDED" }).to_string();
     assert_eq!(service.post_callback("/callback/forged", hint).await, 202);
-    assert_eq!(service.until_settled(&job).await["state"], "done");
-    let accepted = service.items("/v1/events?kind=task.accepted").await;
-    assert_eq!((&accepted[0]["source"], &accepted[0]["upstream_id"]), (&json!("poll"), &json!(id)));
+    assert_eq!(service.until_settled(&job).await.state, "done");
+    let accepted: Vec<Event> = service.list("/v1/events?kind=task.accepted").await;
+    assert_eq!((accepted[0].source.as_str(), accepted[0].upstream_id.as_deref()), ("poll", Some(&*id)));
     assert_eq!(upstream.submits().len(), 1);
     service.stop().await;
 }
@@ -71,7 +72,7 @@ async fn unknown_ids_are_asked_about_only_where_they_could_prove_something() {
         assert_eq!(service.post_callback("/callback", hint).await, 202);
     }
     service.submit(&mixed_urls(1)).await;
-    service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    service.until_task("accepted").await;
     assert_eq!(upstream.polls(), 0);
     service.stop().await;
 }
@@ -81,11 +82,11 @@ async fn where_the_operator_says_so_a_callback_without_a_token_counts() {
     let (_upstream, service) =
         Scene::new().downloads_nothing().set("CALLBACK__WITHOUT_TOKEN", "accept").start().await;
     service.submit(&mixed_urls(1)).await;
-    let accepted = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
-    let id = accepted["items"][0]["upstream_id"].as_str().unwrap().to_owned();
+    let accepted = service.until_task("accepted").await;
+    let id = accepted.upstream_id.unwrap();
     let body = |task: &str| json!({ "taskId": task, "status": "SUCCEEDED" }).to_string();
     assert_eq!(service.post_callback("/callback", body(&id)).await, 200);
-    assert_eq!(service.get(&format!("/v1/tasks/{id}")).await["state"], "downloaded");
+    assert_eq!(service.task(&id).await.state, "downloaded");
     for _ in 0..2 {
         assert_eq!(service.post_callback("/callback", body("from-elsewhere")).await, 200);
     }

@@ -3,6 +3,7 @@
 mod callback_check;
 mod callback_paths;
 mod doubts;
+mod duplicates;
 mod fixtures;
 mod hint_limit;
 mod hints;

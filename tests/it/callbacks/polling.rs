@@ -11,6 +11,7 @@ use scrapehook::domain::video::VideoState;
 use scrapehook::store::{Decided, Decision, PollEnd, PolledEntry};
 
 use crate::support::aftermath::number;
+use crate::support::file::half;
 use crate::support::file::{DAY, File, MINUTE, POLICY, at, callback, listed, whole};
 
 const URL: &str = "https://a.example/post";
@@ -18,11 +19,6 @@ const URL: &str = "https://a.example/post";
 /// The reconciler asks at once about a poll that is due later than any wait lasts.
 const fn longest() -> Duration {
     Duration::from_secs(86_400)
-}
-
-/// A list with an entry that could not be read.
-fn half(entries: Vec<PolledEntry>) -> PollEnd {
-    PollEnd::Listed { entries, is_whole: false, earliest: None }
 }
 
 fn answer(random: &mut StdRng) -> PollEnd {

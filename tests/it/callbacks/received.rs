@@ -7,6 +7,7 @@ use scrapehook::simulator::{Faults, Simulator};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
+use crate::support::answers::{Page, Task};
 use crate::support::raw;
 use crate::support::{Scene, Service, Setup, mixed_urls};
 
@@ -31,9 +32,8 @@ impl SilentJob {
         let (upstream, service) = Scene::new().download_delay(hour).faults(faults).start().await;
         let job = service.submit(&mixed_urls(urls)).await;
         service
-            .until("/v1/tasks", |page| {
-                let tasks = page["items"].as_array().unwrap();
-                tasks.len() == urls && tasks.iter().all(|task| task["state"] == state)
+            .until("/v1/tasks", |page: &Page<Task>| {
+                page.items.len() == urls && page.items.iter().all(|task| task.state == state)
             })
             .await;
         Self { upstream, service, job }
@@ -45,17 +45,12 @@ impl SilentJob {
         (token_path(&submit.body.callback_url.unwrap()), submit.task_id.unwrap())
     }
 
-    async fn task(&self, upstream_id: &str) -> Value {
-        self.service.get(&format!("/v1/tasks/{upstream_id}")).await
+    async fn task(&self, upstream_id: &str) -> Task {
+        self.service.task(upstream_id).await
     }
 
     async fn callbacks(&self, upstream_id: &str) -> Vec<Value> {
         self.service.items(&format!("/v1/tasks/{upstream_id}/callbacks?limit=500")).await
-    }
-
-    async fn kinds(&self) -> Vec<String> {
-        let events = self.service.items("/v1/events?limit=500").await;
-        events.iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
     }
 
     async fn post(&self, path: &str, body: impl Into<reqwest::Body>) {
@@ -78,14 +73,14 @@ async fn the_documented_bodies_are_understood_and_kept_word_for_word() {
     let (succeeded, indexed) = (documented(SUCCEEDED, &id), documented(INDEXED, &id));
     scene.post(&path, succeeded.clone()).await;
     let task = scene.task(&id).await;
-    assert_eq!(task["state"], "downloaded");
-    assert!(task["downloaded_at"].is_string());
+    assert_eq!(task.state, "downloaded");
+    assert!(task.downloaded_at.is_some());
     scene.post(&path, indexed.clone()).await;
-    let video = scene.service.get(&format!("/v1/videos/{VIDEO}")).await;
-    assert_eq!(video["state"], "indexed", "{video}");
-    assert!(video["indexed_at"].is_string());
+    let video = scene.service.video(VIDEO).await;
+    assert_eq!(video.state, "indexed", "{video:?}");
+    assert!(video.indexed_at.is_some());
     // The task has one URL: whatever upstream made of it is of that URL.
-    assert_eq!((&video["attributed"], &video["url"]), (&json!(false), &json!(mixed_urls(1)[0])));
+    assert_eq!((video.attributed, video.url.as_ref()), (false, mixed_urls(1).first()));
     let kept = scene.callbacks(&id).await;
     let kept: Vec<_> = kept.iter().map(|kept| (&kept["body"], &kept["understood"])).collect();
     assert_eq!(
@@ -93,7 +88,7 @@ async fn the_documented_bodies_are_understood_and_kept_word_for_word() {
         [(&json!(indexed), &json!("video_indexed")), (&json!(succeeded), &json!("succeeded"))],
         "newest first"
     );
-    assert_eq!(scene.task(&id).await["state"], "indexed", "without a poll");
+    assert_eq!(scene.task(&id).await.state, "indexed", "without a poll");
     scene.service.stop().await;
 }
 
@@ -104,9 +99,9 @@ async fn a_redelivery_is_counted_and_is_no_news() {
     let understood = documented(SUCCEEDED, &id);
     for body in [understood.as_str(), "what is this"] {
         scene.post(&path, body.to_owned()).await;
-        let before = scene.kinds().await;
+        let before = scene.service.kinds().await;
         scene.post(&path, body.to_owned()).await;
-        assert_eq!(scene.kinds().await, before, "{body}");
+        assert_eq!(scene.service.kinds().await, before, "{body}");
         let kept = scene.callbacks(&id).await;
         assert_eq!(kept.iter().filter(|kept| kept["body"] == body).count(), 1);
         assert_eq!(kept[0]["deliveries"], 2);
@@ -128,9 +123,9 @@ async fn other_spellings_of_fields_are_understood() {
         let (path, id) = scene.sent(0);
         scene.post(&path, body.replace("ID", &id)).await;
         // The only video of the only URL decides about the task.
-        assert_eq!(scene.task(&id).await["state"], video.unwrap_or("downloaded"), "{body}");
+        assert_eq!(scene.task(&id).await.state, video.unwrap_or("downloaded"), "{body}");
         if let Some(state) = video {
-            assert_eq!(scene.service.get("/v1/videos/VI1").await["state"], state, "{body}");
+            assert_eq!(scene.service.video("VI1").await.state, state, "{body}");
         }
         scene.service.stop().await;
     }
@@ -182,10 +177,11 @@ async fn what_nobody_understands_is_kept_raw_and_changes_nothing() {
     let mut sent: Vec<_> = bodies.iter().map(|body| String::from_utf8_lossy(body).into_owned()).collect();
     sent.push("in parts".to_owned());
     assert!(kept == sent, "each body as it came, in order");
-    assert_eq!(scene.task(&id).await["state"], "accepted");
-    let unrecognized = scene.kinds().await.iter().filter(|kind| *kind == "callback.unrecognized").count();
+    assert_eq!(scene.task(&id).await.state, "accepted");
+    let unrecognized =
+        scene.service.kinds().await.iter().filter(|kind| *kind == "callback.unrecognized").count();
     assert_eq!(unrecognized, sent.len());
-    assert_eq!(scene.service.get(&format!("/v1/jobs/{}", scene.job)).await["state"], "running");
+    assert_eq!(scene.service.job(&scene.job).await.state, "running");
     scene.service.stop().await;
 }
 
@@ -250,7 +246,7 @@ async fn a_forged_token_changes_no_state_and_is_quarantined() {
         flipped[place] = if flipped[place] == b'A' { b'B' } else { b'A' };
         paths.push(format!("/callback/{}", String::from_utf8(flipped).unwrap()));
     }
-    let before = scene.kinds().await.len();
+    let before = scene.service.kinds().await.len();
     for (number, path) in paths.iter().enumerate() {
         let body = json!({ "taskId": id, "status": "SUCCEEDED", "message": number }).to_string();
         assert_eq!(raw::post(&scene.service, path, &body).await, 202, "{path}");
@@ -258,9 +254,9 @@ async fn a_forged_token_changes_no_state_and_is_quarantined() {
     let hints = scene.service.items("/v1/quarantine?limit=500").await;
     assert_eq!(hints.len(), paths.len());
     assert!(hints.iter().all(|hint| hint["upstream_id"] == id && hint["deliveries"] == 1));
-    assert_eq!(scene.task(&id).await["state"], "accepted");
+    assert_eq!(scene.task(&id).await.state, "accepted");
     assert!(scene.callbacks(&id).await.is_empty());
-    let news = scene.kinds().await.split_off(before);
+    let news = scene.service.kinds().await.split_off(before);
     assert!(news.iter().all(|kind| kind == "callback.hint"), "{news:?}");
     scene.service.stop().await;
 }
@@ -287,18 +283,16 @@ async fn the_quarantine_is_listed_in_pages_newest_first() {
 async fn success_after_failure_reopens_the_task_and_its_job() {
     let scene = SilentJob::new(1).await;
     let (path, id) = scene.sent(0);
-    let job = format!("/v1/jobs/{}", scene.job);
     scene.post(&path, json!({ "taskId": id, "status": "FAILED", "message": "no" }).to_string()).await;
-    let (task, failed) = (scene.task(&id).await, scene.service.get(&job).await);
-    assert_eq!((&task["state"], &task["error"]["message"]), (&json!("failed"), &json!("no")));
-    assert_eq!(failed["state"], "failed");
-    assert!(task["settled_at"].is_string() && failed["settled_at"].is_string());
+    let (task, failed) = (scene.task(&id).await, scene.service.job(&scene.job).await);
+    assert_eq!((task.state.as_str(), task.error.unwrap().message.as_str()), ("failed", "no"));
+    assert_eq!(failed.state, "failed");
+    assert!(task.settled_at.is_some() && failed.settled_at.is_some());
     scene.post(&path, documented(SUCCEEDED, &id)).await;
-    let (task, job) = (scene.task(&id).await, scene.service.get(&job).await);
-    assert_eq!(task["state"], "downloaded");
-    assert_eq!(job["state"], "running");
-    assert!(task["settled_at"].is_null() && job["settled_at"].is_null() && task["error"].is_null());
-    assert_eq!((&job["progress"]["downloaded"], &job["progress"]["failed"]), (&json!(1), &json!(0)));
+    let (task, job) = (scene.task(&id).await, scene.service.job(&scene.job).await);
+    assert_eq!((task.state.as_str(), job.state.as_str()), ("downloaded", "running"));
+    assert!(task.settled_at.is_none() && job.settled_at.is_none() && task.error.is_none());
+    assert_eq!((job.progress.downloaded, job.progress.failed), (1, 0));
     scene.service.stop().await;
 }
 
@@ -308,13 +302,12 @@ async fn a_video_of_two_tasks_lists_both() {
     for place in 0..2 {
         let (path, id) = scene.sent(place);
         scene.post(&path, documented(INDEXED, &id)).await;
-        assert_eq!(scene.task(&id).await["state"], "indexed");
+        assert_eq!(scene.task(&id).await.state, "indexed");
     }
-    let video = scene.service.get(&format!("/v1/videos/{VIDEO}")).await;
-    let tasks = scene.service.items("/v1/tasks").await;
-    let ids: Vec<_> = tasks.iter().rev().map(|task| task["id"].clone()).collect();
-    assert_eq!(video["tasks"], json!(ids));
-    let news = scene.kinds().await;
+    let tasks: Vec<Task> = scene.service.list("/v1/tasks").await;
+    let ids: Vec<_> = tasks.into_iter().rev().map(|task| task.id).collect();
+    assert_eq!(scene.service.video(VIDEO).await.tasks, ids);
+    let news = scene.service.kinds().await;
     assert_eq!(news.iter().filter(|kind| *kind == "video.indexed").count(), 1, "{news:?}");
     scene.service.stop().await;
 }
@@ -328,11 +321,11 @@ async fn a_cut_submit_takes_the_task_id_of_its_callback_unless_another_task_hold
     scene.post(&first, documented(SUCCEEDED, &id)).await;
     scene.post(&second, documented(INDEXED, &id)).await;
     let task = scene.task(&id).await;
-    assert_eq!((&task["state"], &task["upstream_id"]), (&json!("downloaded"), &json!(id)));
-    assert!(task["accepted_at"].is_string());
-    let tasks = scene.service.items("/v1/tasks").await;
-    let other = tasks.iter().find(|other| other["id"] != task["id"]).unwrap();
-    assert_eq!((&other["state"], &other["upstream_id"]), (&json!("indexed"), &Value::Null));
+    assert_eq!((task.state.as_str(), task.upstream_id.as_ref()), ("downloaded", Some(&id)));
+    assert!(task.accepted_at.is_some());
+    let tasks: Vec<Task> = scene.service.list("/v1/tasks").await;
+    let other = tasks.iter().find(|other| other.id != task.id).unwrap();
+    assert_eq!((other.state.as_str(), other.upstream_id.as_ref()), ("indexed", None));
     scene.service.stop().await;
 }
 
@@ -352,12 +345,12 @@ async fn a_good_token_of_an_unknown_task_recovers_it() {
     for body in [documented(SUCCEEDED, &id), documented(INDEXED, &id)] {
         assert_eq!(restored.post_callback(&path, body).await, StatusCode::OK);
     }
-    let tasks = restored.items("/v1/tasks").await;
+    let tasks: Vec<Task> = restored.list("/v1/tasks").await;
     assert_eq!(tasks.len(), 1);
     let task = &tasks[0];
-    assert_eq!((&task["state"], &task["upstream_id"]), (&json!("downloaded"), &json!(id)));
-    assert!(task["job_id"].is_null() && task["platform"].is_null());
-    assert_eq!(restored.get(&format!("/v1/videos/{VIDEO}")).await["job_id"], Value::Null);
+    assert_eq!((task.state.as_str(), task.upstream_id.as_ref()), ("downloaded", Some(&id)));
+    assert!(task.job_id.is_none() && task.platform.is_none());
+    assert_eq!(restored.video(VIDEO).await.job_id, None);
     assert!(restored.items("/v1/jobs").await.is_empty());
     restored.stop().await;
 }

@@ -10,19 +10,15 @@ use scrapehook::domain::time::Timestamp;
 use scrapehook::domain::video::VideoState;
 use scrapehook::simulator::Faults;
 use scrapehook::store::{JobFilter, PollEnd, SubmitEnd};
-use serde_json::Value;
 
+use crate::support::answers::Event;
+use crate::support::file::half;
 use crate::support::file::{DAY, File, MINUTE, at, callback, indexed, listed, lost};
 use crate::support::{Scene, mixed_urls};
 
 async fn job_state(file: &File) -> JobState {
     let filter = JobFilter { limit: 1, ..JobFilter::default() };
     file.store.read().jobs(&filter).await.unwrap()[0].state
-}
-
-/// An empty list with an entry that could not be read.
-fn half() -> PollEnd {
-    PollEnd::Listed { entries: Vec::new(), is_whole: false, earliest: None }
 }
 
 async fn poll(file: &File, when: Timestamp, end: PollEnd) {
@@ -85,7 +81,9 @@ async fn a_list_that_was_not_read_whole_proves_no_silence() {
     let task = file.job(&["a"]).await[0];
     file.accept(task).await;
     file.store.receive_callback(callback(task, 100, Some(Meaning::Succeeded), "t")).await.unwrap();
-    for (minute, end) in [(1, half()), (3, half()), (5, listed(&[])), (7, half())] {
+    for (minute, end) in
+        [(1, half(Vec::new())), (3, half(Vec::new())), (5, listed(&[])), (7, half(Vec::new()))]
+    {
         poll(&file, at(0).after(MINUTE * minute), end).await;
         assert_eq!(file.state(task).await, TaskState::Downloaded);
     }
@@ -169,7 +167,7 @@ async fn neither_silence_nor_a_failure_after_it_sends_a_post_again_that_others_w
     let task = file.job_of(&url).await[0];
     file.accept(task).await;
     assert_eq!(file.job_of(&url).await, [], "it shares the round");
-    poll(&file, at(10).after(DAY), half()).await;
+    poll(&file, at(10).after(DAY), half(Vec::new())).await;
     poll(&file, at(10).after(DAY + MINUTE), PollEnd::Refused).await;
     file.store.sweep(at(11).after(DAY + MINUTE)).await.unwrap();
     assert_eq!(file.state(task).await, TaskState::Stalled);
@@ -227,7 +225,7 @@ async fn the_service_ends_a_job_whose_posts_have_no_video() {
         .start()
         .await;
     let job = service.submit(&mixed_urls(12)).await;
-    assert_eq!(service.until_settled(&job).await["state"], "partial");
+    assert_eq!(service.until_settled(&job).await.state, "partial");
     let failed = service.items(&format!("/v1/jobs/{job}/urls?state=failed")).await;
     assert!(!failed.is_empty() && failed.iter().all(|row| row["error"]["code"] == "no_video"), "{failed:?}");
     service.stop().await;
@@ -238,8 +236,8 @@ async fn the_service_stops_waiting_for_what_upstream_never_speaks_of() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
     let (_upstream, service) = Scene::new().faults(faults).set("RECONCILE__DEADLINE", "200ms").start().await;
     let job = service.submit(&mixed_urls(1)).await;
-    assert_eq!(service.until_settled(&job).await["state"], "failed");
-    let events = service.items("/v1/events?kind=task.stalled").await;
-    assert_eq!(events.iter().map(|event| &event["source"]).collect::<Vec<_>>(), [&Value::from("clock")]);
+    assert_eq!(service.until_settled(&job).await.state, "failed");
+    let events: Vec<Event> = service.list("/v1/events?kind=task.stalled").await;
+    assert_eq!(events.iter().map(|event| event.source.as_str()).collect::<Vec<_>>(), ["clock"]);
     service.stop().await;
 }

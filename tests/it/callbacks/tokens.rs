@@ -190,9 +190,8 @@ async fn both_kinds_of_token_are_taken_and_shown_by_no_answer() {
     let secret = "a-secret-of-this-service";
     let (_upstream, service) = Scene::new().downloads_nothing().set("CALLBACK__SECRET", secret).start().await;
     service.submit(&mixed_urls(1)).await;
-    let page = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
-    let (task, upstream_id) = (&page["items"][0]["id"], &page["items"][0]["upstream_id"]);
-    let (task, upstream_id) = (task.as_str().unwrap(), upstream_id.as_str().unwrap());
+    let page = service.until_task("accepted").await;
+    let (task, upstream_id) = (page.id.as_str(), page.upstream_id.as_deref().unwrap());
     let tokens = both_kinds(secret, task);
     assert_eq!(tokens.each_ref().map(String::len), [43, 56]);
     for (with, quoted) in [(0, 1), (1, 0), (1, 1)] {
@@ -221,8 +220,8 @@ async fn a_token_of_another_destination_or_quality_is_a_hint() {
     let secret = "a-secret-of-this-service";
     let (_upstream, service) = Scene::new().downloads_nothing().set("CALLBACK__SECRET", secret).start().await;
     service.submit(&mixed_urls(1)).await;
-    let page = service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
-    let [old, new] = both_kinds(secret, page["items"][0]["id"].as_str().unwrap());
+    let page = service.until_task("accepted").await;
+    let [old, new] = both_kinds(secret, &page.id);
     let mut forged: Vec<String> = [22, 31, 33, 34, 40, 55]
         .map(|place| {
             let other = if &new[place..=place] == "A" { "B" } else { "A" };

@@ -3,6 +3,7 @@
 use scrapehook::simulator::{Faults, Settings};
 use serde_json::{Value, json};
 
+use crate::support::answers::Task;
 use crate::support::binary::{API_KEY, Binary};
 use crate::support::shop::Shop;
 use crate::support::{Scene, free_address, mixed_urls};
@@ -51,7 +52,7 @@ async fn one_of_each_kind_is_shown_whole() {
     let shop = Shop::open(Settings::default()).await;
     let job = shop.service.submit(&mixed_urls(1)).await;
     let done = shop.service.until_settled(&job).await;
-    let task = done["tasks"][0]["id"].as_str().unwrap();
+    let task = done.tasks[0].id.as_str();
     let upstream_id = shop.upstream.submits()[0].task_id.clone().unwrap();
     let video = shop.service.items("/v1/videos").await[0]["id"].as_str().unwrap().to_owned();
     for (arguments, path, word) in [
@@ -118,7 +119,7 @@ async fn an_operators_decisions_reach_the_service() {
     let adopted = shop.json(&["adopt", &task, &upstream_id]);
     assert_eq!((&adopted[0]["id"], &adopted[0]["upstream_id"]), (&json!(task), &json!(upstream_id)));
     shop.json(&["refresh", &upstream_id]);
-    shop.service.until(&format!("/v1/tasks/{task}"), |task| task["state"] == "indexed").await;
+    shop.service.until(&format!("/v1/tasks/{task}"), |task: &Task| task.state == "indexed").await;
     assert!(shop.done(&["refresh", &task]).contains("indexed"));
 
     let paused = shop.json(&["pause"]);

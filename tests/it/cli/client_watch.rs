@@ -6,12 +6,11 @@ use std::process::Child;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use scrapehook::simulator::Settings;
 use serde_json::Value;
 
 use crate::support::binary::{Binary, signal};
 use crate::support::shop::Shop;
-use crate::support::{DEADLINE, NEVER, mixed_urls, simulator};
+use crate::support::{DEADLINE, Scene, mixed_urls};
 
 /// A client that runs meanwhile; killed where a test fails.
 struct Running {
@@ -85,15 +84,14 @@ async fn ctrl_c_leaves_the_job_running_and_says_how_to_come_back() {
         let (code, out, _) = running.ended();
         assert_eq!((code, out.len()), (130, 0));
         let job = said.rsplit(' ').next().unwrap();
-        assert_eq!(shop.service.get(&format!("/v1/jobs/{job}")).await["state"], "running");
+        assert_eq!(shop.service.job(job).await.state, "running");
     }
     shop.service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_watches_or_follows_comes_through_a_restart() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let server = Binary::with_upstream(&upstream.url());
+    let (upstream, server) = Scene::new().downloads_nothing().binary().await;
     let mut serving = server.serve(&[]);
     let client = Binary::bare().set("URL", &serving.base);
     let follower = Running::start(&client, &["events", "--follow", "--after", "0", "--json"]);
@@ -144,8 +142,8 @@ async fn following_starts_at_now_and_shows_what_comes() {
     let mut line = None;
     let hear = async {
         while line.is_none() {
-            shop.service.call("/v1/pause", Value::Null).await;
-            shop.service.call("/v1/resume", Value::Null).await;
+            shop.service.pause().await;
+            shop.service.resume().await;
             line = follower.out.try_recv().ok();
         }
     };

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use scrapehook::simulator::{Settings, Simulator};
+use scrapehook::simulator::Simulator;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::support::binary::{API_KEY, Binary, CALLBACK_SECRET, Serving};
 use crate::support::proxy::{Authority, OPEN, Proxy, Rule, self_signed};
-use crate::support::{Scene, UPSTREAM_KEY, simulator};
+use crate::support::{Scene, UPSTREAM_KEY};
 
 /// What `doctor` said of each check, and its exit code.
 struct Findings {
@@ -75,8 +75,7 @@ struct Examined {
 
 impl Examined {
     async fn new() -> Self {
-        let upstream = simulator(Settings::default()).await;
-        let binary = Binary::with_upstream(&upstream.url());
+        let (upstream, binary) = Scene::new().binary().await;
         let binary = binary.set("AUTH__API_KEYS", &format!("x:write:{API_KEY}"));
         let serving = binary.serve(&[]);
         Self { upstream, binary, serving }
@@ -256,8 +255,8 @@ async fn a_clock_that_is_off_and_an_upstream_that_is_none_are_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_running_service_only_what_stands_before_it_is_judged() {
-    let upstream = simulator(Settings::default()).await;
-    let binary = Binary::with_upstream(&upstream.url()).set("AUTH__API_KEYS", &format!("x:write:{API_KEY}"));
+    let (_upstream, binary) =
+        Scene::new().set("AUTH__API_KEYS", &format!("x:write:{API_KEY}")).binary().await;
     let name = |binary: Binary| binary.set("SERVER__PUBLIC_URL", "https://hooks.invalid");
     let proxy = Proxy::start("127.0.0.1:9", OPEN, None).await;
 
@@ -288,8 +287,7 @@ fn files(binary: &Binary) -> BTreeMap<String, Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_look_at_the_database_changes_nothing() {
-    let upstream = simulator(Settings::default()).await;
-    let binary = Binary::with_upstream(&upstream.url());
+    let (_upstream, binary) = Scene::new().binary().await;
     assert_eq!(binary.serve(&[]).terminate().0, 0);
     let before = files(&binary);
     doctor(&binary).assert("database", "ok", "undamaged");

@@ -16,11 +16,12 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::aftermath::{kept, read};
+use crate::support::aftermath::kept;
 use crate::support::binary::{Binary, Serving};
+use crate::support::database::read;
 use crate::support::file::{HOUR, MINUTE, POLICY, at};
 use crate::support::recompute::assert_states_follow_from_facts;
-use crate::support::{DEADLINE, simulator};
+use crate::support::{DEADLINE, Scene, simulator};
 
 async fn submit(client: &Client, serving: &Serving, round: u32) {
     // Every unknown host is a platform, and so a task, of its own.
@@ -34,8 +35,8 @@ async fn submit(client: &Client, serving: &Serving, round: u32) {
 async fn a_backup_taken_under_load_has_all_that_was_acknowledged_before() {
     let faults = Faults { duplicate: 0.3, early_callback: 0.3, ..Faults::default() };
     let index_delay = Duration::from_millis(40);
-    let upstream = simulator(Settings { faults, index_delay, ..Settings::default() }).await;
-    let binary = Binary::with_upstream(&upstream.url()).set("RECONCILE__AFTER", "100ms");
+    let (upstream, binary) =
+        Scene::new().faults(faults).index_delay(index_delay).set("RECONCILE__AFTER", "100ms").binary().await;
     let client = crate::support::client();
     let mut serving = binary.serve(&[]);
     let mut checked = 0;

@@ -18,7 +18,7 @@ async fn callbacks_come_in_where_they_may_and_nothing_else_does() {
     let (_upstream, setup) = Scene::new().set("CALLBACK__LISTEN", &own).set_up().await;
     let service = setup.set("SERVER__PUBLIC_URL", &format!("http://{own}")).start().await;
     let job = service.submit(&mixed_urls(3)).await;
-    assert_eq!(service.until_settled(&job).await["state"], "done");
+    assert_eq!(service.until_settled(&job).await.state, "done");
     let events = service.items("/v1/events?kind=video.indexed").await;
     assert!(events.iter().all(|event| event["source"] == "callback"), "{events:?}");
 

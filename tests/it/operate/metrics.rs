@@ -71,10 +71,10 @@ async fn what_polls_found_and_what_went_wrong_can_be_told() {
         3.0,
         "{before:#?}"
     );
-    assert_eq!(service.call("/v1/pause", serde_json::Value::Null).await.0, 200);
+    service.pause().await;
     let paused = samples(&service).await;
     assert_eq!(sum(&paused, "scrapehook_sending_paused", &[r#"scope="operator""#]), 1.0);
-    assert_eq!(service.call("/v1/resume", serde_json::Value::Null).await.0, 200);
+    service.resume().await;
     assert_eq!(sum(&samples(&service).await, "scrapehook_sending_paused", &[]), 0.0);
     service.stop().await;
 }

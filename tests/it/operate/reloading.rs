@@ -4,11 +4,10 @@ use std::fs;
 use std::process::Command;
 
 use reqwest::{Client, StatusCode};
-use scrapehook::simulator::Settings;
 use serde_json::json;
 
 use crate::support::binary::{Binary, Serving, signal};
-use crate::support::{NEVER, mixed_urls, simulator};
+use crate::support::{Scene, mixed_urls};
 
 const TAKEN_OVER: &str = "reloaded API keys, callback secrets and log level";
 const REFUSED: &str = "reload failed, so API keys, callback secrets and log level stay as they are";
@@ -24,8 +23,7 @@ fn reload(serving: &Serving, message: &str) {
 
 #[tokio::test]
 async fn keys_and_secrets_are_rotated_and_callbacks_in_flight_count() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let binary = Binary::with_upstream(&upstream.url());
+    let (upstream, binary) = Scene::new().downloads_nothing().binary().await;
     let (keys, secrets) = (binary.path("keys"), binary.path("secrets"));
     fs::write(&keys, "one:write:the-first-key\n").unwrap();
     fs::write(&secrets, "the-first-secret-of-all\n").unwrap();
@@ -130,8 +128,7 @@ async fn a_file_of_keys_that_is_emptied_lets_nobody_in() {
 
 #[tokio::test]
 async fn the_last_secret_stays_until_the_restart() {
-    let upstream = simulator(Settings { download_delay: NEVER, ..Settings::default() }).await;
-    let binary = Binary::with_upstream(&upstream.url());
+    let (upstream, binary) = Scene::new().downloads_nothing().binary().await;
     let file = binary.path("config.toml");
     let secret = |secret: &str| format!("[callback]\nsecret = [\"{secret}\"]\n");
     fs::write(&file, "").unwrap();

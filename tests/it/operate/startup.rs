@@ -10,7 +10,7 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::support::binary::{API_KEY, Binary, CALLBACK_SECRET, refusal, run};
-use crate::support::{DEADLINE, UPSTREAM_KEY, free_address, mixed_urls, simulator};
+use crate::support::{DEADLINE, Scene, UPSTREAM_KEY, free_address, mixed_urls, simulator};
 
 #[test]
 fn a_wrong_setting_is_one_line_that_names_it() {
@@ -331,8 +331,7 @@ fn a_link_to_a_database_leads_to_its_lock_before_there_is_a_file() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_nobody_reads_any_more_loses_nothing() {
-    let upstream = simulator(Settings::default()).await;
-    let binary = Binary::with_upstream(&upstream.url());
+    let (_upstream, binary) = Scene::new().binary().await;
     let mut command = binary.command(&["serve"]);
     let mut child = command.spawn().unwrap();
     drop(child.stderr.take());

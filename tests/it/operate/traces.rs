@@ -207,7 +207,7 @@ async fn what_goes_wrong_is_part_of_the_trace() {
     let (collector, endpoint) = Collector::start().await;
     let service = Setup::new(&upstream.url()).set("TRACES__ENDPOINT", &endpoint).start().await;
     service.submit(&mixed_urls(1)).await;
-    service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
+    service.until_task("unconfirmed").await;
     service.stop().await;
     let spans = collector.spans();
     let submit = spans.iter().find(|span| span.name == "submit").unwrap();

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use scrapehook::simulator::{Faults, Settings};
+use scrapehook::simulator::Faults;
 use serde_json::json;
 
 use crate::support::aftermath::{assert_promises_were_kept, come_to_rest, number};
-use crate::support::binary::Binary;
-use crate::support::{DEADLINE, simulator};
+use crate::support::{DEADLINE, Scene};
 
 const ROUNDS: u64 = 50;
 const URLS_PER_ROUND: u64 = 12;
@@ -23,10 +22,13 @@ async fn killed_at_random_nothing_acknowledged_is_lost_and_nothing_is_sent_twice
     let mut random = StdRng::seed_from_u64(seed);
     let faults = Faults { duplicate: 0.3, early_callback: 0.3, ..Faults::default() };
     let index_delay = Duration::from_millis(40);
-    let upstream = simulator(Settings { faults, index_delay, ..Settings::default() }).await;
-    let binary = Binary::with_upstream(&upstream.url())
+    let (upstream, binary) = Scene::new()
+        .faults(faults)
+        .index_delay(index_delay)
         .set("DISPATCH__PROBE_AFTER", "20ms")
-        .set("RECONCILE__AFTER", "100ms");
+        .set("RECONCILE__AFTER", "100ms")
+        .binary()
+        .await;
     let client = crate::support::client();
 
     for round in 0..rounds {

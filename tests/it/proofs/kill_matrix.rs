@@ -12,12 +12,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use scrapehook::failpoint::FailPoint;
-use scrapehook::simulator::{Faults, Settings, Simulator};
+use scrapehook::simulator::{Faults, Simulator};
 use serde_json::json;
 
-use crate::support::aftermath::{Counts, assert_promises_were_kept, come_to_rest, moving, number, read};
+use crate::support::aftermath::{Counts, assert_promises_were_kept, come_to_rest, moving, number};
 use crate::support::binary::{Binary, Serving};
-use crate::support::{DEADLINE, mixed_urls, simulator};
+use crate::support::database::read;
+use crate::support::{DEADLINE, Scene, mixed_urls};
 
 /// How many passings of each point are tried.
 const PASSINGS: u64 = 3;
@@ -59,10 +60,13 @@ async fn run(point: FailPoint, passing: u64) -> Option<Counts> {
         ..Faults::default()
     };
     let index_delay = Duration::from_millis(20);
-    let upstream = simulator(Settings { faults, index_delay, ..Settings::default() }).await;
-    let binary = Binary::with_upstream(&upstream.url())
+    let (upstream, binary) = Scene::new()
+        .faults(faults)
+        .index_delay(index_delay)
         .set("DISPATCH__PROBE_AFTER", "20ms")
-        .set("RECONCILE__AFTER", "100ms");
+        .set("RECONCILE__AFTER", "100ms")
+        .binary()
+        .await;
     let context = format!("{point:?}:{passing}");
     let binary = binary.variable(FailPoint::VARIABLE, &context);
     let mut is_submitted = false;

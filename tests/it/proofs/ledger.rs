@@ -27,7 +27,7 @@ async fn a_post_that_is_indexed_is_known_in_any_spelling_and_not_sent_again() {
     // A new post among known ones is sent alone.
     let third = service.submit(&[SAME_POST.to_owned(), "https://youtu.be/another".to_owned()]).await;
     let job = service.until_settled(&third).await;
-    assert_eq!((&job["progress"]["known"], &job["progress"]["indexed"]), (&json!(1), &json!(1)));
+    assert_eq!((job.progress.known, job.progress.indexed), (1, 1));
     assert_eq!(upstream.submits().len(), 2);
     assert!(upstream.charged().values().all(|times| *times == 1));
     service.stop().await;
@@ -51,7 +51,7 @@ async fn another_shelf_a_higher_quality_or_force_is_sent() {
         let mut body = json!({ "video_urls": [POST] });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let job = service.submit_with(body).await;
-        assert_eq!(service.until_settled(&job).await["state"], "done", "{more}");
+        assert_eq!(service.until_settled(&job).await.state, "done", "{more}");
         submits += usize::from(is_sent);
         assert_eq!(upstream.submits().len(), submits, "{more}");
     }
@@ -67,7 +67,7 @@ async fn a_post_on_its_way_is_shared() {
     let second = service.submit(&urls[2..]).await;
     for (job, count) in [(&first, 6), (&second, 4)] {
         let settled = service.until_settled(job).await;
-        assert_eq!((&settled["state"], &settled["progress"]["indexed"]), (&json!("done"), &json!(count)));
+        assert_eq!((settled.state.as_str(), settled.progress.indexed), ("done", count));
     }
     let tasks = service.get(&format!("/v1/jobs/{second}")).await["tasks"].as_array().unwrap().len();
     assert_eq!((tasks, upstream.submits().len()), (3, 3));
@@ -87,20 +87,20 @@ async fn the_end_of_an_attempt_is_the_end_for_all_who_share_it_and_nothing_is_se
     upstream.until(|upstream| !upstream.submits().is_empty()).await;
     upstream.set_faults(Faults::default());
     for job in &jobs {
-        assert_eq!(service.until_settled(job).await["state"], "failed");
+        assert_eq!(service.until_settled(job).await.state, "failed");
         let rows = service.items(&format!("/v1/jobs/{job}/urls")).await;
         assert_eq!(rows[0]["error"]["code"], "task_failed");
     }
     // A restart looks at everything once more.
     let service = service.stop().await.start().await;
     let other = service.submit(&["https://youtu.be/another".to_owned()]).await;
-    assert_eq!(service.until_settled(&other).await["state"], "done");
+    assert_eq!(service.until_settled(&other).await.state, "done");
     assert_eq!(upstream.charged()[POST], 1);
     // A job that comes after the end asks for it.
     let late = service.submit(&[SAME_POST.to_owned()]).await;
-    assert_eq!(service.until_settled(&late).await["state"], "done");
+    assert_eq!(service.until_settled(&late).await.state, "done");
     for job in &jobs {
-        assert_eq!(service.get(&format!("/v1/jobs/{job}")).await["state"], "failed", "another round");
+        assert_eq!(service.job(job).await.state, "failed", "another round");
     }
     assert_eq!(upstream.submits().len(), 3);
     service.stop().await;
@@ -113,13 +113,13 @@ async fn a_post_that_may_have_been_charged_is_not_sent_again_for_those_who_share
     let first = service.submit(&[POST.to_owned()]).await;
     let second = service.submit(&[SAME_POST.to_owned()]).await;
     for job in [first, second] {
-        assert_eq!(service.until_settled(&job).await["state"], "failed");
+        assert_eq!(service.until_settled(&job).await.state, "failed");
         let rows: Vec<Value> = service.items(&format!("/v1/jobs/{job}/urls")).await;
         assert_eq!(rows[0]["error"]["code"], "unconfirmed");
     }
     // Nor for a job that comes later: only an operator decides that.
     let third = service.submit(&[POST.to_owned()]).await;
-    assert_eq!(service.until_settled(&third).await["state"], "failed");
+    assert_eq!(service.until_settled(&third).await.state, "failed");
     assert_eq!(upstream.charged()[POST], 1);
     service.stop().await;
 }
@@ -129,21 +129,17 @@ async fn a_retry_leaves_out_what_another_task_has_by_now() {
     let faults = Faults { fail_task: 1.0, ..Faults::default() };
     let (upstream, service) = Scene::new().faults(faults).start().await;
     let first = service.submit(&["https://youtu.be/a".to_owned(), POST.to_owned()]).await;
-    assert_eq!(service.until_settled(&first).await["state"], "failed");
+    assert_eq!(service.until_settled(&first).await.state, "failed");
     upstream.set_faults(Faults::default());
     let second = service.submit(&[POST.to_owned()]).await;
-    assert_eq!(service.until_settled(&second).await["state"], "done", "it asked after the end");
+    assert_eq!(service.until_settled(&second).await.state, "done", "it asked after the end");
     let failed = service.items("/v1/tasks?state=failed").await.remove(0);
     let retry = format!("/v1/tasks/{}/retry", failed["id"].as_str().unwrap());
     let (status, new) = service.call(&retry, Value::Null).await;
     assert_eq!((status, new["urls"].as_array().unwrap().len()), (202, 1));
     let job = service.until_settled(&first).await;
-    let progress = &job["progress"];
-    assert_eq!(
-        (&job["state"], &progress["indexed"], &progress["known"]),
-        (&json!("done"), &json!(1), &json!(1)),
-        "{job}"
-    );
+    let progress = &job.progress;
+    assert_eq!((job.state.as_str(), progress.indexed, progress.known), ("done", 1, 1), "{job:?}");
     assert_eq!(upstream.submits().len(), 3);
     let charged = upstream.charged();
     // A failed task is charged, too: once for each that asked.

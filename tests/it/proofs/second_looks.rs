@@ -20,20 +20,20 @@ async fn a_queued_retry_is_not_sent_once_its_old_task_proves_itself() {
     let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
     let (upstream, service) = Scene::new().faults(faults).start().await;
     let job = service.submit(&mixed_urls(1)).await;
-    let unconfirmed = service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
-    let old = unconfirmed["items"][0]["id"].as_str().unwrap().to_owned();
-    let _ = service.call("/v1/pause", Value::Null).await;
+    let unconfirmed = service.until_task("unconfirmed").await;
+    let old = unconfirmed.id;
+    service.pause().await;
     let (status, new) = service.call(&format!("/v1/tasks/{old}/retry"), Value::Null).await;
     assert_eq!(status, 202);
     let submits = upstream.submits();
     let path = submits[0].body.callback_url.as_ref().unwrap().strip_prefix(&service.base).unwrap();
     let body = json!({ "taskId": submits[0].task_id, "status": "SUCCEEDED" }).to_string();
     assert_eq!(service.post_callback(path, body).await, 200);
-    assert_eq!(service.get(&format!("/v1/jobs/{job}")).await["progress"]["waiting"], 1);
-    let _ = service.call("/v1/resume", Value::Null).await;
+    assert_eq!(service.job(&job).await.progress.waiting, 1);
+    service.resume().await;
     // Polls bring the videos; the retry is canceled and costs nothing.
     assert_eq!(service.call(&format!("/v1/tasks/{old}/refresh"), Value::Null).await.0, 200);
-    assert_eq!(service.until_settled(&job).await["state"], "done");
+    assert_eq!(service.until_settled(&job).await.state, "done");
     let new = service.get(&format!("/v1/tasks/{}", new["id"].as_str().unwrap())).await;
     assert_eq!((&new["state"], &new["retry_of"]), (&json!("canceled"), &json!(old)));
     assert_eq!(service.get(&format!("/v1/tasks/{old}")).await["replaced_by"], Value::Null);

@@ -12,9 +12,10 @@ use scrapehook::simulator::{Faults, Settings};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::support::aftermath::{assert_promises_were_kept, come_to_rest, number, read};
-use crate::support::binary::{Binary, Serving};
-use crate::support::{DEADLINE, simulator};
+use crate::support::aftermath::{assert_promises_were_kept, come_to_rest, number};
+use crate::support::binary::Serving;
+use crate::support::database::read;
+use crate::support::{DEADLINE, Scene};
 
 const MIB: u64 = 1024 * 1024;
 /// How long a process lives in the long form.
@@ -110,12 +111,14 @@ async fn under_load_for_long_nothing_is_lost_or_doubled_and_nothing_grows() {
     let index_delay = Duration::from_millis(500);
     let settings =
         Settings { faults: bad_day(), download_delay: index_delay, index_delay, ..Settings::default() };
-    let upstream = simulator(settings).await;
-    let binary = Binary::with_upstream(&upstream.url())
+    let (upstream, binary) = Scene::new()
+        .simulator(settings)
         .set("DISPATCH__PROBE_AFTER", "50ms")
         .set("RECONCILE__AFTER", "2s")
         .set("RECONCILE__SETTLE_AFTER", "3s")
-        .set("RECONCILE__DEADLINE", silence);
+        .set("RECONCILE__DEADLINE", silence)
+        .binary()
+        .await;
     let database = binary.path("scrapehook.db");
     let client = crate::support::client();
     let mut looks = interval(BETWEEN_JOBS);

@@ -1,14 +1,13 @@
 //! A database of a version that took some posts for others: its forms follow, and nothing is sent.
 
 use reqwest::Client;
-use scrapehook::simulator::Settings;
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-use crate::support::binary::{Binary, Serving};
+use crate::support::Scene;
+use crate::support::binary::Serving;
 use crate::support::recompute::assert_states_follow_from_facts;
-use crate::support::simulator;
 
 /// What commit e8df24d wrote: a job of five posts, one of four that follows three of them, and one of one.
 const BEFORE: &str = include_str!("forms/before.sql");
@@ -45,8 +44,7 @@ async fn filled(path: &std::path::Path, upstream: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_url_that_was_taken_for_another_post_loses_its_video_and_nothing_is_sent() {
-    let upstream = simulator(Settings::default()).await;
-    let binary = Binary::with_upstream(&upstream.url());
+    let (upstream, binary) = Scene::new().binary().await;
     filled(&binary.path("scrapehook.db"), &upstream.url()).await;
     let serving = binary.serve(&[]);
     let caller = Caller { client: crate::support::client(), serving: &serving };

@@ -334,7 +334,7 @@ async fn at_the_cap_a_wait_and_a_stream_make_room_like_any_connection_and_can_co
     let service = setup.start().await;
     let job = service.submit(&mixed_urls(1)).await;
     // After that nothing happens that a stream could tell.
-    service.until("/v1/tasks?state=accepted", |page| page["items"][0].is_object()).await;
+    service.until_task("accepted").await;
     let host = service.base.strip_prefix("http://").unwrap().to_owned();
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes();
     let mut wait = raw::connect(&service).await;

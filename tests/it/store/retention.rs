@@ -7,7 +7,7 @@ use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::task::TaskState;
 use scrapehook::domain::video::VideoState;
 use scrapehook::store::{CallbackPage, EventFilter, Pass};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::file::{DAY, File, at, callback, indexed, listed};
 use crate::support::{Scene, mixed_urls};
@@ -150,7 +150,7 @@ async fn a_cursor_before_what_was_removed_is_gone() {
     service.until_settled(&job).await;
     let removed = async {
         loop {
-            let (status, _) = status_of(&service, "/v1/events?after=1").await;
+            let (status, _) = service.ask("/v1/events?after=1").await;
             if status == 410 {
                 return;
             }
@@ -159,7 +159,7 @@ async fn a_cursor_before_what_was_removed_is_gone() {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), removed).await.expect("removed in time");
-    let (_, problem) = status_of(&service, "/v1/events?after=1").await;
+    let (_, problem) = service.ask("/v1/events?after=1").await;
     assert_eq!(problem["code"], "cursor_gone");
     let stream =
         service.request(Method::GET, "/v1/events/stream").header("last-event-id", "1").send().await.unwrap();
@@ -171,9 +171,4 @@ async fn a_cursor_before_what_was_removed_is_gone() {
     let more = service.items(&format!("/v1/events?after={next}")).await;
     assert_eq!(more[0]["kind"], json!("job.created"));
     service.stop().await;
-}
-
-async fn status_of(service: &crate::support::Service, path: &str) -> (u16, Value) {
-    let answer = service.request(Method::GET, path).send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
 }

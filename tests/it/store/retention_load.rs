@@ -17,8 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::aftermath::{number, read};
+use crate::support::aftermath::number;
 use crate::support::binary::{CALLBACK_SECRET, Serving};
+use crate::support::database::read;
 use crate::support::file::DAY;
 use crate::support::multiplied::{multiplied, padded, sizes};
 use crate::support::recompute::assert_states_follow_from_facts;

@@ -4,6 +4,7 @@ use scrapehook::simulator::{Faults, Simulator};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
+use crate::support::answers::Task;
 use crate::support::{Scene, Service, Setup, mixed_urls};
 
 /// A service with a job that has ended, a job on its way, a hint, a pause and a callback.
@@ -11,7 +12,7 @@ async fn used() -> (Simulator, Service, [String; 2]) {
     let (upstream, service) = Scene::new().start().await;
     let ended = service.submit_with(json!({ "video_urls": mixed_urls(1), "labels": { "k": "v" } })).await;
     service.until_settled(&ended).await;
-    let _ = service.call("/v1/pause", Value::Null).await;
+    service.pause().await;
     let waiting = service.submit(&["https://youtu.be/waits".to_owned()]).await;
     assert_eq!(service.post_callback("/callback", "a hint").await, 202);
     (upstream, service, [ended, waiting])
@@ -34,11 +35,6 @@ const SENT: i64 = 2;
 /// Sets the state of the URLs of a task.
 fn state_of(task: &str, state: i64) -> String {
     format!("UPDATE attempts SET state = {state} WHERE task = (SELECT number FROM tasks WHERE id = '{task}')")
-}
-
-async fn ask(service: &Service, path: &str) -> (u16, Value) {
-    let answer = service.request(reqwest::Method::GET, path).send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
 #[tokio::test]
@@ -96,7 +92,7 @@ async fn a_row_that_can_not_be_read_is_an_error_and_never_a_shorter_list() {
         spoil_quietly(&service, &statement).await;
         spoil(&service, &format!("UPDATE {set} WHERE {column} = {id}")).await;
         for path in paths {
-            let (status, problem) = ask(&service, path).await;
+            let (status, problem) = service.ask(path).await;
             assert_eq!((status, &problem["code"]), (500, &json!("internal")), "{set}: {path}: {problem}");
             let text = problem.to_string();
             assert!(!text.contains("odd") && !text.contains(table), "{text}");
@@ -114,7 +110,7 @@ async fn a_row_that_can_not_be_read_is_an_error_and_never_a_shorter_list() {
     }
     // A page that does not need the row is as it was.
     for path in ["/v1/jobs", "/v1/tasks", "/v1/videos", "/v1/events", "/v1/quarantine", "/v1/status"] {
-        assert_eq!(ask(&service, path).await.0, 200, "{path}");
+        assert_eq!(service.ask(path).await.0, 200, "{path}");
     }
     service.stop().await;
 }
@@ -128,7 +124,7 @@ async fn spoil_quietly(service: &Service, statement: &str) {
 async fn a_task_that_can_not_be_read_keeps_no_other_from_its_callbacks_or_from_being_sent() {
     let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let job = service.submit(&mixed_urls(2)).await;
-    service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["sent"] == 2).await;
+    service.until_job(&job, |job| job.progress.sent == 2).await;
     // Not in memory any more.
     let service = service.stop().await.start().await;
     let tasks = service.items("/v1/tasks").await;
@@ -148,12 +144,12 @@ async fn a_task_that_can_not_be_read_keeps_no_other_from_its_callbacks_or_from_b
     assert_eq!((bad.as_u16(), good.as_u16()), (503, 200), "the sender is to come again");
     assert_eq!(service.get(&format!("/v1/tasks/{}", id(1))).await["state"], "downloaded");
     // What waits for a job that can't be read stands in nobody's way.
-    let _ = service.call("/v1/pause", Value::Null).await;
+    service.pause().await;
     let first = service.submit(&["https://youtu.be/first".to_owned()]).await;
     let second = service.submit(&["https://vimeo.com/second".to_owned()]).await;
     spoil(&service, &format!("UPDATE jobs SET quality = 'odd' WHERE id = '{first}'")).await;
-    let _ = service.call("/v1/resume", Value::Null).await;
-    service.until(&format!("/v1/jobs/{second}"), |job| job["progress"]["sent"] == 1).await;
+    service.resume().await;
+    service.until_job(&second, |job| job.progress.sent == 1).await;
     // Mended, all of it goes on.
     spoil(&service, &format!("UPDATE jobs SET quality = '360' WHERE id = '{first}'")).await;
     spoil(&service, &state_of(&id(0), SENT)).await;
@@ -168,8 +164,8 @@ async fn a_task_that_can_not_be_read_keeps_no_other_from_being_polled_or_from_it
     let mut tasks = Vec::new();
     for n in 10_001..10_004 {
         let job = service.submit(&[format!("https://vimeo.com/{n}")]).await;
-        let job = service.until(&format!("/v1/jobs/{job}"), |job| job["progress"]["sent"] == 1).await;
-        tasks.push(job["tasks"][0]["id"].as_str().unwrap().to_owned());
+        let job = service.until_job(&job, |job| job.progress.sent == 1).await;
+        tasks.push(job.tasks[0].id.clone());
     }
     let setup = service.stop().await;
     // All are due at once: one whose URLs make no sense, one whose own id makes none, and a good one.
@@ -178,7 +174,7 @@ async fn a_task_that_can_not_be_read_keeps_no_other_from_being_polled_or_from_it
     spoil_file(&setup, &format!("UPDATE tasks SET id = 'odd' WHERE id = '{}'", tasks[1])).await;
     let service = setup.start().await;
     // It is marked only if it was polled after its deadline.
-    service.until(&format!("/v1/tasks/{}", tasks[2]), |task| task["state"] == "stalled").await;
+    service.until(&format!("/v1/tasks/{}", tasks[2]), |task: &Task| task.state == "stalled").await;
     spoil(&service, &format!("UPDATE tasks SET id = '{}' WHERE id = 'odd'", tasks[1])).await;
     spoil(&service, &state_of(&tasks[0], SENT)).await;
     service.stop().await;
@@ -192,8 +188,8 @@ async fn sent_without(change: &str, mended: &str, second: &str) {
     let (upstream, service) = Scene::new().downloads_nothing().start().await;
     let post = "https://vimeo.com/10001";
     let before = service.submit(&[post.to_owned()]).await;
-    service.until(&format!("/v1/jobs/{before}"), |job| job["tasks"][0]["state"] == "accepted").await;
-    let _ = service.call("/v1/pause", Value::Null).await;
+    service.until_job(&before, |job| job.tasks.iter().any(|task| task.state == "accepted")).await;
+    service.pause().await;
     let first = service.submit_with(json!({ "video_urls": [post], "force": true })).await;
     let second = service.submit(&[second.to_owned()]).await;
     // Not in memory any more.
@@ -204,9 +200,9 @@ async fn sent_without(change: &str, mended: &str, second: &str) {
     };
     spoil_file(&setup, &fill(change)).await;
     let service = setup.start().await;
-    let _ = service.call("/v1/resume", Value::Null).await;
+    service.resume().await;
     // It counts as sent from before the request on.
-    service.until(&format!("/v1/jobs/{second}"), |job| job["tasks"][0]["state"] == "accepted").await;
+    service.until_job(&second, |job| job.tasks.iter().any(|task| task.state == "accepted")).await;
     assert_eq!(upstream.submits().len(), 2, "{change}");
     assert_eq!(upstream.charged()[post], 1, "{change}");
     // Once it can be read, it is sent when it is no longer put aside.
@@ -270,17 +266,17 @@ async fn a_waiting_task_that_can_not_be_read_keeps_no_other_from_being_sent() {
         let faults = Faults { cut: 1.0, lose: 1.0, ..Faults::default() };
         let (upstream, service) = Scene::new().faults(faults).downloads_nothing().start().await;
         service.submit(&["https://vimeo.com/10001".to_owned()]).await;
-        let page = service.until("/v1/tasks?state=unconfirmed", |page| page["items"][0].is_object()).await;
+        let page = service.until_task("unconfirmed").await;
         upstream.set_faults(Faults::default());
-        let _ = service.call("/v1/pause", Value::Null).await;
-        let retry = format!("/v1/tasks/{}/retry", page["items"][0]["id"].as_str().unwrap());
+        service.pause().await;
+        let retry = format!("/v1/tasks/{}/retry", &page.id);
         assert_eq!(service.call(&retry, Value::Null).await.0, 202);
         let second = service.submit(&[SAME_LINE.to_owned()]).await;
         let setup = service.stop().await;
         spoil_file(&setup, &change).await;
         let service = setup.start().await;
-        let _ = service.call("/v1/resume", Value::Null).await;
-        service.until(&format!("/v1/jobs/{second}"), |job| job["tasks"][0]["state"] == "accepted").await;
+        service.resume().await;
+        service.until_job(&second, |job| job.tasks.iter().any(|task| task.state == "accepted")).await;
         assert_eq!(upstream.submits().len(), 2, "{change}");
         spoil(&service, &mended).await;
         service.stop().await;

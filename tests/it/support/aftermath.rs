@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use scrapehook::simulator::Simulator;
-use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::sqlite::SqliteConnection;
 
 use crate::support::binary::Binary;
+use crate::support::database::read;
 use crate::support::recompute::assert_states_follow_from_facts;
 
 /// What was looked at.
@@ -24,12 +24,6 @@ pub struct Counts {
 /// A number from a variable of the environment, to make a test longer or to replay it.
 pub fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
-}
-
-/// The service's file, to be read beside it.
-pub async fn read(database: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(database).pragma("query_only", "ON");
-    options.connect().await.unwrap()
 }
 
 /// The states of the tasks that will move on by themselves, each with how many are in it; and how many posts wait.

@@ -194,6 +194,11 @@ pub fn whole(entries: Vec<PolledEntry>) -> PollEnd {
     PollEnd::Listed { entries, is_whole: true, earliest: None }
 }
 
+/// A list with an entry that could not be read.
+pub fn half(entries: Vec<PolledEntry>) -> PollEnd {
+    PollEnd::Listed { entries, is_whole: false, earliest: None }
+}
+
 pub fn lost() -> SubmitEnd {
     SubmitEnd::Unknown(Failure::new("no_answer", "cut"))
 }

@@ -1,6 +1,7 @@
 //! What tests share: the real service on a free port, a real SQLite file in a folder of its own, and the simulator.
 
 pub mod aftermath;
+pub mod answers;
 pub mod binary;
 pub mod by_hand;
 pub mod database;

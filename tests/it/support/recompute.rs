@@ -11,15 +11,16 @@ use scrapehook::domain::url::CanonicalUrl;
 use scrapehook::domain::video::VideoState;
 use scrapehook::domain::want::{Mark, want_outcome};
 use scrapehook::store::{Binding, Store};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{ConnectOptions, Connection, FromRow, Row};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Connection, FromRow, Row};
 
 use crate::support::DEADLINE;
+use crate::support::database::open;
 use crate::support::file::{POLICY, at};
 
 /// Does what a stop has left to the next start.
 async fn finish_what_is_due(database: &Path) {
-    let mut file = SqliteConnectOptions::new().filename(database).connect().await.unwrap();
+    let mut file = open(database).await;
     if due(&mut file).await == (0, 0, 0, 0) {
         return file.close().await.unwrap();
     }
@@ -54,7 +55,7 @@ async fn due(file: &mut SqliteConnection) -> (i64, i64, i64, i64) {
 /// Checks the file of a service that has stopped.
 pub async fn assert_states_follow_from_facts(database: &Path) {
     finish_what_is_due(database).await;
-    let mut file = SqliteConnectOptions::new().filename(database).connect().await.unwrap();
+    let mut file = open(database).await;
     let tasks: Vec<TaskRow> =
         sqlx::query_as("SELECT number, id, state, upstream_id, stalled_at FROM tasks WHERE NOT is_old")
             .fetch_all(&mut file)

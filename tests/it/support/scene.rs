@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use scrapehook::simulator::{Faults, Settings, Simulator};
 
+use super::binary::Binary;
 use super::{NEVER, Service, Setup, simulator};
 
 /// A simulator and a service that are not running yet.
@@ -79,5 +80,13 @@ impl Scene {
         }
         let setup = self.settings.iter().fold(setup, |setup, (key, value)| setup.set(key, value));
         (upstream, setup)
+    }
+
+    /// Starts the simulator, and prepares the real binary instead of a service in this process.
+    pub async fn binary(self) -> (Simulator, Binary) {
+        let upstream = simulator(self.simulator).await;
+        let binary = Binary::with_upstream(&upstream.url());
+        let binary = self.settings.iter().fold(binary, |binary, (key, value)| binary.set(key, value));
+        (upstream, binary)
     }
 }

@@ -48,8 +48,6 @@ impl Shop {
     }
 
     pub async fn task_in(&self, state: &str) -> String {
-        let path = format!("/v1/tasks?state={state}");
-        let page = self.service.until(&path, |page| page["items"][0].is_object()).await;
-        page["items"][0]["id"].as_str().unwrap().to_owned()
+        self.service.until_task(state).await.id
     }
 }

@@ -13,13 +13,14 @@ use rand::{Rng, SeedableRng};
 use reqwest::{Client, RequestBuilder};
 use scrapehook::domain::url::PostUrl;
 use scrapehook::failpoint::FailPoint;
-use scrapehook::simulator::{Faults, Settings, Simulator};
+use scrapehook::simulator::{Faults, Simulator};
 use serde_json::{Value, json};
 
-use crate::support::aftermath::{come_to_rest, number, read};
+use crate::support::aftermath::{come_to_rest, number};
 use crate::support::binary::{Binary, Serving};
+use crate::support::database::read;
 use crate::support::recompute::assert_states_follow_from_facts;
-use crate::support::{DEADLINE, simulator};
+use crate::support::{DEADLINE, Scene};
 
 const KILLS: u64 = 12;
 /// Posts that each life of the process begins with.
@@ -217,10 +218,13 @@ async fn killed_at_any_moment_no_post_is_charged_more_often_than_somebody_asked_
         ..Faults::default()
     };
     let index_delay = Duration::from_millis(20);
-    let upstream = simulator(Settings { faults, index_delay, ..Settings::default() }).await;
-    let mut binary = Binary::with_upstream(&upstream.url())
+    let (upstream, mut binary) = Scene::new()
+        .faults(faults)
+        .index_delay(index_delay)
         .set("DISPATCH__PROBE_AFTER", "20ms")
-        .set("RECONCILE__AFTER", "100ms");
+        .set("RECONCILE__AFTER", "100ms")
+        .binary()
+        .await;
     let random = StdRng::seed_from_u64(seed);
     let client = crate::support::client();
     let (asks, best, jobs) = (BTreeMap::new(), BTreeMap::new(), Vec::new());

@@ -7,6 +7,7 @@ use scrapehook::simulator::{Faults, Settings};
 use scrapehook::upstream::wire::SUBMIT_PRIVATE;
 
 use super::*;
+use crate::support::answers::{Page, Task};
 use crate::support::{Setup, free_address, simulator};
 
 /// Each is polled in turn, and some faults take the whole time that is allowed: few are enough.
@@ -19,8 +20,7 @@ async fn accepted(upstream: &Simulator) -> (Setup, String) {
     let service = Setup::new(&upstream.url()).set("RECONCILE__AFTER", "1h").start().await;
     let job = service.submit(&posts()).await;
     upstream.until(|upstream| upstream.submits().len() == POLLED).await;
-    let accepted = format!("/v1/tasks?job={job}&state=accepted");
-    service.until(&accepted, |page| page["items"][POLLED - 1].is_object()).await;
+    service.until_tasks(&format!("job={job}&state=accepted"), POLLED).await;
     assert_eq!(upstream.polls(), 0);
     (service.stop().await, job)
 }
@@ -41,10 +41,10 @@ async fn polls_back_off_and_recover((fault, faults): (&str, Faults)) {
     assert!(begun.elapsed() >= WAITS, "{fault}: one was polled four times in {:?}", begun.elapsed());
     assert_eq!(states(&service, &job).await, ["accepted"; POLLED], "{fault}");
     assert_eq!(service.get("/v1/events?limit=500").await, events, "{fault}: nothing was learned");
-    assert_eq!(service.get(&format!("/v1/jobs/{job}")).await["progress"]["sent"], posts().len());
+    assert_eq!(service.job(&job).await.progress.sent, posts().len());
 
     upstream.set_faults(silent(Faults::default()));
-    assert_eq!(service.until_settled(&job).await["state"], "done", "{fault}");
+    assert_eq!(service.until_settled(&job).await.state, "done", "{fault}");
     assert_eq!(upstream.submits().len(), POLLED, "{fault}");
     assert_charged_once(&upstream, posts().len());
     service.stop().await;
@@ -72,22 +72,24 @@ async fn polls_of_an_upstream_that_is_down_recover_once_it_is_up() {
     let down = service.get(&path).await;
     // It answers clients meanwhile; the polls that nobody hears change nothing.
     let more = service.submit(&["https://c.example/while-down".to_owned()]).await;
-    let refused = |page: &Value| page["items"][0]["error"]["code"] == "no_connection";
+    let refused = |page: &Page<Task>| {
+        let error = page.items.first().and_then(|task| task.error.as_ref());
+        error.is_some_and(|error| error.code == "no_connection")
+    };
     service.until(&format!("/v1/tasks?job={more}"), refused).await;
     assert_eq!(service.get(&path).await, down);
 
     // Another one with the same seed gives the same tasks for the same submits, if no other comes first.
-    let _ = service.call("/v1/pause", Value::Null).await;
-    let queued = format!("/v1/tasks?job={more}&state=queued");
-    service.until(&queued, |page| page["items"][0].is_object()).await;
+    service.pause().await;
+    service.until_tasks(&format!("job={more}&state=queued"), 1).await;
     let upstream = simulator(settings()).await;
     for submit in &sent {
         let again = service.client.post(format!("{}{SUBMIT_PRIVATE}", upstream.url())).json(&submit.body);
         again.header("Authorization", UPSTREAM_KEY).send().await.unwrap();
     }
-    let _ = service.call("/v1/resume", Value::Null).await;
+    service.resume().await;
     for job in [job, more] {
-        assert_eq!(service.until_settled(&job).await["state"], "done");
+        assert_eq!(service.until_settled(&job).await.state, "done");
     }
     let ids = |submits: &[scrapehook::simulator::Submitted]| {
         submits.iter().map(|submit| submit.task_id.clone()).collect::<std::collections::BTreeSet<_>>()

@@ -8,7 +8,7 @@ use scrapehook::simulator::{Faults, Settings};
 
 use super::*;
 use crate::support::binary::{Binary, Serving};
-use crate::support::{DEADLINE, NEVER, free_address, simulator};
+use crate::support::{DEADLINE, NEVER, Scene, free_address, simulator};
 
 const MIB: u64 = 1024 * 1024;
 /// Most that the resident memory may grow.
@@ -27,8 +27,8 @@ impl Process {
     async fn start(timeout: &str, poll_after: &str, probe_after: &str) -> Self {
         let (listen, faults) = (free_address(), silent(Faults::default()));
         let settings = Settings { listen, download_delay: NEVER, faults, ..Settings::default() };
-        let upstream = simulator(settings).await;
-        let binary = Binary::with_upstream(&upstream.url()).set("UPSTREAM__TIMEOUT", timeout);
+        let (upstream, binary) =
+            Scene::new().simulator(settings).set("UPSTREAM__TIMEOUT", timeout).binary().await;
         let binary = binary.set("RECONCILE__AFTER", poll_after).set("DISPATCH__PROBE_AFTER", probe_after);
         let serving = binary.serve(&[]);
         let client = crate::support::client();

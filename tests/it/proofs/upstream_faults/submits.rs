@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::*;
+use crate::support::answers::{Event, Page, Task};
 use crate::support::{DEADLINE, Setup, free_address, simulator};
 
 /// The waits of three probes, which double.
@@ -31,9 +32,8 @@ async fn every_submit_is_charged_once_and_found((fault, faults): (&str, Faults))
     let service = with_probes(&upstream.url(), "100ms").await.timeout(TIMEOUT).start().await;
     let job = service.submit(&urls()).await;
     upstream.until(|upstream| upstream.submits().len() == TASKS).await;
-    let all = |page: &Value| {
-        let tasks = page["items"].as_array().unwrap();
-        tasks.len() == TASKS && tasks.iter().all(|task| task["state"] == "unconfirmed")
+    let all = |page: &Page<Task>| {
+        page.items.len() == TASKS && page.items.iter().all(|task| task.state == "unconfirmed")
     };
     service.until(&format!("/v1/tasks?job={job}"), all).await;
 
@@ -54,7 +54,7 @@ async fn every_submit_is_charged_once_and_found((fault, faults): (&str, Faults))
     send_callbacks(&service, &upstream).await;
     let after = service.submit(&["https://c.example/after".to_owned()]).await;
     for job in [job, after] {
-        assert_eq!(service.until_settled(&job).await["state"], "done", "{fault}");
+        assert_eq!(service.until_settled(&job).await.state, "done", "{fault}");
     }
     assert_eq!(upstream.submits().len(), TASKS + 1, "{fault}");
     assert_charged_once(&upstream, urls().len() + 1);
@@ -77,14 +77,13 @@ async fn a_submit_answered_with_wrong_types_is_charged_once_and_found() {
     let job = service.submit(&posts).await;
     // One choice of types is a number for a `taskId`, which is taken for one; the others prove nothing.
     for state in ["unconfirmed", "accepted"] {
-        let tasks = format!("/v1/tasks?job={job}&state={state}");
-        service.until(&tasks, |page| page["items"][0].is_object()).await;
+        service.until_tasks(&format!("job={job}&state={state}"), 1).await;
     }
     println!("{} submits until a number came for a taskId", upstream.submits().len());
     upstream.set_faults(silent(Faults::default()));
     upstream.until(|upstream| upstream.submits().len() == posts.len()).await;
     send_callbacks(&service, &upstream).await;
-    assert_eq!(service.until_settled(&job).await["state"], "done");
+    assert_eq!(service.until_settled(&job).await.state, "done");
     assert_charged_once(&upstream, posts.len());
     service.stop().await;
 }
@@ -96,16 +95,15 @@ async fn a_connection_cut_before_the_request_was_read_charges_nothing_and_a_retr
     let service = with_probes(&upstream.url(), "100ms").await.start().await;
     let job = service.submit(&urls()).await;
     upstream.until(|upstream| upstream.connections() == TASKS as u64).await;
-    let unconfirmed = format!("/v1/tasks?job={job}&state=unconfirmed");
     // From here this looks like one that was cut after the request was read.
-    let page = service.until(&unconfirmed, |page| page["items"][TASKS - 1].is_object()).await;
+    let unconfirmed = service.until_tasks(&format!("job={job}&state=unconfirmed"), TASKS).await;
     assert_eq!((upstream.connections(), upstream.charged().len()), (TASKS as u64, 0));
     upstream.set_faults(silent(Faults::default()));
-    for task in page["items"].as_array().unwrap() {
-        let id = task["id"].as_str().unwrap();
+    for task in unconfirmed {
+        let id = task.id;
         assert_eq!(service.call(&format!("/v1/tasks/{id}/retry"), Value::Null).await.0, 202);
     }
-    assert_eq!(service.until_settled(&job).await["state"], "done");
+    assert_eq!(service.until_settled(&job).await.state, "done");
     assert_charged_once(&upstream, urls().len());
     service.stop().await;
 }
@@ -117,20 +115,18 @@ async fn an_upstream_that_is_down_is_sent_everything_once_it_is_up() {
     let begun = Instant::now();
     let job = service.submit(&urls()).await;
     // Refused at once, then after 1 s.
-    let refused = "/v1/events?kind=task.queued";
-    let is_refused = |page: &Value| {
-        let reason = |event: &Value| event["message"].as_str().map(str::to_owned);
-        let events = page["items"].as_array().unwrap();
-        events.iter().filter_map(reason).filter(|text| text.starts_with("no_connection: ")).count() == 2
+    let is_refused = |page: &Page<Event>| {
+        let messages = page.items.iter().filter_map(|event| event.message.as_deref());
+        messages.filter(|text| text.starts_with("no_connection: ")).count() == 2
     };
-    service.until(refused, is_refused).await;
+    service.until("/v1/events?kind=task.queued", is_refused).await;
     assert!(begun.elapsed() >= Duration::from_secs(1));
     // One task is tried again and again; no other is formed meanwhile.
     assert_eq!(states(&service, &job).await, ["queued"]);
-    assert_eq!(service.get(&format!("/v1/jobs/{job}")).await["progress"]["waiting"], urls().len());
+    assert_eq!(service.job(&job).await.progress.waiting, urls().len());
 
     let upstream = simulator(Settings { listen: address, ..Settings::default() }).await;
-    assert_eq!(service.until_settled(&job).await["state"], "done");
+    assert_eq!(service.until_settled(&job).await.state, "done");
     assert_charged_once(&upstream, urls().len());
     assert_eq!(upstream.submits().len(), TASKS);
     assert!(service.items("/v1/events?kind=task.unconfirmed").await.is_empty());
