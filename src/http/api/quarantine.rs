@@ -2,26 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use crate::blocking;
 use crate::domain::callback::Hint;
 use crate::http::context::Context;
 use crate::http::edge::problem::Problem;
-use crate::http::edge::query::{self, Page, Params};
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct PageParams {
-    /// Items per page. Default: 50. At most 500.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
-    limit: Option<String>,
-    /// The `next` of the previous page.
-    #[param(value_type = Option<String>)]
-    after: Option<String>,
-}
+use crate::http::edge::query::{self, Page, PageParams, Params};
 
 /// Lists the kept hints (callbacks without a good token), newest first.
 #[utoipa::path(

@@ -4,7 +4,6 @@ use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
@@ -20,32 +19,25 @@ use crate::http::context::Context;
 use crate::http::edge::auth::Caller;
 use crate::http::edge::body::{self, NoBody, escape};
 use crate::http::edge::problem::{Faults, Problem};
-use crate::http::edge::query::{self, NoParams, Page, Params};
+use crate::http::edge::query::{self, NoParams, Page, PageParams, Params};
 use crate::http::edge::wait;
 use crate::store::{Awaited, CallbackPage, Decided, Decision, Store, TaskFilter};
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct ListParams {
-    /// Only items in this state.
-    #[param(value_type = Option<TaskState>)]
-    state: Option<String>,
-    /// Only items of this job.
-    #[param(value_type = Option<JobId>)]
-    job: Option<String>,
-    /// Only items of this platform: its name, such as `tiktok`, `youtube`, `instagram` or `x`, or else its host.
-    #[param(value_type = Option<String>)]
-    platform: Option<String>,
-    /// Only items of this post, by any spelling of its URL.
-    #[param(value_type = Option<String>, max_length = 2048)]
-    url: Option<String>,
-    /// Items per page. Default: 50. At most 500.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
-    limit: Option<String>,
-    /// The `next` of the previous page.
-    #[param(value_type = Option<String>)]
-    after: Option<String>,
+query::list_params! {
+    ListParams {
+        /// Only items in this state.
+        #[param(value_type = Option<TaskState>)]
+        state: Option<String>,
+        /// Only items of this job.
+        #[param(value_type = Option<JobId>)]
+        job: Option<String>,
+        /// Only items of this platform: its name, such as `tiktok`, `youtube`, `instagram` or `x`, or else its host.
+        #[param(value_type = Option<String>)]
+        platform: Option<String>,
+        /// Only items of this post, by any spelling of its URL.
+        #[param(value_type = Option<String>, max_length = 2048)]
+        url: Option<String>,
+    }
 }
 
 /// Lists tasks, newest first.
@@ -83,7 +75,7 @@ async fn find(context: &Context, id: &str) -> Result<TaskId, Problem> {
     get,
     path = "/v1/tasks/{id}",
     tag = "tasks",
-    params(("id" = String, Path, description = "The task's id or its `taskId`."), WaitParams),
+    params(TaskPath, WaitParams),
     responses((status = 200, description = "The task.", body = Task)),
 )]
 pub(in crate::http) async fn get_task(
@@ -111,6 +103,15 @@ async fn decide(context: &Context, decision: Decision, caller: Caller, rule: &st
     }
 }
 
+/// The path of a route about one task.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "it describes the parameter, which handlers read as text")]
+pub(in crate::http) struct TaskPath {
+    /// The task's id or its `taskId`.
+    id: String,
+}
+
 /// Cancels a task that was not sent, or gives up an unconfirmed one.
 ///
 /// This ends the task for every job that it serves. `jobs_total` counts them. To end it for one job only, cancel that
@@ -119,7 +120,7 @@ async fn decide(context: &Context, decision: Decision, caller: Caller, rule: &st
     post,
     path = "/v1/tasks/{id}/cancel",
     tag = "tasks",
-    params(("id" = String, Path, description = "The task's id or its `taskId`.")),
+    params(TaskPath),
     responses(
         (status = 200, description = "The task.", body = Task),
         (status = 409, description = "The task was sent or has ended."),
@@ -144,7 +145,7 @@ pub(in crate::http) async fn cancel_task(
     post,
     path = "/v1/tasks/{id}/refresh",
     tag = "tasks",
-    params(("id" = String, Path, description = "The task's id or its `taskId`.")),
+    params(TaskPath),
     responses(
         (status = 200, description = "The task.", body = Task),
         (status = 409, description = "The `taskId` of the task is unknown."),
@@ -168,7 +169,7 @@ pub(in crate::http) async fn refresh_task(
     post,
     path = "/v1/tasks/{id}/adopt",
     tag = "tasks",
-    params(("id" = String, Path, description = "The task's id or its `taskId`.")),
+    params(TaskPath),
     request_body = AdoptRequest,
     responses(
         (status = 200, description = "The task.", body = Task),
@@ -242,7 +243,7 @@ fn adopt_body(bytes: &[u8]) -> Result<String, Problem> {
     post,
     path = "/v1/tasks/{id}/retry",
     tag = "tasks",
-    params(("id" = String, Path, description = "The task's id or its `taskId`.")),
+    params(TaskPath),
     responses(
         (
             status = 200,
@@ -278,24 +279,12 @@ pub(in crate::http) async fn retry_task(
     Ok((StatusCode::ACCEPTED, location, show(&context, new).await?).into_response())
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct PageParams {
-    /// Items per page. Default: 50. At most 500.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
-    limit: Option<String>,
-    /// The `next` of the previous page.
-    #[param(value_type = Option<String>)]
-    after: Option<String>,
-}
-
 /// Lists the callbacks that arrived for a task, newest first.
 #[utoipa::path(
     get,
     path = "/v1/tasks/{id}/callbacks",
     tag = "tasks",
-    params(("id" = String, Path, description = "The task's id or its `taskId`."), PageParams),
+    params(TaskPath, PageParams),
     responses((status = 200, description = "A page of callbacks.", body = Page<Callback>)),
 )]
 pub(in crate::http) async fn list_task_callbacks(

@@ -2,8 +2,6 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use crate::domain::id::JobId;
 use crate::domain::video::{Video, VideoState};
@@ -12,28 +10,21 @@ use crate::http::edge::problem::Problem;
 use crate::http::edge::query::{self, NoParams, Page, Params};
 use crate::store::VideoFilter;
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct ListParams {
-    /// Only items in this state.
-    #[param(value_type = Option<VideoState>)]
-    state: Option<String>,
-    /// Only items of this task, by its id or its `taskId`.
-    #[param(value_type = Option<String>)]
-    task: Option<String>,
-    /// Only items of this job.
-    #[param(value_type = Option<JobId>)]
-    job: Option<String>,
-    /// Only items of this post, by any spelling of its URL.
-    #[param(value_type = Option<String>, max_length = 2048)]
-    url: Option<String>,
-    /// Items per page. Default: 50. At most 500.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
-    limit: Option<String>,
-    /// The `next` of the previous page.
-    #[param(value_type = Option<String>)]
-    after: Option<String>,
+query::list_params! {
+    ListParams {
+        /// Only items in this state.
+        #[param(value_type = Option<VideoState>)]
+        state: Option<String>,
+        /// Only items of this task, by its id or its `taskId`.
+        #[param(value_type = Option<String>)]
+        task: Option<String>,
+        /// Only items of this job.
+        #[param(value_type = Option<JobId>)]
+        job: Option<String>,
+        /// Only items of this post, by any spelling of its URL.
+        #[param(value_type = Option<String>, max_length = 2048)]
+        url: Option<String>,
+    }
 }
 
 /// Lists videos, newest first.

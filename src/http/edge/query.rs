@@ -118,6 +118,27 @@ pub(in crate::http) fn canonical(url: Option<&str>) -> Result<Option<String>, Pr
     url.map(parse).transpose()
 }
 
+/// The query parameters of a list: its own filters, and those that all lists of newest items share.
+macro_rules! list_params {
+    ($name:ident { $($filters:tt)* }) => {
+        #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+        #[into_params(parameter_in = Query)]
+        #[serde(deny_unknown_fields)]
+        pub(in crate::http) struct $name {
+            $($filters)*
+            /// Items per page. Default: 50. At most 500.
+            #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
+            pub(in crate::http) limit: Option<String>,
+            /// The `next` of the previous page.
+            #[param(value_type = Option<String>)]
+            pub(in crate::http) after: Option<String>,
+        }
+    };
+}
+pub(in crate::http) use list_params;
+
+list_params! { PageParams {} }
+
 const LIMIT: i64 = 50;
 const MOST: i64 = 500;
 

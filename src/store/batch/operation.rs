@@ -1,4 +1,4 @@
-//! The contract of an operation of the writer: it is applied whole or not at all, and its reply is sent after the commit.
+//! The contract of an operation of the writer: applied whole or not at all, and answered after the commit.
 
 use std::fmt::Debug;
 

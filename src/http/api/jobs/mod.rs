@@ -145,22 +145,15 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     Ok(Some(key))
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct ListParams {
-    /// Only items in this state.
-    #[param(value_type = Option<JobState>)]
-    state: Option<String>,
-    /// Only items with this label, as `key:value`.
-    #[param(value_type = Option<String>, pattern = "^[^:]+:")]
-    label: Option<String>,
-    /// Items per page. Default: 50. At most 500.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
-    limit: Option<String>,
-    /// The `next` of the previous page.
-    #[param(value_type = Option<String>)]
-    after: Option<String>,
+query::list_params! {
+    ListParams {
+        /// Only items in this state.
+        #[param(value_type = Option<JobState>)]
+        state: Option<String>,
+        /// Only items with this label, as `key:value`.
+        #[param(value_type = Option<String>, pattern = "^[^:]+:")]
+        label: Option<String>,
+    }
 }
 
 /// Lists jobs, newest first.
@@ -194,6 +187,15 @@ pub(in crate::http) async fn list_jobs(
     Ok(Json(Page::cut(jobs, limit, |job| query::cursor("jobs", job.id))))
 }
 
+/// The path of a route about one job.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "it describes the parameter, which handlers read as text")]
+pub(in crate::http) struct JobPath {
+    /// The job's id.
+    id: JobId,
+}
+
 /// A job with its place in the queue.
 pub(in crate::http) async fn read_job(context: &Context, id: JobId) -> Result<Job, Problem> {
     let job = context.store.read().job(id).await?.ok_or_else(|| Problem::not_found("job"))?;
@@ -217,7 +219,7 @@ pub(in crate::http) fn parse_id(id: &str) -> Result<JobId, Problem> {
     get,
     path = "/v1/jobs/{id}",
     tag = "jobs",
-    params(("id" = JobId, Path, description = "The job's id."), WaitParams),
+    params(JobPath, WaitParams),
     responses((status = 200, description = "The job.", body = Job)),
 )]
 pub(in crate::http) async fn get_job(
@@ -238,7 +240,7 @@ pub(in crate::http) async fn get_job(
     post,
     path = "/v1/jobs/{id}/cancel",
     tag = "jobs",
-    params(("id" = JobId, Path, description = "The job's id.")),
+    params(JobPath),
     responses(
         (status = 200, description = "The job.", body = Job),
         (status = 409, description = "No URL of the job waits to be sent."),
@@ -271,19 +273,12 @@ pub(in crate::http) struct WaitParams {
     pub(in crate::http) wait: Option<String>,
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct UrlParams {
-    /// Only items in this state.
-    #[param(value_type = Option<UrlState>)]
-    state: Option<String>,
-    /// Items per page. Default: 50. At most 500.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
-    limit: Option<String>,
-    /// The `next` of the previous page.
-    #[param(value_type = Option<String>)]
-    after: Option<String>,
+query::list_params! {
+    UrlParams {
+        /// Only items in this state.
+        #[param(value_type = Option<UrlState>)]
+        state: Option<String>,
+    }
 }
 
 /// Lists the URLs of a job in the order of its plan.
@@ -291,7 +286,7 @@ pub(in crate::http) struct UrlParams {
     get,
     path = "/v1/jobs/{id}/urls",
     tag = "jobs",
-    params(("id" = JobId, Path, description = "The job's id."), UrlParams),
+    params(JobPath, UrlParams),
     responses((status = 200, description = "A page of URLs.", body = Page<JobUrl>)),
 )]
 pub(in crate::http) async fn list_job_urls(

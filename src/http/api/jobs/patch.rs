@@ -12,12 +12,11 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 
 use crate::clock;
-use crate::domain::id::JobId;
 use crate::domain::job::Job;
 use crate::domain::nearest::unknown;
 use crate::domain::queue::Priority;
 use crate::http::api::jobs::json::{LABELS, TEXT_CHARS, read_labels, read_priority};
-use crate::http::api::jobs::{parse_id, read_job};
+use crate::http::api::jobs::{JobPath, parse_id, read_job};
 use crate::http::context::Context;
 use crate::http::edge::body::{self, escape};
 use crate::http::edge::problem::{Code, Faults, Problem};
@@ -57,7 +56,7 @@ fn labels_schema() -> Schema {
     patch,
     path = "/v1/jobs/{id}",
     tag = "jobs",
-    params(("id" = JobId, Path, description = "The job's id.")),
+    params(JobPath),
     request_body = JobPatchRequest,
     responses(
         (status = 200, description = "The job as it is now.", body = Job),

@@ -13,10 +13,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::clock;
-use crate::domain::id::JobId;
 use crate::domain::job::Job;
 use crate::domain::nearest::unknown;
-use crate::http::api::jobs::{parse_id, read_job};
+use crate::http::api::jobs::{JobPath, parse_id, read_job};
 use crate::http::context::Context;
 use crate::http::edge::auth::Caller;
 use crate::http::edge::body::{self, Kind, escape};
@@ -59,7 +58,7 @@ struct UrlCode(String);
     post,
     path = "/v1/jobs/{id}/retry",
     tag = "jobs",
-    params(("id" = JobId, Path, description = "The job's id.")),
+    params(JobPath),
     request_body = Option<JobRetryRequest>,
     responses(
         (status = 202, description = "The job. At least one of its URLs has changed.", body = Job),
