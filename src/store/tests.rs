@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::domain::id::JobId;
-use crate::domain::job::JobState;
+use crate::domain::job::{JobState, Quality};
 use crate::domain::time::Timestamp;
 use crate::store::file::lock::InstanceLock;
 use crate::store::file::open::{self, Binding};
@@ -165,7 +165,8 @@ async fn a_page_of_jobs_follows_an_index_whatever_the_filter_is() {
         (Some(JobState::Done), None, before, true, "jobs USING INDEX jobs_by_state (state=? AND id<?)"),
         (None, None, before, false, "jobs USING INDEX sqlite_autoindex_jobs_1 (id<?)"),
     ] {
-        let filter = JobFilter { state, label, before, limit: 50 };
+        let quality = Some(Quality::P720);
+        let filter = JobFilter { state, label, quality, before, limit: 50 };
         let question = jobs::list(&filter, by_state).sql().as_str().to_owned();
         let steps = plan(&mut file, &question).await.unwrap();
         assert!(steps[0].starts_with(&format!("SEARCH {index}")), "{steps:?}");

@@ -4,7 +4,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::domain::id::JobId;
-use crate::domain::job::{Job, JobOptions, JobState, JobTask};
+use crate::domain::job::{Job, JobOptions, JobState, JobTask, Quality};
 use crate::domain::queue::Priority;
 use crate::domain::url::Platform;
 use crate::store::column::{self, Counts, row};
@@ -78,6 +78,8 @@ pub struct JobFilter {
     pub state: Option<JobState>,
     /// Only those with this label.
     pub label: Option<(String, String)>,
+    /// Only those that ask for this quality.
+    pub quality: Option<Quality>,
     /// Only those before this one.
     pub before: Option<JobId>,
     /// At most so many.
@@ -101,6 +103,7 @@ pub(crate) fn list(filter: &JobFilter, by_state: bool) -> QueryBuilder<Sqlite> {
             if let Some(state) = filter.state {
                 query.push(" AND state = ").push_bind(state.as_str());
             }
+            push_quality(&mut query, filter.quality);
             query.push(" ORDER BY job_id DESC");
         }
         label => {
@@ -115,11 +118,18 @@ pub(crate) fn list(filter: &JobFilter, by_state: bool) -> QueryBuilder<Sqlite> {
                 query.push(" AND EXISTS (SELECT 1 FROM job_labels WHERE job_id = jobs.id AND key = ");
                 query.push_bind(key.clone()).push(" AND value = ").push_bind(value.clone()).push(")");
             }
+            push_quality(&mut query, filter.quality);
             query.push(" ORDER BY id DESC");
         }
     }
     query.push(" LIMIT ").push_bind(filter.limit);
     query
+}
+
+fn push_quality(query: &mut QueryBuilder<Sqlite>, quality: Option<Quality>) {
+    if let Some(quality) = quality {
+        query.push(" AND quality = ").push_bind(quality.as_str());
+    }
 }
 
 row! {

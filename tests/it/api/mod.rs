@@ -8,6 +8,7 @@ mod decisions;
 mod encodings;
 mod estimates;
 mod estimates_shown;
+mod job_lists;
 mod job_patch;
 mod job_retry;
 mod large_bodies;

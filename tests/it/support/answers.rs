@@ -9,6 +9,8 @@ pub struct Job {
     pub state: String,
     pub settled_at: Option<String>,
     pub progress: Progress,
+    /// Empty in lists, which leave it out.
+    #[serde(default)]
     pub tasks: Vec<TaskOfJob>,
 }
 

@@ -23,7 +23,7 @@ use crate::blocking;
 use crate::clock;
 use crate::domain::id::JobId;
 use crate::domain::idempotency;
-use crate::domain::job::{Job, JobPlan, JobState, MAX_BODY};
+use crate::domain::job::{Job, JobPlan, JobState, MAX_BODY, Quality};
 use crate::domain::outcome::UrlState;
 use crate::domain::plan::fold;
 use crate::domain::task::JobUrl;
@@ -153,6 +153,9 @@ query::list_params! {
         /// Only items with this label, as `key:value`.
         #[param(value_type = Option<String>, pattern = "^[^:]+:")]
         label: Option<String>,
+        /// Only items that ask for this quality.
+        #[param(value_type = Option<Quality>)]
+        quality: Option<String>,
     }
 }
 
@@ -179,6 +182,7 @@ pub(in crate::http) async fn list_jobs(
     let filter = JobFilter {
         state: query::word("state", params.state.as_deref())?,
         label: label.transpose()?,
+        quality: query::word("quality", params.quality.as_deref())?,
         before: query::place("jobs", params.after.as_deref())?,
         limit: limit + 1,
     };
