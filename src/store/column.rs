@@ -5,6 +5,8 @@ use std::error::Error;
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
+use sqlx::sqlite::{Sqlite, SqliteRow};
+use sqlx::{Column, Decode, Row, Type};
 use thiserror::Error;
 
 use crate::domain::destination::Destination;
@@ -31,7 +33,7 @@ macro_rules! row {
         impl<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> for $name {
             fn from_row(row: &'r sqlx::sqlite::SqliteRow) -> Result<Self, sqlx::Error> {
                 Ok(Self {
-                    $($field: sqlx::Row::try_get(row, stringify!($field))?,)*
+                    $($field: $crate::store::column::get(row, stringify!($field))?,)*
                     $($inner: sqlx::FromRow::from_row(row)?,)*
                 })
             }
@@ -93,6 +95,42 @@ pub(crate) fn unreadable(
     source: impl Into<Box<dyn Error + Send + Sync>>,
 ) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(Unreadable { table, column, id: id.to_owned(), source: source.into() }))
+}
+
+/// The columns that identify a row, in the order in which they are looked for.
+const IDS: [&str; 5] = ["id", "task_id", "job_id", "number", "round"];
+
+/// A value of a row.
+///
+/// # Errors
+/// A value of another type, by its table, its column and the id of its row, as far as the statement tells them.
+pub(crate) fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(
+    row: &'r SqliteRow,
+    name: &str,
+) -> Result<T, sqlx::Error> {
+    row.try_get(name).map_err(|error| {
+        let column = row.try_column(name).ok().map(Column::origin);
+        let origin = column.as_ref().and_then(|origin| origin.table_column());
+        let text = |id: &&str| row.try_get::<String, _>(*id).ok();
+        let number = |id: &&str| row.try_get::<i64, _>(*id).ok().map(|number| number.to_string());
+        let id = IDS.iter().find_map(text).or_else(|| IDS.iter().find_map(number));
+        sqlx::Error::Decode(Box::new(Mistyped {
+            table: origin.map_or("an expression", |origin| &*origin.table).to_owned(),
+            column: origin.map_or(name, |origin| &*origin.name).to_owned(),
+            id: id.unwrap_or_else(|| "a row without an id".to_owned()),
+            source: error,
+        }))
+    })
+}
+
+/// A stored value of another type than its column has.
+#[derive(Debug, Error)]
+#[error("{table}.{column} of {id} can't be read: {source}")]
+struct Mistyped {
+    table: String,
+    column: String,
+    id: String,
+    source: sqlx::Error,
 }
 
 /// An id or a word.
@@ -164,3 +202,6 @@ pub(crate) fn destination(
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::domain::id::JobId;
 use crate::domain::job::{JobState, Quality};
 use crate::domain::time::Timestamp;
+use crate::store::derive::tasks;
 use crate::store::file::lock::InstanceLock;
 use crate::store::file::open::{self, Binding};
 use crate::store::read::jobs::{self, JobFilter};
@@ -108,11 +109,13 @@ async fn every_statement_goes_to_the_rows_of_growing_tables_by_keys() {
             assert_goes_by_keys(&statement, &steps);
         }
     }
-    let steps = plan(&mut file, events::SEEN_BY).await.unwrap();
-    assert_goes_by_keys(events::SEEN_BY, &steps);
+    for statement in [events::SEEN_BY, tasks::UPDATE.as_str()] {
+        let steps = plan(&mut file, statement).await.unwrap();
+        assert_goes_by_keys(statement, &steps);
+    }
     // Questions with filters are put together from parts: those have tests of their own.
     assert!(planned > 150, "{planned} statements were found");
-    assert!(parts.len() <= 6, "these are no whole statements: {parts:#?}");
+    assert!(parts.len() <= 7, "these are no whole statements: {parts:#?}");
 }
 
 fn assert_goes_by_keys(statement: &str, steps: &[String]) {

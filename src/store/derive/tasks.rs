@@ -2,6 +2,7 @@
 //! rounds. Must never decide what evidence proves: `domain::evidence` does.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -34,7 +35,7 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         // What an older version decided stays until there is news.
         if stored.is_old && state.is_settled() {
             stored.next_poll_at = polling::next_poll_at(stored, state, NOTHING_OPEN, (touch, batch.policy));
-            batch.changes.rows.tasks.push(row(task, stored, state));
+            batch.changes.rows.tasks.push(Derived::of(stored, state).row(task));
             continue;
         }
         stored.is_old = false;
@@ -54,7 +55,7 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         change.tell_of_joined(stored, &attempts, &told);
         change.settle_again(stored, findings.state, &attempts);
         changed.extend(attempts.into_iter().map(|attempt| (touch, attempt)));
-        batch.changes.rows.tasks.push(row(task, stored, findings.state));
+        batch.changes.rows.tasks.push(Derived::of(stored, findings.state).row(task));
     }
     batch.changes.events.append(&mut events);
     name_posts(batch);
@@ -211,37 +212,76 @@ const fn kind_of(state: TaskState) -> Option<EventKind> {
     }
 }
 
-fn row(task: TaskId, stored: &LoadedTask, state: TaskState) -> Value {
-    let error = stored.error.as_ref();
-    json!([
-        task,
-        state,
-        stored.accepted_at,
-        stored.downloaded_at,
-        stored.settled_at,
-        error.map(|(code, ..)| code),
-        error.map(|(_, message, _)| message),
-        error.map(|(.., certain)| i64::from(*certain)),
-        stored.next_poll_at,
-        stored.news,
-        stored.news_at,
-        stored.polls_in_vain,
-        stored.quiet_since,
-        stored.stalled_at,
-        i64::from(stored.is_old),
-    ])
+/// The columns of `tasks` that are derived, each once: the rows and the statement that stores them follow from it.
+macro_rules! columns {
+    ($(#[$about:meta])* struct $name:ident { $($column:ident: $of:ty,)* }) => {
+        $(#[$about])*
+        struct $name {
+            $($column: $of,)*
+        }
+
+        impl $name {
+            const COLUMNS: &[&str] = &[$(stringify!($column)),*];
+
+            /// The id of the task, and the columns in their order.
+            fn row(self, task: TaskId) -> Value {
+                json!([task, $(self.$column),*])
+            }
+        }
+    };
 }
 
-/// Stores what was derived.
-pub(crate) const UPDATE: &str = "UPDATE tasks SET state = new.state, accepted_at = new.accepted_at,
-       downloaded_at = new.downloaded_at, settled_at = new.settled_at, error_code = new.error_code,
-       error_message = new.error_message, error_certain = new.error_certain, next_poll_at = new.next_poll_at,
-       news = new.news, news_at = new.news_at, polls_in_vain = new.polls_in_vain, quiet_since = new.quiet_since,
-       stalled_at = new.stalled_at, is_old = new.is_old
-     FROM (SELECT value->>0 AS id, value->>1 AS state, value->>2 AS accepted_at,
-             value->>3 AS downloaded_at, value->>4 AS settled_at, value->>5 AS error_code,
-             value->>6 AS error_message, value->>7 AS error_certain, value->>8 AS next_poll_at, value->>9 AS news,
-             value->>10 AS news_at, value->>11 AS polls_in_vain,
-             value->>12 AS quiet_since, value->>13 AS stalled_at, value->>14 AS is_old
-           FROM json_each(?)) AS new
-     WHERE tasks.id = new.id";
+columns! {
+    /// What is derived about a task.
+    struct Derived {
+        state: TaskState,
+        accepted_at: Option<i64>,
+        downloaded_at: Option<i64>,
+        settled_at: Option<i64>,
+        error_code: Option<String>,
+        error_message: Option<String>,
+        error_certain: Option<i64>,
+        next_poll_at: Option<i64>,
+        news: i64,
+        news_at: i64,
+        polls_in_vain: u32,
+        quiet_since: Option<i64>,
+        stalled_at: Option<i64>,
+        is_old: i64,
+    }
+}
+
+impl Derived {
+    fn of(stored: &LoadedTask, state: TaskState) -> Self {
+        let error = stored.error.as_ref();
+        Self {
+            state,
+            accepted_at: stored.accepted_at,
+            downloaded_at: stored.downloaded_at,
+            settled_at: stored.settled_at,
+            error_code: error.map(|(code, ..)| code.clone()),
+            error_message: error.map(|(_, message, _)| message.clone()),
+            error_certain: error.map(|(.., certain)| i64::from(*certain)),
+            next_poll_at: stored.next_poll_at,
+            news: stored.news,
+            news_at: stored.news_at,
+            polls_in_vain: stored.polls_in_vain,
+            quiet_since: stored.quiet_since,
+            stalled_at: stored.stalled_at,
+            is_old: i64::from(stored.is_old),
+        }
+    }
+}
+
+/// Stores what was derived, from rows in the order of [`Derived`].
+pub(crate) static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    let list = |of: fn(usize, &str) -> String| -> String {
+        let columns = (1..).zip(Derived::COLUMNS);
+        columns.map(|(place, column)| of(place, column)).collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "UPDATE tasks SET {} FROM (SELECT value->>0 AS id, {} FROM json_each(?)) AS new WHERE tasks.id = new.id",
+        list(|_, column| format!("{column} = new.{column}")),
+        list(|place, column| format!("value->>{place} AS {column}")),
+    )
+});

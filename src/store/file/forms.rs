@@ -15,7 +15,7 @@ use crate::domain::job::{JobState, Progress};
 use crate::domain::outcome::UrlState;
 use crate::domain::time::Timestamp;
 use crate::domain::url::{CANONICAL_FORM, PostUrl};
-use crate::store::column::row;
+use crate::store::column::{self, row};
 use crate::store::file::carry_over;
 
 /// Rows of one step: some ten milliseconds.
@@ -271,7 +271,7 @@ async fn separate(
     .await?;
     let Counts { state, urls, waiting, sent, downloaded, indexed, failed, known, canceled } = counts;
     let mut progress = Progress { urls, waiting, sent, downloaded, indexed, failed, known, canceled };
-    let stood: UrlState = url.state.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    let stood: UrlState = column::parsed(("task_urls", "state", &url.job_id), &url.state)?;
     progress.add(stood, -1);
     progress.add(UrlState::Failed, 1);
     let was_canceled = url.fixed.is_none() && url.error_code.as_deref() == Some("canceled");

@@ -91,7 +91,8 @@ async fn derive_all(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
 
 async fn write_and_commit(batch: &mut Batch<'_>) -> Result<Option<i64>, sqlx::Error> {
     static STATEMENTS: LazyLock<String> = LazyLock::new(|| {
-        let rows = [callbacks::INSERT, facts::INSERT, videos::UPSERT, derive::tasks::UPDATE, log::APPEND];
+        let rows =
+            [callbacks::INSERT, facts::INSERT, videos::UPSERT, derive::tasks::UPDATE.as_str(), log::APPEND];
         format!("{}; COMMIT", rows.join("; "))
     });
     let rows = std::mem::take(&mut batch.changes.rows);

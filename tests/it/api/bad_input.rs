@@ -231,7 +231,8 @@ async fn wrong_routes_and_parameters_are_named() {
     for (query, expected) in [
         (
             "LIMIT=5",
-            "unknown parameter `LIMIT`, expected one of `state`, `label`, `limit`, `after`. Did you mean `limit`?",
+            "unknown parameter `LIMIT`, expected one of `state`, `label`, `quality`, `limit`, \
+             `after`. Did you mean `limit`?",
         ),
         ("nope=5", "unknown parameter `nope`, expected one of `state`, `label`, `limit`, `after`."),
         ("state=canceld", "state: `canceld` is not a valid value, did you mean `canceled`?"),
