@@ -234,7 +234,10 @@ async fn wrong_routes_and_parameters_are_named() {
             "unknown parameter `LIMIT`, expected one of `state`, `label`, `quality`, `limit`, \
              `after`. Did you mean `limit`?",
         ),
-        ("nope=5", "unknown parameter `nope`, expected one of `state`, `label`, `limit`, `after`."),
+        (
+            "nope=5",
+            "unknown parameter `nope`, expected one of `state`, `label`, `quality`, `limit`, `after`.",
+        ),
         ("state=canceld", "state: `canceld` is not a valid value, did you mean `canceled`?"),
         (
             "state=x",
