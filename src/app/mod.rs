@@ -79,7 +79,7 @@ impl App {
         let callback_address = listeners.callbacks.as_ref().map(|listening| listening.address);
         let metrics_address = listeners.metrics.as_ref().map(|listening| listening.address);
         wiring::warn_of_settings(config, address);
-        let wiring = Wiring::new(config, &opened, upstream, (metrics, traces));
+        let wiring = Wiring::new(config, &opened, upstream, metrics, traces);
         let mut tasks = Tasks::new(wiring.stop.clone());
         wiring.serve(listeners, &mut tasks);
         wiring.work(&mut tasks);

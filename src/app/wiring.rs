@@ -18,7 +18,7 @@ use crate::store::{self, Binding, Policy, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, Upstream};
-use crate::workers::{Backups, Budgets, CallbackUrls, Dispatcher, Pruner, Reconciler, Tracer};
+use crate::workers::{Backups, Budgets, CallbackUrls, Dispatcher, Pruner, Reconciler, Schedule, Tracer};
 
 /// The open store, and what was read of it before anything else ran.
 pub(super) struct Opened {
@@ -75,7 +75,8 @@ impl<'a> Wiring<'a> {
         config: &'a Config,
         opened: &'a Opened,
         upstream: Upstream,
-        (metrics, traces): (Arc<Metrics>, Traces),
+        metrics: Arc<Metrics>,
+        traces: Traces,
     ) -> Self {
         let credentials = Credentials {
             keys: Arc::new(Live::new(Keys::new(&config.auth.api_keys))),
@@ -147,7 +148,7 @@ impl<'a> Wiring<'a> {
             tasks.spawn_worker("pruner", Pruner::new(store.for_workers(), config.retention.after), store);
         }
         if let Some(folder) = config.backup.folder.clone() {
-            let schedule = (config.backup.every, config.backup.keep);
+            let schedule = Schedule { every: config.backup.every, keep: config.backup.keep };
             let last = self.monitored.last_backup.clone();
             let backups = Backups::new(config.store.path.clone(), folder, schedule, last, self.stop.clone());
             tasks.spawn_worker("backups", backups, store);

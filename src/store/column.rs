@@ -88,10 +88,8 @@ pub(crate) fn is_unreadable(error: &sqlx::Error) -> bool {
 }
 
 /// The error for a value that can't be read.
-pub(crate) fn unreadable(
-    (table, column, id): Place<'_>,
-    source: impl Into<Box<dyn Error + Send + Sync>>,
-) -> sqlx::Error {
+pub(crate) fn unreadable(place: Place<'_>, source: impl Into<Box<dyn Error + Send + Sync>>) -> sqlx::Error {
+    let (table, column, id) = place;
     sqlx::Error::Decode(Box::new(Unreadable { table, column, id: id.to_owned(), source: source.into() }))
 }
 

@@ -29,6 +29,15 @@ struct Folder {
     prefix: String,
 }
 
+/// The schedule of the copies.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// Time between two copies.
+    pub every: Duration,
+    /// The number of copies to keep.
+    pub keep: usize,
+}
+
 /// Copies that were made here, oldest first, with the times in their names.
 type Copies = Vec<(Timestamp, PathBuf)>;
 
@@ -139,16 +148,17 @@ pub struct Backups {
 }
 
 impl Backups {
-    /// Copies of `database` in `folder`, one in every `every`, the newest `keep` of them; `last` is told how it went.
+    /// Copies `database` into `folder` by `schedule`, and reports the result in `last`.
     /// A copy that is being made is given up at `stop`.
     pub fn new(
         database: PathBuf,
         folder: PathBuf,
-        (every, keep): (Duration, usize),
+        schedule: Schedule,
         last: Arc<Live<LastBackup>>,
         stop: CancellationToken,
     ) -> Self {
         let folder = Folder::of(&database, folder);
+        let Schedule { every, keep } = schedule;
         Self { database, folder, every, keep, last, due: None, stop }
     }
 

@@ -13,7 +13,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use backups::{Backups, scheduled_copies};
+pub use backups::{Backups, Schedule, scheduled_copies};
 pub use dispatcher::{Budgets, CallbackUrls, Dispatcher};
 pub use pruner::Pruner;
 pub use reconciler::Reconciler;

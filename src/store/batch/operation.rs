@@ -1,4 +1,5 @@
-//! The contract of an operation of the writer: it is applied whole or not at all, and its reply is sent after the commit.
+//! The contract of an operation of the writer. It is applied whole or not at all, and its reply is sent after the
+//! commit.
 
 use std::fmt::Debug;
 

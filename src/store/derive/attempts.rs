@@ -40,7 +40,8 @@ pub(crate) struct AttemptChange {
 
 /// Changes the loaded URLs to what was found, and says what changed.
 pub(crate) fn changes(stored: &mut LoadedTask, findings: &Findings) -> Vec<AttemptChange> {
-    let task = (stored.number, findings.state, stored.next_poll_at.is_some());
+    let is_polled = stored.next_poll_at.is_some();
+    let task = Task { number: stored.number, state: findings.state, is_polled };
     let mut changed = Vec::new();
     for (url, found) in stored.urls.iter_mut().zip(&findings.urls) {
         let mut videos: Vec<String> = found
@@ -54,16 +55,25 @@ pub(crate) fn changes(stored: &mut LoadedTask, findings: &Findings) -> Vec<Attem
     changed
 }
 
+/// The task whose attempts change, according to its new findings.
+#[derive(Clone, Copy)]
+struct Task {
+    number: i64,
+    state: TaskState,
+    /// Whether another poll of it is planned.
+    is_polled: bool,
+}
+
 fn change(
     url: &mut LoadedUrl,
     found: &UrlFindings,
     videos: Vec<String>,
-    (task, state, is_polled): (i64, TaskState, bool),
+    task: Task,
 ) -> Option<AttemptChange> {
     let outcome = &found.outcome;
     let code = changes::code(outcome);
     let certain = outcome.reason.as_ref().map(|reason| reason.certain);
-    let standing = standing(outcome, found.makes_known, (state, is_polled));
+    let standing = standing(outcome, found.makes_known, task);
     let is_outcome = url.state != outcome.state || url.code.as_deref() != code || url.certain != certain;
     let is_same = !is_outcome && url.standing == standing && url.attributed == found.attributed;
     if is_same && url.videos == videos {
@@ -77,7 +87,7 @@ fn change(
     url.code = code.map(str::to_owned);
     (url.certain, url.standing, url.attributed, url.videos) = (certain, standing, found.attributed, videos);
     Some(AttemptChange {
-        task,
+        task: task.number,
         position: url.position,
         round: url.round,
         is_only: url.is_only,
@@ -92,14 +102,14 @@ fn change(
 }
 
 /// Where an attempt stands for those who want its post next.
-fn standing(outcome: &UrlOutcome, makes_known: bool, (state, is_polled): (TaskState, bool)) -> i64 {
-    let standing = match (outcome.state, state) {
+fn standing(outcome: &UrlOutcome, makes_known: bool, task: Task) -> i64 {
+    let standing = match (outcome.state, task.state) {
         (UrlState::Waiting, TaskState::Queued) => return WAITS,
         _ if makes_known => AttemptStanding::Indexed,
         (UrlState::Sent | UrlState::Failed, TaskState::Unconfirmed) => AttemptStanding::Unconfirmed,
         (UrlState::Sent | UrlState::Downloaded, _) => AttemptStanding::OnItsWay,
         // Its list may become complete yet, and make the post known.
-        (UrlState::Indexed, _) if is_polled => AttemptStanding::OnItsWay,
+        (UrlState::Indexed, _) if task.is_polled => AttemptStanding::OnItsWay,
         _ => AttemptStanding::Ended,
     };
     standing.number()

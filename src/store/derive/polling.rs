@@ -40,7 +40,8 @@ pub(crate) fn next_poll_at(
     stored: &LoadedTask,
     state: TaskState,
     open: Open,
-    (touch, policy): (Touch, Policy),
+    touch: Touch,
+    policy: Policy,
 ) -> Option<i64> {
     if !stored.evidence.has_upstream_id {
         return None;
@@ -54,7 +55,7 @@ pub(crate) fn next_poll_at(
     let is_polled = stored.polled_news >= stored.news;
     let is_stalled = state == TaskState::Stalled;
     let is_due = is_wanted || (!is_polled && !is_stalled && (open.could_settle || state.is_settled()));
-    let next = if is_fresh && is_due { at } else { next_in_vain(stored, state, open, (at, policy))? };
+    let next = if is_fresh && is_due { at } else { next_in_vain(stored, state, open, at, policy)? };
     Some(next.max(stored.poll_not_before))
 }
 
@@ -66,12 +67,7 @@ const fn is_wanted(stored: &LoadedTask) -> bool {
 /// When to ask again although nothing happened since the last poll; `None` if that is over.
 ///
 /// A poll that somebody asked for is tried until the wait has grown to the deadline.
-fn next_in_vain(
-    stored: &LoadedTask,
-    state: TaskState,
-    open: Open,
-    (at, policy): (i64, Policy),
-) -> Option<i64> {
+fn next_in_vain(stored: &LoadedTask, state: TaskState, open: Open, at: i64, policy: Policy) -> Option<i64> {
     let is_settled = state.is_settled();
     let growth = policy.poll_after * POLL_GROWTH;
     let most = if is_settled { growth.max(policy.deadline) } else { growth };
@@ -85,7 +81,7 @@ fn next_in_vain(
     if !is_settled {
         return Some(next);
     }
-    let (until, end) = after_settling(stored, state, open, (at, policy));
+    let (until, end) = after_settling(stored, state, open, at, policy);
     if stored.polled_at.is_none_or(|polled| polled < end) {
         return Some(if next < until { next } else { end });
     }
@@ -96,12 +92,7 @@ fn next_in_vain(
 ///
 /// If upstream has not said since the deadline what there is, a stalled task is polled for `reconcile.deadline` more.
 /// So is one that needs a complete list: its last poll brought news, and two more have to bring none.
-fn after_settling(
-    stored: &LoadedTask,
-    state: TaskState,
-    open: Open,
-    (at, policy): (i64, Policy),
-) -> (i64, i64) {
+fn after_settling(stored: &LoadedTask, state: TaskState, open: Open, at: i64, policy: Policy) -> (i64, i64) {
     let settled = Settled {
         settled_at: Timestamp::from_millis(stored.settled_at.unwrap_or(at)),
         news_at: Timestamp::from_millis(stored.news_at),

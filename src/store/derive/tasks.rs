@@ -33,7 +33,7 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         let mut change = TaskChange { task, touch, words, policy: batch.policy, events: &mut events };
         // What an older version decided stays until there is news.
         if stored.is_old && state.is_settled() {
-            stored.next_poll_at = polling::next_poll_at(stored, state, NOTHING_OPEN, (touch, batch.policy));
+            stored.next_poll_at = polling::next_poll_at(stored, state, NOTHING_OPEN, touch, batch.policy);
             batch.changes.rows.tasks.push(row(task, stored, state));
             continue;
         }
@@ -43,7 +43,7 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
             // It was made for callbacks alone, until another task had their `taskId`.
             "it is the same task as its replacement".clone_into(&mut error.failure.message);
         }
-        if is_refuted(stored, touch.source, (state, findings.state)) {
+        if is_refuted(stored, touch.source, state, findings.state) {
             batch.changes.refuted.push((task, touch));
         }
         batch.changes.changes_queue |= findings.state == TaskState::Queued;
@@ -62,7 +62,7 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
 }
 
 /// Whether a submit that was refused turns out to have been taken.
-fn is_refuted(stored: &LoadedTask, source: Source, (before, state): (TaskState, TaskState)) -> bool {
+fn is_refuted(stored: &LoadedTask, source: Source, before: TaskState, state: TaskState) -> bool {
     let is_refused = match &stored.evidence.submission {
         Submission::Rejected(reason) => is_about_content(&reason.failure.code),
         Submission::Deferred(Some(failure)) => is_about_content(&failure.code),
@@ -147,7 +147,7 @@ impl TaskChange<'_> {
             findings.urls.iter().any(|url| url.outcome.state == UrlState::Indexed && !url.makes_known);
         let open =
             Open { could_settle: findings.wants_poll, needs_complete_list: is_guessed || !stored.has_job };
-        stored.next_poll_at = polling::next_poll_at(stored, state, open, (self.touch, self.policy));
+        stored.next_poll_at = polling::next_poll_at(stored, state, open, self.touch, self.policy);
         if is_new_state {
             stored.state = state.to_string();
         }

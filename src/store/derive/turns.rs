@@ -46,7 +46,8 @@ pub(crate) const SERVE: &str =
 pub(crate) async fn serve(
     batch: &mut Batch<'_>,
     head: Head,
-    (taken, left): (&[Round], &BTreeMap<i64, i64>),
+    taken: &[Round],
+    left: &BTreeMap<i64, i64>,
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
     let room = batch.policy.urls_per_task.saturating_sub(taken.len());

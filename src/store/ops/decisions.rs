@@ -70,7 +70,7 @@ async fn decide(batch: &mut Batch<'_>, Decide { decision, by, at }: &Decide) -> 
             let claim = Claim { task: *task, upstream_id, by: UpstreamIdSource::Operator, at: cause.at };
             adopts::adopt(batch, &claim, Source::Operator).await
         }
-        Decision::Retry { task, new } => task_retries::task(batch, (*task, *new), cause).await,
+        Decision::Retry { task, new } => task_retries::task(batch, *task, *new, cause).await,
         Decision::Cancel(task) => cancels::task(batch, *task, cause).await,
         Decision::CancelJob(job) => cancels::job(batch, *job, cause).await,
         Decision::Pause => {

@@ -71,8 +71,8 @@ async fn begin(batch: &mut Batch<'_>, next: &NextRequest) -> Result<Option<Reque
     }
     let look = Look { touch: Touch { at: next.at, source: Source::Submit }, cancels_are_due };
     let task = match next.turn {
-        Turn::Task(task) => look_at_task(batch, task, (next, look)).await?,
-        Turn::Group(group) => take_from_line(batch, group, (next, look)).await?,
+        Turn::Task(task) => look_at_task(batch, task, next, look).await?,
+        Turn::Group(group) => take_from_line(batch, group, next, look).await?,
     };
     let Some(task) = task else { return Ok(None) };
     batch.changes.touch(task, next.at, Source::Submit);
@@ -158,7 +158,8 @@ async fn candidates(batch: &mut Batch<'_>, group: &Group) -> Result<Vec<Candidat
 async fn take_from_line(
     batch: &mut Batch<'_>,
     group: i64,
-    (next, look): (&NextRequest, Look),
+    next: &NextRequest,
+    look: Look,
 ) -> Result<Option<TaskId>, sqlx::Error> {
     let cap = batch.policy.urls_per_task;
     let group: Option<Group> =
@@ -179,7 +180,7 @@ async fn take_from_line(
         tracing::error!(%error, "could not read a waiting post, so it is not sent");
     }
     let left = insert(batch, &group, next, &taken).await?;
-    turns::serve(batch, group.head, (&taken, &left), next.at).await?;
+    turns::serve(batch, group.head, &taken, &left, next.at).await?;
     Ok(Some(next.new[0]))
 }
 
@@ -221,7 +222,8 @@ pub(crate) const OF_TASK: &str =
 async fn look_at_task(
     batch: &mut Batch<'_>,
     task: TaskId,
-    (next, look): (&NextRequest, Look),
+    next: &NextRequest,
+    look: Look,
 ) -> Result<Option<TaskId>, sqlx::Error> {
     let bound: String =
         sqlx::query_scalar(OF_TASK).bind(task.to_string()).fetch_one(&mut *batch.connection).await?;
@@ -266,7 +268,7 @@ async fn look_at_task(
         .bind(task.to_string())
         .fetch_one(&mut *batch.connection)
         .await?;
-    turns::serve(batch, head, (&kept[..sent], &BTreeMap::new()), next.at).await?;
+    turns::serve(batch, head, &kept[..sent], &BTreeMap::new(), next.at).await?;
     Ok(Some(task))
 }
 

@@ -96,7 +96,7 @@ async fn patch(
         }
     }
     if let Some(labels) = patch.labels.as_ref().filter(|labels| **labels != before.labels) {
-        relabel(batch, job, (&before.labels, labels)).await?;
+        relabel(batch, job, &before.labels, labels).await?;
     }
     Ok(JobPatched::Done)
 }
@@ -115,7 +115,8 @@ async fn nothing_waits(batch: &mut Batch<'_>, job: i64) -> Result<JobPatched, sq
 async fn relabel(
     batch: &mut Batch<'_>,
     job: JobId,
-    (before, after): (&BTreeMap<String, String>, &BTreeMap<String, String>),
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
 ) -> Result<(), sqlx::Error> {
     let rows = |labels: &BTreeMap<String, String>| json!(labels.iter().collect::<Vec<_>>()).to_string();
     sqlx::query("UPDATE jobs SET labels = ?2 WHERE id = ?1")

@@ -122,7 +122,7 @@ pub(crate) async fn lift(batch: &mut Batch<'_>, scope: &str, cause: Cause<'_>) -
         .fetch_optional(&mut *batch.connection)
         .await?;
     let Some(since) = since else { return Ok(false) };
-    start(batch, (scope, since), cause).await?;
+    start(batch, scope, since, cause).await?;
     batch.changes.events.push(NewEvent {
         message: Some(scope.to_owned()),
         ..NewEvent::new(EventKind::SendingResumed, cause.source, cause.at)
@@ -149,7 +149,7 @@ pub(crate) async fn lift_all(batch: &mut Batch<'_>, cause: Cause<'_>) -> Result<
     let lifted: Vec<(String, i64)> =
         sqlx::query_as("DELETE FROM pauses RETURNING scope, since").fetch_all(&mut *batch.connection).await?;
     for (scope, since) in lifted {
-        start(batch, (&scope, since), cause).await?;
+        start(batch, &scope, since, cause).await?;
         let by = cause.operator.map(|name| format!(", by {name}")).unwrap_or_default();
         batch.changes.events.push(NewEvent {
             message: Some(format!("{scope}{by}")),
@@ -206,11 +206,7 @@ pub(crate) const BEGIN_TIME: &str = "UPDATE queue_classes SET since = ?3
 const SKIP_TIME: &str = "UPDATE queue_classes SET since = max(since, min(?2, since + ?2 - max(since, ?1)))";
 
 /// Lets what a pause has stopped take turns again.
-async fn start(
-    batch: &mut Batch<'_>,
-    (scope, since): (&str, i64),
-    cause: Cause<'_>,
-) -> Result<(), sqlx::Error> {
+async fn start(batch: &mut Batch<'_>, scope: &str, since: i64, cause: Cause<'_>) -> Result<(), sqlx::Error> {
     batch.changes.changes_queue = true;
     if Pause::stops_all(scope) {
         sqlx::query(SKIP_TIME).bind(since).bind(cause.at.as_millis()).execute(&mut *batch.connection).await?;

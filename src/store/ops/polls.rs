@@ -64,7 +64,7 @@ async fn record(batch: &mut Batch<'_>, ended: &EndedPoll) -> Result<(), sqlx::Er
             }
         }
         PollEnd::Listed { entries, is_whole, .. } => {
-            list(batch, task, asked_at, (entries, *is_whole));
+            list(batch, task, asked_at, entries, *is_whole);
             recovered::take_urls(batch, number, ended).await?;
         }
     }
@@ -87,12 +87,7 @@ fn fact(task: TaskId, kind: FactKind, video: &str, at: Timestamp) -> NewFact {
 }
 
 /// Notes what an answer lists: its entries, and facts about the videos.
-fn list(
-    batch: &mut Batch<'_>,
-    task: TaskId,
-    asked_at: Timestamp,
-    (entries, is_whole): (&[PolledEntry], bool),
-) {
+fn list(batch: &mut Batch<'_>, task: TaskId, asked_at: Timestamp, entries: &[PolledEntry], is_whole: bool) {
     let listed = |entry: &PolledEntry| ListedEntry {
         video: entry.id.clone(),
         url: entry.url.clone(),

@@ -50,7 +50,8 @@ pub(crate) async fn take_urls(
     if !was_sent
         && is_unconfirmed_task(
             batch,
-            (poll, *asked_at),
+            poll,
+            *asked_at,
             Answer { posts: &posts, entries, is_whole: *is_whole, earliest: *earliest },
         )
         .await?
@@ -59,9 +60,11 @@ pub(crate) async fn take_urls(
     }
     let destination = match destination {
         Some(destination) => destination,
-        None => find_destination(batch, (task, was_sent), entries).await?,
+        None => find_destination(batch, task, was_sent, entries).await?,
     };
-    add(batch, (task, number, destination), posts, *asked_at).await
+    add(batch, number, destination, posts, *asked_at).await?;
+    batch.changes.stale.insert(task);
+    Ok(())
 }
 
 /// What an answer lists.
@@ -77,7 +80,8 @@ struct Answer<'a> {
 /// Whether the task is one whose submit was not answered; then that has taken it in.
 async fn is_unconfirmed_task(
     batch: &mut Batch<'_>,
-    (poll, at): (&DuePoll, Timestamp),
+    poll: &DuePoll,
+    at: Timestamp,
     Answer { posts, entries, is_whole, earliest }: Answer<'_>,
 ) -> Result<bool, sqlx::Error> {
     let found = Found {
@@ -96,7 +100,8 @@ async fn is_unconfirmed_task(
 /// accepted callback made for the default folder.
 async fn find_destination(
     batch: &mut Batch<'_>,
-    (task, was_sent): (TaskId, bool),
+    task: TaskId,
+    was_sent: bool,
     entries: &[PolledEntry],
 ) -> Result<i64, sqlx::Error> {
     let is_public = |entry: &PolledEntry| entry.id.as_deref().is_some_and(|id| id.starts_with(PUBLIC_VIDEO));
@@ -118,7 +123,8 @@ async fn find_destination(
 /// Adds those of the posts that the task does not have.
 async fn add(
     batch: &mut Batch<'_>,
-    (task, number, destination): (TaskId, i64, i64),
+    number: i64,
+    destination: i64,
     listed: Vec<PostUrl>,
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
@@ -157,7 +163,6 @@ async fn add(
         // A post that waits leaves the queue when its turn comes. The dispatcher looks again now.
         batch.changes.changes_queue = true;
     }
-    batch.changes.stale.insert(task);
     Ok(())
 }
 

@@ -91,10 +91,10 @@ async fn prune(
     }
     let mut removed = 0;
     if let Some(last) = callback {
-        removed += bodies(connection, before, (pass.callback, last)).await?;
+        removed += bodies(connection, before, pass.callback, last).await?;
     }
     if let Some(last) = seq {
-        removed += events(connection, before, (pass.seq, last)).await?;
+        removed += events(connection, before, pass.seq, last).await?;
     }
     // What was removed leaves pages free inside the file: some go back to the disk each time.
     shrink(connection, pass.rows).await?;
@@ -124,7 +124,8 @@ async fn shrink(connection: &mut SqliteConnection, pages: u32) -> Result<bool, s
 async fn bodies(
     connection: &mut SqliteConnection,
     before: Timestamp,
-    (after, last): (i64, i64),
+    after: i64,
+    last: i64,
 ) -> Result<u64, sqlx::Error> {
     let removed = sqlx::query(
         "UPDATE callbacks SET id = id - ?4, body = NULL
@@ -144,7 +145,8 @@ async fn bodies(
 async fn events(
     connection: &mut SqliteConnection,
     before: Timestamp,
-    (after, last): (i64, i64),
+    after: i64,
+    last: i64,
 ) -> Result<u64, sqlx::Error> {
     let removed: Vec<i64> = sqlx::query_scalar(
         "DELETE FROM events

@@ -30,7 +30,7 @@ pub(crate) async fn take_in(
     .fetch_all(&mut *batch.connection)
     .await?;
     for rival in rivals {
-        move_wants(batch, &rival, (task, at)).await?;
+        move_wants(batch, &rival, task, at).await?;
         let listed = "INSERT INTO entries (task, number, video, url, canonical, state, at)
              SELECT new.number, ifnull((SELECT 1 + max(number) FROM entries WHERE task = new.number), 0) + old.number,
                video, url, canonical, old.state, at
@@ -123,7 +123,8 @@ pub(crate) const MOVE: &str = "UPDATE wants SET round = moved.new
 async fn move_wants(
     batch: &mut Batch<'_>,
     rival: &str,
-    (task, at): (TaskId, Timestamp),
+    task: TaskId,
+    at: Timestamp,
 ) -> Result<(), sqlx::Error> {
     let rounds: Vec<(Round, Round)> = sqlx::query_as(SAME_POSTS)
         .bind(rival)

@@ -70,7 +70,8 @@ pub(crate) const OF_TASK: &str =
 /// attempt has by now joins that one; if that is so for all, there is no new task.
 pub(crate) async fn task(
     batch: &mut Batch<'_>,
-    (task, new): (TaskId, TaskId),
+    task: TaskId,
+    new: TaskId,
     cause: Cause<'_>,
 ) -> Result<Decided, sqlx::Error> {
     let row: Option<TaskRow> =
@@ -91,7 +92,8 @@ pub(crate) async fn task(
         return Ok(Decided::Impossible(newer.map_or(Conflict::NobodyWaits, Conflict::RetriedAs)));
     }
     if let Some(entered) = look_up_again(batch, wanting, cause).await? {
-        insert(batch, (task, new), (row.platform.as_deref(), &entered), cause).await?;
+        let retry = Retry { task, new, platform: row.platform.as_deref() };
+        insert(batch, &retry, &entered, cause).await?;
     }
     if state == TaskState::Unconfirmed {
         // Whoever retries has decided that it was not taken, or that it may be paid again.
@@ -99,6 +101,13 @@ pub(crate) async fn task(
     }
     batch.changes.touch(task, cause.at, Source::Operator);
     Ok(Decided::Done)
+}
+
+/// The task that is retried, and the new one.
+struct Retry<'a> {
+    task: TaskId,
+    new: TaskId,
+    platform: Option<&'a str>,
 }
 
 /// What has to be sent for the retry of a task.
@@ -218,14 +227,15 @@ pub(crate) const PRIORITY: &str = "SELECT ifnull(min(priority), 1) FROM json_eac
 /// Inserts the new task, at the front of the queue of the key that asked.
 async fn insert(
     batch: &mut Batch<'_>,
-    (task, new): (TaskId, TaskId),
-    (platform, entered): (Option<&str>, &Entered),
+    retry: &Retry<'_>,
+    entered: &Entered,
     cause: Cause<'_>,
 ) -> Result<(), sqlx::Error> {
     let priority: i64 = sqlx::query_scalar(PRIORITY)
         .bind(json!(entered.rounds).to_string())
         .fetch_one(&mut *batch.connection)
         .await?;
+    let Retry { task, new, platform } = *retry;
     let id = new.to_string();
     let priority = column::numbered(("jobs", "priority", &id), priority, Priority::from_number)?;
     let class = Class { key: places::key(batch, cause.operator).await?, priority };

@@ -81,7 +81,7 @@ impl Readers {
             return Ok(None);
         }
         let newest = arriving.urls.iter().filter_map(ArrivingUrl::joined).max().unwrap_or_default();
-        let outlook = self.outlook(pacing, (newest, Instant::now())).await?;
+        let outlook = self.outlook(pacing, newest, Instant::now()).await?;
         let is_stopped = outlook.is_stopped();
         let Outlook { snapshot, pace, paused, .. } = outlook;
         let name = arriving.key.unwrap_or_default();

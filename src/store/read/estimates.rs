@@ -150,7 +150,7 @@ impl Readers {
         }
         let rounds = self.rounds_of(&waiting).await?;
         let newest = rounds.iter().flatten().max().copied().unwrap_or_default();
-        let outlook = self.outlook(pacing, (newest, asked)).await?;
+        let outlook = self.outlook(pacing, newest, asked).await?;
         let (forecast, is_stopped) = (&outlook.snapshot.forecast, outlook.is_stopped());
         let urls: i64 = waiting.iter().map(|job| job.progress.urls).sum();
         let has_unread = !outlook.snapshot.queue.unread.is_empty();
@@ -202,7 +202,8 @@ impl Readers {
     pub(crate) async fn outlook(
         &self,
         pacing: Pacing,
-        (newest, asked): (i64, Instant),
+        newest: i64,
+        asked: Instant,
     ) -> Result<Outlook, ReadError> {
         let Pacing { now, least, urls_per_day } = pacing;
         let interval = self.measured_interval(now, least).await?;
@@ -239,7 +240,7 @@ impl Readers {
     /// # Errors
     /// [`ReadError`]
     pub async fn queue(&self, pacing: Pacing) -> Result<QueueStatus, ReadError> {
-        let outlook = self.outlook(pacing, (0, Instant::now())).await?;
+        let outlook = self.outlook(pacing, 0, Instant::now()).await?;
         let is_stopped = outlook.is_stopped();
         let Outlook { snapshot, times, pace, .. } = outlook;
         let mut gathered = gather(&snapshot);

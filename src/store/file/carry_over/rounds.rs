@@ -26,7 +26,8 @@ impl Rounds {
     }
 
     /// The round that a task URL has if it shares none.
-    pub(super) const fn own(&self, (task, position): Key) -> i64 {
+    pub(super) const fn own(&self, key: Key) -> i64 {
+        let (task, position) = key;
         task * self.stride + position
     }
 

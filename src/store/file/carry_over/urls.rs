@@ -92,7 +92,7 @@ pub(super) async fn carry(connection: &mut SqliteConnection) -> Result<Rounds, s
         let posts = posts::place(connection, &urls).await?;
         let mut rows = Rows::default();
         for (url, post) in urls.iter().zip(&posts) {
-            carrying.take(connection, (url, post), &mut rows).await?;
+            carrying.take(connection, url, post, &mut rows).await?;
         }
         carrying.rounds.urls += urls.len();
         rows.store(connection).await?;
@@ -104,11 +104,12 @@ impl Carrying {
     async fn take(
         &mut self,
         connection: &mut SqliteConnection,
-        (url, post): (&UrlRow, &Post),
+        url: &UrlRow,
+        post: &Post,
         rows: &mut Rows,
     ) -> Result<(), sqlx::Error> {
         let (key, fate) = (url.key(), url.fate()?);
-        if fate == Fate::Waits && self.joins(connection, (url, post), rows).await? {
+        if fate == Fate::Waits && self.joins(connection, url, post, rows).await? {
             return Ok(());
         }
         let last = self.chains.last(key);
@@ -131,7 +132,7 @@ impl Carrying {
             let quality = url.quality.unwrap_or_default();
             self.queued.insert(post.number, Queued { round, quality, is_bound: !waits });
         }
-        rows.rounds.push(round_row((url, post), round, line, &round_outcome(waits, &outcomes)));
+        rows.rounds.push(round_row(url, post, round, line, &round_outcome(waits, &outcomes)));
         Ok(())
     }
 
@@ -140,7 +141,8 @@ impl Carrying {
     async fn joins(
         &mut self,
         connection: &mut SqliteConnection,
-        (url, post): (&UrlRow, &Post),
+        url: &UrlRow,
+        post: &Post,
         rows: &mut Rows,
     ) -> Result<bool, sqlx::Error> {
         let Some(mut queued) = self.queued.get(&post.number).copied() else { return Ok(false) };
@@ -151,7 +153,7 @@ impl Carrying {
         let own = self.rounds.own(key);
         if let Some(outcomes) = self.earlier.remove(&own) {
             // The earlier attempts of its chain stay in their round, which ends with them.
-            rows.rounds.push(round_row((url, post), own, None, &round_outcome(false, &outcomes)));
+            rows.rounds.push(round_row(url, post, own, None, &round_outcome(false, &outcomes)));
         }
         self.rounds.share(key, queued.round);
         if quality > queued.quality {
@@ -183,7 +185,7 @@ impl Carrying {
     }
 }
 
-fn round_row((url, post): (&UrlRow, &Post), round: i64, line: Option<i64>, outcome: &UrlOutcome) -> Value {
+fn round_row(url: &UrlRow, post: &Post, round: i64, line: Option<i64>, outcome: &UrlOutcome) -> Value {
     let holds_id = CanonicalUrl::from_stored(url.canonical.clone()).id.is_some();
     let kind = i64::from(line.is_some() && !holds_id);
     let reason = outcome.reason.as_ref().filter(|_| outcome.state == UrlState::Failed);
