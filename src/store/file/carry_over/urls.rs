@@ -1,4 +1,4 @@
-//! The URLs of tasks: each is a post, and an attempt in a round of it.
+//! The URLs of tasks. Each becomes a post, and an attempt in one of its rounds.
 //!
 //! Must never make a post wait that no task had queued, or that nobody wants.
 
@@ -29,17 +29,17 @@ use rows::Rows;
 struct Queued {
     round: i64,
     quality: i64,
-    /// Whether a task that waits is bound to it.
+    /// Whether a waiting task has the post.
     is_bound: bool,
 }
 
-/// What is remembered between two pages of task URLs.
+/// The data that is kept between two pages of task URLs.
 struct Carrying {
     rounds: Rounds,
     chains: Chains,
-    /// Where the earlier URLs of chains that are not done stand.
+    /// The outcomes of earlier URLs of unfinished chains.
     earlier: HashMap<i64, Vec<UrlOutcome>>,
-    /// The posts in the queue. Each waits once.
+    /// The posts in the queue, each once.
     queued: HashMap<i64, Queued>,
     lines: HashMap<(String, i64, i64), i64>,
 }
@@ -100,7 +100,7 @@ pub(super) async fn carry(connection: &mut SqliteConnection) -> Result<Rounds, s
 }
 
 impl Carrying {
-    /// Takes the next task URL: its attempt, and the round that ends with it.
+    /// Carries the next task URL over: its attempt, and the round that ends with it.
     async fn take(
         &mut self,
         connection: &mut SqliteConnection,
@@ -136,8 +136,8 @@ impl Carrying {
         Ok(())
     }
 
-    /// Whether a URL that waits joins a round of its post that is in the queue already, because a post waits once.
-    /// The best quality counts. A task that waits keeps its quality.
+    /// Lets a waiting URL join a round of its post that is already in the queue, because a post waits only once. The
+    /// best quality counts, but a waiting task keeps its quality. Returns whether the URL has joined.
     async fn joins(
         &mut self,
         connection: &mut SqliteConnection,
@@ -164,7 +164,7 @@ impl Carrying {
         Ok(true)
     }
 
-    /// The line of a URL that waits.
+    /// Returns the line of a waiting URL.
     async fn line(&mut self, connection: &mut SqliteConnection, url: &UrlRow) -> Result<i64, sqlx::Error> {
         let destination = url.destination()?;
         let quality = url.quality.unwrap_or_default();
