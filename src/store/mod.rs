@@ -281,8 +281,8 @@ impl Store {
         }
     }
 
-    /// Removes bodies and events of what settled before this time, in one step of a pass. Returns none at the end of
-    /// the pass.
+    /// Removes bodies and events of tasks and jobs that settled before this time, in one step of a pass. Returns none
+    /// at the end of the pass.
     ///
     /// # Errors
     /// [`WriteError`]

@@ -1,4 +1,4 @@
-//! The part of the configuration that the store needs. Must never hold what only others need.
+//! The part of the configuration that the store needs. Must never hold a setting that only other parts need.
 
 use std::time::Duration;
 

@@ -238,16 +238,16 @@ pub struct NoticeBody {
 /// The longest URL that is read from a list, in bytes. scrapehook sends at most 2,048 characters.
 const LISTED_URL: usize = 8_192;
 
-/// Longest text that is taken for an id, a status or a code, in bytes; ids seen so far have 69 at most.
+/// The longest text that is accepted as an id, a status or a code, in bytes. Ids seen so far have at most 69.
 const TEXT: usize = 1_024;
 
-/// Reads JSON, even if a text in it was cut inside a character, as titles are: only that character is lost.
+/// Reads JSON, even if a text in it was cut inside a character, as happens with titles. Only that character is lost.
 fn json(body: &[u8]) -> Option<Value> {
     let body = byte_order_mark::strip(body);
     serde_json::from_slice(body).or_else(|_| serde_json::from_str(&mended(body))).ok()
 }
 
-/// The text with U+FFFD for everything that is half a character, as it stands or escaped.
+/// Returns the text with U+FFFD for everything that is half a character, whether escaped or not.
 fn mended(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let mut mended = String::with_capacity(text.len());
@@ -262,7 +262,7 @@ fn mended(body: &[u8]) -> String {
             rest = &escape[6..];
             continue;
         } else {
-            // The backslash and what it escapes, which may be a backslash.
+            // This is the backslash and the escaped character, which may be a backslash.
             1 + escape[1..].chars().next().map_or(0, char::len_utf8)
         };
         mended.push_str(&escape[..length]);

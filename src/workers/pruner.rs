@@ -1,5 +1,5 @@
-//! The pruner: passes over the file now and then, and removes what settled long ago. Must never take more than a
-//! small share of the writer's time, so it rests after each step.
+//! The pruner: passes over the file now and then, and removes bodies and events of tasks and jobs that settled long
+//! ago. Must never take more than a small share of the writer's time, so it rests after each step.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ pub struct Pruner {
 }
 
 impl Pruner {
-    /// Creates a pruner of what settled longer ago than `after`.
+    /// Creates a pruner for tasks and jobs that settled longer ago than `after`.
     pub fn new(store: Store, after: Duration) -> Self {
         Self { store, after, pass: Pass::default(), not_before: None }
     }

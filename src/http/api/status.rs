@@ -271,7 +271,7 @@ fn unreachable(check: &CallbackCheck, overview: &Overview) -> Option<Wrong> {
     })
 }
 
-/// No callback came for accepted tasks, so the way for callbacks may be closed.
+/// No callback came for accepted tasks, so something may block callbacks.
 fn without_callbacks(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<Wrong> {
     let silent =
         overview.silent.filter(|silent| has_callbacks && now.since(silent.since) >= NO_CALLBACK_FOR)?;

@@ -132,7 +132,7 @@ const COUNT: &str = "UPDATE queue_groups SET waiting = waiting + new.places
      FROM (SELECT value->>0 AS number, value->>1 AS places FROM json_each(?1)) AS new
      WHERE queue_groups.number = new.number";
 
-/// Gives rounds a place in the queue that have none of this class yet.
+/// Gives a place in the queue to rounds that have none of this class yet.
 pub(crate) async fn enter(
     batch: &mut Batch<'_>,
     class: Class,

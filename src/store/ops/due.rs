@@ -84,7 +84,7 @@ row! {
 pub(crate) const WANTS: &str = "SELECT job FROM wants
      WHERE round = ?1 AND job > ?2 AND mark IS NULL ORDER BY job LIMIT ?3";
 
-/// Has the jobs counted that want a changed round.
+/// Has all jobs counted that want a changed round.
 async fn tell(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
     let mut room = STEP.wants;
     let mut has_told = false;

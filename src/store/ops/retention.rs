@@ -44,7 +44,8 @@ fn next_rows(rows: u32, took: Duration) -> u32 {
     ((f64::from(rows) * share.min(2.0)) as u32).clamp(ROWS.0, ROWS.2)
 }
 
-/// One step of a pass, which removes what settled before `before`. The reply is none at the end of the pass.
+/// One step of a pass, which removes bodies and events of tasks and jobs that settled before `before`. The reply is
+/// none at the end of the pass.
 #[derive(Debug)]
 pub(crate) struct Prune {
     pub(crate) before: Timestamp,
