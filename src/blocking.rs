@@ -1,6 +1,6 @@
-//! Long work, such as parsing megabytes or waiting for a disk, on threads that are not the runtime's.
+//! Long work, such as parsing megabytes or waiting for a disk, on threads outside the runtime.
 //!
-//! The runtime's threads answer callbacks, so nothing that takes longer than a millisecond belongs there.
+//! The runtime's threads answer callbacks, so they must never do work that takes longer than a millisecond.
 
 use thiserror::Error;
 
@@ -12,7 +12,7 @@ pub struct Stopping;
 /// Runs `work` on a thread for blocking work and returns its result. A panic in it continues in the caller.
 ///
 /// # Errors
-/// [`Stopping`]: the runtime shuts down, so the work may never have begun.
+/// [`Stopping`] means that the runtime shuts down, so the work may never have begun.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Stopping> {
     tokio::task::spawn_blocking(work).await.map_err(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),

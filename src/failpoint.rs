@@ -1,35 +1,35 @@
-//! Fail points: named places at which a test lets the process end as `kill -9` would end it.
+//! Fail points: named points at which a test ends the process like `kill -9`.
 //!
-//! Builds without debug assertions have none of them. Must never do anything else than end the process.
+//! Builds without debug assertions have none of them. Must never do anything except end the process.
 
-/// Where the process can be made to end: between any two waits of a callback's way, and of a submit's.
+/// The points at which the process can be ended: between any two waits in the handling of a callback and of a submit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailPoint {
-    /// The body of a callback was read; it is not queued.
+    /// The body of a callback was read, but is not queued.
     CallbackRead,
-    /// The writer has taken a batch; its transaction is not begun.
+    /// The writer has taken a batch, but its transaction has not begun.
     BatchTaken,
-    /// The transaction is begun; nothing is in it.
+    /// The transaction has begun, but is empty.
     BatchBegun,
-    /// The operations are in the transaction; what follows from them is not.
+    /// The operations are in the transaction, but the derived states are not.
     BatchApplied,
-    /// States and events are derived; they are not written, and nothing is committed.
+    /// States and events are derived, but not written, and nothing is committed.
     BatchDerived,
-    /// The batch is committed; nobody has heard of it.
+    /// The batch is committed, but no caller has been notified.
     BatchCommitted,
-    /// The callback's handler has heard of the commit; there is no answer yet.
+    /// The handler of the callback has learned of the commit, but there is no answer yet.
     CallbackKept,
-    /// An answer is there; not a byte of it is written.
+    /// There is an answer, but no byte of it is written.
     AnswerBegun,
-    /// An answer, or a part of it, was handed to the system.
+    /// The system has received the answer or a part of it.
     AnswerWritten,
-    /// The row of a submit is on disk; nothing was sent.
+    /// The row of a submit is on disk, but nothing was sent.
     SubmitBegun,
-    /// The head of upstream's answer is here; its body is not read.
+    /// The head of upstream's answer has arrived, but its body is not read.
     SubmitHeard,
-    /// Upstream's answer is here; it is not queued.
+    /// Upstream's answer has arrived, but is not queued.
     SubmitAnswered,
-    /// The end of the submit is on disk; nothing that follows from it was done.
+    /// The end of the submit is on disk, but its consequences have not followed.
     SubmitEnded,
 }
 
@@ -51,7 +51,7 @@ impl FailPoint {
         Self::SubmitEnded,
     ];
 
-    /// The variable that names a fail point and, after a colon, which passing of it is the last.
+    /// The variable that names a fail point and, after a colon, the number of the pass that ends the process.
     pub const VARIABLE: &str = "SCRAPEHOOK_FAIL_POINT";
 
     /// Passes the point, or ends the process there.
@@ -73,7 +73,7 @@ impl FailPoint {
         }
     }
 
-    /// There is nothing to pass in a build without debug assertions.
+    /// A build without debug assertions has nothing to pass.
     #[cfg(not(debug_assertions))]
     #[inline]
     pub(crate) fn pass(self) {}

@@ -1,7 +1,7 @@
-//! Why a request got no answer: the name, the connection, TLS or the server, as far as the client's errors tell them
-//! apart. And how many connections this process may have.
+//! The reasons why a request got no answer (name, connection, TLS or server), as far as the client's errors show
+//! them. Also the limit of open files, which bounds the connections.
 //!
-//! Must never send anything, and never show a URL: its path can be a secret.
+//! Must never send anything, and never show a URL, because its path can be a secret.
 
 use std::error::Error;
 use std::fmt;
@@ -10,8 +10,7 @@ use std::io;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustls::{AlertDescription, CertificateError};
 
-/// Lets this process open so many files, connections among them, as far as the system allows. Gives how many it may
-/// open now.
+/// Lets this process open this many files, including connections, as far as the system allows. Returns the new limit.
 pub fn raise_open_files(wanted: u64) -> u64 {
     let mut limits = getrlimit(Resource::Nofile);
     let allowed = limits.maximum.unwrap_or(wanted).min(wanted);
@@ -23,45 +22,45 @@ pub fn raise_open_files(wanted: u64) -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Why there was no answer.
+/// The reason why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// The host's name can't be resolved; with the system's words.
+    /// The host's name can't be resolved. The value has the system's words.
     Name(String),
-    /// Nobody was reached; with the reason.
+    /// No connection could be made. The value has the reason.
     Connection(String),
-    /// Somebody was reached, and TLS did not come about.
+    /// The connection was made, but the TLS handshake failed.
     Tls(TlsFault),
-    /// Somebody was reached, and said nothing in time.
+    /// The connection was made, but no answer came in time.
     Late,
-    /// Somebody was reached, and hung up before there was an answer.
+    /// The connection was made, but closed before there was an answer.
     Cut,
-    /// Somebody was reached, and speaks something else than HTTP.
+    /// The connection was made, but the other side does not speak HTTP.
     NotHttp,
 }
 
-/// Why TLS did not come about.
+/// The reason for a failed TLS handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsFault {
-    /// The certificate is for other names; with those, where they are known.
+    /// The certificate is for other names, which are in the value if they are known.
     WrongName(Vec<String>),
-    /// The certificate's time is over, by the clock of this machine.
+    /// The certificate has expired, by the clock of this machine.
     Expired,
-    /// The certificate's time has not come yet, by the clock of this machine.
+    /// The certificate is not valid yet, by the clock of this machine.
     NotYetValid,
-    /// Nobody whom this machine trusts has issued the certificate.
+    /// The issuer of the certificate is not trusted by this machine.
     UnknownIssuer,
-    /// The certificate is its own issuer.
+    /// The certificate is self-signed.
     SelfSigned,
-    /// The other side refuses the handshake; with its alert.
+    /// The other side refuses the handshake. The value has its alert.
     Refused(String),
     /// The other side does not speak TLS.
     NotTls,
-    /// Anything else; in the words of the library.
+    /// Any other fault, in the words of the library.
     Other(String),
 }
 
-/// Most names of a certificate that are shown.
+/// The most names of a certificate that are shown.
 const SHOWN_NAMES: usize = 3;
 
 impl NoAnswer {
@@ -81,7 +80,7 @@ impl NoAnswer {
                 Some(io::ErrorKind::ConnectionRefused) => Self::Connection("connection refused".to_owned()),
                 Some(io::ErrorKind::HostUnreachable) => Self::Connection("host unreachable".to_owned()),
                 Some(io::ErrorKind::NetworkUnreachable) => Self::Connection("network unreachable".to_owned()),
-                // After the connection was made, while TLS was being agreed upon.
+                // These happen after the connection was made, during the TLS handshake.
                 Some(
                     io::ErrorKind::UnexpectedEof
                     | io::ErrorKind::ConnectionReset
@@ -115,7 +114,8 @@ impl TlsFault {
                     Self::NotYetValid
                 }
                 CertificateError::UnknownIssuer => Self::UnknownIssuer,
-                // The library has no type for it: what most tools make where they are asked for a self-signed one.
+                // The library has no type for this error, which is caused by the usual self-signed certificates of
+                // most tools.
                 CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
                     Self::SelfSigned
                 }
@@ -131,7 +131,7 @@ impl TlsFault {
     }
 }
 
-/// `DnsName("example.com")`, as the library has it, is `example.com` for people.
+/// Shortens `DnsName("example.com")`, the library's form, to `example.com`.
 fn plain_name(name: &str) -> String {
     name.split('"').nth(1).unwrap_or(name).to_owned()
 }
@@ -169,10 +169,10 @@ impl fmt::Display for TlsFault {
     }
 }
 
-/// An error, then what caused it, and so on.
+/// An error and its chain of causes.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| {
-        // What an I/O error was made of is not its source: that is the source of what it was made of.
+        // The `source` of an I/O error is that of the error inside it, so the inner error would be skipped.
         match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner as &(dyn Error + 'static)),
             None => error.source(),
@@ -189,7 +189,7 @@ fn find_last_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     causes(error).filter_map(|error| error.downcast_ref::<io::Error>()).last().map(io::Error::kind)
 }
 
-/// What the innermost cause says, without the name of the call that failed.
+/// Returns the words of the innermost cause, without the name of the call that failed.
 pub fn last_words(error: &(dyn Error + 'static)) -> String {
     let words = causes(error).last().map(ToString::to_string).unwrap_or_default();
     words.rsplit(": ").next().unwrap_or_default().to_owned()

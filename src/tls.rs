@@ -1,14 +1,15 @@
-//! TLS of outgoing connections: `ring` is its cryptography. A client that is built without it panics.
+//! TLS of outgoing connections, with `ring` as its cryptography. A client must never be built without it, because
+//! that panics.
 
-/// A builder of HTTP clients.
+/// Returns a builder of HTTP clients.
 #[expect(clippy::disallowed_methods, reason = "the one place that builds clients")]
 pub fn client() -> reqwest::ClientBuilder {
     install();
     reqwest::Client::builder()
 }
 
-/// Lets every TLS connection of this process use `ring`.
+/// Installs `ring` for every TLS connection of this process.
 pub(crate) fn install() {
-    // It fails if there is one already.
+    // This fails if a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -1,4 +1,4 @@
-//! Why the service can't start. Must never show a secret.
+//! The reasons why the service can't start. Must never show a secret.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use crate::store::OpenError;
 use crate::telemetry::TracesError;
 use crate::upstream::ClientError;
 
-/// Why the service can't start; each is a line that names the setting.
+/// The reason why the service can't start. Each is a line that names the setting.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// A setting is wrong.
@@ -30,11 +30,11 @@ pub enum StartError {
         setting.to_ascii_uppercase().replace('.', "__")
     )]
     Listen {
-        /// The setting that names it.
+        /// The name of the setting.
         setting: &'static str,
         /// The address as configured.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The database can be opened, but not read.

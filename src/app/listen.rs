@@ -1,4 +1,5 @@
-//! The listeners: `server.listen`, and those of callbacks and of metrics if they have addresses of their own.
+//! The listeners: one for `server.listen`, and those for callbacks and metrics if they have separate addresses. Must
+//! never accept a connection.
 
 use std::net::SocketAddr;
 
@@ -7,7 +8,7 @@ use tokio::net::TcpListener;
 use super::error::StartError;
 use crate::config::Config;
 
-/// A listener and its real address, even if port 0 was asked for.
+/// A listener and its actual address, even if port 0 was requested.
 #[derive(Debug)]
 pub(super) struct Listening {
     pub(super) listener: TcpListener,

@@ -1,4 +1,5 @@
-//! The service as a value: bind, join, stop. It owns the order of starting and stopping.
+//! The service as a value: bind, join, stop. It owns the order of starting and stopping. Must never stop the writer
+//! before everything that writes.
 
 mod error;
 mod listen;
@@ -28,7 +29,7 @@ use crate::store::Store;
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::Upstream;
 
-/// How long stopping may take beyond the answer that upstream still owes us.
+/// The longest time that stopping takes after upstream's last answer.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A running service.
@@ -48,20 +49,20 @@ pub struct App {
 }
 
 impl App {
-    /// Listens, and starts everything; requests are answered from now on.
+    /// Listens and starts all parts. The service answers requests from now on.
     ///
     /// # Errors
-    /// [`StartError`] names the setting that stands in the way.
+    /// [`StartError`] names the wrong setting.
     pub async fn bind(config: &Config, accept_upstream_change: bool) -> Result<Self, StartError> {
         config.check_for_serving()?;
         let listener = listen("server.listen", config.server.listen).await?;
         Self::start(config, accept_upstream_change, listener).await
     }
 
-    /// Like [`bind`](Self::bind), with a listener for `server.listen` that is there already.
+    /// Like [`bind`](Self::bind), with an existing listener for `server.listen`.
     ///
     /// # Errors
-    /// [`StartError`] names the setting that stands in the way.
+    /// [`StartError`] names the wrong setting.
     pub async fn start(
         config: &Config,
         accept_upstream_change: bool,
@@ -79,7 +80,7 @@ impl App {
         let callback_address = listeners.callbacks.as_ref().map(|listening| listening.address);
         let metrics_address = listeners.metrics.as_ref().map(|listening| listening.address);
         wiring::warn_of_settings(config, address);
-        let wiring = Wiring::new(config, &opened, upstream, (metrics, traces));
+        let wiring = Wiring::new(config, &opened, upstream, metrics, traces);
         let mut tasks = Tasks::new(wiring.stop.clone());
         wiring.serve(listeners, &mut tasks);
         wiring.work(&mut tasks);
@@ -100,32 +101,32 @@ impl App {
         })
     }
 
-    /// Where it listens: the port is the real one, also where 0 was asked for.
+    /// The address on which it listens, with the actual port even if 0 was requested.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where callbacks alone are taken; none where that is the same address.
+    /// The separate address for callbacks. None if it is the same.
     pub fn callback_address(&self) -> Option<SocketAddr> {
         self.callback_address
     }
 
-    /// Where metrics alone are shown; none where that is the same address.
+    /// The separate address for metrics. None if it is the same.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_address
     }
 
-    /// What takes over API keys and callback secrets while the service runs.
+    /// Returns the reloader of API keys and callback secrets, for use while the service runs.
     pub fn reloader(&self) -> Reloader {
         Reloader::new(self.credentials.clone(), self.store.clone(), self.config.clone())
     }
 
-    /// What tells whether the service is alive.
+    /// Returns the check of whether the service is alive.
     pub fn pulse(&self) -> Pulse {
         Pulse::new(self.store.clone())
     }
 
-    /// The longest that stopping may take.
+    /// The longest time that stopping may take.
     pub fn stop_deadline(&self) -> Duration {
         self.stop_deadline
     }
@@ -135,10 +136,10 @@ impl App {
         self.stop.clone()
     }
 
-    /// Waits for the stop, then stops: listener and workers finish what they began, the writer is last.
+    /// Waits for the stop, and then stops the parts. Listeners and workers finish their work, and the writer is last.
     ///
     /// # Errors
-    /// A part died before the stop, or did not end within the deadline.
+    /// A part ended before the stop, or did not end within the deadline.
     pub async fn join(mut self) -> anyhow::Result<()> {
         let ended = self.tasks.until_stop(&mut self.writer).await?;
         self.store.leave_rest();
@@ -146,7 +147,7 @@ impl App {
             self.tasks.end().await?;
             self.store.close();
             let ended = self.writer.await;
-            // It waits for the collector.
+            // Flushing waits for the collector.
             if let Err(error) = blocking::run(move || self.traces.flush()).await {
                 tracing::warn!(%error, "the last spans were not sent to the collector");
             }
@@ -163,7 +164,7 @@ impl App {
     }
 }
 
-/// Shows whether the service is alive.
+/// Checks whether the service is alive.
 #[derive(Debug)]
 pub struct Pulse(Store);
 

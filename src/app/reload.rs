@@ -1,4 +1,4 @@
-//! Reloading the configuration of a running service.
+//! Reloads the configuration of a running service. Must never remove the last API key or the last callback secret.
 
 use secrecy::ExposeSecret;
 
@@ -7,13 +7,14 @@ use crate::domain::token::TokenKeys;
 use crate::http::{Credentials, Keys};
 use crate::store::Store;
 
-/// The store's own secret comes last: what it signed before a secret was configured stays good.
+/// Returns the token keys. The store's own secret comes last, so tokens that it signed before a secret was configured
+/// stay valid.
 pub(super) fn token_keys(config: &Config, store: &Store) -> TokenKeys {
     let configured = config.callback.secret.0.iter().map(ExposeSecret::expose_secret);
     TokenKeys::new(configured.chain([store.callback_secret()]))
 }
 
-/// Takes over those settings of a new configuration that can change without a restart.
+/// Applies those settings of a new configuration that can change without a restart.
 #[derive(Debug)]
 pub struct Reloader {
     credentials: Credentials,
@@ -26,7 +27,7 @@ impl Reloader {
         Self { credentials, store, in_force }
     }
 
-    /// Takes over API keys and callback secrets. Clients with a removed key are refused from now on, and new callback
+    /// Applies API keys and callback secrets. Clients with a removed key are refused from now on, and new callback
     /// URLs are signed with the first secret.
     ///
     /// # Errors
@@ -39,7 +40,7 @@ impl Reloader {
             ));
         }
         let tokens = token_keys(config, &self.store);
-        // Besides the store's own.
+        // The store's own secret is not counted.
         if config.callback.secret.0.is_empty() && self.credentials.tokens.get().count() > tokens.count() {
             return Err(ConfigError::new(
                 "callback.secret: no secret is left, so callbacks on their way would become hints. A reload never \

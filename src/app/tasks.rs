@@ -1,4 +1,5 @@
-//! The tasks of a running service. Each runs until the stop, and one that ends before it stops the service.
+//! The tasks of a running service. Each runs until the stop. If one ends before, it must never leave the service
+//! running.
 
 use anyhow::bail;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
@@ -33,7 +34,7 @@ impl Tasks {
         self.spawn(name, workers::run(worker, store, stop));
     }
 
-    /// Waits for the stop, or begins it when a task ends. Gives that task.
+    /// Waits for the stop, or begins it when a task ends. Returns that task.
     ///
     /// # Errors
     /// The writer has ended, so nothing can be stored any more.

@@ -1,4 +1,5 @@
-//! The wiring: the parts of the service, made from one configuration, and who shares what.
+//! The wiring: makes the parts of the service from one configuration, and gives them the parts that they share. Must
+//! never decide about a request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,9 +19,9 @@ use crate::store::{self, Binding, Policy, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, Upstream};
-use crate::workers::{Backups, Budgets, CallbackUrls, Dispatcher, Pruner, Reconciler, Tracer};
+use crate::workers::{Backups, Budgets, CallbackUrls, Dispatcher, Pruner, Reconciler, Schedule, Tracer};
 
-/// The open store, and what was read of it before anything else ran.
+/// The open store, and the values that were read before any other part ran.
 pub(super) struct Opened {
     pub(super) store: Store,
     pub(super) writer: JoinHandle<()>,
@@ -28,7 +29,7 @@ pub(super) struct Opened {
     policy: Policy,
 }
 
-/// Opens the store and closes what the last run left open.
+/// Opens the store and closes the submits that the last run left open.
 ///
 /// # Errors
 /// [`StartError`]
@@ -75,7 +76,8 @@ impl<'a> Wiring<'a> {
         config: &'a Config,
         opened: &'a Opened,
         upstream: Upstream,
-        (metrics, traces): (Arc<Metrics>, Traces),
+        metrics: Arc<Metrics>,
+        traces: Traces,
     ) -> Self {
         let credentials = Credentials {
             keys: Arc::new(Live::new(Keys::new(&config.auth.api_keys))),
@@ -123,7 +125,7 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    /// Starts the workers: they submit, poll, remove, copy and trace.
+    /// Starts the workers, which submit, poll, prune, back up and trace.
     pub(super) fn work(&self, tasks: &mut Tasks) {
         let Opened { store, last_event, policy, .. } = self.opened;
         let config = self.config;
@@ -147,7 +149,7 @@ impl<'a> Wiring<'a> {
             tasks.spawn_worker("pruner", Pruner::new(store.for_workers(), config.retention.after), store);
         }
         if let Some(folder) = config.backup.folder.clone() {
-            let schedule = (config.backup.every, config.backup.keep);
+            let schedule = Schedule { every: config.backup.every, keep: config.backup.keep };
             let last = self.monitored.last_backup.clone();
             let backups = Backups::new(config.store.path.clone(), folder, schedule, last, self.stop.clone());
             tasks.spawn_worker("backups", backups, store);
@@ -173,7 +175,7 @@ impl<'a> Wiring<'a> {
     }
 }
 
-/// Warns of settings that work, and that few people want.
+/// Warns of valid settings that few people want.
 pub(super) fn warn_of_settings(config: &Config, address: SocketAddr) {
     if config.server.public_url.is_none() {
         tracing::warn!("server.public_url is not set, so scrapehook gets no callbacks and polls every task");

@@ -1,4 +1,5 @@
-//! The result of the last callback check of the running service, and the loop that keeps it up to date.
+//! The result of the last callback check of the running service, and the loop that keeps it up to date. Must never
+//! hold up the service.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,11 +13,12 @@ use super::{CheckState, Checker, Obstacle};
 use crate::clock;
 use crate::domain::time::Timestamp;
 
-/// Wait after the start, so that a proxy can find out that this service is healthy.
+/// The wait after the start, so that a proxy can find out that this service is healthy.
 const FIRST: Duration = Duration::from_secs(2);
-/// Wait after a check that did not prove the way. It doubles up to the wait after one that did.
+/// The wait after a check that did not prove that callbacks arrive. It doubles up to the wait after a successful
+/// check.
 const SOON: Duration = Duration::from_secs(5);
-/// Wait after a check that proved the way.
+/// The wait after a successful check.
 const LATER: Duration = Duration::from_secs(3_600);
 
 /// Result of the last callback check.
@@ -67,12 +69,13 @@ impl LastCheck {
         self.lock().clone()
     }
 
-    /// A challenge has arrived. If the last check did not prove the way, somebody seems to have mended it.
+    /// Records that a challenge has arrived. If the last check failed, somebody may have fixed the problem.
     pub fn heard(&self) {
         self.0.heard.notify_waiters();
     }
 
-    /// Stores the result of a check, and logs it if it is news. Gives whether the way is proven.
+    /// Stores the result of a check, and logs it if it has changed. Returns whether the check proves that callbacks
+    /// arrive.
     fn note(&self, public_url: &str, result: Result<usize, Obstacle>, at: Timestamp) -> bool {
         let (state, detail, action) = match result {
             Ok(size) => (
@@ -99,13 +102,13 @@ impl LastCheck {
         state == CheckState::Ok
     }
 
-    // Only complete values replace it.
+    // The value is only ever replaced as a whole.
     fn lock(&self) -> std::sync::MutexGuard<'_, CallbackCheck> {
         self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Checks soon after the start, then every hour, and more often if the way is not proven, until `stop`.
+/// Checks soon after the start, then every hour, and more often while the result is not good, until `stop`.
 pub async fn keep_checking(checker: Option<Checker>, last: LastCheck, stop: CancellationToken) {
     let Some(checker) = checker else { return stop.cancelled().await };
     let checks = async {
@@ -119,7 +122,7 @@ pub async fn keep_checking(checker: Option<Checker>, last: LastCheck, stop: Canc
                 continue;
             }
             // The check is over, so a challenge that arrives from now on is most likely that of `doctor`. A late one
-            // of this service's own costs a check more, and none comes before `SOON`.
+            // of this service only causes one more check, not before `SOON`.
             let heard = last.0.heard.notified();
             tokio::pin!(heard);
             heard.as_mut().enable();

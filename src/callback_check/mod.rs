@@ -1,6 +1,7 @@
-//! The callback check: posts a challenge to our own public URL, and tells who answers, and what stands in the way.
+//! The callback check: posts a challenge to the public URL, and reports which server answers and which obstacle it
+//! met.
 //!
-//! Must never store anything, and never show a challenge or where a redirect leads beyond its host.
+//! Must never store anything, and never show a challenge, or a redirect's target beyond its host.
 
 mod last;
 mod obstacle;
@@ -24,14 +25,14 @@ use crate::network::{NoAnswer, last_words};
 
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(20);
-/// Most bytes of an answer that are read: ours has some hundred.
+/// The most bytes of an answer that are read. That of scrapehook has a few hundred.
 const ANSWER_CAP: usize = 64 * 1024;
-/// As large as callbacks are in fact.
+/// The size of real callbacks.
 const SMALL: usize = 128;
-/// Most bytes that are posted, whatever `callback.max_body` allows: it happens every hour.
+/// The most bytes that are posted, whatever `callback.max_body` allows, because this happens every hour.
 const MOST: usize = 1024 * 1024;
 
-/// Looks whether a public URL leads to who knows the same secret. `Debug` shows none.
+/// Checks whether a public URL leads to a service with the same secret. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Checker {
     public_url: String,
@@ -40,33 +41,34 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// For callbacks below `public_url` with these tokens, of at most so many bytes.
+    /// Creates a checker for callbacks below `public_url` with these tokens, of at most `max_body` bytes.
     pub fn new(public_url: &str, tokens: Arc<Live<TokenKeys>>, max_body: usize) -> Self {
         Self { public_url: public_url.trim_end_matches('/').to_owned(), tokens, largest: max_body.min(MOST) }
     }
 
-    /// What is checked.
+    /// The URL that is checked.
     pub fn public_url(&self) -> &str {
         &self.public_url
     }
 
-    /// Posts a small body, then one as large as any that is taken; gives the size of the latter.
+    /// Posts a small body, and then one of the largest accepted size, which it returns.
     ///
     /// # Errors
-    /// [`Obstacle`], the first that was met.
+    /// The first [`Obstacle`].
     pub async fn check(&self) -> Result<usize, Obstacle> {
-        // Made anew each time: certificates that the system trusts, and what a name leads to, change.
+        // The client is made for each check, because the system's trusted certificates and the address of a name can
+        // change.
         let client = self.client().map_err(|error| Obstacle::Ours(last_words(&error)))?;
         self.post(&client, SMALL.min(self.largest)).await?;
         self.post(&client, self.largest).await.map_err(|obstacle| obstacle.met_by_large(self.largest))?;
         Ok(self.largest)
     }
 
-    /// Looks as far as can be looked without a secret: whether the name leads to somebody who can be spoken to. Makes
-    /// no hint where a scrapehook answers.
+    /// Checks everything that can be checked without a secret: whether the name leads to a server that answers. This
+    /// makes no hint if a scrapehook answers.
     ///
     /// # Errors
-    /// [`Obstacle`], where it does not.
+    /// [`Obstacle`] if there is no such server.
     pub async fn knock(&self) -> Result<(), Obstacle> {
         let client = self.client().map_err(|error| Obstacle::Ours(last_words(&error)))?;
         let response = client.get(callback_url(&self.public_url, "")).send().await;
@@ -112,7 +114,7 @@ impl Checker {
     }
 }
 
-/// A body of so many bytes that could be a callback's.
+/// A body of this many bytes that could be that of a callback.
 fn body(size: usize) -> Vec<u8> {
     const HEAD: &[u8] = br#"{"check":""#;
     const TAIL: &[u8] = br#""}"#;
@@ -136,10 +138,10 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Obstacle> {
     Ok(said)
 }
 
-/// What an answer to the challenge proves.
+/// Decides what an answer to the challenge proves.
 fn judge(status: u16, said: &[u8], expected: &str, size: usize) -> Result<(), Obstacle> {
     let said: Value = serde_json::from_slice(byte_order_mark::strip(said)).unwrap_or_default();
-    // Every error of this service has both; hardly anybody else's has.
+    // Every error of this service has both fields. Those of hardly any other server do.
     let is_service = said["request_id"].is_string() && said["code"].is_string();
     Err(match status {
         200 if said["answer"] == expected => return Ok(()),
@@ -161,7 +163,7 @@ fn redirect(status: u16, response: &Response) -> Obstacle {
     Obstacle::Redirect(status, host(location.unwrap_or_default()))
 }
 
-/// The scheme and host of a redirect: the rest can repeat the challenge.
+/// The scheme and host of a redirect. The rest can repeat the challenge.
 fn host(location: &str) -> String {
     let url = Url::parse(location).ok().filter(Url::has_host);
     url.map_or_else(|| "another path".to_owned(), |url| url.origin().ascii_serialization())

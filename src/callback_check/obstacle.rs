@@ -1,4 +1,5 @@
-//! What can stand between a sender and us, what it looks like, and what to do about it.
+//! The obstacles between a sender and this service: how each is recognized, and what to do about it. Must never show
+//! a secret.
 
 use std::fmt;
 
@@ -21,51 +22,51 @@ pub enum CheckState {
     NotChecked,
 }
 
-/// What stands in the way of callbacks.
+/// An obstacle to callbacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// There was no answer to a small body.
     NoAnswer(NoAnswer),
-    /// A small body comes through, one of this size does not.
+    /// A small body arrives, but one of this size does not.
     LargeLost {
-        /// In bytes.
+        /// The size in bytes.
         size: usize,
-        /// What somebody else answered to it; none where nobody did.
+        /// The status with which another server answered. None if there was no answer.
         status: Option<u16>,
     },
-    /// Somebody refuses a body of this size.
+    /// A server refuses a body of this size.
     TooLarge {
-        /// In bytes.
+        /// The size in bytes.
         size: usize,
         /// Whether the service itself refuses it.
         is_service: bool,
     },
-    /// Somebody sends us elsewhere, with this status, to this host.
+    /// A redirect with this status, to this host.
     Redirect(u16, String),
-    /// Somebody else has no such path.
+    /// Another server does not know the path.
     NoRoute(u16),
-    /// A scrapehook answers, but was asked for another path.
+    /// A scrapehook answers, but the path was changed on the way.
     OtherPath(u16),
-    /// Somebody else wants to know who we are.
+    /// Another server asks for credentials, or denies access.
     Forbidden(u16),
-    /// Somebody else has had enough.
+    /// Another server limits the requests.
     Limited,
-    /// Somebody else does not reach whom it speaks for.
+    /// A proxy does not reach its server.
     Gateway(u16),
     /// The service itself fails.
     ServiceFailing(u16),
-    /// A scrapehook answers that does not know our secret.
+    /// A scrapehook with another secret answers.
     OtherSecret,
-    /// The service answers, and got another body.
+    /// The service answers, but received another body.
     Altered(usize),
-    /// Somebody else answers.
+    /// Another server answers.
     Stranger(u16),
     /// The check could not be made here.
     Ours(String),
 }
 
 impl Obstacle {
-    /// What it says of the way: a connection that can't be made from inside proves nothing.
+    /// The state that follows from it. A connection that can't be made from inside proves nothing.
     pub const fn state(&self) -> CheckState {
         match self {
             Self::NoAnswer(NoAnswer::Connection(_)) | Self::Ours(_) => CheckState::NotProven,
@@ -73,12 +74,12 @@ impl Obstacle {
         }
     }
 
-    /// Whether it stands there whoever runs behind it.
+    /// Whether the obstacle is in front of the service, whatever server is behind it.
     pub const fn is_before_the_service(&self) -> bool {
         matches!(self, Self::NoAnswer(NoAnswer::Name(_) | NoAnswer::Tls(_)) | Self::Redirect(..))
     }
 
-    /// What it is where a small body has just come through, and one of this size met this. Not every proxy says 413.
+    /// The obstacle if a small body has just arrived and one of this size met this. Not every proxy answers 413.
     pub(super) fn met_by_large(self, size: usize) -> Self {
         let status = match self {
             Self::NoAnswer(NoAnswer::Cut | NoAnswer::Late) => None,
@@ -91,7 +92,7 @@ impl Obstacle {
         Self::LargeLost { size, status }
     }
 
-    /// What to do about it.
+    /// The action to take.
     pub const fn action(&self) -> &'static str {
         match self {
             Self::NoAnswer(reason) => after_no_answer(reason),

@@ -1,4 +1,5 @@
-//! `backup` and `restore`: a whole, verified copy of the database, and a lost database from a copy.
+//! `backup` and `restore`: makes a whole, verified copy of the database, and restores a lost database from a copy.
+//! Must never overwrite a file.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ pub struct Restore {
     config: Option<PathBuf>,
 }
 
-/// Canceled by the first signal: nothing is left half done.
+/// Returns a token that the first signal cancels. Nothing is left half done.
 fn on_signal() -> std::io::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -59,12 +60,12 @@ fn on_signal() -> std::io::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// Refuses an argument that SQLite would not read as the system does.
+/// Refuses an argument that SQLite and the system would not read as the same path.
 fn check_argument(file: &Path) -> Result<(), ConfigError> {
     check_file(file).map_err(|fault| ConfigError::new(format!("FILE: `{}`: {fault}", file.display())))
 }
 
-/// A database file that is mounted is wrong usage, as it is for `serve`.
+/// Reports a mounted database file as wrong usage, like `serve`.
 fn named(error: BackupError) -> anyhow::Error {
     match error {
         BackupError::Refused(OpenError::Mounted { .. }) | BackupError::Copy(OpenError::Mounted { .. }) => {
@@ -77,7 +78,7 @@ fn named(error: BackupError) -> anyhow::Error {
 /// Copies the database, even while it is served.
 ///
 /// # Errors
-/// Then there is no copy.
+/// There is no copy.
 pub async fn back_up(args: Backup) -> anyhow::Result<()> {
     check_argument(&args.file)?;
     let path = Config::load(args.config.as_deref())?.store.path;
@@ -87,10 +88,10 @@ pub async fn back_up(args: Backup) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts the copy where the database is to be, if there is none.
+/// Puts the copy in the place of the database, if there is none.
 ///
 /// # Errors
-/// Nothing has changed then.
+/// Nothing has changed.
 pub async fn restore(args: Restore) -> anyhow::Result<()> {
     check_argument(&args.file)?;
     let path = Config::load(args.config.as_deref())?.store.path;

@@ -24,7 +24,7 @@ pub struct CheckConfig {
 /// Checks the configuration, and prints the settings that matter most.
 ///
 /// # Errors
-/// One line names the setting that is wrong.
+/// One line names the wrong setting.
 pub fn run(args: &CheckConfig) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref())?;
     config.check_for_serving()?;
@@ -43,10 +43,11 @@ pub(super) fn print(out: &mut impl Write, config: &Config) -> io::Result<()> {
     Ok(())
 }
 
-/// As wide as the longest name.
+/// The width of the longest name.
 const NAME_WIDTH: usize = 22;
 
-/// The settings that matter most, as they are in force. Those that change who is let in are shown if they are set.
+/// The settings that matter most, as they are in force. Settings that change who has access are shown only if they
+/// are set.
 fn settings(config: &Config) -> Vec<(&'static str, String)> {
     let public = config.server.public_url.as_deref().unwrap_or("not set: scrapehook polls every task");
     let address = |address: Option<SocketAddr>| address.map(|address| address.to_string());

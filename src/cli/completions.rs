@@ -1,4 +1,4 @@
-//! `completions`: what a shell needs to complete our command line.
+//! `completions`: prints the script with which a shell completes scrapehook's command line.
 
 use std::io::Write;
 
@@ -19,7 +19,7 @@ pub struct Completions {
 }
 
 pub(super) fn run(args: &Completions, mut command: Command) -> anyhow::Result<()> {
-    // Into memory first: what writes them panics on an output that is closed.
+    // The script is written to memory first, because its generator panics if the output is closed.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "scrapehook", &mut script);
     Ok(std::io::stdout().write_all(&script)?)

@@ -1,4 +1,5 @@
-//! `demo`: the simulator, the service and one job in one process, on a database that is thrown away.
+//! `demo`: the simulator, the service and one job in one process, with a temporary database. Must never send anything
+//! to the real API.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -34,12 +35,12 @@ pub struct Demo {
 }
 
 const KEY: &str = "simulator";
-/// Between two looks at the job.
+/// The time between two requests for the job.
 const LOOK: Duration = Duration::from_millis(150);
-/// The simulator is done in seconds: longer than this, something is broken.
+/// The longest duration. The simulator needs only seconds, so something is broken after this time.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Shows the way of one job from its URLs to its indexed videos.
+/// Shows one job from its URLs to its indexed videos.
 ///
 /// # Errors
 /// A part could not start, or the job did not end with every video indexed.
@@ -58,7 +59,7 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
         ..Settings::default()
     })
     .await?;
-    // First of all: the callback URL must be known before the service starts.
+    // The listener comes first, because the callback URL must be known before the service starts.
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let config = settings(&folder, &simulator.url(), listener.local_addr()?)?;
     let app = App::start(&config, false, listener).await?;
@@ -66,7 +67,7 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     let stop = app.stop_token();
     let service = tokio::spawn(app.join());
 
-    // Whatever ends it, the database is thrown away.
+    // The database is removed, whatever ends the demo.
     let mut stopped = std::pin::pin!(async {
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -91,7 +92,7 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     shown
 }
 
-/// A folder for the database that goes when the demo goes.
+/// A temporary folder for the database, which is removed at the end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -122,7 +123,7 @@ fn settings(folder: &Folder, upstream: &str, address: SocketAddr) -> anyhow::Res
             set("UPSTREAM__BASE_URL", upstream.to_owned()),
             set("UPSTREAM__API_KEY", KEY.to_owned()),
             set("DISPATCH__MIN_INTERVAL", "200ms".to_owned()),
-            // Soon enough to be watched.
+            // This is soon enough to be watched.
             set("DISPATCH__PROBE_AFTER", "1s".to_owned()),
             set("RECONCILE__AFTER", "3s".to_owned()),
         ],
@@ -136,7 +137,7 @@ fn post_urls() -> Vec<String> {
     tiktok.chain(youtube).chain(instagram).collect()
 }
 
-/// Submits the job, shows it, and explains how it went by the simulator's own counts.
+/// Submits the job, shows it, and explains its result with the simulator's own counts.
 async fn show(base: &str, simulator: &Simulator, args: &Demo) -> anyhow::Result<()> {
     let fault = args.fault.as_ref();
     let client = crate::tls::client().no_proxy().build()?;
@@ -166,7 +167,7 @@ async fn show(base: &str, simulator: &Simulator, args: &Demo) -> anyhow::Result<
         writeln!(out, "  curl -G {base}/v1/videos --data-urlencode 'url={url}'")?;
         writeln!(out, "  curl '{base}/v1/events?limit=20'")?;
     }
-    // Some faults mean that a URL has no video.
+    // With some faults, a URL has no video.
     if job["state"] != "done" && fault.is_none() {
         bail!("the job ended as `{}`", job["state"].as_str().unwrap_or("?"));
     }
@@ -195,7 +196,8 @@ fn show_urls(out: &mut impl Write, urls: &[Value]) -> std::io::Result<()> {
     writeln!(out, "{table}")
 }
 
-/// With some faults a job waits longer than anybody looks: nobody knows whether its submits were taken, or nothing is.
+/// Shows a job that waits. With some faults, it waits longer than anybody watches, because its submits are
+/// unconfirmed or sending is paused.
 fn show_waiting(out: &mut impl Write, status: &Value, fault: Option<&Fault>) -> anyhow::Result<()> {
     if fault.is_none() {
         bail!("the job did not end in time");
@@ -248,11 +250,11 @@ async fn follow(client: &Client, base: &str, id: &str) -> anyhow::Result<Value> 
         let job = client.get(format!("{base}/v1/jobs/{id}")).send().await?.error_for_status()?;
         let job: Value = job.json().await?;
         let count = |name: &str| job["progress"][name].as_u64().unwrap_or(0);
-        // A video is indexed before its URL is: that takes the poll which joins them.
+        // A video is indexed before its URL, because a poll has to join them first.
         let videos = format!("{base}/v1/videos?job={id}&state=indexed&limit=500");
         let videos: Value = client.get(videos).send().await?.error_for_status()?.json().await?;
         let videos = videos["items"].as_array().map_or(0, Vec::len) as u64;
-        // A stage counts what has got past it as well.
+        // Each stage also counts the URLs that are already past it.
         let mut passed = count("indexed") + count("failed");
         for (name, bar) in stages.iter().rev() {
             if *name != "indexed" {

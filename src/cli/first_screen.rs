@@ -1,4 +1,5 @@
-//! The first screens: the commands in groups, and the next steps for somebody who names no command.
+//! The first screens: the commands in groups, and the next steps for a user who names no command. Must never leave a
+//! command out.
 
 use std::fmt::Write;
 
@@ -26,7 +27,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// For somebody who names no command.
+/// The text for a user who names no command.
 pub(super) const NEXT_STEPS: &str = "\
 scrapehook submits video URLs to memories.ai, and follows each until it has its video.
 
@@ -36,7 +37,7 @@ scrapehook submits video URLs to memories.ai, and follows each until it has its 
 
 All commands: scrapehook --help";
 
-/// The command line, with its commands in groups.
+/// Returns the command line with its commands in groups.
 pub(super) fn in_groups(command: Command) -> Command {
     let groups = groups(&command);
     command.help_template(format!(
@@ -47,7 +48,7 @@ pub(super) fn in_groups(command: Command) -> Command {
 fn groups(command: &Command) -> String {
     let mut text = String::new();
     for (heading, names) in GROUPS {
-        // Writing to a text can't fail.
+        // Writing to a string can't fail.
         let _ = writeln!(text, "{heading}:");
         for name in names {
             let about = command.find_subcommand(name).and_then(Command::get_about);

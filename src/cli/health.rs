@@ -1,4 +1,4 @@
-//! `health`: asks a running service whether it is alive.
+//! `health`: checks whether a running service is alive. Must never need an API key.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,7 +13,7 @@ use super::client::api::address;
 use crate::config::{Config, is_in_quotes};
 use crate::network::NoAnswer;
 
-/// The address that was given cannot be asked.
+/// The given address cannot be used.
 #[derive(Debug, Error)]
 #[error("SCRAPEHOOK_URL or --url: {0}")]
 pub(super) struct WrongAddress(&'static str);
@@ -29,7 +29,7 @@ pub struct Health {
     url: Option<String>,
 }
 
-/// Asks once, for at most three seconds.
+/// Asks the service once, for at most three seconds.
 ///
 /// # Errors
 /// The service does not answer, or not well (exit 1), or the address or the configuration is wrong (exit 2).
@@ -53,7 +53,7 @@ pub async fn run(args: Health) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A service that listens on every address is reached on loopback.
+/// Replaces an address that stands for all addresses with loopback.
 fn reachable(mut listen: SocketAddr) -> SocketAddr {
     match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),

@@ -36,7 +36,7 @@ pub struct Init {
     upstream_key_file: Option<PathBuf>,
 }
 
-/// Asks for the answers that are missing, writes the file and checks it.
+/// Asks for missing answers, writes the file and checks it.
 ///
 /// # Errors
 /// The file exists, an answer is missing without a terminal, or an answer is not valid.
@@ -55,7 +55,7 @@ pub fn run(args: &Init) -> anyhow::Result<()> {
         None => asked("--public-url", "Public URL that leads to this service (empty: none)", false)?,
     };
     let text = rendered(&public_url, &upstream_key, &api_key)?;
-    // Before it is written: a file that exists is not written again.
+    // The check comes before the file is written, because an existing file is never overwritten.
     let config = Config::read(Some((&name, &text)), Vec::new())?;
     config.check_for_serving()?;
     write(&args.file, &text).map_err(|error| match error.kind() {
@@ -77,14 +77,14 @@ fn exists(name: &str) -> ConfigError {
     ConfigError::new(format!("{name} already exists. Edit it, or name another file"))
 }
 
-/// A key for clients: 24 random bytes in hexadecimal digits.
+/// Generates a key for clients: 24 random bytes in hexadecimal digits.
 fn generated() -> anyhow::Result<String> {
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes).context("can't get random bytes from the system")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The first line of a file, or of standard input.
+/// Reads the first line of a file or of standard input.
 fn key_in(path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     let read = if path == Path::new("-") {
@@ -96,7 +96,7 @@ fn key_in(path: &Path) -> anyhow::Result<String> {
     Ok(text.trim().to_owned())
 }
 
-/// An answer from the terminal; a secret is not shown.
+/// Asks for an answer on the terminal. A secret is not shown.
 fn asked(flag: &str, question: &str, is_secret: bool) -> anyhow::Result<String> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
@@ -117,7 +117,7 @@ fn asked(flag: &str, question: &str, is_secret: bool) -> anyhow::Result<String> 
     Ok(line.trim().to_owned())
 }
 
-/// A terminal that does not show what is typed until this is dropped.
+/// A terminal that does not show the input until this is dropped.
 struct Hidden<'a> {
     terminal: &'a io::Stdin,
     before: Termios,
@@ -135,14 +135,14 @@ impl<'a> Hidden<'a> {
 
 impl Drop for Hidden<'_> {
     fn drop(&mut self) {
-        // A terminal that is gone has nobody who types.
+        // If the terminal is gone, nobody types on it.
         let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
     }
 }
 
-/// The commented example with these answers.
+/// Renders the commented example with these answers.
 fn rendered(public_url: &str, upstream_key: &str, api_key: &str) -> anyhow::Result<String> {
-    // A text in JSON is one in TOML.
+    // A JSON string is also a TOML string.
     let text = |value: &str| serde_json::to_string(value);
     let keys = format!("api_keys = [{{ name = \"me\", key = {}, role = \"write\" }}]", text(api_key)?);
     let answers = [
@@ -151,7 +151,7 @@ fn rendered(public_url: &str, upstream_key: &str, api_key: &str) -> anyhow::Resu
         ("api_key = \"\"", format!("api_key = {}", text(upstream_key)?)),
     ];
     let mut lines: Vec<String> = Config::EXAMPLE.lines().map(str::to_owned).collect();
-    // Its first lines are about the example.
+    // The first lines describe the example.
     if let Some(first) = lines.iter().position(|line| line.starts_with('[')) {
         lines.drain(..first);
     }

@@ -1,4 +1,5 @@
-//! The command line: its commands, and the exit codes: 0 done, 1 failed, 2 usage or configuration.
+//! The command line: its commands and exit codes (0 for success, 1 for failure, 2 for wrong usage or configuration).
+//! Must never print a secret.
 
 pub mod backup;
 pub mod check_config;
@@ -56,12 +57,12 @@ enum Command {
     Completions(completions::Completions),
 }
 
-/// The command line, with its commands in groups.
+/// Returns the command line, with its commands in groups.
 pub fn command() -> clap::Command {
     first_screen::in_groups(Cli::command())
 }
 
-/// Who reads along may have seen enough, as `head` has: that is no failure.
+/// Accepts a closed output, because a reader such as `head` may have seen enough.
 fn as_far_as_read(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
     result.or_else(|error| match error.downcast_ref::<io::Error>() {
         Some(closed) if closed.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
@@ -93,7 +94,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Completions(args) => as_far_as_read(completions::run(&args, Cli::command()).map(done)),
     };
     result.unwrap_or_else(|error| {
-        // Configuration and start errors name their cause themselves.
+        // Configuration and start errors already contain their cause.
         let is_usage = error.is::<ConfigError>() || error.is::<StartError>() || error.is::<WrongAddress>();
         let (said, code) = if is_usage { (error.to_string(), 2) } else { (format!("{error:#}"), 1) };
         // Nobody may be there to read it.

@@ -1,7 +1,8 @@
-//! Tells the service manager that the service is ready, alive or stopping: systemd, or whoever set `NOTIFY_SOCKET`.
+//! Notifies the service manager (systemd, or another program that sets `NOTIFY_SOCKET`) that the service is ready,
+//! alive or stopping.
 //!
-//! Alive is who has a writer that answers, also where that can't write: a full disk heals by itself, and a restart
-//! would only take the reads away. Must never keep the service from its work.
+//! The service is alive if its writer answers, even if the writer can't write. A full disk recovers automatically,
+//! and a restart would only interrupt reads. Must never keep the service from its work.
 
 use std::env;
 use std::ffi::OsStr;
@@ -13,19 +14,19 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::app::Pulse;
 
-/// How long a manager may take to make room for a message.
+/// The longest time in which a manager makes room for a message.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Whoever started the process and wants to hear from it; most often nobody.
+/// The program that started the process and expects notifications. Most often there is none.
 #[derive(Clone, Debug)]
 pub(super) struct Manager {
     socket: Option<SocketAddr>,
-    /// Between two signs of life, where they are wanted.
+    /// The time between two signs of life, if they are expected.
     between: Option<Duration>,
 }
 
 impl Manager {
-    /// As the environment says.
+    /// Reads the notification settings from the environment.
     pub(super) fn from_environment() -> Self {
         let socket = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
         let socket = socket.and_then(|name| {
@@ -36,13 +37,13 @@ impl Manager {
                 .ok()
         });
         let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-        // The manager may have meant the shell around us.
+        // The manager may have meant the shell around this process.
         let is_ours = number("WATCHDOG_PID").is_none_or(|id| id == u64::from(std::process::id()));
         let longest = number("WATCHDOG_USEC").filter(|&longest| is_ours && longest > 0);
         Self { socket, between: longest.map(|longest| Duration::from_micros(longest.div_ceil(2))) }
     }
 
-    /// Requests are answered from now on; gives signs of life as long as the process lives.
+    /// Reports that the service answers requests, and sends signs of life as long as the process lives.
     pub(super) async fn ready(&self, status: &str, pulse: Pulse) {
         self.tell(&format!("READY=1\nSTATUS={status}")).await;
         let Some(between) = self.between.filter(|_| self.socket.is_some()) else { return };
@@ -58,7 +59,7 @@ impl Manager {
         });
     }
 
-    /// The stop has begun, and may take so long.
+    /// Reports that the stop has begun and may take this long.
     pub(super) async fn stopping(&self, longest: Duration) {
         let longest = longest.as_micros();
         self.tell(&format!("STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC={longest}")).await;
@@ -81,7 +82,7 @@ async fn send(socket: &SocketAddr, state: &str) -> io::Result<()> {
     tokio::net::UnixDatagram::from_std(sender)?.send(state.as_bytes()).await.map(|_| ())
 }
 
-/// A path, or a name in Linux's abstract namespace where it begins with `@`.
+/// Reads an address, which is a path or, if it begins with `@`, a name in Linux's abstract namespace.
 fn address(name: &OsStr) -> io::Result<SocketAddr> {
     #[cfg(target_os = "linux")]
     {

@@ -1,4 +1,4 @@
-//! `serve`: the service, until a signal.
+//! `serve`: runs the service until a signal. Must never end without an orderly stop, except after a second signal.
 
 use std::io;
 use std::path::PathBuf;
@@ -27,13 +27,14 @@ pub struct Serve {
     accept_upstream_change: bool,
 }
 
-/// Its number on Linux and macOS.
+/// The number of the signal on Linux and macOS.
 const SIGXFSZ: i32 = 25;
 
-/// Files that are open beside connections: the database, its readers, the way to upstream.
+/// The open files besides connections: the database, its readers, the connections to upstream.
 const OTHER_FILES: u64 = 64;
 
-/// Most systems let a process open fewer files than connections are allowed here, until it asks for more.
+/// Raises the limit of open files. Most systems let a process open fewer files than the configured connections until
+/// it asks for more.
 fn allow_connections(connections: usize) {
     let wanted = (connections as u64).saturating_add(OTHER_FILES);
     let allowed = network::raise_open_files(wanted);
@@ -46,13 +47,13 @@ fn allow_connections(connections: usize) {
     }
 }
 
-/// A configuration that was read again, or what is wrong with it.
+/// A configuration that was read again, or its error.
 type Read = Result<Config, ConfigError>;
 
-/// A thread that reads the configuration whenever it is asked to, and hands it back. A file can be a pipe that nobody
-/// writes to: signals are heard meanwhile, and the end of the process does not wait for this thread.
+/// Starts a thread that reads the configuration on request and returns it. A file can be a pipe to which nobody
+/// writes. With a separate thread, signals are still handled, and the process can end without waiting.
 fn reader(file: Option<PathBuf>) -> io::Result<(SyncSender<()>, UnboundedReceiver<Read>)> {
-    // A request that comes while a file is read is kept; more of them are the same one.
+    // One request that arrives while a file is read is kept. Further ones would be the same.
     let (ask, asked) = sync_channel(1);
     let (answer, answers) = unbounded_channel();
     thread::Builder::new()
@@ -61,7 +62,7 @@ fn reader(file: Option<PathBuf>) -> io::Result<(SyncSender<()>, UnboundedReceive
     Ok((ask, answers))
 }
 
-/// Takes over those settings that can change without a restart. A configuration with an error changes nothing.
+/// Applies those settings that can change without a restart. A configuration with an error changes nothing.
 fn take_over(read: Read, reloader: &Reloader, set_level: &SetLevel) {
     match read.and_then(|config| reloader.apply(&config).map(|()| config)) {
         Ok(config) => {
@@ -84,22 +85,24 @@ fn stopped_early() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serves until the first signal, then stops in order; a second signal ends it at once, as a failure.
+/// Serves until the first signal, and then stops in order. A second signal ends the process at once, as a failure.
 ///
 /// # Errors
-/// A setting is wrong (exit 2), or a part of the service died (exit 1).
+/// A setting is wrong (exit 2), or a part of the service ended unexpectedly (exit 1).
 pub async fn run(args: Serve) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref())?;
     let set_level = telemetry::start(&config.log.level);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    // Heard so that it does not kill: a limit on file sizes is met as a full disk is, with 503.
+    // This signal is handled so that it does not kill the process. A limit on file sizes then has the effect of a
+    // full disk, an answer of 503.
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     let separate = [config.callback.listen, config.metrics.listen];
     let listeners = 1 + separate.iter().flatten().count();
     allow_connections(config.server.max_connections.saturating_mul(listeners));
-    // A large database is copied before it is migrated: who does not want to wait for that is heard.
+    // A large database is copied before it is migrated. Signals are handled meanwhile, for a user who does not want
+    // to wait.
     let app = tokio::select! {
         app = App::bind(&config, args.accept_upstream_change) => app?,
         _ = interrupt.recv() => return stopped_early(),
@@ -119,7 +122,7 @@ pub async fn run(args: Serve) -> anyhow::Result<()> {
             ended = &mut joined => return ended,
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            // If one is waiting already, it will read what is there now.
+            // If a request is waiting already, it will read the present configuration.
             _ = hang_up.recv() => drop(reread.try_send(())),
             Some(read) = read_again.recv() => take_over(read, &reloader, &set_level),
         }

@@ -1,6 +1,6 @@
-//! `scrapehook simulate`: runs the simulator in the foreground and tells what it does.
+//! `scrapehook simulate`: runs the simulator in the foreground and prints its transcript.
 //!
-//! Must never print a callback URL beyond its origin: the path holds a secret token.
+//! Must never print a callback URL beyond its origin, because the path holds a secret token.
 
 mod flags;
 
@@ -95,7 +95,7 @@ pub(super) struct Fault {
     pub(super) words: String,
 }
 
-/// The fault with the name of a switch that needs no value.
+/// Returns the fault with the name of a switch that needs no value.
 ///
 /// # Errors
 /// No switch has this name.
@@ -175,7 +175,7 @@ fn print_start(out: &mut impl Write, url: &str, seed: u64, faults: &Faults) -> i
     writeln!(out, "{bold}faults{bold:#}  {active}")
 }
 
-/// A happening as one aligned line.
+/// A line of the transcript, with aligned columns.
 struct Told<'a>(&'a Line);
 
 impl Display for Told<'_> {

@@ -1,7 +1,7 @@
-//! Who may use the API: the rule for operation without API keys, and what else serving needs.
+//! Access to the API: the rule for operation without API keys, and the other conditions for serving.
 //!
-//! Without keys, only requests with a loopback `Host` are answered. That is allowed without asking if nothing but
-//! loopback is configured, and must be asked for otherwise.
+//! Without keys, only requests with a loopback `Host` are answered. This needs no setting if only loopback addresses
+//! are configured, and must be set explicitly otherwise. A key must never be shown.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,10 +15,10 @@ use super::sections::Auth;
 use crate::domain::host::is_loopback;
 
 impl Config {
-    /// What `serve` needs beyond a readable configuration.
+    /// Checks the conditions for `serve` beyond a readable configuration.
     ///
     /// # Errors
-    /// [`ConfigError`] names the setting that is missing.
+    /// [`ConfigError`] names the missing setting.
     pub fn check_for_serving(&self) -> Result<(), ConfigError> {
         if self.upstream.api_key.expose_secret().is_empty() {
             return Err(ConfigError(
@@ -45,7 +45,7 @@ impl Config {
         ];
         let addresses = addresses.iter().filter_map(|(name, address)| Some((name, (*address)?)));
         for (place, (name, address)) in addresses.clone().enumerate() {
-            // The system gives each another port for 0.
+            // With port 0, the system gives each listener another port.
             let is_same = |(_, other): &(_, SocketAddr)| *other == address && address.port() != 0;
             if let Some((other, _)) = addresses.clone().take(place).find(is_same) {
                 return Err(ConfigError(format!(
@@ -56,7 +56,7 @@ impl Config {
         Ok(())
     }
 
-    /// The first setting that lets more than this machine reach what API keys protect.
+    /// The first setting through which more than this machine could reach the part of the API that API keys protect.
     fn beyond_loopback(&self) -> Option<&'static str> {
         let public = self.server.public_url.as_deref();
         if !self.server.listen.ip().is_loopback() {
@@ -82,7 +82,7 @@ impl Auth {
     }
 }
 
-/// The names of the keys and their roles, or how operation without keys is limited.
+/// Shows the names of the keys and their roles, or the limits of operation without keys.
 impl fmt::Display for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_keyless() {

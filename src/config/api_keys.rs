@@ -1,6 +1,6 @@
-//! API keys, as TOML has them or as `name:role:key`.
+//! API keys, from TOML or as `name:role:key`.
 //!
-//! It must never quote an entry: any part of one that is out of order can be the key.
+//! It must never quote an entry, because any part of an invalid one can be the key.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use super::setting::Setting;
 use super::text::is_in_quotes;
 use super::value::{Table, Value};
 
-/// Fewer bytes than this can be guessed.
+/// The least bytes of a key. A shorter one can be guessed.
 const LEAST_KEY: usize = 8;
 
 const FORM: &str = "must have the form `name:role:key`, with the role `read` or `write`";
@@ -25,20 +25,20 @@ pub struct ApiKeys(pub Vec<ApiKey>);
 /// One key of a client.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
-    /// Shown in events and logs.
+    /// The name, which is shown in events and logs.
     pub name: String,
     /// The secret, in printable ASCII.
     pub key: SecretString,
-    /// What it may do.
+    /// The role of the key.
     pub role: Role,
 }
 
-/// What a key may do.
+/// The role of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Only look.
+    /// The key may only read.
     Read,
-    /// Submit and decide, too.
+    /// The key may also submit and decide.
     Write,
 }
 
@@ -62,9 +62,11 @@ impl fmt::Display for Role {
 }
 
 impl ApiKeys {
+    /// Reads the keys of a setting.
+    ///
     /// # Errors
-    /// [`ConfigError`] names the entry by its place, from 1: it has another form, or no request could carry its key.
-    /// A text without an entry is an error, too; only an empty list of TOML says that there are no keys.
+    /// [`ConfigError`] names the entry by its place, from 1, if it has another form or no request could carry its
+    /// key. A text without an entry is also an error. Only an empty list in TOML says that there are no keys.
     pub(super) fn read(setting: Setting<'_>) -> Result<Self, ConfigError> {
         let keys: Vec<Result<ApiKey, &str>> = match setting.value {
             Value::Array(items) => items.iter().map(from_item).collect(),
@@ -91,7 +93,7 @@ impl ApiKeys {
     }
 }
 
-/// Reads `name:role:key`; blanks before the name come from the separator.
+/// Reads `name:role:key`. Blanks before the name belong to the separator.
 fn from_entry(entry: &str) -> Result<ApiKey, &'static str> {
     let mut parts = entry.trim_start().splitn(3, ':');
     let (Some(name), Some(role), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
@@ -150,7 +152,7 @@ fn check(key: &ApiKey) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// What two keys must not share.
+/// The property that two keys share, but must not.
 fn shared(key: &ApiKey, other: &ApiKey) -> Option<&'static str> {
     if key.name == other.name {
         Some("has the name of an earlier entry")

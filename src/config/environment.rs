@@ -1,7 +1,7 @@
-//! The settings in the environment: `SCRAPEHOOK_<SECTION>__<KEY>`, `…_FILE` for a value in a file, the upstream's own
+//! The settings in the environment: `SCRAPEHOOK_<SECTION>__<KEY>`, `…_FILE` for a value in a file, upstream's own
 //! name for its key, and `RUST_LOG`. A blank variable counts as unset.
 //!
-//! It must never quote a value: it can be a secret.
+//! It must never quote a value, because it can be a secret.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,19 +14,19 @@ use super::value::Value;
 use crate::domain::nearest::unknown;
 
 const PREFIX: &str = "SCRAPEHOOK_";
-/// The upstream's own name for its key.
+/// Upstream's own name for its key.
 const UPSTREAM_KEY: &str = "MEMORIES_API_KEY";
 const UPSTREAM_KEY_SETTING: &str = "upstream.api_key";
-/// The log's usual variable: it wins over `log.level`.
+/// The log's usual variable, which overrides `log.level`.
 pub(super) const RUST_LOG: &str = "RUST_LOG";
 
-/// A value that a variable gives.
+/// A value from a variable.
 pub(super) struct Found {
     pub(super) origin: Origin,
     pub(super) value: Value,
 }
 
-/// What the environment says.
+/// The settings in the environment.
 pub(super) struct Environment {
     /// The values of settings, by `section.key`.
     pub(super) settings: BTreeMap<String, Found>,
@@ -34,10 +34,10 @@ pub(super) struct Environment {
     pub(super) rust_log: Option<Found>,
 }
 
-/// The process's environment as text.
+/// Returns the process's environment as text.
 ///
 /// # Errors
-/// [`ConfigError`] names a variable of ours that is not UTF-8; others may be anything.
+/// [`ConfigError`] names a variable of scrapehook that is not UTF-8. Other variables can have any value.
 pub(super) fn process() -> Result<Vec<(String, String)>, ConfigError> {
     texts(std::env::vars_os())
 }
@@ -59,14 +59,15 @@ fn texts(
     Ok(texts)
 }
 
-/// The `section.key` that a variable of ours names, perhaps with `_file` at its end.
+/// Returns the `section.key` that a variable of scrapehook names, with `_file` at its end if the variable has it.
 fn path(name: &str) -> Option<String> {
     let path = name.strip_prefix(PREFIX).filter(|path| path.contains("__"))?;
     Some(path.to_ascii_lowercase().replace("__", "."))
 }
 
-/// The variable of a setting whose section and key this name separates by one underscore. Other names without two
-/// are somebody else's: an orchestrator sets `SCRAPEHOOK_PORT` for a service of our name.
+/// Returns the variable of a setting whose section and key are separated by only one underscore in this name. Other
+/// names without two underscores belong to other programs. For example, an orchestrator sets `SCRAPEHOOK_PORT` for a
+/// service named scrapehook.
 fn with_two_underscores(name: &str, known: &[&str]) -> Option<String> {
     let words = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
     let (words, file) = words.strip_suffix("_file").map_or((&*words, ""), |words| (words, "_FILE"));
@@ -75,11 +76,11 @@ fn with_two_underscores(name: &str, known: &[&str]) -> Option<String> {
 }
 
 impl Environment {
-    /// Finds the settings among the variables; of two variables with one name the later one counts.
+    /// Finds the settings among the variables. If two variables have one name, the later one counts.
     ///
     /// # Errors
-    /// [`ConfigError`] names the variable: it is unknown, it is one of two for the same setting, or its file can't be
-    /// read.
+    /// [`ConfigError`] names the variable if it is unknown, if another one sets the same setting, or if its file
+    /// can't be read.
     pub(super) fn read(variables: Vec<(String, String)>, known: &[&str]) -> Result<Self, ConfigError> {
         let mut variables: BTreeMap<String, String> = variables.into_iter().collect();
         variables.retain(|_, value| !value.trim().is_empty());
@@ -122,7 +123,7 @@ impl Environment {
     }
 }
 
-/// The contents of the file that a variable names.
+/// Reads the file that a variable names.
 fn contents(variable: Setting<'_>) -> Result<Value, ConfigError> {
     let path = variable.written()?;
     let text =
@@ -150,7 +151,7 @@ mod tests {
         read(variables).err().map(|error| error.to_string()).expect("an error")
     }
 
-    /// What a setting is, with the variable that says so.
+    /// Returns the value of a setting, with the name of its variable.
     fn value_of(variables: &[(&str, &str)], key: &str) -> Option<(String, String)> {
         read(variables).unwrap().settings.remove(key).map(plain)
     }

@@ -1,4 +1,5 @@
-//! The layers: the embedded defaults, the file, the environment. The later one wins.
+//! The layers: the embedded defaults, the file, the environment. The later one wins. Must never accept an unknown
+//! setting.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ impl Layers {
     /// Reads the file, given by its name and text, and the environment.
     ///
     /// # Errors
-    /// [`ConfigError`] names the setting that is unknown, or the file or variable that can't be read.
+    /// [`ConfigError`] names the unknown setting, or the file or variable that can't be read.
     pub(super) fn read(
         file: Option<(&str, &str)>,
         environment: Vec<(String, String)>,
@@ -58,7 +59,7 @@ impl Layers {
         Ok(Self { values, rust_log: environment.rust_log })
     }
 
-    /// A setting by its `section.key`. One that the defaults lack has a value of no type.
+    /// Returns a setting by its `section.key`. If the defaults lack it, its value has no type.
     pub(super) fn setting<'a>(&'a self, key: &'a str) -> Setting<'a> {
         match self.values.get(key) {
             Some(Found { origin, value }) => Setting { key, origin, value },
@@ -84,7 +85,7 @@ fn flatten(document: &Table) -> impl Iterator<Item = (String, &Value)> {
     })
 }
 
-/// Everything outside of a section is unknown, or a section that is no table.
+/// Refuses unknown sections, and settings outside of a section.
 fn check_sections(document: &Table, known: &Table) -> Result<(), String> {
     for (section, value) in document {
         match value {

@@ -1,4 +1,4 @@
-//! What is logged: the directives of `log.level` and `RUST_LOG`.
+//! The directives of the log: `log.level` and `RUST_LOG`. Must never pass on a directive that the log would misread.
 
 use tracing_subscriber::filter::LevelFilter;
 
@@ -6,10 +6,10 @@ use super::environment::{self, Environment, RUST_LOG};
 use super::error::ConfigError;
 use super::setting::{Origin, Setting};
 
-/// The directives without blanks, which the log's own parser would take for a part of a name.
+/// Returns the directives without blanks, which the log's own parser would take for part of a name.
 ///
 /// # Errors
-/// A word that is no level. The log would take it for a part of the program, and be silent about all others.
+/// A word is not a level. The log would take it for a part of the program, and log nothing else.
 pub(super) fn directives(setting: Setting<'_>) -> Result<String, ConfigError> {
     let words: Vec<&str> =
         setting.text()?.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
@@ -32,7 +32,7 @@ pub(super) fn directives(setting: Setting<'_>) -> Result<String, ConfigError> {
     Ok(words.join(","))
 }
 
-/// The directives of `RUST_LOG` for a command without a configuration, or these if it is not set.
+/// Returns the directives of `RUST_LOG` for a command without a configuration, or these if it is not set.
 ///
 /// # Errors
 /// [`ConfigError`] if `RUST_LOG` is wrong.

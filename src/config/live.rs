@@ -1,4 +1,4 @@
-//! Values that are replaced while the service runs, without a restart.
+//! Values that can be replaced while the service runs. A reader must never see part of a new value.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -7,17 +7,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub struct Live<T>(RwLock<Arc<T>>);
 
 impl<T> Live<T> {
-    /// A value that begins as this one.
+    /// Creates a value.
     pub fn new(value: T) -> Self {
         Self(RwLock::new(Arc::new(value)))
     }
 
-    /// The value as it is now. The caller keeps this one, even if it is replaced later.
+    /// Returns the present value. The caller keeps it, even if it is replaced later.
     pub fn get(&self) -> Arc<T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts another value in its place.
+    /// Replaces the value.
     pub fn replace(&self, value: T) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
     }

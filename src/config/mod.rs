@@ -1,6 +1,6 @@
-//! The configuration: layers, checks, and nothing that is not written in `config.example.toml`.
+//! The configuration: its layers and checks. It has no setting that is not in `config.example.toml`.
 //!
-//! Later wins: the embedded example, the file, the environment. It must never show a secret.
+//! The later layer wins: the embedded example, the file, the environment. It must never show a secret.
 
 mod access;
 mod api_keys;
@@ -36,37 +36,37 @@ pub use self::sections::{
 };
 pub use self::text::is_in_quotes;
 
-/// First poll of a silent task that callbacks can reach.
+/// The time until the first poll of a silent task, if there are callbacks.
 const POLL_WITH_CALLBACKS: Duration = Duration::from_secs(120);
-/// First poll of a silent task if there are no callbacks.
+/// The time until the first poll of a silent task, if there are no callbacks.
 const POLL_ALONE: Duration = Duration::from_secs(15);
 
-/// All settings, checked.
+/// All settings, after the checks.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// How clients and upstream reach the service.
     pub server: Server,
-    /// Who may use the API.
+    /// Access to the API.
     pub auth: Auth,
-    /// Where state is kept.
+    /// The database.
     pub store: Store,
-    /// The API that URLs are sent to.
+    /// The API that receives the URLs.
     pub upstream: Upstream,
-    /// How callbacks are taken.
+    /// The callbacks.
     pub callback: Callback,
-    /// How tasks are sent.
+    /// The submits.
     pub dispatch: Dispatch,
-    /// How tasks are polled.
+    /// The polls.
     pub reconcile: Reconcile,
-    /// How the database is copied.
+    /// The backups.
     pub backup: Backup,
-    /// What is removed, and when.
+    /// The removal of old data.
     pub retention: Retention,
-    /// Where metrics are shown.
+    /// The listener for metrics.
     pub metrics: Metrics,
-    /// Where traces are sent.
+    /// The collector of traces.
     pub traces: Traces,
-    /// What is logged.
+    /// The log.
     pub log: Log,
 }
 
@@ -74,7 +74,7 @@ impl Config {
     /// Every setting with its default, and an explanation of each.
     pub const EXAMPLE: &'static str = layers::DEFAULTS;
 
-    /// Reads all layers: the defaults, the file if one is named, the process's environment.
+    /// Reads all layers: the defaults, the file if one is named, and the process's environment.
     ///
     /// # Errors
     /// [`ConfigError`] names the setting.
@@ -82,7 +82,7 @@ impl Config {
         Self::load_with(file, environment::process()?)
     }
 
-    /// Like [`load`](Self::load), with this environment. Of two variables with one name the later one counts.
+    /// Like [`load`](Self::load), with this environment. If two variables have one name, the later one counts.
     ///
     /// # Errors
     /// [`ConfigError`] names the setting.
@@ -115,7 +115,7 @@ impl Config {
         })
     }
 
-    /// How long a task may be silent before its first poll; above zero.
+    /// The silence of a task before its first poll. It is above zero.
     pub fn poll_after(&self) -> Duration {
         let usual = if self.server.public_url.is_some() { POLL_WITH_CALLBACKS } else { POLL_ALONE };
         self.reconcile.after.unwrap_or(usual)

@@ -1,4 +1,5 @@
-//! Networks of proxies whose word on a client's address is taken.
+//! The networks of proxies whose `X-Forwarded-For` scrapehook believes. Must never contain a network that was not
+//! configured.
 
 use std::net::IpAddr;
 
@@ -12,10 +13,10 @@ use super::setting::Setting;
 pub struct Networks(Vec<IpNet>);
 
 impl Networks {
-    /// Networks such as `10.0.0.0/8`, and single addresses.
+    /// Parses networks such as `10.0.0.0/8`, and single addresses.
     ///
     /// # Errors
-    /// Quotes an entry that is neither.
+    /// The text quotes an entry that is neither.
     pub fn parse(entries: &[&str]) -> Result<Self, String> {
         let network = |text: &&str| {
             let text = text.trim();
@@ -37,10 +38,10 @@ impl Networks {
     }
 }
 
-/// A network of IPv4 addresses within IPv6 ones is one of IPv4 addresses.
+/// Converts a network of IPv4 addresses within IPv6 ones to one of IPv4 addresses.
 fn canonical(network: IpNet) -> IpNet {
     let bits = network.prefix_len().checked_sub(96);
-    // Only a network of IPv6 addresses has so many bits.
+    // Only a network of IPv6 addresses has this many bits.
     let inner = bits.and_then(|bits| match network.addr().to_canonical() {
         address @ IpAddr::V4(_) => IpNet::new(address, bits).ok(),
         IpAddr::V6(_) => None,

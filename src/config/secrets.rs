@@ -1,20 +1,22 @@
-//! Callback secrets and the upstream's key.
+//! Callback secrets and upstream's key.
 //!
-//! It must never quote what it reads.
+//! It must never quote a value.
 
 use secrecy::SecretString;
 
 use super::error::ConfigError;
 use super::setting::Setting;
 
-/// Fewer bytes than this can be guessed.
+/// The least bytes of a secret. A shorter one can be guessed.
 const LEAST_SECRET: usize = 16;
 
-/// The secrets that make callback tokens: the first signs, all verify.
+/// The secrets for callback tokens. The first signs, and all verify.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets(pub Vec<SecretString>);
 
 impl Secrets {
+    /// Reads the secrets of a setting.
+    ///
     /// # Errors
     /// [`ConfigError`] names a secret by its place, from 1.
     pub(super) fn read(setting: Setting<'_>) -> Result<Self, ConfigError> {
@@ -33,7 +35,7 @@ impl Secrets {
     }
 }
 
-/// Reads the upstream's key, without the blanks around it; an empty one is missing.
+/// Reads upstream's key, without the blanks around it. An empty one is missing.
 ///
 /// # Errors
 /// [`ConfigError`] if no request could carry it.

@@ -1,4 +1,4 @@
-//! The sections of the configuration: each setting with its type and its bounds.
+//! The sections of the configuration: each setting with its type and its bounds. Must never show a secret.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,17 +22,17 @@ const ADDRESS: &str = "an IP address with a port is expected, such as 127.0.0.1:
 /// `[server]`
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Address and port.
+    /// The address and port.
     pub listen: SocketAddr,
-    /// Where upstream reaches us, as it is handed out: in ASCII and without a slash at its end.
+    /// The URL at which upstream reaches this service. It is in ASCII and has no slash at its end.
     pub public_url: Option<String>,
-    /// How long a client may take to send the head of a request; above zero.
+    /// The longest time in which a client sends the head of a request. It is above zero.
     pub header_timeout: Duration,
-    /// How long a client may take to send a body; above zero.
+    /// The longest time in which a client sends a body. It is above zero.
     pub body_timeout: Duration,
-    /// Most connections at a time on each listener; at least one.
+    /// The most simultaneous connections of each listener, at least one.
     pub max_connections: usize,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Networks,
 }
 
@@ -52,9 +52,9 @@ impl Server {
 /// `[auth]`
 #[derive(Clone, Debug)]
 pub struct Auth {
-    /// The keys that `/v1/*` and `/metrics` take; none in keyless operation.
+    /// The keys for `/v1/*` and `/metrics`. There are none in keyless operation.
     pub api_keys: ApiKeys,
-    /// Whether keyless operation is asked for. Without effect if there are keys.
+    /// Whether keyless operation is requested. This has no effect if there are keys.
     pub keyless: bool,
 }
 
@@ -77,7 +77,7 @@ pub struct Store {
 impl Store {
     pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
         let path = layers.setting("store.path");
-        // Blanks are part of the name: without them it would be another database, and URLs would be paid again.
+        // Blanks are part of the name. Without them it would be another database, and URLs would be paid for again.
         let text = path.written()?;
         check_file(Path::new(text)).map_err(|fault| path.error(format_args!("`{text}`: {fault}")))?;
         Ok(Self { path: PathBuf::from(text) })
@@ -87,11 +87,11 @@ impl Store {
 /// `[upstream]`
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    /// Scheme and host, as they are written: the database is bound to these words.
+    /// The scheme and host as written, because the database is bound to this text.
     pub base_url: String,
-    /// The key, in printable ASCII; empty if it is missing.
+    /// The key, in printable ASCII. Empty if it is missing.
     pub api_key: SecretString,
-    /// Longest wait for an answer, from one second to five minutes.
+    /// The longest wait for an answer, from one second to five minutes.
     pub timeout: Duration,
 }
 
@@ -112,13 +112,13 @@ impl Upstream {
 /// `[callback]`
 #[derive(Clone, Debug)]
 pub struct Callback {
-    /// Where callbacks are taken, and nothing else is served; none: on `server.listen`.
+    /// The separate address for callbacks. None for `server.listen`.
     pub listen: Option<SocketAddr>,
-    /// Makes tokens: the first signs, all verify. Empty: generated, kept in the store.
+    /// The secrets for tokens. The first signs, and all verify. If there are none, the store generates and keeps one.
     pub secret: Secrets,
-    /// Most bytes of a body; at least one.
+    /// The most bytes of a body, at least one.
     pub max_body: usize,
-    /// How a callback without a good token counts.
+    /// The effect of a callback without a good token.
     pub without_token: WithoutToken,
 }
 
@@ -138,25 +138,25 @@ impl Callback {
     }
 }
 
-/// How a callback without a good token counts.
+/// The effect of a callback without a good token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithoutToken {
-    /// As a hint: it changes no state itself.
+    /// It counts as a hint, which changes no state.
     Hint,
-    /// Like one with a token.
+    /// It counts like a callback with a token.
     Accept,
 }
 
 /// `[dispatch]`
 #[derive(Clone, Debug)]
 pub struct Dispatch {
-    /// Least time between two upstream requests.
+    /// The least time between two upstream requests.
     pub min_interval: Duration,
-    /// First probe of a paused account; above zero.
+    /// The time until the first probe of a paused account. It is above zero.
     pub probe_after: Duration,
-    /// Most URLs of one job; at least one.
+    /// The most URLs of one job, at least one.
     pub max_urls_per_job: usize,
-    /// Most URLs that are sent in a UTC day; none: no limit.
+    /// The most URLs that are sent in a UTC day. None if there is no limit.
     pub max_urls_per_day: Option<u64>,
 }
 
@@ -175,13 +175,13 @@ impl Dispatch {
 /// `[reconcile]`
 #[derive(Clone, Debug)]
 pub struct Reconcile {
-    /// First poll of a silent task, above zero; none: it depends on the public URL.
+    /// The time until the first poll of a silent task, above zero. If there is none, it depends on the public URL.
     pub after: Option<Duration>,
-    /// Least time between the two polls that prove that there are no more videos.
+    /// The least time between the two polls that prove that there are no more videos.
     pub settle_after: Duration,
-    /// How long a task may be silent before its job stops waiting for it; above zero.
+    /// The silence after which jobs stop waiting for a task. It is above zero.
     pub deadline: Duration,
-    /// A hint has its task polled at most once in this time.
+    /// The least time between two polls of a task because of hints.
     pub hint_interval: Duration,
 }
 
@@ -200,11 +200,11 @@ impl Reconcile {
 /// `[backup]`
 #[derive(Clone, Debug)]
 pub struct Backup {
-    /// Where copies are put; none: no copy is made automatically.
+    /// The folder of the copies. None if no scheduled copies are made.
     pub folder: Option<PathBuf>,
-    /// Between two copies; above zero.
+    /// The time between two copies. It is above zero.
     pub every: Duration,
-    /// How many are kept; at least one.
+    /// The number of copies to keep, at least one.
     pub keep: usize,
 }
 
@@ -227,7 +227,7 @@ impl Backup {
 /// `[retention]`
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// How long bodies and events are kept after their task and job have settled; zero: forever.
+    /// The time for which bodies and events are kept after their task and job have settled. Zero means forever.
     pub after: Duration,
 }
 
@@ -240,7 +240,7 @@ impl Retention {
 /// `[metrics]`
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// Where metrics are shown, and nothing else is served; none: on `server.listen`.
+    /// The separate address for metrics. None for `server.listen`.
     pub listen: Option<SocketAddr>,
 }
 
@@ -253,7 +253,7 @@ impl Metrics {
 /// `[traces]`
 #[derive(Clone, Debug)]
 pub struct Traces {
-    /// The collector's OTLP over HTTP, without `/v1/traces` and in ASCII; none: nothing is traced.
+    /// The collector's URL for OTLP over HTTP, without `/v1/traces` and in ASCII. None if nothing is traced.
     pub endpoint: Option<String>,
 }
 
@@ -266,7 +266,7 @@ impl Traces {
 /// `[log]`
 #[derive(Clone, Debug)]
 pub struct Log {
-    /// A level, or levels of parts, in the form of `RUST_LOG`, which wins.
+    /// A level, or the levels of parts, in the form of `RUST_LOG`, which overrides it.
     pub level: String,
 }
 

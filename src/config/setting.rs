@@ -1,7 +1,7 @@
-//! One setting: its key, where its value comes from, and the conversion of the value into a type.
+//! One setting: its key, the source of its value, and the conversion of the value into a type.
 //!
-//! Every rule about the form of a value stands here once, whatever layer the value comes from. It must never quote a
-//! value: any setting can be given a secret by mistake.
+//! Every rule about the form of a value is here once, whatever layer the value is from. It must never quote a value,
+//! because any setting can be given a secret by mistake.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,16 +11,16 @@ use super::error::ConfigError;
 use super::text::is_in_quotes;
 use super::value::Value;
 
-/// The largest integer of a setting: what SQLite and TOML can hold.
+/// The largest integer of a setting, which is that of SQLite and TOML.
 const MOST_INTEGER: u64 = i64::MAX.unsigned_abs();
-/// A thousand years: a longer time can't be added to a date.
+/// A thousand years. A longer time can't be added to a date.
 const MOST_DURATION: Duration = Duration::from_secs(1_000 * 31_557_600);
 
 const IN_QUOTES: &str = "the value is in quotes. Remove them (`docker run --env-file` keeps quotes)";
 const NO_STRING: &str = "a string is expected";
 const NO_LIST: &str = "a list of strings is expected";
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// The embedded defaults.
@@ -41,7 +41,7 @@ pub(super) struct Setting<'a> {
 }
 
 impl<'a> Setting<'a> {
-    /// An error that names the setting and where its value comes from.
+    /// Creates an error that names the setting and the source of its value.
     pub(super) fn error(self, what: impl fmt::Display) -> ConfigError {
         let key = self.key;
         ConfigError(match self.origin {
@@ -51,7 +51,7 @@ impl<'a> Setting<'a> {
         })
     }
 
-    /// The text as it is written; that of a file without the blanks around it, which editors leave there.
+    /// Returns the text as written. Only the text of a file loses the blanks around it, which editors leave there.
     pub(super) fn written(self) -> Result<&'a str, ConfigError> {
         let text = self.whole()?;
         Ok(if matches!(self.value, Value::File(_)) { text.trim() } else { text })
@@ -67,27 +67,27 @@ impl<'a> Setting<'a> {
         }
     }
 
-    /// The text without the blanks around it.
+    /// Returns the text without the blanks around it.
     pub(super) fn text(self) -> Result<&'a str, ConfigError> {
         self.written().map(str::trim)
     }
 
-    /// The text without the blanks around it; none if nothing is left.
+    /// Returns the text without the blanks around it. None if nothing is left.
     pub(super) fn optional_text(self) -> Result<Option<&'a str>, ConfigError> {
         Ok(Some(self.text()?).filter(|text| !text.is_empty()))
     }
 
-    /// The text as a type, or an error that says what is expected.
+    /// Returns the text as a type, or an error that says what is expected.
     pub(super) fn parsed<T: FromStr>(self, expected: &str) -> Result<T, ConfigError> {
         self.text()?.parse().map_err(|_| self.error(expected))
     }
 
-    /// Like [`parsed`](Self::parsed); none for a blank text.
+    /// Like [`parsed`](Self::parsed). None if the text is blank.
     pub(super) fn optional<T: FromStr>(self, expected: &str) -> Result<Option<T>, ConfigError> {
         self.optional_text()?.map(|_| self.parsed(expected)).transpose()
     }
 
-    /// An integer of at least this much.
+    /// Returns an integer of at least this much.
     pub(super) fn integer(self, least: u64) -> Result<u64, ConfigError> {
         let error = || self.error(format_args!("an integer is expected, from {least} to {MOST_INTEGER}"));
         let number = match self.value {
@@ -99,12 +99,12 @@ impl<'a> Setting<'a> {
         if (least..=MOST_INTEGER).contains(&number) { Ok(number) } else { Err(error()) }
     }
 
-    /// A number of things, at least one.
+    /// Returns a number of at least one.
     pub(super) fn count(self) -> Result<usize, ConfigError> {
         usize::try_from(self.integer(1)?).map_err(|_| self.error("the number is too large for this machine"))
     }
 
-    /// `true` or `false`.
+    /// Returns `true` or `false`.
     pub(super) fn boolean(self) -> Result<bool, ConfigError> {
         let text = match self.value {
             Value::Boolean(boolean) => return Ok(*boolean),
@@ -114,7 +114,7 @@ impl<'a> Setting<'a> {
         text.parse().map_err(|_| self.error("`true` or `false` is expected"))
     }
 
-    /// A time from zero to a thousand years, with its units.
+    /// Returns a time from zero to a thousand years, with its units.
     pub(super) fn duration(self) -> Result<Duration, ConfigError> {
         let duration = humantime::parse_duration(self.text()?)
             .map_err(|_| self.error("a duration is expected, such as 90s, 2m, 24h or 1ms"))?;
@@ -125,7 +125,7 @@ impl<'a> Setting<'a> {
         }
     }
 
-    /// A time above zero, with its units.
+    /// Returns a time above zero, with its units.
     pub(super) fn positive_duration(self) -> Result<Duration, ConfigError> {
         match self.duration()? {
             Duration::ZERO => Err(self.error("the duration must be longer than 0s")),
@@ -133,8 +133,9 @@ impl<'a> Setting<'a> {
         }
     }
 
-    /// The entries of a list, without the blank ones: the strings of a TOML array, or the parts of a text. In a file,
-    /// only line ends separate; elsewhere commas, too. Blanks around an entry stay.
+    /// Returns the entries of a list, without blank ones. They are the strings of a TOML array, or the parts of a
+    /// text. Only line ends separate entries in a file that a variable names. Elsewhere, commas do so as well. Blanks
+    /// around an entry stay.
     pub(super) fn entries(self) -> Result<Vec<&'a str>, ConfigError> {
         let mut entries = match self.value {
             Value::Array(items) => {
@@ -180,7 +181,7 @@ mod tests {
         result.err().map(|error| error.to_string()).expect("an error")
     }
 
-    /// One value of every kind that no text is.
+    /// One value of every kind that is not a text.
     fn no_texts() -> [Value; 5] {
         let table = Value::Table([("a".to_owned(), string("x"))].into());
         [Value::Integer(7), Value::Boolean(true), Value::Other, Value::Array(vec![string("x")]), table]

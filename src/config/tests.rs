@@ -1,4 +1,4 @@
-//! The sections: every default, every bound, and the names that errors give.
+//! Tests of the sections: every default, every bound, and the names in errors.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ fn read(file: Option<&str>, variables: &[(&str, &str)]) -> Result<Config, String
     config.map_err(|error| error.to_string())
 }
 
-/// With a setting in the environment.
+/// The configuration with a setting in the environment.
 fn set(key: &str, value: &str) -> Result<Config, String> {
     read(None, &[(&variable(key), value)])
 }
 
-/// With a setting in a file, in TOML's own form.
+/// The configuration with a setting in a file, in TOML's own form.
 fn toml(key: &str, value: &str) -> Result<Config, String> {
     let (section, name) = key.split_once('.').unwrap();
     read(Some(&format!("[{section}]\n{name} = {value}")), &[])

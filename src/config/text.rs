@@ -1,13 +1,13 @@
 //! The text of configuration and secret files, and the marks that editors and shells leave in it.
 //!
-//! It must never quote what it reads: a file can hold a secret.
+//! It must never quote the text, because a file can hold a secret.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// No configuration is this large, but a device such as `/dev/zero` never ends.
+/// The most bytes that are read. No configuration is this large, but a device such as `/dev/zero` never ends.
 const MOST_BYTES: u64 = 1024 * 1024;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -15,7 +15,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Reads a file of at most 1 MiB of UTF-8, without a byte order mark at its start.
 ///
 /// # Errors
-/// Says why the file can't be read, without its name.
+/// The text says why the file can't be read, without its name.
 pub(super) fn read(path: &Path) -> Result<String, String> {
     if is_named_pipe(path) {
         return Err("it is a named pipe, which scrapehook would wait for. Use a regular file".to_owned());
@@ -26,8 +26,8 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     decode(bytes)
 }
 
-/// Whether a path leads to a named pipe: to open one waits until somebody writes, perhaps forever. A shell's `<(…)` is
-/// none, because `/dev/fd/N` leads to a pipe without a path.
+/// Whether a path leads to a named pipe, which can't be opened until another program writes to it, perhaps never. A
+/// shell's `<(…)` is none, because `/dev/fd/N` leads to a pipe without a path.
 fn is_named_pipe(path: &Path) -> bool {
     let found = path.canonicalize().and_then(fs::metadata);
     found.is_ok_and(|found| found.file_type().is_fifo())
@@ -44,7 +44,7 @@ fn decode(bytes: Vec<u8>) -> Result<String, String> {
     Ok(without_mark(&text).to_owned())
 }
 
-/// The text without a byte order mark at its start.
+/// Returns the text without a byte order mark at its start.
 pub(super) fn without_mark(text: &str) -> &str {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }

@@ -1,6 +1,6 @@
-//! URLs that paths are appended to: the public URL, the upstream's and the collector's.
+//! URLs to which paths are appended: the public URL, upstream's and the collector's.
 //!
-//! It must never quote a URL: one can hold a password.
+//! It must never quote a URL, because it can hold a password.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -9,10 +9,11 @@ use super::error::ConfigError;
 use super::setting::Setting;
 use crate::domain::host::is_name;
 
-/// Leaves room for `/callback/` and a token in the 299 characters that upstream takes.
+/// The longest public URL, which leaves room for `/callback/` and a token in the 299 characters that upstream
+/// accepts.
 const MOST_PUBLIC_URL: usize = 240;
 
-/// A URL as it is written, without the blanks around it.
+/// Returns a URL as written, without the blanks around it.
 ///
 /// # Errors
 /// [`ConfigError`] unless it is an http or https URL that every parser reads the same way.
@@ -21,7 +22,7 @@ pub(super) fn plain(setting: Setting<'_>) -> Result<String, ConfigError> {
     parse(text).map(|_| text.to_owned()).map_err(|error| setting.error(error))
 }
 
-/// A URL as it is handed out: its host in ASCII, without a slash at its end. None for a blank text.
+/// Returns a URL in its final form, with its host in ASCII and without a slash at its end. None if the text is blank.
 ///
 /// # Errors
 /// As for [`plain`].
@@ -31,10 +32,10 @@ pub(super) fn normal(setting: Setting<'_>) -> Result<Option<String>, ConfigError
     Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
 }
 
-/// The public URL, like [`normal`].
+/// Returns the public URL, like [`normal`].
 ///
 /// # Errors
-/// [`ConfigError`] if a callback URL made of it would be wrong.
+/// [`ConfigError`] if a callback URL below it would be wrong.
 pub(super) fn public(setting: Setting<'_>) -> Result<Option<String>, ConfigError> {
     let Some(handed_out) = normal(setting)? else { return Ok(None) };
     if has_callback_path(&handed_out) {
@@ -50,16 +51,16 @@ pub(super) fn public(setting: Setting<'_>) -> Result<Option<String>, ConfigError
     Ok(Some(handed_out))
 }
 
-/// Whether the path of a URL without a slash at its end ends in `/callback`, perhaps with a token after it.
+/// Whether the path of a URL without a slash at its end ends in `/callback` or in `/callback` and a token.
 fn has_callback_path(url: &str) -> bool {
     let decoded = percent_decode_str(url).decode_utf8_lossy();
-    // Scheme, an empty part and the host come first.
+    // The scheme, an empty part and the host come first.
     let path: Vec<&str> = decoded.trim_end_matches('/').split('/').skip(3).collect();
     path.iter().rev().take(2).any(|segment| segment.eq_ignore_ascii_case("callback"))
 }
 
-/// Reads an http or https URL without user, password, query or fragment, and refuses what the parser would repair:
-/// others repair it differently, or not at all.
+/// Parses an http or https URL without user, password, query or fragment. Refuses URLs that the parser would repair,
+/// because other parsers repair them differently, or not at all.
 fn parse(text: &str) -> Result<Url, &'static str> {
     const EXPECTED: &str = "an http or https URL is expected, such as https://hooks.example.com";
     let has_scheme =
@@ -94,7 +95,7 @@ fn parse(text: &str) -> Result<Url, &'static str> {
 
 const WRONG_HOST: &str = "the host or the port of the URL is invalid";
 
-/// Characters without width: the parser drops them from a host.
+/// Whether a character has no width. The parser drops such characters from a host.
 const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }

@@ -1,6 +1,6 @@
-//! Values as TOML, variables and files give them.
+//! Values from TOML, variables and files.
 //!
-//! It must never show a value: `Debug` is missing on purpose.
+//! It must never show a value, so `Debug` is missing on purpose.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use toml::de::{DeTable, DeValue};
 
 use super::text::without_mark;
 
-/// A value before its setting says which type it must have.
+/// A value before its setting requires a type.
 #[derive(Clone)]
 pub(super) enum Value {
     /// The text of a variable. Commas and line ends separate the entries of a list.
     Variable(String),
-    /// The text of a file that a variable names. Line ends alone separate the entries of a list.
+    /// The text of a file that a variable names. Only line ends separate the entries of a list.
     File(String),
     /// A string of TOML.
     String(String),
-    /// An integer of TOML; one beyond 128 bits is the largest or the smallest.
+    /// An integer in TOML. If it is beyond 128 bits, it is the largest or the smallest value.
     Integer(i128),
     /// `true` or `false` in TOML.
     Boolean(bool),
-    /// A fraction or a date of TOML: no setting takes either.
+    /// A fraction or a date in TOML. No setting accepts either.
     Other,
     /// An array of TOML.
     Array(Vec<Self>),
@@ -32,10 +32,10 @@ pub(super) enum Value {
 /// A table of TOML, by key.
 pub(super) type Table = BTreeMap<String, Value>;
 
-/// Reads TOML.
+/// Parses TOML.
 ///
 /// # Errors
-/// Says what is wrong and in which line, without a word of the text.
+/// The text describes the error and its line, without quoting the document.
 pub(super) fn parse(text: &str) -> Result<Table, String> {
     let text = without_mark(text);
     match DeTable::parse(text) {

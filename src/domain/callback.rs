@@ -22,7 +22,7 @@ pub enum Meaning {
 }
 
 impl Meaning {
-    /// Reads the statement of a body. Gives `None` if it is unknown.
+    /// Reads the statement of a body. Returns `None` if it is unknown.
     ///
     /// Only three statuses are facts. `FAILED` with a video id is about that video alone.
     pub fn read(status: Option<&str>, video_id: Option<&str>, message: Option<&str>) -> Option<Self> {

@@ -159,7 +159,7 @@ impl<'a> Scheduler<'a> {
         scheduler
     }
 
-    /// Lets those wait that a pause stops, or those that none does. Gives whether there are any.
+    /// Lets those wait that a pause stops, or those that none does. Returns whether there are any.
     fn wait(&mut self, is_paused: bool) -> bool {
         let mut are_any = false;
         for (place, group) in self.queue.groups.iter().enumerate() {
@@ -177,7 +177,7 @@ impl<'a> Scheduler<'a> {
         are_any
     }
 
-    /// Sends the next request. Gives false if none is left.
+    /// Sends the next request. Returns false if none is left.
     fn step(&mut self) -> bool {
         loop {
             if let Some(head) = self.head() {
@@ -242,7 +242,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Passes over sent posts. Gives whether a group has a post that was not sent.
+    /// Passes over sent posts. Returns whether a group has a post that was not sent.
     fn pass(&mut self, group: usize) -> bool {
         let mut has_posts = false;
         for (passed, posts) in self.passed[group].iter_mut().zip(&self.queue.groups[group].posts) {

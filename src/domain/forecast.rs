@@ -89,7 +89,7 @@ impl Forecast {
         self.paused_from < self.requests.len()
     }
 
-    /// The place of these posts. Gives none if none of them waits. Leaves out posts that do not wait.
+    /// The place of these posts. Returns none if none of them waits. Leaves out posts that do not wait.
     pub fn share(&self, posts: impl IntoIterator<Item = i64>) -> Option<Share> {
         let requests = posts.into_iter().filter_map(|post| {
             let place = self.posts.binary_search_by_key(&post, |&(post, _)| post).ok()?;

@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-/// Most characters of a key.
+/// The most characters of a key.
 pub const KEY_CHARS: usize = 255;
 
 /// The reason why a text is not a key.

@@ -87,7 +87,7 @@ words! {
     }
 }
 
-/// Most bytes of the body that asks for a job.
+/// The most bytes of the body that asks for a job.
 pub const MAX_BODY: usize = 8 * 1024 * 1024;
 
 /// The settings of a job's tasks.

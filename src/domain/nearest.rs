@@ -1,6 +1,6 @@
 //! The nearest known word for a mistyped one. It must not guess, so a word that resembles no other has none.
 
-/// Most characters that differ in a mistyped word. They are no more than a quarter of it, and two that are swapped
+/// The most characters that differ in a mistyped word. They are no more than a quarter of it, and two that are swapped
 /// count as one.
 const MOST: usize = 2;
 

@@ -54,7 +54,7 @@ impl Pause {
         format!("{}{number}", Self::LINE)
     }
 
-    /// The number of the line that a pause with this scope stops. Gives none if it stops something else.
+    /// The number of the line that a pause with this scope stops. Returns none if it stops something else.
     pub fn line(scope: &str) -> Option<i64> {
         scope.strip_prefix(Self::LINE)?.parse().ok()
     }

@@ -65,7 +65,7 @@ impl UnconfirmedTask {
     }
 }
 
-/// The position of the task to which the id belongs. Gives none in any doubt.
+/// The position of the task to which the id belongs. Returns none in any doubt.
 ///
 /// The answer has to cover all of the task's URLs and no other, no listed video may be older than the task's last
 /// attempt, no task may have the id, and no other unconfirmed task may fit. A task that needs more than is listed fits,

@@ -43,7 +43,7 @@ pub struct Shared {
     pub credentials: Credentials,
     /// The parts that status and metrics report.
     pub monitored: Monitored,
-    /// Counts what handlers do.
+    /// Counts the work of handlers.
     pub metrics: Arc<Metrics>,
     /// Traces of tasks.
     pub traces: Traces,

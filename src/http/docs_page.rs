@@ -32,7 +32,8 @@ pub(super) fn routes() -> Router<Context> {
         .route("/docs/swagger-ui-bundle.js", get(async || part(BUNDLE)))
 }
 
-fn part((media_type, encoding, bytes): Asset) -> impl IntoResponse {
+fn part(asset: Asset) -> impl IntoResponse {
+    let (media_type, encoding, bytes) = asset;
     let headers = [
         (header::CONTENT_TYPE, media_type),
         (header::CONTENT_ENCODING, encoding),

@@ -38,8 +38,8 @@ impl Bucket {
         self.at = self.at.max(now);
     }
 
-    /// Time until `more` can be taken. Gives none if it can be taken now. `before` has been taken for the same request,
-    /// and a request that is larger than the bucket may take all of it.
+    /// Time until `more` can be taken. Returns none if it can be taken now. `before` has been taken for the same
+    /// request, and a request that is larger than the bucket may take all of it.
     fn lacks(&self, before: u64, more: u64) -> Option<Duration> {
         let whole = before.saturating_add(more).min(self.most);
         let missing = (i128::from(whole) - i128::from(before)) * NANOS - self.level;

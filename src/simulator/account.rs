@@ -1,6 +1,6 @@
-//! The account as the fake upstream keeps it: credits, tasks, videos and what happened so far.
+//! The account of the fake upstream: its credits, tasks, videos and history.
 //!
-//! Every decision about a request falls here, in one step under one lock. Must never wait or do IO.
+//! Every decision about a request is made here, in one step under one lock. Must never wait or do IO.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,20 +24,20 @@ use super::spoiled::Spoiled;
 use super::task::{Listing, Task, unknown_task};
 use super::transcript::{Line, origin};
 
-/// Everything that changes while a simulator runs.
+/// The state that changes while a simulator runs.
 #[derive(Debug)]
 pub(super) struct Account {
-    /// How the simulator behaves; its faults, credits and points change.
+    /// The behaviour of the simulator. Its faults, credits and points change.
     pub(super) settings: Settings,
-    /// What happened, for inspection.
+    /// The submits so far, for inspection.
     pub(super) submits: Vec<Submitted>,
-    /// How often each URL was paid for.
+    /// The number of times that each URL was charged.
     pub(super) charged: BTreeMap<String, u32>,
-    /// How many connections were accepted, also those that were cut at once.
+    /// The number of accepted connections, including those that were closed at once.
     pub(super) connections: u64,
-    /// How many polls came in.
+    /// The number of polls.
     pub(super) polls: u64,
-    /// How many requests the infrastructure answered itself.
+    /// The number of requests that the infrastructure answered.
     pub(super) infrastructure_errors: u64,
     /// The callbacks that were sent.
     pub(super) callbacks_sent: Vec<SentCallback>,
@@ -55,7 +55,7 @@ pub(super) struct Account {
     videos: HashMap<String, Video>,
 }
 
-/// Who submits what for, and when.
+/// A submit request: its library, its key and its time.
 #[derive(Debug)]
 struct Ask<'a> {
     library: Library,
@@ -63,14 +63,14 @@ struct Ask<'a> {
     now: Instant,
 }
 
-/// What a request gets, and how late.
+/// The answer to a request, and its delay.
 #[derive(Debug)]
 pub(super) struct Verdict<T> {
     /// The answer's content.
     pub(super) outcome: Result<T, Refusal>,
-    /// How long the answer is held back.
+    /// The delay of the answer.
     pub(super) delay: Duration,
-    /// What comes in place of the answer.
+    /// The fault that replaces the answer.
     pub(super) spoiled: Option<Spoiled>,
 }
 
@@ -79,18 +79,18 @@ pub(super) struct Verdict<T> {
 pub(super) struct Accepted {
     /// The task's id.
     pub(super) task_id: String,
-    /// Its callbacks, and those of the tasks that were made with it.
+    /// Its callbacks, and those of the tasks that faults made with it.
     pub(super) parcels: Vec<Parcel>,
     /// Whether the connection is closed instead of an answer.
     pub(super) cut: bool,
-    /// The refusal that is the answer all the same.
+    /// The refusal that is the answer although the task was accepted.
     pub(super) refusal: Option<Refusal>,
 }
 
 /// Callbacks that go to one URL, one after another.
 #[derive(Debug)]
 pub(super) struct Parcel {
-    /// Where they go.
+    /// The URL that receives them.
     pub(super) callback_url: String,
     /// Callbacks that must be answered before the submit is.
     pub(super) early: Vec<Callback>,
@@ -106,11 +106,12 @@ impl Parcel {
 }
 
 impl Account {
-    /// An account to which nothing happened yet.
+    /// Creates an account without any history.
     pub(super) fn new(settings: Settings, now: Instant) -> Self {
         let mut root = StdRng::seed_from_u64(settings.seed);
         Self {
-            // Streams of their own, so that the number of polls can't move the luck of submits.
+            // Submits and polls draw from separate streams, so that the number of polls can't change the results of
+            // submits.
             submit_rng: StdRng::from_rng(&mut root),
             poll_rng: StdRng::from_rng(&mut root),
             connection_rng: StdRng::from_rng(&mut root),
@@ -132,15 +133,15 @@ impl Account {
         }
     }
 
-    /// Tells whoever listens.
+    /// Sends a line of the transcript to its listener.
     pub(super) fn tell(&self, line: Line) {
         if let Some(listener) = &self.settings.narrate {
-            // A listener that went away misses nothing that it wants.
+            // A listener that has gone away needs no lines.
             let _ = listener.send(line);
         }
     }
 
-    /// Counts a connection; whether it is closed before its request is read.
+    /// Counts a connection. Returns whether it is closed before its request is read.
     pub(super) fn connect(&mut self) -> bool {
         self.connections += 1;
         let mut dice = Dice::fork(&mut self.connection_rng);
@@ -149,7 +150,7 @@ impl Account {
         is_cut
     }
 
-    /// Decides a submit, and accepts and charges it where nothing speaks against that.
+    /// Decides a submit, and accepts and charges it if there is no reason against it.
     pub(super) fn submit(
         &mut self,
         library: Library,
@@ -252,7 +253,7 @@ impl Account {
         self.conclude("poll", dice, outcome)
     }
 
-    /// Lists videos by their ids, leaving out unknown ones.
+    /// Lists videos by their ids, without unknown ones.
     pub(super) fn list(
         &mut self,
         key: Option<&str>,
@@ -267,7 +268,7 @@ impl Account {
         self.conclude("list", dice, outcome)
     }
 
-    /// What every request must pass: the key, the rate limit, and the faults that hit any request.
+    /// Checks that apply to every request: the key, the rate limit, and the faults that hit any request.
     fn admit(
         &mut self,
         dice: &mut Dice,
@@ -278,7 +279,7 @@ impl Account {
         if key != Some(self.settings.api_key.as_str()) {
             return Err(Refusal::application("0401", "The API key is invalid or absent."));
         }
-        // A refused request doesn't move the limit: else whoever asks too often would never get in.
+        // A refused request doesn't move the limit. Otherwise, a client that asks too often would never be admitted.
         if self.admitted_at.is_some_and(|last| now.duration_since(last) < self.settings.min_interval) {
             return Err(over_the_limit());
         }
@@ -293,7 +294,7 @@ impl Account {
         Ok(())
     }
 
-    /// Takes the price of an order, or nothing at all.
+    /// Charges the price of an order completely or not at all.
     fn charge(&mut self, order: &Order) -> Result<(), Refusal> {
         let price = order.urls.len() as u64;
         let in_points = if order.platform == YOUTUBE { price } else { 0 };
@@ -310,7 +311,7 @@ impl Account {
         Ok(())
     }
 
-    /// Tells of a decision, and draws whether its answer is slow, and whether it is one at all.
+    /// Reports a decision, and draws whether its answer is slow or spoiled.
     fn conclude<T>(&self, request: &'static str, mut dice: Dice, outcome: Result<T, Refusal>) -> Verdict<T> {
         let faults = &self.settings.faults;
         let is_slow = dice.fault("slow", faults.slow, request);

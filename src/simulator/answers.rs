@@ -7,27 +7,27 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// Why a request is refused.
+/// The refusal of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The application says no, on HTTP 200.
+    /// The application refuses, with HTTP 200.
     Application {
         /// One of the documented codes.
         code: &'static str,
-        /// Why, in words.
+        /// The reason in words.
         msg: String,
     },
-    /// The infrastructure says HTTP 503, and the application never sees the request.
+    /// The infrastructure answers with HTTP 503, and the application never sees the request.
     Unavailable,
 }
 
 impl Refusal {
-    /// A refusal by the application.
+    /// Creates a refusal by the application.
     pub(super) fn application(code: &'static str, msg: impl Into<String>) -> Self {
         Self::Application { code, msg: msg.into() }
     }
 
-    /// The application's code, or the HTTP status where the infrastructure answers.
+    /// The application's code, or the HTTP status of the infrastructure.
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::Application { code, .. } => code,
@@ -60,7 +60,7 @@ enum Code<'a> {
     Integer(u32),
 }
 
-/// The application's answer, which rides on HTTP 200 whatever it says.
+/// The application's answer, which always has HTTP 200.
 pub(super) fn envelope<T: Serialize>(
     code: &str,
     msg: &str,
@@ -85,10 +85,10 @@ struct InfrastructureError<'a> {
     request_id: String,
 }
 
-/// The infrastructure's answer, which knows nothing of codes.
+/// The infrastructure's answer, which has no code.
 pub(super) fn infrastructure(status: StatusCode, path: &str, request: u64) -> Response {
     let error = InfrastructureError {
-        // The time of the captured answer: nobody may rely on it, and the clock isn't read here.
+        // This is the time of the captured answer. Nobody may rely on it, and the clock isn't read here.
         timestamp: "2025-09-23T13:30:37.659+00:00",
         path,
         status: status.as_u16(),

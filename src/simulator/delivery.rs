@@ -1,4 +1,4 @@
-//! Sends a task's callbacks, each when it is due. Must never send one again because it failed.
+//! Sends a task's callbacks, each when it is due. Must never send a callback again because it failed.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::transcript::{Line, origin};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The client that all callbacks go through; no proxy, since receivers are mostly local.
+/// Creates the client for all callbacks. It uses no proxy, because receivers are mostly local.
 pub(super) fn client() -> io::Result<Client> {
     crate::tls::client()
         .no_proxy()
@@ -27,9 +27,9 @@ pub(super) fn client() -> io::Result<Client> {
         .map_err(io::Error::other)
 }
 
-/// Sets callbacks on their way, and returns when the early ones have been answered.
+/// Starts the delivery of callbacks, and returns when the early ones have been answered.
 ///
-/// All of it runs apart from the request: a client that hangs up must not keep callbacks from coming.
+/// All of this runs apart from the request, because a client that disconnects must not stop the callbacks.
 pub(super) async fn dispatch(shared: &Arc<Shared>, parcel: Parcel) {
     let Parcel { callback_url, early, later } = parcel;
     let (early_are_answered, answered) = oneshot::channel::<()>();
@@ -55,7 +55,7 @@ pub(super) async fn dispatch(shared: &Arc<Shared>, parcel: Parcel) {
 async fn send(shared: &Shared, callback_url: &str, callback: Callback) {
     let answer = match shared.client.post(callback_url).json(&callback.body).send().await {
         Ok(response) => Ok(response.status().as_u16()),
-        // The error's own words would show the URL, and the token in it.
+        // The error's own words would show the URL and the token in it.
         Err(error) if error.is_timeout() => Err("timed out"),
         Err(error) if error.is_connect() => Err("no connection"),
         Err(error) if error.is_builder() => Err("the URL is not an HTTP URL"),

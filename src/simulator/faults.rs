@@ -1,4 +1,4 @@
-//! What can go wrong, and the dice that decide whether it does.
+//! Faults, and the dice that decide whether one happens.
 //!
 //! Must never draw from anything but the seed.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// What goes wrong, mostly a probability from 0 to 1; nothing by default.
+/// The faults, most of them as a probability from 0 to 1. By default there are none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults {
     /// A task is downloaded at once, and its `SUCCEEDED` callback is answered before the submit is.
@@ -32,9 +32,9 @@ pub struct Faults {
     pub late_video: f64,
     /// A video is listed with null as its URL.
     pub null_url: f64,
-    /// A video is listed under another URL of its post, one in a shape of the platform. It is always the same one.
+    /// A video is listed under another URL of its post, in a shape of the platform. It is always the same URL.
     pub resolved_url: f64,
-    /// A video is listed under another URL of its post, one in a shape that no platform has.
+    /// A video is listed under another URL of its post, in a shape that no platform has.
     pub unknown_url: f64,
     /// A video's URL is listed with another scheme, without `www.` or without its last slash.
     pub other_spelling: f64,
@@ -56,19 +56,19 @@ pub struct Faults {
     pub no_credits: f64,
     /// A submit is refused with 0001, and nothing is charged.
     pub refused: f64,
-    /// A submit is accepted and charged and its callbacks come, but the answer is a refusal with 0001.
+    /// A submit is accepted and charged and its callbacks arrive, but the answer is a refusal with 0001.
     pub refused_but_charged: f64,
     /// A request is answered by the infrastructure, with HTTP 503.
     pub unavailable: f64,
     /// A submit is accepted and charged, then its connection is closed without an answer.
     pub cut: f64,
-    /// An answer comes late, by `slow_by`.
+    /// An answer is late, by `slow_by`.
     pub slow: f64,
-    /// A connection is closed before its request is read: nothing is done or charged.
+    /// A connection is closed before its request is read. Nothing is done or charged.
     pub cut_unread: f64,
     /// A request is carried out and never answered.
     pub hang: f64,
-    /// A request is carried out, and its answer comes at one byte a second.
+    /// A request is carried out, and its answer arrives at one byte a second.
     pub drip: f64,
     /// A request is carried out and answered with a page of HTML, on HTTP 200.
     pub html: f64,
@@ -76,34 +76,36 @@ pub struct Faults {
     pub huge: f64,
     /// A request is carried out, and its answer has fields of the wrong types.
     pub wrong_types: f64,
-    /// A request is carried out and answered with HTTP 307 to its own route: whoever follows asks twice.
+    /// A request is carried out and answered with HTTP 307 to its own route, so a client that follows asks twice.
     pub redirect: f64,
-    /// How late a slow answer comes.
+    /// The delay of a slow answer.
     pub slow_by: Duration,
-    /// How many polls leave out a late video after its end.
+    /// The number of polls after its end that leave out a late video.
     pub late_by: u32,
-    /// How long after the simulator's start every submit is refused with 0001. Nothing is charged.
+    /// The time after the simulator's start in which every submit is refused with 0001. Nothing is charged.
     pub refused_for: Duration,
-    /// Texts that no URL of a submit may contain: otherwise all of it is refused with 0003, and nothing is charged.
+    /// Texts that no URL of a submit may contain. Otherwise the whole submit is refused with 0003, and nothing is
+    /// charged.
     pub bad_urls: Vec<String>,
-    /// The same, refused with 0001, which can also mean a transient failure.
+    /// The same, but refused with 0001, which can also mean a transient failure.
     pub unclear_urls: Vec<String>,
     /// Folders, by name or number, for which each submit is refused with 0003. Nothing is charged.
     pub bad_folders: Vec<String>,
-    /// Each host is a platform of its own, so two hosts of one platform can't go together.
+    /// Whether each host is a separate platform, so two hosts of one platform can't be in one submit.
     pub hosts_are_platforms: bool,
-    /// How many polls of a task, counted from its first, are refused with 0001.
+    /// The number of polls of a task, counted from its first, that are refused with 0001.
     pub refused_polls: u32,
-    /// How many polls of a task, counted from the first that is not refused, list nothing.
+    /// The number of polls of a task, counted from the first that is not refused, that list nothing.
     pub empty_polls: u32,
-    /// Polls are answered in the older shape, which doesn't name the videos' URLs.
+    /// Whether polls are answered in the older shape, which doesn't name the videos' URLs.
     pub poll_without_urls: bool,
-    /// Codes are integers, without their leading zeros.
+    /// Whether codes are integers, without their leading zeros.
     pub integer_codes: bool,
 }
 
 impl Faults {
-    /// The faults with a probability or a number above 0, by name. Times are in seconds, lists are counted.
+    /// Returns the faults with a probability or a number above 0, by name. Times are in seconds, and lists are
+    /// counted.
     pub fn active(&self) -> Vec<(&'static str, f64)> {
         let mut active = vec![
             ("early-callback", self.early_callback),
@@ -159,24 +161,24 @@ fn count(texts: &[String]) -> f64 {
     u32::try_from(texts.len()).map_or(f64::INFINITY, f64::from)
 }
 
-/// One request's own randomness, and the faults that it brought about.
+/// The randomness of one request, and the faults that it caused.
 #[derive(Debug)]
 pub(super) struct Dice {
-    /// For everything that is random and no fault.
+    /// Draws everything that is random but not a fault.
     pub(super) rng: StdRng,
-    /// Each fault that happened, with what it happened to.
+    /// The faults that happened, each with its subject.
     pub(super) applied: Vec<(&'static str, String)>,
 }
 
 impl Dice {
-    /// Forks the dice of one request, so that what one request draws can't move the next one's luck.
+    /// Forks the dice of one request, so that its draws can't change the results of the next one.
     pub(super) fn fork(rng: &mut StdRng) -> Self {
         Self { rng: StdRng::from_rng(rng), applied: Vec::new() }
     }
 
     /// Whether a fault happens.
     ///
-    /// Draws where the answer is certain too: otherwise a fault switched on would change all others.
+    /// Draws even if the answer is certain. Otherwise, turning one fault on would change all others.
     pub(super) fn fault(&mut self, name: &'static str, probability: f64, on: &str) -> bool {
         let happens = self.rng.random::<f64>() < probability;
         if happens {
@@ -185,7 +187,7 @@ impl Dice {
         happens
     }
 
-    /// Which of these faults happens; the first one where several do.
+    /// Draws which of these faults happens. If several do, it is the first one.
     ///
     /// Draws for each, for the same reason.
     pub(super) fn one_of<T>(

@@ -1,6 +1,6 @@
-//! A video, and how a list shows it: under which id and URL, and from which poll on.
+//! A video, and its entry in a list: its id and URL there, and the poll from which it is listed.
 //!
-//! Must never decide what becomes of the video.
+//! Must never decide how the video ends.
 
 use rand::Rng;
 use serde::Serialize;
@@ -14,41 +14,41 @@ use super::other_url::{resolved, respelled, unknown};
 pub(super) struct Video {
     /// `VI…` or `PI-…`.
     pub(super) id: String,
-    /// The URL that it was found for.
+    /// The submitted URL for which it was found.
     pub(super) url: String,
-    /// In seconds.
+    /// The duration in seconds.
     pub(super) duration: u32,
-    /// In milliseconds since the Unix epoch.
+    /// The creation time, in milliseconds since the Unix epoch.
     pub(super) create_time: u64,
-    /// When it gets into the list.
+    /// The time from which it is listed.
     pub(super) downloaded_at: Instant,
-    /// When its indexing ends.
+    /// The time at which its indexing ends.
     pub(super) ended_at: Instant,
     /// Whether the indexing fails.
     pub(super) fails: bool,
-    /// Whether it belongs to another program's task. Then no callback of this task names it.
+    /// Whether it belongs to another program's task. If so, no callback of this task names it.
     pub(super) is_other: bool,
-    /// What lists show of it.
+    /// Its data in lists.
     pub(super) shown: Shown,
 }
 
-/// What lists show of a video.
+/// The data of a video in lists.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
     has_id: bool,
     url: Option<String>,
-    /// How many polls after its end still leave it out.
+    /// The number of polls after its end that still leave it out.
     late_by: u32,
 }
 
 impl Shown {
-    /// A video with everything that belongs to it.
+    /// The data without any fault.
     pub(super) fn whole(url: &str) -> Self {
         Self { has_id: true, url: Some(url.to_owned()), late_by: 0 }
     }
 }
 
-/// One video as a listing shows it, with the captured answer's fields in their order.
+/// A video in a list, with the fields of the captured answer in their order.
 #[derive(Debug, Serialize)]
 pub(super) struct ListedVideo {
     /// The id.
@@ -74,7 +74,7 @@ enum UrlFault {
 }
 
 impl Video {
-    /// Draws what lists show. `number` stands in the other URLs of the video's post.
+    /// Draws the data for lists. `number` is part of the other URLs of the video's post.
     pub(super) fn draw_shown(&mut self, dice: &mut Dice, faults: &Faults, number: u64) {
         let url = &self.url;
         let fault = dice.one_of(
@@ -99,7 +99,7 @@ impl Video {
         self.shown = Shown { has_id, url, late_by: if is_late { faults.late_by } else { 0 } };
     }
 
-    /// How the next poll shows the video; `None` before its download, and while it is late.
+    /// The entry in the next poll. `None` before its download, and while it is late.
     pub(super) fn polled(&mut self, now: Instant) -> Option<ListedVideo> {
         if self.shown.late_by == 0 {
             return self.listed(now);
@@ -110,7 +110,7 @@ impl Video {
         None
     }
 
-    /// How a list shows the video at a moment; `None` before its download.
+    /// The entry at this time. `None` before its download.
     pub(super) fn listed(&self, now: Instant) -> Option<ListedVideo> {
         let id = self.shown.has_id.then(|| self.id.clone());
         (self.downloaded_at <= now).then(|| ListedVideo {

@@ -1,4 +1,4 @@
-//! What a submit makes: its own task, and those that faults make with it.
+//! The tasks of a submit: its own, and those that faults make with it.
 //!
 //! Must never decide whether the submit is accepted.
 
@@ -11,7 +11,7 @@ use super::records::OtherTask;
 pub(super) struct Made {
     /// The task that its answer names.
     pub(super) plan: Plan,
-    /// The others.
+    /// The other tasks.
     pub(super) others: Vec<Other>,
 }
 
@@ -20,14 +20,14 @@ pub(super) struct Made {
 pub(super) struct Other {
     /// The fault that makes it.
     pub(super) fault: &'static str,
-    /// What it was asked for.
+    /// The order that it fulfills.
     pub(super) order: Order,
     /// Its fate.
     pub(super) plan: Plan,
 }
 
 impl Other {
-    /// What is remembered of it.
+    /// The record of the task.
     pub(super) fn record(&self) -> OtherTask {
         OtherTask { task_id: self.plan.task_id.clone(), fault: self.fault, urls: self.order.urls.clone() }
     }

@@ -1,8 +1,8 @@
-//! A fake of the scrape API that keeps state and misbehaves on demand, one switch a fault.
+//! A fake of the scrape API that keeps state and misbehaves on demand, with one switch per fault.
 //!
-//! It is worse than the real one on purpose: whoever copes with every fault here copes with the
-//! upstream. It knows the wire and nothing else of this crate, and must never share code with what
-//! it is there to test. All randomness comes from the seed, all time from tokio.
+//! It is worse than the real API on purpose, so a program that copes with every fault here copes with the real one.
+//! It knows only the wire format of this crate, and must never share code with the parts that it tests. All
+//! randomness is from the seed, and all time from tokio.
 
 mod account;
 mod answers;
@@ -42,7 +42,7 @@ pub use settings::Settings;
 use shared::Shared;
 pub use transcript::Line;
 
-/// A running fake of the upstream; dropping it ends it.
+/// A running fake of upstream. Dropping it ends it.
 #[derive(Debug)]
 pub struct Simulator {
     address: SocketAddr,
@@ -51,7 +51,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts a simulator; fails if its address can't be listened on.
+    /// Starts a simulator. Fails if its address can't be listened on.
     pub async fn bind(settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(settings.listen).await?;
         let address = listener.local_addr()?;
@@ -74,12 +74,12 @@ impl Simulator {
         format!("http://{}", self.address)
     }
 
-    /// Replaces all faults, for requests from now on.
+    /// Replaces all faults for later requests.
     pub fn set_faults(&self, faults: Faults) {
         self.shared.change(|account| account.settings.faults = faults);
     }
 
-    /// Tops up the credits; endless ones stay endless.
+    /// Adds credits, unless they are endless.
     pub fn add_credits(&self, more: u64) {
         self.shared.change(|account| {
             let credits = &mut account.settings.credits;
@@ -87,47 +87,47 @@ impl Simulator {
         });
     }
 
-    /// Every request that reached a submit route, in order.
+    /// Returns all requests that reached a submit route, in order.
     pub fn submits(&self) -> Vec<Submitted> {
         self.shared.inspect(|account| account.submits.clone())
     }
 
-    /// How many requests have reached a submit route.
+    /// Returns the number of requests that reached a submit route.
     pub fn submitted(&self) -> usize {
         self.shared.inspect(|account| account.submits.len())
     }
 
-    /// How many callbacks were sent.
+    /// Returns the number of callbacks that were sent.
     pub fn called_back(&self) -> usize {
         self.shared.inspect(|account| account.callbacks_sent.len())
     }
 
-    /// Every task that no answer to a submit named, in order.
+    /// Returns all tasks that no answer to a submit named, in order.
     pub fn other_tasks(&self) -> Vec<OtherTask> {
         self.shared.inspect(|account| account.other_tasks.clone())
     }
 
-    /// How many times each URL was charged. Tasks of other programs are not counted.
+    /// Returns the number of times that each URL was charged. Tasks of other programs are not counted.
     pub fn charged(&self) -> BTreeMap<String, u32> {
         self.shared.inspect(|account| account.charged.clone())
     }
 
-    /// How many connections were accepted, also those that were cut before their request was read.
+    /// Returns the number of accepted connections, including those that were closed before their request was read.
     pub fn connections(&self) -> u64 {
         self.shared.inspect(|account| account.connections)
     }
 
-    /// How many requests reached the poll route.
+    /// Returns the number of requests that reached the poll route.
     pub fn polls(&self) -> u64 {
         self.shared.inspect(|account| account.polls)
     }
 
-    /// Every callback that was sent, in the order in which they were answered or given up.
+    /// Returns all callbacks that were sent, in the order in which they were answered or given up.
     pub fn callbacks_sent(&self) -> Vec<SentCallback> {
         self.shared.inspect(|account| account.callbacks_sent.clone())
     }
 
-    /// Waits until a condition holds, looking again at every change.
+    /// Waits until a condition holds. Checks it again at every change.
     pub async fn until(&self, condition: impl Fn(&Self) -> bool) {
         let mut changes = self.shared.changes.subscribe();
         while !condition(self) {
@@ -137,7 +137,7 @@ impl Simulator {
         }
     }
 
-    /// Stops at once, and returns when everything that it started has ended.
+    /// Stops at once, and returns when everything that the simulator started has ended.
     pub async fn shutdown(self) {
         self.shared.stop.cancel();
         self.shared.tracker.close();

@@ -1,6 +1,6 @@
-//! What a submit asks for, checked against the documented rules.
+//! The order of a submit, checked against the documented rules.
 //!
-//! Must never look at the account: a bad order is bad for everybody.
+//! Must never look at the account, because a bad order is bad for everybody.
 
 use crate::upstream::wire::{MAX_URLS_PER_TASK, SubmitBody};
 
@@ -10,25 +10,25 @@ use super::platform::{host, platform};
 const QUALITIES: [&str; 6] = ["360", "480", "720", "1080", "1440", "2160"];
 const DEFAULT_FOLDER: &str = "default";
 const DEFAULT_FOLDER_ID: i64 = -1;
-/// The documented cap of a sibling endpoint: a callback URL stays under it.
+/// The longest callback URL, from the documentation of a related endpoint.
 const CALLBACK_URL_CAP: usize = 299;
 
-/// Bad or missing parameters: a rule is broken.
+/// The code for a broken rule: bad or missing parameters.
 const BROKEN_RULE: &str = "0001";
-/// Bad or missing parameters: the request can't be read.
+/// The code for an unreadable request: bad or missing parameters.
 const UNREADABLE: &str = "0003";
 
-/// Whose library the videos go to.
+/// The library for the videos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Library {
-    /// The account's own.
+    /// The library of the account.
     Private,
-    /// Everybody's, for ever.
+    /// The library that is open to everybody, forever.
     Public,
 }
 
 impl Library {
-    /// What its videos' ids begin with.
+    /// The prefix of the ids of its videos.
     pub(super) const fn id_prefix(self) -> &'static str {
         match self {
             Self::Private => "VI",
@@ -44,7 +44,7 @@ impl Library {
     }
 }
 
-/// Where in the libraries a task's videos lie.
+/// The place of a task's videos in the libraries.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// The public library, which has no folders.
@@ -67,7 +67,7 @@ impl Place {
         }
     }
 
-    /// Whether this is the folder with a name, or with a number in decimal.
+    /// Whether this is the folder with this name, or with this number in decimal.
     pub(super) fn is_called(&self, name: &str) -> bool {
         match self {
             Self::Public => false,
@@ -79,7 +79,7 @@ impl Place {
         }
     }
 
-    /// Whether a follow-up call may name this folder: it must be the submitted one.
+    /// Whether a later call may name this folder. It must be the submitted one.
     pub(super) fn admits(&self, unique_id: &str) -> bool {
         match self {
             Self::Folder(name) => name == unique_id,
@@ -88,31 +88,32 @@ impl Place {
     }
 }
 
-/// A submit that keeps the rules.
+/// A valid submit.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
-    /// Whose library it is for.
+    /// The library.
     pub(super) library: Library,
-    /// Where in it.
+    /// The place in the library.
     pub(super) place: Place,
-    /// All URLs, both lists merged.
+    /// The URLs of both lists.
     pub(super) urls: Vec<String>,
-    /// The one platform of the URLs.
+    /// The platform of all URLs.
     pub(super) platform: String,
-    /// The quality asked for, or the endpoint's default.
+    /// The requested quality, or the endpoint's default.
     pub(super) quality: String,
-    /// Where callbacks go.
+    /// The URL for callbacks.
     pub(super) callback_url: Option<String>,
 }
 
-/// Reads a submit's body, refusing what is no JSON or has a field of the wrong type.
+/// Reads a submit's body. Refuses a body that is not JSON or has a field of the wrong type.
 pub(super) fn read(body: &[u8]) -> Result<SubmitBody, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| Refusal::application(UNREADABLE, format!("The body can't be read: {error}.")))
 }
 
 impl Order {
-    /// Checks a submit against the rules. The hosts of one platform go together, unless each host is one.
+    /// Checks a submit against the rules. The hosts of one platform may be in one submit, unless each host is a
+    /// platform.
     pub(super) fn check(
         library: Library,
         body: &SubmitBody,

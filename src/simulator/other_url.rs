@@ -1,24 +1,24 @@
-//! Other URLs of a post, as lists may show them in place of the submitted one. Must never fail.
+//! Other URLs of a post, for lists that show them in place of the submitted one. Must never fail.
 
 use super::platform::{host, is_known, platform};
 
-/// A URL in the shape of the post's platform, as a short link leads to.
+/// Returns a URL in the shape of the post's platform, like the target of a short link.
 pub(super) fn resolved(url: &str, number: u64) -> String {
     platform(url).map_or_else(|| unknown(url, number), |platform| post(&platform, number))
 }
 
-/// A URL at the same host in a shape that no platform has.
+/// Returns a URL at the same host in a shape that no platform has.
 pub(super) fn unknown(url: &str, number: u64) -> String {
     format!("https://{}/discover/{number:019}", host(url).unwrap_or_default())
 }
 
-/// The same URL spelled differently: with another scheme, without its `www.` or without its last slash.
+/// Returns the same URL in another spelling: with another scheme, without its `www.` or without its last slash.
 pub(super) fn respelled(url: &str, which: u32) -> String {
     let some = spelled(url, which);
     if some == url { spelled(url, u32::MAX) } else { some }
 }
 
-/// A post of a platform. The number is its id, or ends in it.
+/// Returns the URL of a post of a platform. The number is its id, or the end of it.
 pub(super) fn post(platform: &str, number: u64) -> String {
     let digits = format!("{number:019}");
     let last = |count: usize| &digits[digits.len() - count..];
@@ -39,7 +39,8 @@ pub(super) fn post(platform: &str, number: u64) -> String {
     }
 }
 
-/// Each of the three lowest bits of `which` stands for one difference. There is always one.
+/// Changes the spelling of a URL. Each of the three lowest bits of `which` stands for one difference. There is always
+/// one.
 fn spelled(url: &str, which: u32) -> String {
     let Some((scheme, mut rest)) = url.split_once("://") else { return url.to_owned() };
     let scheme = match (which & 1, scheme) {

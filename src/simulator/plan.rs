@@ -1,6 +1,6 @@
-//! A task's whole fate, drawn at its submit: its id, its videos, its callbacks and when each is due.
+//! A task's whole future, drawn at its submit: its id, its videos, its callbacks and their times.
 //!
-//! Must never be changed afterwards: time and polls alone move a task on, so that a run can be repeated.
+//! Must never be changed afterwards. Only time and polls move a task on, so that a run can be repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,47 +18,47 @@ use super::order::{Order, Place};
 use super::other_url::post;
 use super::settings::Settings;
 
-/// The earliest `create_time`, in milliseconds; drawn times lie within a day after it. It is the year 2100: no video is
-/// older than the submit that made it, and the clock is not read here.
+/// The earliest `create_time` in milliseconds, which is in the year 2100. Drawn times are within a day after it. So
+/// no video is older than the submit that made it, without reading the clock.
 const FIRST_CREATE_TIME: u64 = 4_102_444_800_000;
 const DAY_IN_MILLIS: u64 = 86_400_000;
 
-/// What is the same each time that a URL is scraped.
+/// The values that stay the same whenever a URL is scraped.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// The ids of videos by place, URL and rank in the post.
+    /// The ids of videos by place, URL and position in the post.
     ids: BTreeMap<(Place, String, usize), String>,
     /// The number in other URLs of a post, by its URL.
     numbers: BTreeMap<String, u64>,
 }
 
 impl Known {
-    /// The number of this URL. Draws also if it is known, so that it moves no other luck.
+    /// Returns the number of this URL. Draws even if it is known, so that other draws don't change.
     fn number(&mut self, url: &str, rng: &mut StdRng) -> u64 {
         let drawn = rng.random_range(10_u64.pow(18)..10_u64.pow(19));
         *self.numbers.entry(url.to_owned()).or_insert(drawn)
     }
 }
 
-/// One callback and when it is due.
+/// A callback and its time.
 #[derive(Clone, Debug)]
 pub(super) struct Callback {
-    /// When it is sent.
+    /// The time at which it is sent.
     pub(super) at: Instant,
-    /// What it says.
+    /// Its content.
     pub(super) body: NoticeBody,
 }
 
-/// A task's fate.
+/// The future of a task.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// The upstream's id of the task.
+    /// Upstream's id of the task.
     pub(super) task_id: String,
-    /// What the task will list, each from its download on.
+    /// The videos that the task will list, each from its download on.
     pub(super) videos: Vec<Video>,
     /// Callbacks that must be answered before the submit is.
     pub(super) early: Vec<Callback>,
-    /// The other callbacks, in the order in which they are sent.
+    /// The other callbacks, in the order of their delivery.
     pub(super) later: Vec<Callback>,
     download: Download,
 }
@@ -79,7 +79,7 @@ impl Plan {
         }
     }
 
-    /// Adds the callbacks of another task, those that are due first in front.
+    /// Adds the callbacks of another task, with those that are due first in front.
     pub(super) fn call_back_for(&mut self, other: &mut Self) {
         self.early.append(&mut other.early);
         self.later.append(&mut other.later);
@@ -87,23 +87,23 @@ impl Plan {
     }
 }
 
-/// What fates are drawn from.
+/// The input of draws.
 #[derive(Debug)]
 pub(super) struct Draw<'a> {
-    /// For the task of the submit.
+    /// The dice for the task of the submit.
     pub(super) dice: &'a mut Dice,
-    /// For what lists show, and for further tasks.
+    /// The dice for the data in lists, and for further tasks.
     pub(super) list_dice: &'a mut Dice,
-    /// How the simulator behaves.
+    /// The behaviour of the simulator.
     pub(super) settings: &'a Settings,
-    /// What was scraped before.
+    /// The values of earlier scrapes.
     pub(super) known: &'a mut Known,
-    /// When the submit came.
+    /// The time of the submit.
     pub(super) now: Instant,
 }
 
 impl Draw<'_> {
-    /// Draws the fate of a task that is accepted now.
+    /// Draws the future of a task that is accepted now.
     pub(super) fn plan(&mut self, order: &Order) -> Plan {
         let faults = &self.settings.faults;
         let task_id = draw_task_id(self.dice);
@@ -119,7 +119,7 @@ impl Draw<'_> {
         plan
     }
 
-    /// Another task with the videos of this one, in the same states.
+    /// Makes another task with the videos of this one, in the same states.
     pub(super) fn plan_again(&mut self, plan: &Plan, calls_back: bool) -> Plan {
         self.aside(|draw| {
             let mut again = Plan {
@@ -136,18 +136,18 @@ impl Draw<'_> {
         })
     }
 
-    /// The task of another program.
+    /// Makes the task of another program.
     pub(super) fn plan_other(&mut self, order: &Order) -> Plan {
         self.aside(|draw| draw.plan(order))
     }
 
-    /// Another program's post on the platform of a submit, always the same one.
+    /// Returns another program's post on the platform of a submit, which is always the same.
     pub(super) fn other_post(&mut self, order: &Order) -> String {
         let name = format!("beside {}", order.urls.first().map_or("", String::as_str));
         post(&order.platform, self.known.number(&name, &mut self.list_dice.rng))
     }
 
-    /// Puts the video of another program's post into the list of a task, if there will be one.
+    /// Adds the video of another program's post to the list of a task, if the task has a list.
     pub(super) fn add_other_video(&mut self, plan: &mut Plan, order: &Order, url: &str) {
         let video = self.aside(|draw| draw.video(order, url, 0, plan.download.at));
         if !plan.download.failed {
@@ -155,7 +155,7 @@ impl Draw<'_> {
         }
     }
 
-    /// Draws from separate dice, so that it moves no other luck.
+    /// Draws from separate dice, so that other draws don't change.
     fn aside<T>(&mut self, draw: impl FnOnce(&mut Draw<'_>) -> T) -> T {
         let mut dice = Dice::fork(&mut self.list_dice.rng);
         let drawn = draw(&mut Draw {
@@ -171,7 +171,7 @@ impl Draw<'_> {
 
     fn videos(&mut self, order: &Order, downloaded_at: Instant) -> Vec<Video> {
         let faults = &self.settings.faults;
-        // A URL given twice is paid for twice, but it is one post.
+        // A URL given twice is charged twice, but it is one post.
         let urls: BTreeSet<&String> = order.urls.iter().collect();
         let mut videos = Vec::new();
         for url in urls {
@@ -219,7 +219,7 @@ impl Draw<'_> {
     }
 }
 
-/// Mostly a plain UUID, sometimes one with a tail: ids are opaque.
+/// Draws a task id, mostly a plain UUID, sometimes one with a suffix, because ids are opaque.
 fn draw_task_id(dice: &mut Dice) -> String {
     let uuid = Builder::from_random_bytes(dice.rng.random()).into_uuid();
     let tail: u128 = dice.rng.random();
@@ -256,7 +256,7 @@ fn draw_callbacks(dice: &mut Dice, settings: &Settings, plan: &mut Plan) {
     }
 }
 
-/// The callback as often as it will be sent: not at all, once or twice.
+/// Returns the callback as often as it will be sent: not at all, once or twice.
 fn draw_copies(dice: &mut Dice, settings: &Settings, callback: Callback) -> Vec<Callback> {
     let faults = &settings.faults;
     let on = callback.body.video_id.as_ref().unwrap_or(&callback.body.task_id).clone();
@@ -276,7 +276,7 @@ fn shuffle(dice: &mut Dice, callbacks: &mut [Callback]) {
     };
     let first = callbacks[0].body.status.clone();
     callbacks.shuffle(&mut dice.rng);
-    // A shuffle that leaves the task's own callback in front would be no fault at all.
+    // A shuffle that leaves the task's own callback in front would be no fault.
     if let Some(other) = callbacks.iter().position(|callback| callback.body.status != first) {
         callbacks.rotate_left(other);
     }

@@ -1,7 +1,7 @@
-//! Which platform a post URL belongs to. Must never refuse a host that it doesn't know.
+//! The platform of a post's URL. Must never refuse an unknown host.
 //!
-//! The upstream has a table of its own, and so has its stand-in: a URL that scrapehook counts as another platform's is
-//! refused here as it would be there.
+//! Upstream has its own table, and so has the simulator. So a URL that scrapehook counts for the wrong platform is
+//! refused here as well.
 
 use url::Url;
 
@@ -23,7 +23,7 @@ const PLATFORMS: [(&str, &[&str]); 12] = [
 /// The platform whose URLs cost points.
 pub(super) const YOUTUBE: &str = "youtube";
 
-/// The platform of a URL, an unknown host being its own; `None` where the URL has no host.
+/// The platform of a URL. An unknown host is its own platform. `None` if the URL has no host.
 pub(super) fn platform(url: &str) -> Option<String> {
     let host = host(url)?;
     Some(known(&host).map(str::to_owned).unwrap_or(host))
@@ -44,7 +44,7 @@ fn known(host: &str) -> Option<&'static str> {
     PLATFORMS.iter().find(|(_, domains)| is_one(domains)).map(|(name, _)| *name)
 }
 
-/// A suffix alone is not enough: `netflix.com` ends in `x.com`.
+/// Whether a host belongs to a domain. A suffix alone is not enough, because `netflix.com` ends in `x.com`.
 fn is_within(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

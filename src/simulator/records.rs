@@ -1,17 +1,17 @@
-//! What a simulator remembers of its run, for tests to look at. Holds values only.
+//! Records of a simulator's run, for tests. Holds only values, and must never decide anything.
 
 use crate::upstream::wire::{NoticeBody, SubmitBody};
 
 /// A request that reached one of the submit routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submitted {
-    /// The task that it became, if it was accepted, also if the answer was a refusal all the same.
+    /// The id of the task if the submit was accepted, even if the answer was a refusal.
     pub task_id: Option<String>,
     /// Whether it was for the public library.
     pub public: bool,
-    /// The body, empty where it couldn't be read.
+    /// The body. Empty if it couldn't be read.
     pub body: SubmitBody,
-    /// The outcome's code: `0000` if it was accepted, that of a refusal, charged or not, or `503` where the
+    /// The code of the result: `0000` if it was accepted, that of a refusal, charged or not, or `503` if the
     /// infrastructure answered.
     pub code: String,
 }
@@ -25,7 +25,7 @@ pub struct SentCallback {
     pub status: String,
     /// Its body.
     pub body: NoticeBody,
-    /// The HTTP status that came back, `None` if no answer came.
+    /// The HTTP status of the answer. `None` if there was no answer.
     pub answer: Option<u16>,
 }
 
@@ -34,7 +34,7 @@ pub struct SentCallback {
 pub struct OtherTask {
     /// The task.
     pub task_id: String,
-    /// The fault that made it, as on the command line.
+    /// The fault that made it, by its name on the command line.
     pub fault: &'static str,
     /// Its URLs.
     pub urls: Vec<String>,

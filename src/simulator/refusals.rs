@@ -1,4 +1,4 @@
-//! Refusals of submits that keep the documented rules, as faults ask for them.
+//! Refusals of valid submits, as faults require them.
 //!
 //! Must never charge or make anything.
 
@@ -8,7 +8,7 @@ use super::answers::Refusal;
 use super::faults::{Dice, Faults};
 use super::order::Order;
 
-/// Refuses a submit whatever it asks for, so long after the start of the simulator.
+/// Refuses every submit for some time after the start of the simulator.
 pub(super) fn refuse_any(faults: &Faults, dice: &mut Dice, since_start: Duration) -> Result<(), Refusal> {
     let is_hit = dice.fault("refused", faults.refused, "submit");
     if since_start < faults.refused_for {
@@ -18,7 +18,7 @@ pub(super) fn refuse_any(faults: &Faults, dice: &mut Dice, since_start: Duration
     if is_hit { Err(transient_failure()) } else { Ok(()) }
 }
 
-/// Refuses an order for one of its URLs or for its folder.
+/// Refuses an order because of one of its URLs or its folder.
 pub(super) fn refuse_content(faults: &Faults, dice: &mut Dice, order: &Order) -> Result<(), Refusal> {
     if let Some(folder) = faults.bad_folders.iter().find(|name| order.place.is_called(name)) {
         dice.applied.push(("bad-folder", folder.clone()));
@@ -29,14 +29,14 @@ pub(super) fn refuse_content(faults: &Faults, dice: &mut Dice, order: &Order) ->
     {
         if let Some(url) = order.urls.iter().find(|url| texts.iter().any(|text| url.contains(text))) {
             dice.applied.push((name, url.clone()));
-            // It does not name the URL.
+            // The refusal does not name the URL.
             return Err(Refusal::application(code, "A video URL is invalid."));
         }
     }
     Ok(())
 }
 
-/// A refusal that says nothing about its reason.
+/// A refusal without a reason.
 pub(super) fn transient_failure() -> Refusal {
     Refusal::application("0001", "The request could not be processed.")
 }

@@ -1,6 +1,6 @@
-//! The fake upstream's HTTP surface: reads a request, asks the account, writes the answer.
+//! The HTTP routes of the fake upstream, which pass each request to the account and write the answer.
 //!
-//! Must never decide anything itself.
+//! Must never decide anything.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -103,7 +103,7 @@ async fn submit(shared: &Arc<Shared>, library: Library, request: Submit) -> Resp
             sleep(delay).await;
             if accepted.cut {
                 hang_up.now();
-                // The connection goes, and this request with it.
+                // The connection ends, and this request with it.
                 return pending().await;
             }
             match accepted.refusal {

@@ -1,7 +1,7 @@
-//! The accept loop: one future a connection, which a handler can end without an answer.
+//! The accept loop, with one future per connection, which a handler can end without an answer.
 //!
-//! A loop of its own because no ordinary server lets a handler close its connection. Must never
-//! outlive the stop signal.
+//! It is a separate loop because no ordinary server lets a handler close its connection. Must never outlive the stop
+//! signal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,15 +20,15 @@ use tower::ServiceExt;
 use super::account::Account;
 use super::shared::Shared;
 
-/// How long to wait after a failed accept; out of file descriptors, the next would fail at once.
+/// The pause after a failed accept. Without file descriptors, the next one would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Lets a handler close the connection that its request came on.
+/// Lets a handler close the connection of its request.
 #[derive(Clone, Debug)]
 pub(super) struct HangUp(CancellationToken);
 
 impl HangUp {
-    /// Closes the connection, whatever is under way on it.
+    /// Closes the connection, whatever happens on it.
     pub(super) fn now(&self) {
         self.0.cancel();
     }
@@ -55,6 +55,6 @@ async fn serve_connection(stream: TcpStream, router: Router, hang_up: Cancellati
         router.clone().oneshot(request)
     });
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    // A connection that breaks is the client's affair.
+    // A broken connection concerns only the client.
     let _ = hang_up.run_until_cancelled(connection).await;
 }

@@ -1,4 +1,4 @@
-//! How a simulator is set up. Holds values only, must never read the environment.
+//! The settings of a simulator. Holds only values, and must never read the environment.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -8,31 +8,31 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::faults::Faults;
 use super::transcript::Line;
 
-/// How a simulator behaves, apart from what a test changes while it runs.
+/// The behaviour of a simulator, apart from the changes that a test makes while it runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where it listens; port 0 takes a free one.
+    /// The address to listen on. Port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The one key that it accepts.
+    /// The only key that it accepts.
     pub api_key: String,
-    /// Where all its randomness comes from: the same seed and the same requests give the same answers.
+    /// The source of all its randomness. The same seed and the same requests give the same answers.
     pub seed: u64,
-    /// Credits of the account, one per URL, deducted when a task is accepted; `None` is endless.
+    /// The credits of the account, one per URL, charged when a task is accepted. `None` if they are endless.
     pub credits: Option<u64>,
-    /// Points of the account, which a YouTube URL costs in addition; `None` is endless.
+    /// The points of the account, which a YouTube URL costs in addition. `None` if they are endless.
     pub points: Option<u64>,
-    /// Least time between two requests, submits and polls together; zero is no limit.
+    /// The least time between two requests, submits and polls together. Zero means no limit.
     pub min_interval: Duration,
-    /// Time from the submit to the download.
+    /// The time from the submit to the download.
     pub download_delay: Duration,
-    /// Longest time from the download to the end of a video's indexing.
+    /// The longest time from the download to the end of a video's indexing.
     pub index_delay: Duration,
-    /// The account's default callback URL. Tasks that were submitted without a URL call it, and those of other
+    /// The account's default callback URL, for tasks that were submitted without a URL and for those of other
     /// programs.
     pub default_callback_url: Option<String>,
-    /// What goes wrong.
+    /// The faults.
     pub faults: Faults,
-    /// Who hears of every happening.
+    /// The receiver of the transcript.
     pub narrate: Option<UnboundedSender<Line>>,
 }
 

@@ -1,4 +1,4 @@
-//! What the simulator's handle, handlers and deliveries have in common. Must never be held over an await.
+//! The state that the simulator's handle, handlers and deliveries share. Its lock must never be held over an await.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::account::Account;
 
-/// What the simulator's handle, handlers and deliveries have in common.
+/// The state that the simulator's handle, handlers and deliveries share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) account: Mutex<Account>,

@@ -1,6 +1,6 @@
-//! What comes in place of an answer: nothing, too much, too slowly, or something else.
+//! Replacements of an answer: none at all, one that is too large or too slow, or another one.
 //!
-//! Must never change what was decided: the request has been carried out by then.
+//! Must never change a decision, because the request has been carried out by then.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -20,29 +20,29 @@ use tokio::time::{Duration, Interval, interval};
 
 use super::faults::{Dice, Faults};
 
-/// Between two bytes of an answer that drips.
+/// The time between two bytes of an answer that drips.
 const DRIP: Duration = Duration::from_secs(1);
 /// One part of the padding of a huge answer.
 static PADDING: [u8; 64 * 1024] = [b'x'; 64 * 1024];
-/// How many of them make 10 MiB.
+/// The number of parts that make 10 MiB.
 const PARTS: usize = 160;
 
 const PAGE: &str = "<!doctype html>\n<title>Just a moment</title>\n<p>Checking your browser.</p>\n";
 
-/// What comes in place of an answer.
+/// The replacement of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spoiled {
     Hang,
     Drip,
     Html,
     Huge,
-    /// The number says which types are wrong.
+    /// The number selects the wrong types.
     WrongTypes(u32),
     Redirect,
 }
 
 impl Spoiled {
-    /// Draws whether the answer to a request is spoiled, and how.
+    /// Draws whether and how the answer to a request is spoiled.
     pub(super) fn draw(dice: &mut Dice, faults: &Faults, request: &str) -> Option<Self> {
         let which = dice.rng.random();
         let all = [
@@ -56,10 +56,10 @@ impl Spoiled {
         dice.one_of(all, request)
     }
 
-    /// What comes in place of this answer to a request for `uri`.
+    /// Returns the replacement of this answer to a request for `uri`.
     pub(super) async fn in_place_of(self, answer: Response, uri: &Uri) -> Response {
         match self {
-            // Until the client has had enough, or the simulator stops.
+            // This lasts until the client disconnects or the simulator stops.
             Self::Hang => pending().await,
             Self::Drip => {
                 let (head, body) = read(answer).await;
@@ -92,11 +92,11 @@ impl Spoiled {
 
 async fn read(answer: Response) -> (axum::http::response::Parts, Bytes) {
     let (head, body) = answer.into_parts();
-    // Our own answers are whole in memory, so reading them can't fail.
+    // The simulator's answers are whole in memory, so reading them can't fail.
     (head, to_bytes(body, usize::MAX).await.unwrap_or_default())
 }
 
-/// The answer with what is deepest of a code, the data or what is in them wrong, and little things beside.
+/// Returns the answer with a wrong type in its code or its data, and in all other fields.
 fn wrong_types(right: Value, which: u32) -> Value {
     let (code, data) = (&right["code"], &right["data"]);
     let (code, data) = match which % 9 {
@@ -113,7 +113,7 @@ fn wrong_types(right: Value, which: u32) -> Value {
     json!({ "code": code, "msg": [right["msg"]], "data": data, "success": "true", "failed": 0 })
 }
 
-/// A body that comes part by part, one a tick.
+/// A body that arrives in parts, one per tick.
 struct Parts {
     parts: Box<dyn Iterator<Item = Bytes> + Send>,
     ticks: Option<Interval>,

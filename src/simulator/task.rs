@@ -1,4 +1,4 @@
-//! A task that is polled: what each poll of it lists. Must never look at the account.
+//! A task that can be polled, with the list of each poll. Must never look at the account.
 
 use rand::Rng;
 use tokio::time::Instant;
@@ -11,13 +11,13 @@ use super::order::Place;
 /// A task, with the number of its polls so far.
 #[derive(Debug)]
 pub(super) struct Task {
-    /// Where its videos lie.
+    /// The place of its videos.
     pub(super) place: Place,
     videos: Vec<Video>,
     polls: u32,
 }
 
-/// What a poll of a task is answered with.
+/// The answer to a poll of a task.
 #[derive(Debug)]
 pub(super) enum Listing {
     /// The list.
@@ -31,7 +31,7 @@ pub(super) enum Listing {
 }
 
 impl Listing {
-    /// How many videos it shows.
+    /// The number of videos in it.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Videos(videos) => videos.len(),
@@ -41,7 +41,7 @@ impl Listing {
 }
 
 impl Task {
-    /// A task that nobody has polled yet.
+    /// Creates a task without any poll so far.
     pub(super) fn new(place: Place, videos: Vec<Video>) -> Self {
         Self { place, videos, polls: 0 }
     }

@@ -1,5 +1,5 @@
-//! Stored columns, read back: text that must be an id, a word or JSON. A value that can't be read is an error that
-//! names table, column and row. It is never a shorter list.
+//! Stored columns: parses text into ids, words, JSON and other types. A value that can't be read is an error that
+//! names table, column and row. It must never be a shorter list.
 
 use std::error::Error;
 use std::str::FromStr;
@@ -14,8 +14,9 @@ use crate::domain::job::Progress;
 use crate::domain::outcome::Failure;
 use crate::domain::time::Timestamp;
 
-/// A struct whose fields are read from the columns of their names; `..field` is read by its own type from the same row.
-/// sqlx's derive does the same, but for it SQLite and sqlx are compiled a second time.
+/// Defines a struct whose fields are read from the columns of their names. The type of `..field` reads its own
+/// columns from the same row. The derive macro of sqlx does the same, but would compile SQLite and sqlx a second
+/// time.
 macro_rules! row {
     (
         $(#[$about:meta])*
@@ -43,7 +44,7 @@ macro_rules! row {
 pub(crate) use row;
 
 row! {
-    /// How many of a job's URLs stand where: the columns of `jobs` behind [`Progress`].
+    /// The number of a job's URLs in each state: the columns of `jobs` behind [`Progress`].
     pub(crate) struct Counts {
         urls: i64,
         waiting: i64,
@@ -71,10 +72,10 @@ impl Counts {
     }
 }
 
-/// Where a value stands: table, column, and the id of its row.
+/// The place of a value: table, column, and the id of its row.
 pub(crate) type Place<'a> = (&'static str, &'static str, &'a str);
 
-/// A stored value that can't be read. For the log: clients never see it.
+/// A stored value that can't be read. It goes to the log, and clients never see it.
 #[derive(Debug, Error)]
 #[error("{table}.{column} of {id} can't be read: {source}")]
 struct Unreadable {
@@ -90,10 +91,8 @@ pub(crate) fn is_unreadable(error: &sqlx::Error) -> bool {
 }
 
 /// The error for a value that can't be read.
-pub(crate) fn unreadable(
-    (table, column, id): Place<'_>,
-    source: impl Into<Box<dyn Error + Send + Sync>>,
-) -> sqlx::Error {
+pub(crate) fn unreadable(place: Place<'_>, source: impl Into<Box<dyn Error + Send + Sync>>) -> sqlx::Error {
+    let (table, column, id) = place;
     sqlx::Error::Decode(Box::new(Unreadable { table, column, id: id.to_owned(), source: source.into() }))
 }
 
@@ -133,7 +132,7 @@ struct Mistyped {
     source: sqlx::Error,
 }
 
-/// An id or a word.
+/// Parses an id or a word.
 pub(crate) fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(
     place: Place<'_>,
     text: &str,
@@ -141,7 +140,7 @@ pub(crate) fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(
     text.parse().map_err(|error| unreadable(place, error))
 }
 
-/// An id or a word, if there is one.
+/// Parses an id or a word, if there is one.
 pub(crate) fn parsed_option<T: FromStr<Err: Error + Send + Sync + 'static>>(
     place: Place<'_>,
     text: Option<&str>,
@@ -149,28 +148,28 @@ pub(crate) fn parsed_option<T: FromStr<Err: Error + Send + Sync + 'static>>(
     text.map(|text| parsed(place, text)).transpose()
 }
 
-/// JSON.
+/// Parses JSON.
 pub(crate) fn json<T: DeserializeOwned>(place: Place<'_>, text: &str) -> Result<T, sqlx::Error> {
     serde_json::from_str(text).map_err(|error| unreadable(place, error))
 }
 
-/// A time that can be shown.
+/// Reads a time that can be shown.
 pub(crate) fn time(place: Place<'_>, millis: i64) -> Result<Timestamp, sqlx::Error> {
     let time = Timestamp::from_millis(millis);
     if time.is_in_range() { Ok(time) } else { Err(unreadable(place, "a time beyond the year 9999")) }
 }
 
-/// A time that can be shown, if there is one.
+/// Reads a time that can be shown, if there is one.
 pub(crate) fn time_option(place: Place<'_>, millis: Option<i64>) -> Result<Option<Timestamp>, sqlx::Error> {
     millis.map(|millis| time(place, millis)).transpose()
 }
 
-/// Why something failed, if it did.
+/// The reason for a failure, if there is one.
 pub(crate) fn failure(code: Option<String>, message: Option<String>) -> Option<Failure> {
     code.map(|code| Failure { code, message: message.unwrap_or_default() })
 }
 
-/// A small integer that stands for something.
+/// Reads a small integer that stands for a value.
 pub(crate) fn numbered<T>(
     place: Place<'_>,
     number: i64,
@@ -179,7 +178,7 @@ pub(crate) fn numbered<T>(
     read(number).ok_or_else(|| unreadable(place, format!("unknown number: {number}")))
 }
 
-/// A small integer that stands for something, if there is one.
+/// Reads a small integer that stands for a value, if there is one.
 pub(crate) fn numbered_option<T>(
     place: Place<'_>,
     number: Option<i64>,
@@ -188,7 +187,7 @@ pub(crate) fn numbered_option<T>(
     number.map(|number| numbered(place, number, read)).transpose()
 }
 
-/// A destination from its columns; none if its spelling is not known.
+/// Reads a destination from its columns. None if its spelling is not known.
 pub(crate) fn destination(
     kind: Option<i64>,
     name: Option<String>,

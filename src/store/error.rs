@@ -1,33 +1,34 @@
-//! Why nothing can be read or written, in words that anybody may hear; what SQLite said goes to the log.
+//! Errors of reads and writes, in words that clients may see. Must never carry the words of SQLite, which go to the
+//! log.
 
 use thiserror::Error;
 
 use crate::store::column;
 
-/// A reading failed; the cause is for the log, never for a client.
+/// A failed read. The cause is for the log, never for a client.
 #[derive(Debug, Error)]
 #[error("the database can't be read: {0}")]
 pub struct ReadError(#[from] sqlx::Error);
 
 impl ReadError {
-    /// Whether no reader was free within five seconds. Nothing was read, so it can be asked again.
+    /// Whether no reader was free within five seconds. Nothing was read, so the query can be repeated.
     pub const fn is_busy(&self) -> bool {
         matches!(self.0, sqlx::Error::PoolTimedOut)
     }
 
-    /// Whether the file itself can be read, and a stored row makes no sense. To ask again does not help.
+    /// Whether the file can be read, but a stored row makes no sense. Repeating the query does not help.
     pub fn is_about_a_row(&self) -> bool {
         column::is_unreadable(&self.0)
     }
 }
 
-/// Why an operation is not on disk.
+/// The reason why an operation is not on disk.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum WriteError {
-    /// Too much is waiting.
+    /// Too many operations wait.
     #[error("too many operations are waiting to be written")]
     Busy,
-    /// The commit failed; the writer has logged what SQLite said.
+    /// The commit failed. The writer has logged the words of SQLite.
     #[error("the database can't be written: {0}")]
     Failed(FailureKind),
     /// The service is stopping.
@@ -35,28 +36,28 @@ pub enum WriteError {
     Stopped,
 }
 
-/// What is wrong with the database or its disk.
+/// The fault of the database or its disk.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum FailureKind {
-    /// No room is left.
+    /// The disk is full.
     #[error("the disk is full")]
     Full,
-    /// Writing is not allowed.
+    /// Writes are not allowed.
     #[error("the database or its disk is read-only")]
     ReadOnly,
-    /// The system could not do it: a broken disk, a quota, a limit of how large a file may be.
+    /// The system failed to read or write: a broken disk, a quota, or a limit on file sizes.
     #[error("the system can't read or write the disk")]
     Disk,
-    /// A lock was held for longer than we wait.
+    /// Another process held a lock for longer than the store waits.
     #[error("another program has locked the database")]
     Locked,
-    /// What was read makes no sense.
+    /// The content of the file makes no sense.
     #[error("the database is damaged")]
     Damaged,
-    /// Nothing is written any more, for it would be lost.
+    /// The store writes nothing any more, because it would be lost.
     #[error("the database was deleted, replaced or emptied")]
     Gone,
-    /// A stored row makes no sense: whatever needs it fails, and everything else goes on.
+    /// A stored row makes no sense. Operations that need it fail, and all others go on.
     #[error("a stored record can't be read, and the log names it")]
     Record,
     /// Anything else.
@@ -65,7 +66,7 @@ pub enum FailureKind {
 }
 
 impl WriteError {
-    /// Whether one operation needs a stored row that makes no sense. Others can be done.
+    /// Whether only one operation fails, because it needs a stored row that makes no sense.
     pub const fn is_about_a_record(self) -> bool {
         matches!(self, Self::Failed(FailureKind::Record))
     }
@@ -92,7 +93,8 @@ impl FailureKind {
     }
 }
 
-/// Whether the whole file has failed (busy, out of memory, read-only, I/O, corrupt, full), not one row.
+/// Whether the error is about the whole file (busy, out of memory, read-only, I/O, corrupt, full), and not about one
+/// row.
 pub(crate) fn is_about_the_file(error: &sqlx::Error) -> bool {
     match error {
         // SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH
@@ -102,7 +104,7 @@ pub(crate) fn is_about_the_file(error: &sqlx::Error) -> bool {
     }
 }
 
-/// SQLite's code for an error, without what details it.
+/// SQLite's primary code for an error.
 pub(crate) fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
     Some(code & 0xff)

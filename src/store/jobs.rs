@@ -1,6 +1,6 @@
 //! The part of the store for clients and operators: jobs, and decisions about them.
 //!
-//! Must never write but through the writer.
+//! Must never write except through the writer.
 
 use crate::domain::id::JobId;
 use crate::domain::time::Timestamp;
@@ -12,15 +12,15 @@ use crate::store::ops::job_retries::{JobRetried, RetryJob};
 use crate::store::ops::jobs::{CreatedJob, NewJob};
 
 impl crate::store::Store {
-    /// Takes a job with its plan; once, where it has an idempotency key.
+    /// Makes a job with its plan. With an idempotency key, it is made only once.
     ///
     /// # Errors
-    /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
+    /// [`WriteError`] means that nothing of it is on disk, or that nobody knows.
     pub async fn create_job(&self, job: NewJob) -> Result<CreatedJob, WriteError> {
         self.queues.fact(job).await
     }
 
-    /// Does what an operator decided, if that makes sense as things are.
+    /// Carries out an operator's decision, if the present state allows it.
     ///
     /// # Errors
     /// [`WriteError`]
@@ -33,7 +33,7 @@ impl crate::store::Store {
         self.queues.fact(Decide { decision, by, at }).await
     }
 
-    /// Looks the failed URLs of a job up again: those with one of these codes, or all that were not canceled.
+    /// Looks the failed URLs of a job up again, either those with one of these codes or all that were not canceled.
     ///
     /// # Errors
     /// [`WriteError`]

@@ -1,7 +1,7 @@
-//! The store: all SQL, one SQLite file, one writer, a pool of readers.
+//! The store: all SQL, one SQLite file, one writer, and a pool of readers.
 //!
-//! What is written goes through [`Writer`], which commits in groups; a call returns once its operation is
-//! on disk. What is read goes through connections that can't write. Must never know of HTTP or upstream.
+//! All writes go through [`Writer`], which commits in groups, and a call returns once its operation is on disk. All
+//! reads go through connections that can't write. Must never know of HTTP or upstream.
 
 mod batch;
 mod column;
@@ -78,10 +78,10 @@ use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::time::Timestamp;
 
-/// Most tasks that one batch marks as silent.
+/// The most tasks that one batch marks as silent.
 const SWEEP: i64 = 64;
 
-/// A handle to the open store; clones share it.
+/// A handle to the open store. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
     readers: Readers,
@@ -99,7 +99,7 @@ impl Store {
     /// database. The caller runs the [`Writer`].
     ///
     /// # Errors
-    /// [`OpenError`] says why the file can't be used; a file that is refused is left as it was.
+    /// [`OpenError`] says why the file can't be used. A refused file is left as it was.
     pub async fn open(
         path: &Path,
         binding: Binding<'_>,
@@ -126,64 +126,65 @@ impl Store {
         Ok((store, writer))
     }
 
-    /// The same store with readers of its own, which slow questions of clients can't use up.
+    /// Returns the same store with separate readers, which slow queries of clients can't use up.
     #[must_use]
     pub fn for_workers(&self) -> Self {
         Self { readers: self.worker_readers.clone(), ..self.clone() }
     }
 
-    /// Asks the file, which this can't change.
+    /// Returns the readers, which can't change the file.
     pub const fn read(&self) -> &Readers {
         &self.readers
     }
 
-    /// Takes a place among those who wait for this.
+    /// Registers to be woken once this has settled.
     pub fn wait_for(&self, awaited: Awaited) -> Waiting {
         self.waiters.wait_for(awaited)
     }
 
-    /// Follows the events after `filter.after`, from the file as far as they are not in memory.
+    /// Follows the events after `filter.after`. Events that are not in memory come from the file.
     pub fn follow(&self, filter: EventFilter) -> Follower {
         self.feed.follow(&self.readers, filter)
     }
 
-    /// Keeps the newest events in memory as long as somebody follows, until `stop`.
+    /// Keeps the newest events in memory while anybody follows, until `stop`.
     pub async fn feed(&self, stop: CancellationToken) {
         self.feed.run(&self.readers, self.committed(), stop).await;
     }
 
-    /// Returns once the file or its log was deleted, replaced or emptied underneath. From then on nothing is
-    /// written any more: it would be lost.
+    /// Returns once the file or its log was deleted, replaced or emptied by another program. From then on the store
+    /// writes nothing, because it would be lost.
     pub async fn file_gone(&self) {
         let file = self.file_watch.watch().await;
         self.queues.give_up();
         tracing::error!(file = %file.display(), "the database was deleted, replaced or emptied while in use");
     }
 
-    /// What waits for its commit.
+    /// The operations that wait for their commit.
     pub fn backlog(&self) -> Backlog {
         self.queues.backlog()
     }
 
-    /// The secret that this file generated for callback tokens.
+    /// The secret for callback tokens that this file has generated.
     pub fn callback_secret(&self) -> &str {
         &self.callback_secret
     }
 
-    /// The `seq` of the last committed event; wakes after every commit that made one or touched a task.
+    /// The `seq` of the last committed event. Wakes its receivers after every commit that made an event or touched a
+    /// task.
     pub fn committed(&self) -> watch::Receiver<i64> {
         self.commits.seq.clone()
     }
 
-    /// Counts the commits that changed the queue of posts or a pause; wakes whoever sends.
+    /// Counts the commits that changed the queue of posts or a pause. Wakes its receivers after each of them.
     pub fn queue_changes(&self) -> watch::Receiver<u64> {
         self.commits.queue_changes.clone()
     }
 
-    /// Keeps a callback with a good token, and what it states.
+    /// Keeps a callback with a good token, and the facts that it states.
     ///
     /// # Errors
-    /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
+    /// [`WriteError`] means that nothing of it is on disk, or that nobody knows.
     pub async fn receive_callback(&self, callback: ReceivedCallback) -> Result<(), WriteError> {
         self.queues.fact(ReceiveCallback(Arc::new(callback))).await
     }
@@ -191,23 +192,23 @@ impl Store {
     /// Keeps a callback without a good token in the quarantine.
     ///
     /// # Errors
-    /// [`WriteError`], soon where strangers send much.
+    /// [`WriteError`], early if strangers send many.
     pub async fn receive_hint(&self, hint: ReceivedHint) -> Result<(), WriteError> {
         self.queues.hint(hint).await
     }
 
-    /// Keeps a callback without a token that counts all the same.
+    /// Keeps a callback without a token that the configuration accepts.
     ///
     /// # Errors
-    /// [`WriteError`]: then nothing of it is on disk, or nobody knows.
+    /// [`WriteError`] means that nothing of it is on disk, or that nobody knows.
     pub async fn accept_callback(&self, callback: AcceptedCallback) -> Result<(), WriteError> {
         self.queues.fact(AcceptCallback(callback)).await
     }
 
-    /// Stores the answer to a lookup of a `taskId` that no task has. Gives whether it found its task.
+    /// Stores the answer to a lookup of a `taskId` that no task has. Returns whether the lookup found its task.
     ///
     /// # Errors
-    /// [`WriteError`]: then it will be asked again.
+    /// [`WriteError`] means that the lookup will be repeated.
     pub async fn store_lookup(
         &self,
         upstream_id: String,
@@ -217,34 +218,34 @@ impl Store {
         self.queues.wait(StoreLookup { upstream_id, found, at }).await
     }
 
-    /// Forms the next request and writes its submit; none if nothing has to be sent any more.
+    /// Forms the next request and writes its submit. Returns none if nothing has to be sent any more.
     ///
     /// # Errors
-    /// [`WriteError`]: then nothing must be sent.
+    /// [`WriteError`] means that nothing may be sent.
     pub async fn form(&self, next: NextRequest) -> Result<Option<Request>, WriteError> {
         self.queues.wait(next).await
     }
 
-    /// Writes down how a submit ended.
+    /// Records how a submit ended.
     ///
     /// # Errors
-    /// [`WriteError`]: the submit stays open, and counts as unknown from the next start on.
+    /// [`WriteError`] means that the submit stays open, and is unconfirmed after the next start.
     pub async fn end_submit(&self, task: TaskId, at: Timestamp, end: SubmitEnd) -> Result<(), WriteError> {
         self.queues.wait(EndSubmit { task, at, end }).await
     }
 
-    /// Turns submits that were on their way when the process died into unknown ones.
+    /// Marks submits that were on their way when the process died as unknown.
     ///
     /// # Errors
-    /// [`WriteError`]: then nothing may be sent.
+    /// [`WriteError`] means that nothing may be sent.
     pub async fn close_open_submits(&self, at: Timestamp) -> Result<(), WriteError> {
         self.queues.wait(CloseOpenSubmits { at }).await
     }
 
-    /// Writes down what a poll that was asked at `asked_at` brought; `poll` as [`Readers::next_poll`] gave it.
+    /// Records the result of a poll that was sent at `asked_at`. `poll` is the one that [`Readers::next_poll`] gave.
     ///
     /// # Errors
-    /// [`WriteError`]: then the task will be polled again.
+    /// [`WriteError`] means that the task will be polled again.
     pub async fn record_poll(
         &self,
         poll: DuePoll,
@@ -257,8 +258,8 @@ impl Store {
 
     /// Marks tasks that were silent for too long.
     ///
-    /// One that can't be read fails its whole batch: then they are marked one by one, and that one is left for the
-    /// next sweep.
+    /// A task that can't be read fails its whole batch. The tasks are then marked one by one, and that one is left
+    /// for the next sweep.
     ///
     /// # Errors
     /// [`WriteError`]
@@ -280,7 +281,8 @@ impl Store {
         }
     }
 
-    /// Removes bodies and events of what settled before this time, one step of a pass; none at its end.
+    /// Removes bodies and events of tasks and jobs that settled before this time, in one step of a pass. Returns none
+    /// at the end of the pass.
     ///
     /// # Errors
     /// [`WriteError`]
@@ -288,7 +290,7 @@ impl Store {
         self.queues.wait(Prune { before, pass }).await
     }
 
-    /// Keeps the time that a clock was set forward by from counting as silence of the tasks that wait.
+    /// Excludes the time by which a clock was set forward from the silence of tasks.
     ///
     /// # Errors
     /// [`WriteError`]
@@ -296,7 +298,7 @@ impl Store {
         self.queues.wait(ClockSetForward { by, at }).await
     }
 
-    /// Begins silences anew that began later than now.
+    /// Begins all silences again that began later than `at`.
     ///
     /// # Errors
     /// [`WriteError`]
@@ -304,7 +306,7 @@ impl Store {
         self.queues.wait(ClockSetBack { at }).await
     }
 
-    /// Stops sending, or moves the next probe of a scope that is stopped already.
+    /// Pauses a scope, or moves the next probe of a scope that is already paused.
     ///
     /// # Errors
     /// [`WriteError`]
@@ -312,7 +314,7 @@ impl Store {
         self.queues.wait(SetPause { pause, source, at }).await
     }
 
-    /// Lets a scope be sent to again.
+    /// Lifts the pause of a scope.
     ///
     /// # Errors
     /// [`WriteError`]
@@ -320,25 +322,26 @@ impl Store {
         self.queues.wait(LiftPause { scope, source, at }).await.map(drop)
     }
 
-    /// Commits something of no meaning, to prove that commits work.
+    /// Commits a row without meaning, to prove that commits work.
     ///
     /// # Errors
-    /// [`WriteError`]: they don't.
+    /// [`WriteError`] means that they fail.
     pub async fn prove(&self, at: Timestamp) -> Result<(), WriteError> {
         self.queues.fact(Prove { at }).await
     }
 
-    /// Returns once the writer has answered, also where it can't write or has stopped.
+    /// Returns once the writer has answered, even if it can't write or has stopped.
     pub async fn writer_answers(&self, at: Timestamp) {
         let _ = self.queues.wait(Prove { at }).await;
     }
 
-    /// Begins nothing more of what is due: it is on disk and goes on at the next start. Nobody waits for it any longer.
+    /// Begins no more of the work that is due. It is on disk and goes on after the next start. No caller waits for it
+    /// any longer.
     pub fn leave_rest(&self) {
         self.queues.leave_rest();
     }
 
-    /// Takes nothing more; what was taken is still committed, then [`Writer::run`] returns.
+    /// Accepts no more operations. Accepted ones are still committed, and then [`Writer::run`] returns.
     pub fn close(&self) {
         self.queues.close();
     }

@@ -1,20 +1,20 @@
-//! What the store has to know of the configuration.
+//! The part of the configuration that the store needs. Must never hold a setting that only other parts need.
 
 use std::time::Duration;
 
-/// What the store has to know of the configuration.
+/// The part of the configuration that the store needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// How long a task may be silent before it is polled.
+    /// The silence after which a task is polled.
     pub poll_after: Duration,
-    /// Most URLs of one task.
+    /// The most URLs of one task.
     pub urls_per_task: usize,
-    /// First probe of a paused account.
+    /// The time until the first probe of a paused account.
     pub probe_after: Duration,
-    /// How far apart two polls must be that prove that there are no more videos.
+    /// The least time between the two polls that prove that there are no more videos.
     pub settle_after: Duration,
-    /// How long a task may be silent before its job stops waiting for it.
+    /// The silence after which jobs stop waiting for a task.
     pub deadline: Duration,
-    /// A hint has its task polled at most once in this time.
+    /// The least time between two polls of a task because of hints.
     pub hint_interval: Duration,
 }

@@ -1,4 +1,4 @@
-//! How SQLite answers the questions that must not become slower with the file.
+//! SQLite's plans for the queries that must not become slower with the file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::store::file::open::{self, Binding};
 use crate::store::read::jobs::{self, JobFilter};
 use crate::store::read::{events, status};
 
-/// Tables that grow with what is submitted.
+/// Tables that grow with submitted URLs.
 const GROWING: [&str; 18] = [
     "jobs",
     "job_labels",
@@ -37,7 +37,7 @@ const GROWING: [&str; 18] = [
     "places",
 ];
 
-/// How SQLite goes about it, a step a line, in the order of its loops.
+/// SQLite's plan for a query, one step per line, in the order of its loops.
 async fn plan(connection: &mut SqliteConnection, question: &str) -> Result<Vec<String>, sqlx::Error> {
     let question = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {question}"));
     let rows = sqlx::query(question).fetch_all(connection).await?;
@@ -63,22 +63,22 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The texts in quotes of a source file that begin like a statement.
+/// The string literals of a source file that begin like a statement.
 fn statements(source: &str) -> Vec<String> {
     let code: Vec<&str> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code = code.join("\n").replace("\\\"", "'");
     let texts = code.split('"').skip(1).step_by(2).map(str::trim_start);
     let begins =
         |text: &&str| ["SELECT ", "UPDATE ", "INSERT ", "DELETE "].iter().any(|word| text.starts_with(word));
-    // A text can hold several, which go to SQLite in one trip.
+    // A string can hold several statements, which go to SQLite in one trip.
     texts.filter(begins).flat_map(|text| text.split(";\n")).map(str::to_owned).collect()
 }
 
-/// Reads of a growing table that are no search, and are short all the same: the index has few rows, or the read ends
-/// after a few.
+/// Steps that read a growing table without a search but are short all the same. Either the index has few rows, or the
+/// read ends after a few.
 const SHORT: [&str; 9] = [
     "SCAN lines USING INDEX lines_waiting",
-    // As many rows as the configuration has had keys.
+    // There are as many rows as the configuration has had keys.
     "SCAN api_keys USING INDEX api_keys_by_clock",
     "SCAN tasks USING INDEX tasks_to_submit",
     "SCAN tasks USING INDEX tasks_unconfirmed",
@@ -89,12 +89,12 @@ const SHORT: [&str; 9] = [
     "SCAN tasks USING INDEX tasks_to_poll",
 ];
 
-/// No table that grows is read from one end to the other, and JSON is never read once for each row of a table.
+/// No growing table is read from one end to the other, and JSON is never read once for each row of a table.
 #[tokio::test]
 async fn every_statement_goes_to_the_rows_of_growing_tables_by_keys() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = connection(&folder).await;
-    // Without the checks of references, which SQLite plans and then skips as long as none is broken.
+    // Checks of references are turned off, because SQLite plans them and then skips them as long as none is broken.
     sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut file).await.unwrap();
     let mut files = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store"), &mut files);
@@ -113,14 +113,14 @@ async fn every_statement_goes_to_the_rows_of_growing_tables_by_keys() {
         let steps = plan(&mut file, statement).await.unwrap();
         assert_goes_by_keys(statement, &steps);
     }
-    // Questions with filters are put together from parts: those have tests of their own.
+    // Queries with filters are put together from parts and have separate tests.
     assert!(planned > 150, "{planned} statements were found");
     assert!(parts.len() <= 7, "these are no whole statements: {parts:#?}");
 }
 
 fn assert_goes_by_keys(statement: &str, steps: &[String]) {
     let mut has_rows = false;
-    // A list in parentheses is read once, whatever stands around it.
+    // A list in parentheses is read once, whatever surrounds it.
     let mut is_list = false;
     for step in steps {
         if std::mem::replace(&mut is_list, step.starts_with("LIST SUBQUERY")) {
@@ -147,7 +147,7 @@ async fn no_question_of_the_status_reads_a_whole_table() {
     }
 }
 
-/// A page of jobs follows an index from the newest on: nothing is sorted.
+/// A page of jobs follows an index from the newest on, so nothing is sorted.
 #[tokio::test]
 async fn a_page_of_jobs_follows_an_index_whatever_the_filter_is() {
     let folder = tempfile::tempdir().unwrap();

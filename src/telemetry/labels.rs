@@ -1,4 +1,4 @@
-//! The labels of metrics. Must never hold anything without a bound.
+//! The labels of metrics. Must never hold a value without a bound.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
@@ -16,7 +16,7 @@ pub(super) struct OfFact {
     pub(super) source: &'static str,
 }
 
-/// Labels of one answer of ours.
+/// Labels of one answer of scrapehook.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct OfAnswer {
     pub(super) method: &'static str,
@@ -51,6 +51,6 @@ pub(super) struct OfBuild {
     pub(super) version: &'static str,
 }
 
-/// For what has no labels, and can be unknown.
+/// Labels of a value without labels that can be unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Unlabeled {}

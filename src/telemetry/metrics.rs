@@ -1,6 +1,6 @@
-//! Every metric, defined once: its name, its unit, its labels.
+//! All metrics, each defined once with its name, its unit and its labels.
 //!
-//! Must never have a label without a bound: no id, no URL, no path, no word of a stranger.
+//! Must never have a label without a bound: no id, no URL, no path, and no words of a client or of upstream.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -17,17 +17,18 @@ use super::{Kept, Snapshot, text};
 use crate::domain::event::Source;
 use crate::domain::task::{FactKind, TaskState};
 
-/// Upper bounds of the histograms of commits, in seconds: a fast disk, a slow one, a failing one.
+/// The upper bounds of the durations of commits, in seconds: a fast disk, a slow one, a failing one.
 const COMMIT_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
-/// Upper bounds of how many operations a commit carries, up to the writer's own limit.
+/// The upper bounds of the operations in a commit, up to the writer's own limit.
 const COMMIT_OPERATIONS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
-/// Upper bounds of answer times, ours and upstream's, in seconds. `?wait=` takes up to two minutes.
+/// The upper bounds of the durations of scrapehook's and upstream's answers, in seconds. `?wait=` takes up to two
+/// minutes.
 const ANSWER_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0];
 
 type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// All metrics, and how to show them.
+/// All metrics and their registry.
 pub struct Metrics {
     registry: Registry,
     callbacks: Family<OfCallback, Counter>,
@@ -90,7 +91,7 @@ impl Default for Metrics {
             looks: Mutex::default(),
         };
         metrics.register();
-        // What nothing was counted of is 0: a series that begins later is no rise to whoever compares.
+        // All series begin at 0, because a series that appears later would not count as a rise.
         for kind in FactKind::ALL {
             for source in [Source::Callback, Source::Poll] {
                 let of = OfFact { kind: kind.as_str(), source: source.as_str() };
@@ -143,7 +144,7 @@ impl Metrics {
         self.register_state();
     }
 
-    /// The metrics of the present state.
+    /// Registers the metrics of the present state.
     fn register_state(&mut self) {
         let registry = &mut self.registry;
         registry.register("tasks", "Tasks by state", self.tasks.clone());
@@ -206,7 +207,7 @@ impl Metrics {
         self.callbacks.get_or_create(&OfCallback { kind, outcome }).inc();
     }
 
-    /// Counts a fact that was new.
+    /// Counts a new fact.
     pub fn fact(&self, kind: &'static str, source: &'static str) {
         self.facts.get_or_create(&OfFact { kind, source }).inc();
     }
@@ -222,7 +223,7 @@ impl Metrics {
         self.failed_commits.inc();
     }
 
-    /// Counts a look for which the database could not be read.
+    /// Counts a request for metrics for which the database could not be read.
     pub fn read_failed(&self) {
         self.failed_reads.inc();
     }
@@ -245,7 +246,7 @@ impl Metrics {
         self.upstream.get_or_create(&OfRequest { operation, outcome }).observe(took.as_secs_f64());
     }
 
-    /// A connection was opened, or closed again.
+    /// Records that a connection was opened or closed.
     pub fn connection(&self, is_opened: bool) {
         if is_opened {
             self.open_connections.inc();
@@ -260,7 +261,7 @@ impl Metrics {
     }
 
     fn set_kept(&self, kept: &Kept) {
-        // A state that nothing is in is shown as well: a series that begins with 1 has risen by nothing.
+        // States without tasks are shown as well, because a series that begins with 1 would not count as a rise.
         for state in TaskState::ALL {
             self.tasks.get_or_create(&OfState { state: state.to_string() }).set(0);
         }
@@ -280,9 +281,9 @@ impl Metrics {
         }
     }
 
-    /// Everything, in Prometheus' text format.
+    /// Returns all metrics in Prometheus' text format.
     pub fn show(&self, snapshot: &Snapshot) -> String {
-        // Two looks at once would show what the other one has cleared.
+        // Two requests at once would show values that the other one has cleared.
         let _one_at_a_time = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         self.tasks.clear();
         self.paused.clear();
@@ -307,7 +308,7 @@ impl Metrics {
         }
         for (gauge, bytes) in self.bytes.iter().zip(snapshot.bytes) {
             gauge.clear();
-            // What the system does not say is not 0: a full disk is something else.
+            // A value that the system does not report is left out. It must not be 0, which means a full disk.
             if let Some(bytes) = bytes.and_then(|bytes| i64::try_from(bytes).ok()) {
                 gauge.get_or_create(&Unlabeled {}).set(bytes);
             }

@@ -1,4 +1,4 @@
-//! Logs: readable on a terminal, JSON elsewhere, on standard error. Metrics, each defined once. And traces of tasks.
+//! Logs, metrics and traces. Logs go to standard error, readable on a terminal and as JSON elsewhere.
 //!
 //! Must never hold a key, a token or a body.
 
@@ -25,24 +25,24 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, reload};
 
-/// Changes what is logged, given directives in the form of `RUST_LOG` that the configuration has checked.
+/// Changes the log level, with directives in the form of `RUST_LOG` that the configuration has checked.
 pub type SetLevel = Box<dyn Fn(&str) + Send>;
 
-/// Whether a line may be logged at all. Below `info` the exporter of traces has bodies: what the collector answered.
+/// Whether a line may be logged at all. Below `info`, the exporter of traces logs bodies of the collector's answers.
 fn is_ours_to_tell(of: &Metadata<'_>) -> bool {
     *of.level() <= Level::INFO || !of.target().starts_with("opentelemetry")
 }
 
-/// The targets and levels of directives. They were checked, so none is left out.
+/// Parses the targets and levels of directives. They were checked before, so none is left out.
 fn targets(directives: &str) -> Targets {
     directives.parse().unwrap_or_default()
 }
 
-/// Starts logging what these checked directives say, and returns what changes it later.
+/// Starts the log with these checked directives, and returns the function that changes the level later.
 pub fn start(level: &str) -> SetLevel {
     let (filter_layer, handle) = reload::Layer::new(targets(level));
     let lines = fmt::layer().with_writer(std::io::stderr);
-    // Whoever reads the log may go away. To say so on the same stream would panic, in the middle of a submit.
+    // The reader of the log may go away. Reporting that on the same stream would panic in the middle of a submit.
     let lines = lines.log_internal_errors(false);
     let lines = if std::io::stderr().is_terminal() {
         lines.with_target(false).boxed()
@@ -52,7 +52,7 @@ pub fn start(level: &str) -> SetLevel {
     let lines = lines.with_filter(filter_fn(is_ours_to_tell));
     tracing_subscriber::registry().with(filter_layer).with(lines).init();
     Box::new(move |level| {
-        // It fails only if the log is gone.
+        // This fails only if the log is gone.
         let _ = handle.reload(targets(level));
     })
 }

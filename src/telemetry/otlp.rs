@@ -1,4 +1,5 @@
-//! The way to a collector: spans wait in a bounded queue, and a thread of their own sends them, OTLP over HTTP.
+//! The exporter to a collector. Spans wait in a bounded queue, and a separate thread sends them as OTLP over HTTP.
+//! Must never hold up the service.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,10 +16,10 @@ use super::span::{Span, SpanName, TracesError};
 use crate::domain::host::is_loopback;
 use crate::domain::id::TaskId;
 
-/// Longest wait for the collector, with what is left at the end as well.
+/// The longest wait for the collector, which also applies to the last spans at the end.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The collector; clones share the queue.
+/// The exporter. Clones share its queue.
 #[derive(Clone, Debug)]
 pub(super) struct Collector(Arc<BatchSpanProcessor>);
 
@@ -73,18 +74,18 @@ impl Collector {
     }
 
     pub(super) fn flush(&self) {
-        // The log has what went wrong.
+        // The log has the error.
         let _ = self.0.shutdown_with_timeout(TIMEOUT);
     }
 }
 
-/// The root of a task's trace: the half of its id that is random.
+/// The root of a task's trace, from the random half of the task's id.
 fn root(task: TaskId) -> SpanId {
     let [.., a, b, c, d, e, f, g, h] = *task.as_bytes();
     SpanId::from_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// A client for the exporter's thread. It has to be made outside of the runtime.
+/// Creates the client of the exporter's thread. This must happen outside of the runtime.
 fn client(url: &str) -> Result<Client, String> {
     let is_near = Url::parse(url).is_ok_and(|url| url.host_str().is_some_and(is_loopback));
     crate::tls::install();

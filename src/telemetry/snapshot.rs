@@ -1,55 +1,57 @@
-//! What a look at the metrics gathers, for all that is not counted as it happens.
+//! The values that one request for metrics gathers, for metrics that are not counted as they happen. Must never hold
+//! an id.
 
 use std::time::Duration;
 
-/// What the database knows at the moment of a look.
+/// The values from the database.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
-    /// How many tasks are in each state.
+    /// The number of tasks in each state.
     pub tasks: Vec<(String, i64)>,
     /// Scopes, and whether sending is paused there.
     pub paused: Vec<(String, bool)>,
-    /// What waits to be sent.
+    /// The waiting URLs and requests.
     pub waiting: Waiting,
-    /// Hints that are kept.
+    /// The number of stored hints.
     pub hints: i64,
-    /// When the last callback came, in seconds since the Unix epoch, 0 for never; none where none are asked for.
+    /// The time of the last callback in seconds since the Unix epoch, or 0 if there was none. None if there is no
+    /// public URL.
     pub last_callback: Option<f64>,
 }
 
-/// What waits to be sent.
+/// The waiting URLs and requests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Waiting {
-    /// URLs.
+    /// The number of URLs.
     pub urls: usize,
-    /// Requests that send them.
+    /// The number of requests that send them.
     pub requests: usize,
-    /// How long the oldest of them has waited.
+    /// The wait of the oldest of them.
     pub oldest: Duration,
 }
 
-/// How scheduled copies go.
+/// The state of scheduled copies.
 #[derive(Clone, Copy, Debug)]
 pub struct Copies {
-    /// When the last one was made, in seconds since the Unix epoch, 0 for never.
+    /// The time of the last copy in seconds since the Unix epoch, or 0 if there was none.
     pub last: f64,
-    /// Between two of them.
+    /// The time between two copies.
     pub every: Duration,
 }
 
-/// How things are at the moment of a look.
+/// The present state.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// None where the database can't be read: then nothing is shown that only it knows.
+    /// The values from the database. None if it can't be read, so metrics that depend on it are left out.
     pub kept: Option<Kept>,
-    /// Operations that wait for their commit, and hints that do.
+    /// The operations and the hints that wait for their commit.
     pub queued: (usize, usize),
-    /// How long the oldest of them has waited.
+    /// The wait of the oldest of them.
     pub oldest: Duration,
-    /// Between two requests to upstream, as learned so far.
+    /// The time between two requests to upstream, as learned so far.
     pub interval: Duration,
-    /// None where no copies are made by themselves.
+    /// None if no copies are scheduled.
     pub copies: Option<Copies>,
-    /// Bytes of the database, of its log, and free beside them.
+    /// The bytes of the database, of its log, and free on their disk.
     pub bytes: [Option<u64>; 3],
 }

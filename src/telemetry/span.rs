@@ -1,4 +1,4 @@
-//! One span of a task's trace, whoever takes it. Must never hold a key, a token, a body or a URL.
+//! One span of a task's trace, whatever receives it. Must never hold a key, a token, a body or a URL.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::domain::id::TaskId;
 use crate::domain::time::Timestamp;
 
-/// Why traces can't be exported; a line that names the setting.
+/// The reason why traces can't be exported, as a line that names the setting.
 #[derive(Debug, Error)]
 #[error("traces.endpoint: {0}")]
 pub struct TracesError(pub(super) String);
@@ -15,20 +15,20 @@ pub struct TracesError(pub(super) String);
 /// The names of the spans of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpanName {
-    /// It was made: the root, which all others hang on.
+    /// The task was made. This is the root of all other spans.
     Made,
-    /// It was sent to upstream.
+    /// The task was sent to upstream.
     Submit,
-    /// Upstream was asked about it.
+    /// The task was polled.
     Poll,
-    /// A callback came for it.
+    /// A callback for the task arrived.
     Callback,
-    /// From when it was made until it settled.
+    /// The time from the start of the task until it settled.
     Lifetime,
 }
 
 impl SpanName {
-    /// The name as collectors see it.
+    /// The name that collectors show.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Made => "task",
@@ -43,16 +43,16 @@ impl SpanName {
 /// One span of a task's trace.
 #[derive(Clone, Debug)]
 pub struct Span {
-    /// Whose trace it is part of.
+    /// The task to whose trace it belongs.
     pub task: TaskId,
-    /// What happened.
+    /// The name of the span.
     pub name: SpanName,
-    /// When it began.
+    /// The time at which it began.
     pub began: Timestamp,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
-    /// What is known of it: names, and words of ours, ids or upstream's codes.
+    /// Its attributes: names, with scrapehook's words, ids or upstream's codes.
     pub attributes: Vec<(&'static str, String)>,
-    /// Whether it went wrong.
+    /// Whether it failed.
     pub has_failed: bool,
 }

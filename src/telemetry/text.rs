@@ -1,21 +1,21 @@
-//! Prometheus' text format, from what `prometheus-client` writes in that of OpenMetrics: tools such as `promtool`
-//! read the former only.
+//! Prometheus' text format, converted from the OpenMetrics output of `prometheus-client`, because tools such as
+//! `promtool` read only the former. Must never change a value.
 
 use prometheus_client::registry::Registry;
 
-/// The media type of what is shown.
+/// The media type of the output.
 pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All metrics of the registry.
+/// Writes all metrics of the registry.
 pub(super) fn encode(registry: &Registry) -> String {
     let mut text = String::new();
-    // It fails only where a string can't grow.
+    // This fails only if a string can't grow.
     let _ = prometheus_client::encoding::text::encode(&mut text, registry);
     from_open_metrics(&text)
 }
 
-/// In OpenMetrics a counter has a name without `_total`, and its one sample a name with it; here both have it. There
-/// are no units and no end.
+/// Converts OpenMetrics. There, a counter has a name without `_total`, and its one sample a name with it, while here
+/// both have it. Units and the end mark are left out.
 fn from_open_metrics(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut lines = text.lines().peekable();

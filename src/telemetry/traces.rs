@@ -1,7 +1,7 @@
-//! Traces: one for each task, from when it was made to its last callback, for a collector that speaks OTLP.
+//! Traces: one for each task, from its start to its last callback, for a collector that speaks OTLP.
 //!
-//! The id of a trace is that of its task. So a callback that comes after a restart, days later, is part of it, and
-//! nothing has to be remembered. Must never hold a key, a token, a body or a URL.
+//! The id of a trace is that of its task. So a callback that comes after a restart, days later, is part of the trace,
+//! and nothing has to be stored for it. Must never hold a key, a token, a body or a URL.
 
 #[cfg(not(feature = "traces"))]
 use self::absent::Collector;
@@ -9,32 +9,33 @@ use self::absent::Collector;
 use super::otlp::Collector;
 use super::span::{Span, TracesError};
 
-/// Where spans go; clones share it.
+/// The target of spans. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Traces(Option<Collector>);
 
 impl Traces {
-    /// To the collector whose OTLP over HTTP is at this URL, without `/v1/traces`; nowhere without one.
+    /// Creates traces to the collector at this URL (OTLP over HTTP), without `/v1/traces`. Without a URL, nothing is
+    /// traced.
     ///
     /// # Errors
-    /// This binary can't, or not to there.
+    /// This binary can't export traces, or not to this URL.
     pub fn to(endpoint: Option<&str>) -> Result<Self, TracesError> {
         endpoint.map(Collector::at).transpose().map(Self)
     }
 
-    /// Whether they go anywhere.
+    /// Whether traces are exported.
     pub const fn are_wanted(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Hands a span over, without waiting: where the collector takes none for long, spans are dropped.
+    /// Records a span without waiting. If the collector takes none for a long time, spans are dropped.
     pub fn record(&self, span: Span) {
         if let Some(collector) = &self.0 {
             collector.take(span);
         }
     }
 
-    /// Sends what is left, for at most five seconds; the thread waits for it.
+    /// Sends the remaining spans, and blocks the thread for at most five seconds.
     pub fn flush(&self) {
         if let Some(collector) = &self.0 {
             collector.flush();
@@ -42,7 +43,7 @@ impl Traces {
     }
 }
 
-/// What a binary has that was built without the feature: nothing.
+/// The empty exporter of a binary that was built without the feature.
 #[cfg(not(feature = "traces"))]
 mod absent {
     use super::{Span, TracesError};

@@ -1,25 +1,26 @@
-//! What an answer means: the code decides, HTTP where there is none, and doubt is an answer of its own.
+//! The meaning of upstream's answers. The code decides, or the HTTP status if there is no code. Must never take a
+//! doubtful answer for a refusal.
 //!
-//! Source of the codes: the upstream's public documentation.
+//! The codes are from upstream's public documentation.
 
 use std::time::Duration;
 
 use super::wire::{Envelope, Listing, is_infrastructure_error};
 use crate::domain::redact::without;
 
-/// Longest `Retry-After` that is honoured: one wrong header must not stop the service for a year.
+/// The longest `Retry-After` that is honoured, because one wrong header must not stop the service for a year.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// Why upstream did not do what it was asked.
+/// The reason why upstream did not carry out a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Upstream's code, `http_<status>` where there is none, or a word of ours.
+    /// Upstream's code, `http_<status>` if there is none, or one of scrapehook's.
     pub code: String,
-    /// Words for people.
+    /// The message for people.
     pub message: String,
 }
 
-/// Most characters that are kept of upstream's codes and words.
+/// The most characters that are kept of upstream's codes and words.
 const WORDS: usize = 300;
 
 impl Refusal {
@@ -28,12 +29,12 @@ impl Refusal {
         Self { code: cut(code.into()), message: cut(message.into()) }
     }
 
-    /// Whether there were too many requests.
+    /// Whether upstream refused because of too many requests.
     pub fn is_too_fast(&self) -> bool {
         matches!(self.code.as_str(), "0429" | "http_429")
     }
 
-    /// Upstream may quote what it was sent.
+    /// Removes a secret from the words, because upstream may quote the request.
     pub(super) fn without(mut self, secret: &str) -> Self {
         for text in [&mut self.code, &mut self.message] {
             *text = without(text, secret, "[secret]");
@@ -42,36 +43,36 @@ impl Refusal {
     }
 }
 
-/// What became of a submit.
+/// The result of a submit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubmitAnswer {
-    /// Taken, under this `taskId`.
+    /// Upstream has taken it, under this `taskId`.
     Accepted(String),
-    /// Refused for good.
+    /// Upstream has refused it for good.
     Final(Refusal),
-    /// Certainly not taken; it may be sent again, after this long where upstream says so.
+    /// Upstream has certainly not taken it. It may be sent again, after this long if upstream says so.
     Retry(Refusal, Option<Duration>),
-    /// Certainly not taken, and nothing will be until somebody mends the account.
+    /// Upstream has certainly not taken it, and will take nothing until somebody fixes the account.
     Account(Refusal),
-    /// Nobody knows whether it arrived: it may have been charged.
+    /// Nobody knows whether it arrived, so it may have been charged.
     Unknown(Refusal),
 }
 
-/// What became of a poll.
+/// The result of a poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PollAnswer {
     /// The task's videos so far.
     Listed(Listing),
-    /// Upstream says that it can't say.
+    /// Upstream refused to answer.
     Refused(Refusal),
-    /// Too many requests; wait this long where upstream says so.
+    /// There were too many requests. The next one waits this long if upstream says so.
     Limited(Option<Duration>),
-    /// No answer of use.
+    /// There was no usable answer.
     Unanswered(Refusal),
 }
 
 impl SubmitAnswer {
-    /// What became of it in one word.
+    /// The result in one word.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Accepted(_) => "accepted",
@@ -83,7 +84,7 @@ impl SubmitAnswer {
         }
     }
 
-    /// What was said instead, where upstream itself said nothing of use.
+    /// The reason if upstream gave no usable answer.
     pub(super) fn unanswered(&self) -> Option<&Refusal> {
         match self {
             Self::Unknown(refusal) => Some(refusal),
@@ -92,7 +93,7 @@ impl SubmitAnswer {
         }
     }
 
-    /// What an answer to a submit means. `retry_after` is the header of that name, as it came.
+    /// Reads an answer to a submit. `retry_after` is the header of that name, as received.
     pub fn read(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
         let (class, envelope, refusal) = classify(status, body);
         match class {
@@ -119,7 +120,7 @@ impl SubmitAnswer {
 }
 
 impl PollAnswer {
-    /// What became of it in one word.
+    /// The result in one word.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Listed(_) => "listed",
@@ -129,7 +130,7 @@ impl PollAnswer {
         }
     }
 
-    /// What was said instead, where upstream itself said nothing of use.
+    /// The reason if upstream gave no usable answer.
     pub(super) fn unanswered(&self) -> Option<&Refusal> {
         match self {
             Self::Unanswered(refusal) => Some(refusal),
@@ -137,7 +138,7 @@ impl PollAnswer {
         }
     }
 
-    /// What an answer to a poll means. `retry_after` is the header of that name, as it came.
+    /// Reads an answer to a poll. `retry_after` is the header of that name, as received.
     pub fn read(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
         let (class, envelope, refusal) = classify(status, body);
         match class {
@@ -194,9 +195,9 @@ fn classify(status: u16, body: &[u8]) -> (Class, Option<Envelope>, Refusal) {
         return (class_of_status(status, body), None, refusal);
     };
     let class = match class_of_code(&envelope.code) {
-        // A server that broke down may have charged before, whatever code it could still say.
+        // A server that failed may have charged before, whatever code it still returned.
         Class::Final if status >= 500 => Class::Doubt,
-        // A code that nobody knows says less than HTTP does.
+        // An unknown code says less than the HTTP status.
         Class::Doubt => class_of_status(status, body),
         class => class,
     };
@@ -204,7 +205,7 @@ fn classify(status: u16, body: &[u8]) -> (Class, Option<Envelope>, Refusal) {
     (class, Some(envelope), refusal)
 }
 
-/// The form with a date is not read: it would need a clock.
+/// Reads `Retry-After`. The form with a date is not supported, because it would need a clock.
 fn wait(retry_after: Option<&str>) -> Option<Duration> {
     retry_after?.parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT))
 }

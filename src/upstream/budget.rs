@@ -1,4 +1,4 @@
-//! The rate budget that submits and polls share: submits first, polls never starved.
+//! The rate budget that submits and polls share. Submits come first, but must never starve polls.
 //!
 //! The distance between requests grows when upstream says that it is too short, and shrinks slowly.
 
@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Longest distance between two requests that is learned.
+/// The longest distance between two requests that is learned.
 const WIDEST: Duration = Duration::from_secs(120);
-/// So many submits in a row make way for a poll that waits.
+/// The number of submits in a row before a waiting poll has its turn.
 const SUBMITS_BEFORE_POLL: u32 = 4;
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A submit.
@@ -22,7 +22,7 @@ pub enum Kind {
     Poll,
 }
 
-/// Hands out turns, one at a time.
+/// Gives out turns, one at a time.
 #[derive(Debug)]
 pub struct Budget {
     state: Mutex<State>,
@@ -40,7 +40,7 @@ struct State {
 }
 
 impl Budget {
-    /// A budget whose requests are at least `narrowest` apart.
+    /// Creates a budget whose requests are at least `narrowest` apart.
     pub fn new(narrowest: Duration) -> Self {
         let state = State {
             interval: narrowest,
@@ -52,7 +52,7 @@ impl Budget {
         Self { state: Mutex::new(state), changed: Notify::new(), narrowest }
     }
 
-    /// Waits for a turn. Dropping the future gives the place in the queue back.
+    /// Waits for a turn. Dropping the future gives up the place in the queue.
     pub async fn turn(&self, kind: Kind) {
         let _place = Place::take(self, kind);
         loop {
@@ -80,14 +80,14 @@ impl Budget {
         }
     }
 
-    /// Upstream took a request in its stride: the distance shrinks a little.
+    /// Records a request that upstream answered normally. The distance shrinks a little.
     pub fn went_well(&self) {
         let mut state = self.lock();
         state.interval = (state.interval - state.interval / 32).max(self.narrowest);
     }
 
-    /// Upstream said that requests come too fast: the distance doubles, and nothing is sent for as long as it
-    /// asked for.
+    /// Records that requests come too fast. The distance doubles, and nothing is sent for as long as upstream asked
+    /// for.
     pub fn too_fast(&self, retry_after: Option<Duration>) {
         let mut state = self.lock();
         let floor = Duration::from_millis(100);
@@ -98,12 +98,12 @@ impl Budget {
         self.changed.notify_waiters();
     }
 
-    /// The distance between two requests as learned so far.
+    /// The distance between two requests, as learned so far.
     pub fn interval(&self) -> Duration {
         self.lock().interval
     }
 
-    // The state is a few numbers, whole after every line: a panic elsewhere can't have broken it.
+    // The state is a few numbers that are complete after every line, so a panic elsewhere can't have broken it.
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

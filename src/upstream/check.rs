@@ -1,4 +1,4 @@
-//! The check of the upstream and its key: one poll of a task that nobody has, which costs nothing.
+//! The check of upstream and its key: one poll of a task that nobody has, which costs nothing.
 //!
 //! Must never send anything that could be charged.
 
@@ -11,33 +11,33 @@ use super::{Received, Upstream};
 use crate::domain::time::Timestamp;
 use crate::network::NoAnswer;
 
-/// What was seen of an upstream that answers.
+/// The result of a check that upstream answered.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// Its clock, where it told.
+    /// Upstream's clock, if the answer had its time.
     pub date: Option<Timestamp>,
-    /// What it thinks of the key.
+    /// Upstream's answer to the key.
     pub key: KeyAnswer,
 }
 
-/// What an upstream thinks of a key.
+/// Upstream's answer to a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyAnswer {
-    /// It answered what it answers to good keys alone.
+    /// The answer is one that only good keys get.
     Accepted(Refusal),
-    /// It says no to the key or its account.
+    /// Upstream refuses the key or its account.
     Refused(Refusal),
-    /// The answer tells nothing of the key.
+    /// The answer shows nothing about the key.
     Unclear(Refusal),
-    /// There is no such API at all.
+    /// The API does not exist there.
     NoSuchRoute(Refusal),
 }
 
 impl Upstream {
-    /// Asks about a task that nobody has.
+    /// Polls a task that nobody has.
     ///
     /// # Errors
-    /// [`NoAnswer`], where there was none.
+    /// [`NoAnswer`] if there was none.
     pub async fn check(&self) -> Result<Checked, NoAnswer> {
         let nobodys = uuid::Uuid::now_v7().to_string();
         let request = self.request(Method::GET, wire::POLL).query(&[("task_id", nobodys)]);
@@ -53,7 +53,7 @@ impl Upstream {
 }
 
 impl KeyAnswer {
-    /// What the answer to the poll of an unknown task says of the key.
+    /// Derives the state of the key from the answer to the poll of an unknown task.
     pub fn read(status: u16, body: &[u8]) -> Self {
         let Some(envelope) = Envelope::parse(body) else {
             let words = format!("HTTP {status} without a readable code");
@@ -67,7 +67,7 @@ impl KeyAnswer {
         let refusal = Refusal::new(envelope.code.clone(), envelope.msg);
         match envelope.code.as_str() {
             "0401" | "0403" | "9009" => Self::Refused(refusal),
-            // A server that broke down may not have looked at the key.
+            // A server that failed may not have checked the key.
             _ if status >= 500 => Self::Unclear(refusal),
             "0000" | "0001" | "0003" | "0402" | "0409" => Self::Accepted(refusal),
             _ if matches!(status, 401 | 403) => Self::Refused(refusal),

@@ -1,17 +1,17 @@
-//! When upstream made a video, in any form that it may be written in. Must never guess a time zone.
+//! The creation time of a video, in any form that upstream may use. Must never guess a time zone.
 
 use serde_json::Value;
 
 use crate::domain::time::Timestamp;
 
-/// When upstream made a video.
+/// The creation time of a video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreatedAt {
-    /// The answer does not say.
+    /// The answer has no time.
     Unnamed,
-    /// Then.
+    /// The answer has this time.
     At(Timestamp),
-    /// The answer says something that is no time. It may be any time.
+    /// The answer has a value that is no time. It may stand for any time.
     Unreadable,
 }
 
@@ -35,8 +35,8 @@ impl CreatedAt {
     }
 }
 
-/// Since the Unix epoch: the size of the number says whether it has seconds, milliseconds, microseconds or
-/// nanoseconds, for every time from 1973 to 5138.
+/// Reads a time since the Unix epoch. The size of the number shows whether it is in seconds, milliseconds,
+/// microseconds or nanoseconds, for every time from 1973 to 5138.
 fn since_epoch(number: f64) -> Option<Timestamp> {
     let millis = match number {
         _ if !number.is_finite() || number <= 0.0 => return None,
@@ -70,7 +70,7 @@ mod tests {
             (json!("2023-11-14 22:13:20+00:00"), at(1_700_000_000_000)),
             (json!(null), CreatedAt::Unnamed),
             (json!(" "), CreatedAt::Unnamed),
-            // Nobody knows in which time zone.
+            // The time zone is unknown.
             (json!("2023-11-14 22:13:20"), CreatedAt::Unreadable),
             (json!("yesterday"), CreatedAt::Unreadable),
             (json!(0), CreatedAt::Unreadable),

@@ -1,6 +1,6 @@
 //! The upstream API: a thin client that turns each answer, and each lack of one, into a type.
 //!
-//! Must never retry: whoever calls decides, because a second submit may be charged a second time.
+//! Must never retry. The caller decides, because a second submit may be charged a second time.
 
 mod answer;
 mod budget;
@@ -32,19 +32,19 @@ use crate::failpoint::FailPoint;
 use crate::network::last_words;
 use crate::telemetry::Metrics;
 
-/// Most bytes of an answer that are read.
+/// The most bytes of an answer that are read.
 const ANSWER_CAP: usize = 1024 * 1024;
 
-/// Longest wait for a connection.
+/// The longest wait for a connection.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
-/// Why no client can be made.
+/// The reason why no client can be made.
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// The base URL can't be used.
     #[error("upstream.base_url: `{0}` is not an http or https URL")]
     BaseUrl(String),
-    /// The key can't stand in a header.
+    /// The key can't be part of a header.
     #[error("upstream.api_key: it contains characters that no HTTP header can carry")]
     ApiKey,
     /// TLS could not be set up.
@@ -52,7 +52,7 @@ pub enum ClientError {
     Tls(reqwest::Error),
 }
 
-/// Speaks to one upstream with one key. `Debug` shows no key.
+/// A client of one upstream with one key. `Debug` shows no key.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     client: Client,
@@ -65,30 +65,30 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// A client for the upstream at `base_url`; no request takes longer than `timeout`.
+    /// Creates a client for the upstream at `base_url`. No request takes longer than `timeout`.
     ///
     /// # Errors
-    /// [`ClientError`] names the setting that is wrong.
+    /// [`ClientError`] names the wrong setting.
     pub fn new(base_url: &str, key: &SecretString, timeout: Duration) -> Result<Self, ClientError> {
         let base = Url::parse(base_url.trim_end_matches('/'))
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            // The HTTP library takes fewer hosts than the URL library: no request could be made.
+            // The HTTP library accepts fewer hosts than the URL library. With the others, no request could be made.
             .filter(|url| url.as_str().parse::<hyper::Uri>().is_ok())
             .ok_or_else(|| ClientError::BaseUrl(base_url.to_owned()))?;
         let key = HeaderValue::from_str(key.expose_secret().trim()).ok();
-        // Upstream's words are searched for the key as text: a header could carry more than that.
+        // Upstream's words are searched for the key as text, although a header could carry more than text.
         let is_text = |key: &HeaderValue| key.as_bytes().iter().all(|byte| matches!(byte, b' '..=b'~'));
         let mut key = key.filter(is_text).ok_or(ClientError::ApiKey)?;
         key.set_sensitive(true);
         let mut builder = crate::tls::client()
             .user_agent(concat!("scrapehook/", env!("CARGO_PKG_VERSION")))
-            // Well before the whole time is over: what was never connected was certainly not sent.
+            // This ends well before the whole timeout. A request without a connection was certainly not sent.
             .connect_timeout(LONGEST_CONNECT.min(timeout / 2))
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            // A kept connection that the other side just closed looks like a submit of unknown fate.
+            // If the other side just closed a kept connection, a submit on it would look unconfirmed.
             .pool_max_idle_per_host(0);
         if base.host_str().is_some_and(is_loopback) {
             builder = builder.no_proxy();
@@ -98,26 +98,27 @@ impl Upstream {
         Ok(Self { client, base, key, timeout, metrics, outage, tokens: None })
     }
 
-    /// Has its requests measured here.
+    /// Measures its requests here.
     #[must_use]
     pub fn measured_by(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// Has callback tokens of these keys taken out of its words: it may quote any callback URL that it was given.
+    /// Masks callback tokens of these keys in upstream's words, because upstream may quote any callback URL that it
+    /// was given.
     #[must_use]
     pub fn masking(mut self, tokens: Arc<Live<TokenKeys>>) -> Self {
         self.tokens = Some(tokens);
         self
     }
 
-    /// Whether it answers at all.
+    /// Returns the record of whether upstream answers at all.
     pub fn outage(&self) -> Arc<Outage> {
         self.outage.clone()
     }
 
-    /// Sends a submit, once.
+    /// Sends a submit once.
     pub async fn submit(&self, body: &SubmitBody, public: bool) -> SubmitAnswer {
         let began = Instant::now();
         let answer = self.send(body, public).await.without(self.key.to_str().unwrap_or_default());
@@ -142,7 +143,7 @@ impl Upstream {
                     Err(reason) => SubmitAnswer::Unknown(Refusal::new("no_answer", reason)),
                 }
             }
-            // A request that could not even be made was not sent, either.
+            // A request that could not even be built was not sent, either.
             Err(error) if error.is_connect() || error.is_builder() => {
                 SubmitAnswer::Retry(Refusal::new("no_connection", self.words(error)), None)
             }
@@ -150,7 +151,7 @@ impl Upstream {
         }
     }
 
-    /// Asks which videos a task has.
+    /// Asks for the videos of a task.
     pub async fn poll(&self, task_id: &str, unique_id: Option<&str>) -> PollAnswer {
         let began = Instant::now();
         let mut request = self.request(Method::GET, wire::POLL).query(&[("task_id", task_id)]);
@@ -176,7 +177,7 @@ impl Upstream {
         self.client.request(method, url).header(AUTHORIZATION, self.key.clone())
     }
 
-    /// Reads an answer whole, without tokens of ours.
+    /// Reads a whole answer, and masks scrapehook's own tokens in it.
     async fn read(&self, response: Response) -> Result<Received, String> {
         let mut answer = Received::read(response).await?;
         if let Some(tokens) = &self.tokens
@@ -187,7 +188,7 @@ impl Upstream {
         Ok(answer)
     }
 
-    /// What happened, in our own words; those of the client's inside go to the log.
+    /// Describes the error in scrapehook's words. The client's own words go to the log.
     fn words(&self, error: reqwest::Error) -> String {
         let error = error.without_url();
         tracing::debug!(error = ?error, "a request to the memories.ai API failed");
@@ -203,7 +204,7 @@ impl Upstream {
     }
 }
 
-/// An answer, read whole.
+/// A whole answer.
 struct Received {
     status: u16,
     retry_after: Option<String>,

@@ -1,23 +1,24 @@
-//! Whether upstream answers at all: since when it gave no answer of use, and what was said instead.
+//! Outages: whether upstream answers at all, the time since which it gave no usable answer, and the last reason. Must
+//! never count a refusal as an outage.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::answer::Refusal;
 
-/// One request without an answer is no news.
+/// The number of requests without an answer from which an outage is reported.
 const WORTH_A_WORD: u32 = 2;
-/// Nor is what was not asked again for so long, because there was nothing to ask.
+/// The time after which an outage is forgotten if there was nothing to send or poll since.
 const STALE: Duration = Duration::from_secs(86_400);
 
 #[derive(Clone, Debug)]
 struct Unanswered {
-    /// How many requests in a row.
+    /// The number of requests in a row.
     requests: u32,
     since: Instant,
-    /// When the last of them ended.
+    /// The end of the last of them.
     last: Instant,
-    /// What was said instead of an answer to the last one.
+    /// The reason for the missing answer to the last one.
     instead: Refusal,
 }
 
@@ -27,12 +28,12 @@ impl Unanswered {
     }
 }
 
-/// Told of every request; read by who asks how things are.
+/// The record of the last requests. Every request updates it, and the status reads it.
 #[derive(Debug, Default)]
 pub struct Outage(Mutex<Option<Unanswered>>);
 
 impl Outage {
-    /// A request has ended: without an answer of use, or with one.
+    /// Records the end of a request, without or with a usable answer.
     pub(super) fn heard(&self, instead: Option<&Refusal>) {
         self.heard_at(Instant::now(), instead);
     }
@@ -49,8 +50,8 @@ impl Outage {
         });
     }
 
-    /// For how long there was no answer of use, and what was said to the last request instead; none where there was
-    /// an answer, one request alone had none, or the last is a day ago.
+    /// The duration of the outage and its last reason. None if there was an answer, if only one request had none, or
+    /// if the last was a day ago.
     pub fn lasting(&self) -> Option<(Duration, Refusal)> {
         self.lasting_at(Instant::now())
     }
@@ -93,7 +94,7 @@ mod tests {
         outage.heard_at(later(60), Some(&lost));
         let lasts = |seconds| outage.lasting_at(later(seconds)).map(|(lasts, _)| lasts.as_secs());
         assert_eq!((lasts(60 + 86_399), lasts(60 + 86_400)), (Some(60 + 86_399), None));
-        // The next one without an answer is the first again, and its time counts from there.
+        // The next request without an answer counts as the first again, and the time begins with it.
         outage.heard_at(later(100_000), Some(&lost));
         assert_eq!(lasts(100_000), None);
         outage.heard_at(later(100_001), Some(&lost));

@@ -1,8 +1,8 @@
-//! The upstream's JSON in both directions: what is sent, and a tolerant reading of what comes back.
+//! Upstream's JSON in both directions: requests, and a tolerant parser of answers and callbacks.
 //!
-//! Shapes are the documented and captured ones, plus the variants seen in sibling endpoints. Reading
-//! never fails on an extra field, on a number where a string was expected, or on `"null"` as a string.
-//! This module must never do IO and never decide what an answer means for a task.
+//! The shapes are the documented and captured ones, and variants of related endpoints. The parser never fails on an
+//! extra field, on a number in place of a string, or on `"null"` as a string. Must never do IO, and never decide what
+//! an answer means for a task.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,35 +17,35 @@ pub const SUBMIT_PUBLIC: &str = "/serve/api/v1/scraper_url_public";
 /// Path of the poll call that lists a task's videos.
 pub const POLL: &str = "/serve/api/v1/get_video_ids_by_task_id";
 
-/// Most URLs that one submit may carry, `video_urls` and `tiktok_post_urls` together.
+/// The most URLs of one submit, in `video_urls` and `tiktok_post_urls` together.
 pub const MAX_URLS_PER_TASK: usize = 50;
 
-/// Status of the callback that is sent once per task, when everything was downloaded.
+/// The status of the callback that is sent once per task, when everything was downloaded.
 pub const SUCCEEDED: &str = "SUCCEEDED";
-/// Status of the callback that is sent once per indexed video.
+/// The status of the callback that is sent once per indexed video.
 pub const INDEXING_SUCCEEDED: &str = "INDEXING_SUCCEEDED";
-/// Status of the callback for a task that failed; named by older documentation only.
+/// The status of the callback for a failed task. Only older documentation names it.
 pub const FAILED: &str = "FAILED";
 
 /// Body of a submit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct SubmitBody {
-    /// The post URLs, at most [`MAX_URLS_PER_TASK`], all of one platform.
+    /// The URLs of the posts, at most [`MAX_URLS_PER_TASK`], all of one platform.
     #[serde(default)]
     pub video_urls: Vec<String>,
-    /// Merged into `video_urls` by the upstream.
+    /// Upstream merges these into `video_urls`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tiktok_post_urls: Vec<String>,
-    /// Folder name in the account.
+    /// The name of the folder in the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique_id: Option<String>,
-    /// Folder number in the account, the newer form of `unique_id`; can exceed 2^53.
+    /// The number of the folder in the account, the newer form of `unique_id`. It can exceed 2^53.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder_id: Option<i64>,
-    /// Where callbacks go.
+    /// The URL for callbacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
-    /// Lines of the wanted picture, as a string.
+    /// The video resolution, as a string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<String>,
 }
@@ -53,16 +53,16 @@ pub struct SubmitBody {
 /// The wrapper around every application answer: `{code, msg, data, …}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Envelope {
-    /// The code, brought to four digits whether it came as a string or as an integer.
+    /// The code as four digits, whether it was a string or an integer.
     pub code: String,
-    /// The upstream's own words; may be empty.
+    /// Upstream's own words, which may be empty.
     pub msg: String,
-    /// The payload, [`Value::Null`] where there is none.
+    /// The payload. [`Value::Null`] if there is none.
     pub data: Value,
 }
 
 impl Envelope {
-    /// Reads an answer; `None` where it is not JSON or carries no code.
+    /// Reads an answer. `None` if it is not JSON or has no code.
     pub fn parse(body: &[u8]) -> Option<Self> {
         let mut value = json(body)?;
         let object = value.as_object_mut()?;
@@ -78,8 +78,8 @@ impl Envelope {
     }
 }
 
-/// Whether a body is the gateway's own error, `{timestamp, path, status, error, requestId}`, which
-/// says that the application behind it never saw the request.
+/// Whether a body is the gateway's own error, `{timestamp, path, status, error, requestId}`, which means that the
+/// application behind it never saw the request.
 pub fn is_infrastructure_error(body: &[u8]) -> bool {
     let Some(Value::Object(object)) = json(body) else {
         return false;
@@ -88,14 +88,14 @@ pub fn is_infrastructure_error(body: &[u8]) -> bool {
         && ["timestamp", "path", "status", "error"].iter().all(|name| object.contains_key(*name))
 }
 
-/// What a poll says of one video.
+/// The state of a video in a poll's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListedStatus {
     /// `PARSE`: indexed.
     Indexed,
     /// `FAIL`, `FAILED`, `PARSE_ERROR`, `ERROR`.
     Failed,
-    /// `UNPARSE`, none at all, or a word that nobody knows: not terminal.
+    /// `UNPARSE`, no word at all, or an unknown word. Not terminal.
     Indexing,
 }
 
@@ -104,26 +104,26 @@ pub enum ListedStatus {
 pub struct ListedEntry {
     /// The upstream's id, `VI…` or `PI-…`.
     pub id: Option<String>,
-    /// The URL as listed: the submitted one, another spelling of it, or one that it leads to.
+    /// The URL as listed. It is the submitted one, another spelling of it, or one that it leads to.
     pub url: Option<String>,
     /// The video's state.
     pub status: ListedStatus,
-    /// When upstream made the video (`create_time`).
+    /// The time at which upstream made the video (`create_time`).
     pub created_at: CreatedAt,
 }
 
 /// The list in a poll's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// The entries that can be read, in the answer's order.
+    /// The readable entries, in the answer's order.
     pub entries: Vec<ListedEntry>,
-    /// Whether every entry could be read. One that could not may be another video.
+    /// Whether every entry could be read. An unreadable one may be another video.
     pub is_whole: bool,
 }
 
 impl Listing {
-    /// Reads the `data` of a poll's answer, in the captured or in the older shape. An absent list is an empty one.
-    /// None if there is something else in its place, or if no entry of a list can be read.
+    /// Reads the `data` of a poll's answer, in the captured or in the older shape. A missing list is empty. None if
+    /// there is something else in its place, or if no entry of a list can be read.
     pub fn parse(data: &Value) -> Option<Self> {
         let videos = list(data, "videos")?;
         // Only the older shape has ids alone.
@@ -135,7 +135,7 @@ impl Listing {
     }
 }
 
-/// The list of this name, empty if there is none; None if it is something else than a list.
+/// The list of this name, which is empty if it is missing. None if it is not a list.
 fn list<'v>(data: &'v Value, name: &str) -> Option<&'v [Value]> {
     let is_null = |value: &Value| value.is_null() || value == "null";
     let list = match data {
@@ -187,21 +187,21 @@ const TASK_ID_NAMES: [&str; 2] = ["taskId", "task_id"];
 const VIDEO_ID_NAMES: [&str; 4] = ["videoId", "video_id", "videoNo", "video_no"];
 const STATUS_NAMES: [&str; 2] = ["status", "videoStatus"];
 
-/// What could be read from a callback's body; every field may be missing.
+/// The readable fields of a callback's body. Every field may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notice {
-    /// The upstream's task id.
+    /// Upstream's id of the task.
     pub task_id: Option<String>,
-    /// The upstream's video id.
+    /// Upstream's id of the video.
     pub video_id: Option<String>,
     /// The status, exactly as sent.
     pub status: Option<String>,
-    /// The upstream's own words.
+    /// Upstream's own words.
     pub message: Option<String>,
 }
 
 impl Notice {
-    /// Reads a callback's body. Anything can be in it: what can't be read is `None`.
+    /// Reads a callback's body, which can contain anything. Unreadable fields are `None`.
     pub fn parse(body: &[u8]) -> Self {
         let Some(value) = json(body) else { return Self::default() };
         let field_as = |names: &[&str], read: fn(&Value) -> Option<String>| {
@@ -220,34 +220,34 @@ impl Notice {
     }
 }
 
-/// A callback's body as the upstream documents it, for those who send one.
+/// A callback's body as upstream documents it, for senders.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NoticeBody {
-    /// Only on [`INDEXING_SUCCEEDED`].
+    /// This is present only with [`INDEXING_SUCCEEDED`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub video_id: Option<String>,
-    /// Words for people.
+    /// The message for people.
     pub message: String,
-    /// The upstream's task id.
+    /// Upstream's id of the task.
     pub task_id: String,
     /// One of the statuses above.
     pub status: String,
 }
 
-/// Longest URL that is read from a listing, in bytes: what we send has at most 2,048 characters.
+/// The longest URL that is read from a list, in bytes. scrapehook sends at most 2,048 characters.
 const LISTED_URL: usize = 8_192;
 
-/// Longest text that is taken for an id, a status or a code, in bytes; ids seen so far have 69 at most.
+/// The longest text that is accepted as an id, a status or a code, in bytes. Ids seen so far have at most 69.
 const TEXT: usize = 1_024;
 
-/// Reads JSON, even if a text in it was cut inside a character, as titles are: only that character is lost.
+/// Reads JSON, even if a text in it was cut inside a character, as happens with titles. Only that character is lost.
 fn json(body: &[u8]) -> Option<Value> {
     let body = byte_order_mark::strip(body);
     serde_json::from_slice(body).or_else(|_| serde_json::from_str(&mended(body))).ok()
 }
 
-/// The text with U+FFFD for everything that is half a character, as it stands or escaped.
+/// Returns the text with U+FFFD for everything that is half a character, whether escaped or not.
 fn mended(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let mut mended = String::with_capacity(text.len());
@@ -262,7 +262,7 @@ fn mended(body: &[u8]) -> String {
             rest = &escape[6..];
             continue;
         } else {
-            // The backslash and what it escapes, which may be a backslash.
+            // This is the backslash and the escaped character, which may be a backslash.
             1 + escape[1..].chars().next().map_or(0, char::len_utf8)
         };
         mended.push_str(&escape[..length]);
@@ -272,7 +272,7 @@ fn mended(body: &[u8]) -> String {
     mended
 }
 
-/// Whether a text begins with the escape of half a character, as `\ud83d` is, with one of these second digits.
+/// Whether a text begins with the escape of half a character, such as `\ud83d`, whose second digit is one of these.
 fn is_half(text: &str, seconds: &[u8]) -> bool {
     match text.as_bytes() {
         [b'\\', b'u', b'd' | b'D', second, rest @ ..] => {
@@ -283,15 +283,15 @@ fn is_half(text: &str, seconds: &[u8]) -> bool {
     }
 }
 
-/// A string, or a number as a string; `null`, `"null"` and blank text are nothing, nor is one with control
-/// characters: they can't be part of what the upstream issued.
+/// Reads a string, or a number as a string. `null`, `"null"`, blank text and text with control characters count as
+/// nothing, because upstream can't have issued them.
 fn text(value: &Value) -> Option<String> {
     let text = words(value)?;
     (text.len() <= TEXT && !text.contains(char::is_control)).then_some(text)
 }
 
-/// Like [`text`], of any length and of several lines: cut where it is too long to be kept. SQLite's JSON
-/// functions would cut it at a NUL.
+/// Like [`text`], for words of any length and several lines, which are cut if they are too long to be kept. SQLite's
+/// JSON functions would cut them at a NUL.
 fn words(value: &Value) -> Option<String> {
     let mut text = match value {
         Value::String(text) => text.trim().to_owned(),
@@ -307,7 +307,7 @@ fn words(value: &Value) -> Option<String> {
     Some(text)
 }
 
-/// `429` and `"0429"` are the same code: an integer loses its leading zeros.
+/// Reads a code. `429` and `"0429"` are the same code, because an integer loses its leading zeros.
 fn normal_code(value: &Value) -> Option<String> {
     text(value).map(|code| format!("{code:0>4}"))
 }

@@ -1,4 +1,5 @@
-//! Tasks and lines put aside: their stored records can't be read, and they must not keep others from their turn.
+//! Tasks and lines that are put aside because their stored records can't be read. They must never keep others from
+//! their turn.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -7,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use crate::domain::retry::backoff;
 
-/// The first wait of a task that is put aside; it doubles each time.
+/// The first wait of a task that is put aside. It doubles each time.
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// What is put aside, in memory alone: the next start tries all of it.
+/// The subjects that are put aside. They are kept in memory alone, so the next start tries all of them.
 #[derive(Debug)]
 pub(super) struct Aside<T> {
     waiting: HashMap<T, Failures>,
@@ -30,7 +31,7 @@ struct Failures {
 }
 
 impl<T: Copy + Debug + Eq + Hash> Aside<T> {
-    /// Puts something aside, each time for longer.
+    /// Puts a subject aside, for longer each time.
     pub(super) fn put(&mut self, what: T, now: Instant) {
         let count = self.waiting.get(&what).map_or(1, |failures| failures.count.saturating_add(1));
         let wait = backoff(count, FIRST, LONGEST);
@@ -38,12 +39,12 @@ impl<T: Copy + Debug + Eq + Hash> Aside<T> {
         self.waiting.insert(what, Failures { count, until: now + wait });
     }
 
-    /// Forgets something that could be used.
+    /// Removes a subject that could be used.
     pub(super) fn take_back(&mut self, what: T) {
         self.waiting.remove(&what);
     }
 
-    /// Everything whose wait is not over.
+    /// Returns all subjects whose wait is not over.
     pub(super) fn those_that_wait(&self, now: Instant) -> Vec<T> {
         let waits = self.waiting.iter().filter(|(_, failures)| failures.until > now);
         waits.map(|(what, _)| *what).collect()

@@ -1,4 +1,4 @@
-//! Scheduled backups: a copy now and then, and the oldest out once a new one counts.
+//! Scheduled backups: makes a copy when it is due, and removes the oldest once the new one counts.
 //!
 //! Must never delete a file that is not marked as a copy.
 
@@ -16,35 +16,45 @@ use crate::config::Live;
 use crate::domain::time::Timestamp;
 use crate::store::{self, BackupError, CopyPaths, LastBackup, Listed};
 
-/// Between two tries where one failed.
+/// The time between two tries after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(300);
-/// How the names of copies end.
+/// The ending of the names of copies.
 const SUFFIX: &str = ".db";
 
 /// The folder of copies, and the names of the copies of this database in it.
 #[derive(Clone, Debug)]
 struct Folder {
     path: PathBuf,
-    /// How the names of copies of this database begin: another one may be copied to the same folder.
+    /// The beginning of the names of copies of this database, because another database may be copied to the same
+    /// folder.
     prefix: String,
 }
 
-/// Copies that were made here, oldest first, with the times in their names.
+/// The schedule of the copies.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// Time between two copies.
+    pub every: Duration,
+    /// The number of copies to keep.
+    pub keep: usize,
+}
+
+/// Copies that this service has made, oldest first, with the times in their names.
 type Copies = Vec<(Timestamp, PathBuf)>;
 
-/// The copies of `database` that are in `folder`, and one that is being made.
+/// Lists the copies of `database` in `folder`, and the unfinished one.
 pub fn scheduled_copies(database: &Path, folder: &Path) -> Listed {
     Folder::of(database, folder.to_owned()).listed()
 }
 
 impl Folder {
     fn of(database: &Path, path: PathBuf) -> Self {
-        // The whole name: `a.db` and `a.sqlite` may share a folder of copies.
+        // The prefix is the whole name, because `a.db` and `a.sqlite` may share a folder of copies.
         let name = database.file_name().unwrap_or_default().to_string_lossy();
         Self { path, prefix: format!("{name}-") }
     }
 
-    /// Runs work on the folder, which may take long.
+    /// Runs work on the folder that may take long.
     async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
@@ -55,8 +65,8 @@ impl Folder {
         done.map_err(io::Error::other).and_then(|done| done).map_err(unreadable)
     }
 
-    /// Removes all but the newest `keep`; gives how many there are then. Those of a future that was taken back count
-    /// for nothing.
+    /// Removes all but the newest `keep` copies, and returns how many remain. Copies with times in the future do not
+    /// count, because the clock was set back since.
     async fn keep_newest(&self, keep: usize, now: Timestamp) -> Result<usize, BackupError> {
         let mut copies = self.copies().await?;
         copies.retain(|(at, _)| *at <= now);
@@ -79,7 +89,7 @@ impl Folder {
         listed
     }
 
-    /// The files that have the name and the mark of a copy.
+    /// The files with the name and the mark of a copy.
     async fn copies(&self) -> Result<Copies, BackupError> {
         let mut copies = Copies::new();
         for (at, path) in self.on_disk(Self::named_like_copies).await? {
@@ -109,7 +119,7 @@ impl Folder {
         Ok(copies)
     }
 
-    /// When a copy was made, by its name; none where the name is not one that is given here.
+    /// The time of a copy, from its name. None if the name is not that of a copy.
     fn made_at(&self, path: &Path) -> Option<Timestamp> {
         let stamp = path.file_name()?.to_str()?.strip_prefix(&self.prefix)?.strip_suffix(SUFFIX)?;
         Timestamp::from_stamp(stamp)
@@ -119,13 +129,13 @@ impl Folder {
         self.path.join(format!("{}{}{SUFFIX}", self.prefix, time.stamp()))
     }
 
-    /// The unfinished copy always has the same name, so kills leave one at most.
+    /// The path of the unfinished copy. It is always the same, so kills leave at most one.
     fn partial(&self) -> PathBuf {
         self.path.join(format!("{}next.part", self.prefix))
     }
 }
 
-/// Owns the folder of copies.
+/// The worker that owns the folder of copies.
 #[derive(Debug)]
 pub struct Backups {
     database: PathBuf,
@@ -133,27 +143,28 @@ pub struct Backups {
     every: Duration,
     keep: usize,
     last: Arc<Live<LastBackup>>,
-    /// When the next copy is due; none until the folder was looked at.
+    /// The time at which the next copy is due. None until the folder was read.
     due: Option<Timestamp>,
     stop: CancellationToken,
 }
 
 impl Backups {
-    /// Copies of `database` in `folder`, one in every `every`, the newest `keep` of them; `last` is told how it went.
-    /// A copy that is being made is given up at `stop`.
+    /// Creates the worker that copies `database` into `folder` by `schedule`, and reports the result in `last`. An
+    /// unfinished copy is given up at `stop`.
     pub fn new(
         database: PathBuf,
         folder: PathBuf,
-        (every, keep): (Duration, usize),
+        schedule: Schedule,
         last: Arc<Live<LastBackup>>,
         stop: CancellationToken,
     ) -> Self {
         let folder = Folder::of(&database, folder);
+        let Schedule { every, keep } = schedule;
         Self { database, folder, every, keep, last, due: None, stop }
     }
 
-    /// When the next copy is due. After the clock was set back it is looked up again: a copy from the future was
-    /// made before that.
+    /// The time at which the next copy is due. It is computed again after the clock was set back, because a copy from
+    /// the future was made before that.
     async fn due(&mut self, now: Timestamp) -> Result<Timestamp, BackupError> {
         if let Some(due) = self.due.filter(|due| *due <= now.after(self.every)) {
             return Ok(due);
@@ -178,7 +189,7 @@ impl Backups {
         let keep = self.keep;
         match self.folder.keep_newest(keep, now).await {
             Ok(kept) => tracing::info!(copy = %copy.display(), kept, "the database was copied"),
-            // The copy counts all the same: making it again each time would fill the disk.
+            // The copy counts, because making it again each time would fill the disk.
             Err(error) => tracing::warn!(
                 error = store::with_causes(&error),
                 copy = %copy.display(),
@@ -190,7 +201,7 @@ impl Backups {
 }
 
 impl Worker for Backups {
-    /// Makes the copy that is due.
+    /// Makes the copy if it is due.
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
         let failure = self.last.get().failure.clone();
         if let Some((at, _)) = failure.filter(|(at, _)| *at <= now && now.since(*at) < AFTER_FAILURE) {

@@ -1,7 +1,7 @@
-//! The dispatcher: sends what waits, one request at a time, each written down before it is sent.
+//! The dispatcher: sends waiting tasks and posts, one request at a time, each written to disk before it is sent.
 //!
-//! One submit is on its way at most, so a crash leaves one of unknown fate at most. Must never send a task
-//! again whose last submit may have arrived.
+//! At most one submit is on its way, so a crash leaves at most one unconfirmed task. Must never send a task again
+//! whose last submit may have arrived.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,15 +28,15 @@ use crate::telemetry::{Span, SpanName, Traces};
 use crate::upstream::wire::SubmitBody;
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, Refusal, SubmitAnswer, Upstream};
 
-/// Between two tries to write down how a submit ended.
+/// The time between two tries to record how a submit ended.
 const REWRITE_AFTER: Duration = Duration::from_secs(1);
-/// Upstream's code for short credits; on YouTube it may mean that platform's points alone.
+/// Upstream's codes for missing credits. For YouTube, they may mean only that platform's points.
 const CREDITS_SHORT: [&str; 2] = ["0402", "http_402"];
 
-/// What is left of a day's budget, or when the next one begins.
+/// The rest of a day's budget, or the time at which the next day begins.
 type Left = Result<Option<usize>, Timestamp>;
 
-/// Makes the callback URL of a task; makes none without a public URL.
+/// Makes the callback URL of a task, or none without a public URL.
 #[derive(Clone, Debug)]
 pub struct CallbackUrls {
     public_url: Option<String>,
@@ -44,7 +44,7 @@ pub struct CallbackUrls {
 }
 
 impl CallbackUrls {
-    /// URLs below `public_url`, with these tokens.
+    /// Creates URLs below `public_url` with these tokens.
     pub fn new(public_url: Option<&str>, tokens: Arc<Live<TokenKeys>>) -> Self {
         Self { public_url: public_url.map(str::to_owned), tokens }
     }
@@ -59,16 +59,16 @@ impl CallbackUrls {
     }
 }
 
-/// How much may be sent.
+/// The limits on sending.
 #[derive(Clone, Debug)]
 pub struct Budgets {
     /// The request budget, which submits and polls share.
     pub requests: Arc<Budget>,
-    /// Most URLs a UTC day. None without a limit.
+    /// The most URLs per UTC day. None if there is no limit.
     pub urls_per_day: Option<u64>,
 }
 
-/// Owns sending.
+/// The worker that sends tasks.
 #[derive(Debug)]
 pub struct Dispatcher {
     store: Store,
@@ -76,9 +76,9 @@ pub struct Dispatcher {
     budgets: Budgets,
     callback_urls: CallbackUrls,
     stop: CancellationToken,
-    /// The end of the day whose spent budget was told of.
+    /// The end of the day for which the log already reports that the budget is spent.
     told_until: Option<Timestamp>,
-    /// Submits in a row that were certainly not taken.
+    /// The number of submits in a row that upstream has certainly not taken.
     deferred: u32,
     hold_until: Option<Instant>,
     aside: Aside<Turn>,
@@ -86,7 +86,7 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// A dispatcher that sends as much as the budgets allow, and waits for its turn until `stop`.
+    /// Creates a dispatcher that sends as much as the budgets allow, and waits for its turn until `stop`.
     pub fn new(
         store: Store,
         upstream: Upstream,
@@ -108,14 +108,15 @@ impl Dispatcher {
         }
     }
 
-    /// Has its submits traced here.
+    /// Traces its submits here.
     #[must_use]
     pub fn traced_by(mut self, traces: Traces) -> Self {
         self.traces = traces;
         self
     }
 
-    /// How many URLs the day's budget allows; none without a limit. If it is spent, when it begins again.
+    /// The number of URLs that the day's budget still allows, or none if there is no limit. If the budget is spent,
+    /// the time at which the next one begins.
     async fn left_today(&mut self, now: Timestamp) -> Result<Left, StepError> {
         let Some(most) = self.budgets.urls_per_day else { return Ok(Ok(None)) };
         let sent = self.store.read().urls_sent_since(now.start_of_day()).await?;
@@ -143,7 +144,7 @@ impl Dispatcher {
             Err(tomorrow) => return Ok(Step::WaitUntil(tomorrow)),
         };
         let made_at = at();
-        // Where refusals have paused sending, one post is tried. What was refused is tried as it was.
+        // While sending is paused because of refusals, one post is tried. A refused task is tried whole.
         let left_today = if is_probe { Some(1) } else { left_today };
         let next = NextRequest::new(turn, made_at, left_today);
         let request = match self.store.form(next).await {
@@ -234,7 +235,7 @@ impl Dispatcher {
         Ok(Step::Worked)
     }
 
-    /// The API has refused the request for good.
+    /// Handles a final refusal of the request.
     async fn refused(
         &mut self,
         task: &Request,
@@ -245,9 +246,9 @@ impl Dispatcher {
         tracing::warn!(task = %task.task, code = refusal.code, reason = refusal.message, "submit refused");
         self.budgets.requests.went_well();
         self.end(task.task, at, SubmitEnd::refused(failure(refusal), at)).await?;
-        // It answers again; what it thinks of the account is not known.
+        // Upstream answers again. Whether the account is in order is still unknown.
         self.resume(pauses, at, |pause| pause.code == Pause::UNCONFIRMED).await?;
-        // The store has moved the probes of pauses for refusals.
+        // The store has already moved the probes of pauses for refusals.
         let is_of_account = |pause: &&Pause| {
             pause.code != Pause::UNCONFIRMED && !pause.is_for_refusals() && concerns(pause, task)
         };
@@ -258,7 +259,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// The API has refused the request because of the account.
+    /// Handles a refusal because of the account.
     async fn refused_for_account(
         &mut self,
         task: &Request,
@@ -280,7 +281,8 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// The answer is worth more than our time: it is tried until it is on disk, or we are told to stop.
+    /// Records how a submit ended. The answer must not be lost, so this is repeated until it is on disk or the
+    /// service stops.
     async fn end(&self, task: TaskId, at: Timestamp, end: SubmitEnd) -> Result<(), WriteError> {
         loop {
             match self.store.end_submit(task, at, end.clone()).await {
@@ -331,7 +333,8 @@ fn failure(refusal: Refusal) -> Failure {
 impl Worker for Dispatcher {
     const WAKES: Wakes = Wakes::QueueChanges;
 
-    /// Sends the request whose turn it is, unless sending is paused or held; a paused account is probed with one.
+    /// Sends the request whose turn it is, unless sending is paused or held. A paused account is probed with one
+    /// request.
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
         let hold = self.hold_until.map(|until| until.saturating_duration_since(Instant::now()));
         if let Some(hold) = hold.filter(|hold| !hold.is_zero()) {

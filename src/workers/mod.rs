@@ -13,7 +13,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use backups::{Backups, scheduled_copies};
+pub use backups::{Backups, Schedule, scheduled_copies};
 pub use dispatcher::{Budgets, CallbackUrls, Dispatcher};
 pub use pruner::Pruner;
 pub use reconciler::Reconciler;
@@ -23,18 +23,18 @@ use crate::clock;
 use crate::domain::time::Timestamp;
 use crate::store::{ReadError, Store, WriteError};
 
-/// What a step found to do.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Something was done; there may be more.
+    /// The step has done some work, and there may be more.
     Worked,
-    /// Nothing to do before this time, unless something is committed.
+    /// There is nothing to do before this time, unless something is committed.
     WaitUntil(Timestamp),
-    /// Nothing to do, unless something is committed.
+    /// There is nothing to do, unless something is committed.
     Idle,
 }
 
-/// The store let a step down; the next one tries again.
+/// A step failed because of the store. The next one tries again.
 #[derive(Debug, Error)]
 pub enum StepError {
     /// See [`ReadError`].
@@ -45,25 +45,25 @@ pub enum StepError {
     Write(#[from] WriteError),
 }
 
-/// A worker does one piece of work at a time.
+/// A worker, which does one piece of work at a time.
 pub trait Worker: Send {
     /// Does the next piece of work, if there is one at `now`.
     fn step(&mut self, now: Timestamp) -> impl Future<Output = Result<Step, StepError>> + Send;
 
-    /// Which commits may give it something to do.
+    /// The commits that may give it work.
     const WAKES: Wakes = Wakes::EveryCommit;
 }
 
-/// Which commits wake a worker that waits.
+/// The commits that wake a waiting worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wakes {
-    /// All that made an event or touched a task.
+    /// All commits that made an event or touched a task.
     EveryCommit,
-    /// Those that changed the queue of posts or a pause.
+    /// The commits that changed the queue of posts or a pause.
     QueueChanges,
 }
 
-/// Waits for the commits of a kind.
+/// The signal of the commits of one kind.
 enum Commits {
     Every(watch::Receiver<i64>),
     OfQueue(watch::Receiver<u64>),
@@ -84,7 +84,7 @@ impl Commits {
         }
     }
 
-    /// `false` if the writer is gone.
+    /// Waits for such a commit. Returns `false` if the writer is gone.
     async fn changed(&mut self) -> bool {
         match self {
             Self::Every(commits) => commits.changed().await.is_ok(),
@@ -93,11 +93,11 @@ impl Commits {
     }
 }
 
-/// Wakes a worker at the latest after this long: a changed clock must not make it sleep for ever.
+/// The longest sleep of a worker, so that a changed clock can't make it sleep forever.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
-/// Steps until `stop`; a step that has begun is finished.
+/// Runs steps until `stop`. A step that has begun is finished.
 pub async fn run<W: Worker>(mut worker: W, store: Store, stop: CancellationToken) {
     let mut commits = Commits::new(&store, W::WAKES);
     while !stop.is_cancelled() {
@@ -116,7 +116,7 @@ pub async fn run<W: Worker>(mut worker: W, store: Store, stop: CancellationToken
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(sleep) => {}
-            // The writer is gone with its sender: then there is nothing to work for.
+            // The writer is gone, so there is nothing left to work for.
             is_there = commits.changed() => if !is_there { return },
         }
     }

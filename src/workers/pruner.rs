@@ -1,5 +1,5 @@
-//! The pruner: passes over the file now and then, and removes what settled long ago, in steps between which callbacks
-//! and readers have the file for themselves.
+//! The pruner: passes over the file now and then, and removes bodies and events of tasks and jobs that settled long
+//! ago. Must never take more than a small share of the writer's time, so it rests after each step.
 
 use std::time::{Duration, Instant};
 
@@ -7,25 +7,25 @@ use super::{Step, StepError, Worker};
 use crate::domain::time::Timestamp;
 use crate::store::{Pass, Store};
 
-/// Between two passes, unless less is kept than that.
+/// The time between two passes, unless data is kept for less time than that.
 const REST: Duration = Duration::from_secs(3_600);
-/// Even then.
+/// The least time between two passes.
 const LEAST_REST: Duration = Duration::from_millis(100);
-/// After a step that took so long, rest so many times as long: the writer is busy with it for a tenth of the time.
+/// The rest after a step, as a multiple of the step's duration. The pruner thus takes a tenth of the writer's time.
 const SHARE: u32 = 9;
 
-/// Owns removal.
+/// The worker that removes old bodies and events.
 #[derive(Debug)]
 pub struct Pruner {
     store: Store,
     after: Duration,
     pass: Pass,
-    /// No step before, by what nobody can set.
+    /// The time before which there is no step, by a clock that nobody can set.
     not_before: Option<Instant>,
 }
 
 impl Pruner {
-    /// Removes what settled longer ago than `after`.
+    /// Creates a pruner for tasks and jobs that settled longer ago than `after`.
     pub fn new(store: Store, after: Duration) -> Self {
         Self { store, after, pass: Pass::default(), not_before: None }
     }

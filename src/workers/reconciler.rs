@@ -1,4 +1,5 @@
-//! The reconciler: asks for what never came. Its results are facts like any other.
+//! The reconciler: fetches missing results by polling. Its results are facts like any others. Must never send a
+//! submit.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use crate::telemetry::{Span, SpanName, Traces};
 use crate::upstream::wire::{CreatedAt, ListedEntry, ListedStatus, Listing};
 use crate::upstream::{Budget, Kind, LONGEST_WAIT, PollAnswer, Upstream};
 
-/// Owns polling.
+/// The worker that polls tasks.
 #[derive(Debug)]
 pub struct Reconciler {
     store: Store,
@@ -26,14 +27,14 @@ pub struct Reconciler {
     stop: CancellationToken,
     next_sweep: Option<Instant>,
     next_look: Option<Instant>,
-    /// When the last step began, by the clock and by what nobody can set.
+    /// The start of the last step, by the system's clock and by a clock that nobody can set.
     last_step: Option<(Timestamp, Instant)>,
     aside: Aside<TaskId>,
     traces: Traces,
 }
 
 impl Reconciler {
-    /// A reconciler that waits for its turn until `stop`.
+    /// Creates a reconciler that waits for its turn until `stop`.
     pub fn new(
         store: Store,
         upstream: Upstream,
@@ -55,7 +56,7 @@ impl Reconciler {
         }
     }
 
-    /// Has its polls traced here.
+    /// Traces its polls here.
     #[must_use]
     pub fn traced_by(mut self, traces: Traces) -> Self {
         self.traces = traces;
@@ -63,13 +64,14 @@ impl Reconciler {
     }
 }
 
-/// The longest time between two looks for tasks that were silent for too long.
+/// The longest time between two sweeps for silent tasks.
 const SWEEP: Duration = Duration::from_secs(60);
-/// A clock that gains or loses more than this between two steps was set.
+/// The change between two steps from which the clock counts as set.
 const JUMP: Duration = Duration::from_secs(30);
 
 impl Reconciler {
-    /// Keeps time that never went by from counting as silence, and time that was taken back from holding it up.
+    /// Detects a change of the clock. Time that never passed must not count as silence, and time that was taken back
+    /// must not delay its end.
     async fn notice_jump(&mut self, now: Timestamp) -> Result<(), StepError> {
         let begun = Instant::now();
         if self.last_step.is_none() && self.store.read().has_news_after(now.after(JUMP)).await? {
@@ -92,7 +94,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Looks for what was silent for too long, now and then; says when it will look again.
+    /// Marks silent tasks now and then, and returns the time of the next sweep.
     async fn sweep(&mut self, now: Timestamp) -> Result<Timestamp, StepError> {
         let rest = self.next_sweep.map(|next| next.saturating_duration_since(Instant::now()));
         if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
@@ -106,7 +108,8 @@ impl Reconciler {
 }
 
 impl Reconciler {
-    /// Asks about a `taskId` that hints named and no task has: an unconfirmed task may be the one.
+    /// Asks upstream about a `taskId` that hints named and no task has, because it may be that of an unconfirmed
+    /// task.
     async fn look(&mut self, look: Look, now: Timestamp) -> Result<Step, StepError> {
         let started = Instant::now();
         let mut found = Found::default();
@@ -129,7 +132,7 @@ impl Reconciler {
         }
         let at = now.after(started.elapsed());
         match self.store.store_lookup(look.upstream_id.clone(), found, at).await {
-            // The task that it may be can't be read: then nothing was found, and others have their turn.
+            // If the matching task can't be read, nothing was found, and others have their turn.
             Err(error) if error.is_about_a_record() => {
                 self.store.store_lookup(look.upstream_id, Found::default(), at).await?;
             }
@@ -139,7 +142,8 @@ impl Reconciler {
         Ok(Step::Worked)
     }
 
-    /// The unknown id that is asked about next, and when: one an interval, however many come.
+    /// Returns the next unknown id to ask about, and its time. There is one question per interval, however many hints
+    /// arrive.
     async fn next_look(&self, now: Timestamp) -> Result<Option<(Look, Timestamp)>, StepError> {
         let Some(look) = self.store.read().next_look(now, self.policy).await? else { return Ok(None) };
         let rest = self.next_look.map(|next| next.saturating_duration_since(Instant::now()));
@@ -149,11 +153,11 @@ impl Reconciler {
 }
 
 impl Worker for Reconciler {
-    /// Asks about the unknown id whose turn it is, else polls the task that is due first.
+    /// Asks about an unknown id if one is due, or else polls the task that is due first.
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
         self.notice_jump(now).await?;
         let mut next = self.sweep(now).await?;
-        // They are rare enough to go first: behind overdue polls their turn might never come.
+        // These questions are rare enough to go first. Behind overdue polls, their turn might never come.
         match self.next_look(now).await? {
             Some((look, due)) if due <= now => return self.look(look, now).await,
             Some((_, due)) => next = next.min(due),
@@ -164,8 +168,8 @@ impl Worker for Reconciler {
             return Ok(Step::WaitUntil(next));
         };
         if due.due > now {
-            // A poll that is due later than any wait lasts was put off before the clock was set back. It may
-            // stand behind others whose turn comes again and again.
+            // A poll that is due later than any wait lasts was put off before the clock was set back. Others whose
+            // turn comes again and again may be ahead of it.
             let longest = LONGEST_WAIT.max(self.policy.longest_poll_wait());
             match self.store.read().next_put_off(&aside, now, longest).await? {
                 Some(put_off) => due = put_off,
@@ -220,7 +224,7 @@ impl Worker for Reconciler {
     }
 }
 
-/// What a poll in this folder says of a `taskId` that may be a task's.
+/// Converts the answer of a poll in this folder, for a `taskId` that may belong to a task.
 fn found_in(unique_id: Option<String>, listing: &Listing) -> Found {
     let mut found = Found { unique_id, is_doubtful: !listing.is_whole, ..Found::default() };
     for entry in &listing.entries {
@@ -228,13 +232,13 @@ fn found_in(unique_id: Option<String>, listing: &Listing) -> Found {
             CreatedAt::At(time) => {
                 found.earliest = Some(found.earliest.map_or(time, |first| first.min(time)))
             }
-            // It may have been there before the submit.
+            // The video may be older than the submit.
             CreatedAt::Unreadable => found.is_doubtful = true,
             CreatedAt::Unnamed => {}
         }
         match entry.url.as_deref().map(PostUrl::parse) {
             Some(Ok(post)) => found.posts.push(post.canonical),
-            // One more video, and nobody knows of which post.
+            // The entry is one more video of an unknown post.
             Some(Err(_)) | None => found.is_doubtful = true,
         }
     }

@@ -1,6 +1,6 @@
-//! The tracer: reads the log of events as it grows, and tells the collector of tasks where they begin and end.
+//! The tracer: reads the event log as it grows, and records the beginning and the end of tasks as spans.
 //!
-//! What is sent, asked and heard in between is told where it happens.
+//! Submits, polls and callbacks are recorded where they happen. Must never change anything.
 
 use std::time::Duration;
 
@@ -10,27 +10,27 @@ use crate::domain::time::Timestamp;
 use crate::store::{EventFilter, Store};
 use crate::telemetry::{Span, SpanName, Traces};
 
-/// Most events that one step reads.
+/// The most events that one step reads.
 const PAGE: i64 = 500;
 
-/// Owns the way from events to traces.
+/// The worker that turns events into spans.
 #[derive(Debug)]
 pub struct Tracer {
     store: Store,
     traces: Traces,
-    /// The last event that was looked at.
+    /// The last event that was read.
     after: i64,
 }
 
 impl Tracer {
-    /// Tells `traces` of what is committed after the event `after`.
+    /// Creates a tracer that records the events after `after` in `traces`.
     pub fn new(store: Store, traces: Traces, after: i64) -> Self {
         Self { store, traces, after }
     }
 }
 
 impl Worker for Tracer {
-    /// Looks at the events of a page.
+    /// Reads one page of events.
     async fn step(&mut self, _: Timestamp) -> Result<Step, StepError> {
         let filter = EventFilter { after: self.after, limit: PAGE, ..EventFilter::default() };
         let events = self.store.read().events(&filter).await?;
@@ -47,8 +47,8 @@ impl Worker for Tracer {
 fn span(event: &Event) -> Option<Span> {
     let task = event.task_id?;
     let made_by_callback = event.kind == EventKind::TaskAccepted && event.job_id.is_none();
-    // A task is made as it is sent, or to wait. It is queued and sent again where upstream did not take it: that makes
-    // no second root.
+    // A task is made when it is sent or begins to wait. If upstream did not take it, it is queued and sent again,
+    // which must not make a second root.
     let is_first = event.at <= task.made_at();
     let name = match event.kind {
         EventKind::TaskQueued | EventKind::TaskSubmitting if is_first => SpanName::Made,

@@ -1,4 +1,5 @@
-//! The client commands: they ask a running service over HTTP, with `SCRAPEHOOK_URL` and `SCRAPEHOOK_API_KEY`.
+//! The client commands, which send requests to a running service over HTTP, with `SCRAPEHOOK_URL` and
+//! `SCRAPEHOOK_API_KEY`.
 //!
 //! Must never read the store, and never show the key.
 
@@ -49,10 +50,10 @@ pub enum ClientCommand {
     Resume(decide::Resume),
 }
 
-/// Asks, and prints the answer. If there is none, standard error says why.
+/// Sends the requests of a command, and prints the answer. If there is none, standard error has the reason.
 ///
 /// # Errors
-/// Only if this machine fails. Failures of the service or the network have been reported already.
+/// This machine has failed. Failures of the service or the network have been reported already.
 pub async fn run(command: ClientCommand) -> anyhow::Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     let result = match command {

@@ -1,4 +1,5 @@
-//! The check of callbacks: that of the running service, and what its result means if no service runs.
+//! The check of callbacks. It is that of the running service, and this file decides what its result means if no
+//! service runs.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::store::Inspected;
 const CALLBACKS: &str = "callbacks";
 const START: &str = "Start the service, then run this again.";
 
-/// Whether the public URL leads to the service that runs on this database.
+/// Checks whether the public URL leads to the service that runs on this database.
 pub(super) async fn check(config: &Config, database: Option<Inspected>) -> Check {
     let Some(public_url) = &config.server.public_url else {
         return Check::skipped(CALLBACKS, "server.public_url is not set, so scrapehook polls every task");

@@ -1,4 +1,4 @@
-//! The checks of this machine and of the upstream.
+//! The checks of this machine and of upstream. They must never change either.
 
 use std::fs;
 use std::path::Path;
@@ -22,14 +22,14 @@ const UPSTREAM: &str = "upstream";
 const KEY: &str = "key";
 const CLOCK: &str = "clock";
 
-/// A larger difference puts days, deadlines and certificates in doubt.
+/// The largest difference between the clocks. Beyond it, days, deadlines and certificates are in doubt.
 const MOST_OFF: Duration = Duration::from_secs(60);
-/// The upstream's date is given in whole seconds.
+/// The resolution of upstream's date.
 const DATE_STEP: Duration = Duration::from_secs(1);
 
 const MIB: u64 = 1024 * 1024;
 
-/// Inspects the database without opening it for writing. Returns what it holds if it is in order.
+/// Inspects the database without opening it for writing. Returns its content if it is in order.
 pub(super) async fn database(config: &Config) -> (Check, Option<Inspected>) {
     let path = &config.store.path;
     let base = config.upstream.base_url.trim_end_matches('/');
@@ -85,7 +85,7 @@ fn action(error: &OpenError) -> &'static str {
     }
 }
 
-/// Whether the database, the files beside it and its scheduled copies are for their owner alone.
+/// Checks that the database, the files beside it and its scheduled copies are accessible for their owner alone.
 pub(super) fn permissions(config: &Config) -> Check {
     let path = &config.store.path;
     let copies = config.backup.folder.as_ref().map(|folder| workers::scheduled_copies(path, folder));
@@ -116,7 +116,7 @@ pub(super) fn permissions(config: &Config) -> Check {
     )
 }
 
-/// Whether scheduled copies can be listed and written.
+/// Checks that scheduled copies can be listed and written.
 pub(super) fn backups(config: &Config) -> Check {
     let Some(folder) = &config.backup.folder else {
         return Check::skipped(BACKUPS, "backup.folder is not set, so no scheduled copies are made");
@@ -135,7 +135,7 @@ pub(super) fn backups(config: &Config) -> Check {
     }
 }
 
-/// Whether the database's folder can be written, and how much space is left there.
+/// Checks that the database's folder can be written, and how much space is free.
 pub(super) fn disk(path: &Path) -> Check {
     let folder = store::folder(path);
     let shown = folder.display();
@@ -165,7 +165,7 @@ fn tenths(bytes: u64, unit: u64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-/// Whether upstream can be reached, whether it accepts the key, and how far apart the clocks are.
+/// Checks that upstream can be reached and accepts the key, and compares the clocks.
 pub(super) async fn upstream(config: &Config, upstream: &Upstream) -> [Check; 3] {
     let url = &config.upstream.base_url;
     let before = clock::now();
@@ -242,7 +242,7 @@ fn of_key(key: &KeyAnswer) -> Check {
     }
 }
 
-/// Compares upstream's date with the times just before and after it was asked.
+/// Compares upstream's date with the times just before and after the request.
 fn of_clock(date: Option<Timestamp>, before: Timestamp, after: Timestamp) -> Check {
     let Some(date) = date else {
         let action = "Keep this machine's clock synchronized, for example with NTP.";

@@ -1,4 +1,4 @@
-//! `doctor`: checks everything that the service needs, and says for each check what it found and what to do.
+//! `doctor`: checks everything that the service needs, and reports for each check its result and the action to take.
 //!
 //! It must never change the database, never send anything that could be charged, and never show a secret.
 
@@ -78,7 +78,7 @@ fn api_keys(config: &Config) -> String {
     }
 }
 
-/// The configuration as `serve` would read it.
+/// Loads the configuration as `serve` would.
 fn load(args: &Doctor) -> Result<(Config, Upstream), Check> {
     let wrong = |seen: String| Check::failed(checks::CONFIGURATION, seen, "Correct this setting.");
     let no_roots = "Install the system's root certificates (the package `ca-certificates` in Debian).";

@@ -1,4 +1,4 @@
-//! The results of checks, and how they are shown. Must never decide about one.
+//! The results of checks, and their presentation. Must never decide about a check.
 
 use std::io;
 
@@ -45,20 +45,20 @@ impl Check {
     }
 }
 
-/// Shows the result of each check as soon as it is there.
+/// Shows the result of each check as soon as it is known.
 pub(super) struct Report {
     pub(super) output: Output,
     pub(super) is_json: bool,
     pub(super) has_failed: bool,
 }
 
-/// As wide as the longest state, and the longest name.
+/// The widths of the longest state and of the longest name.
 const STATE_WIDTH: usize = 10;
 const NAME_WIDTH: usize = 13;
 const INDENT: usize = 4;
 
 impl Report {
-    /// A reader that went away is no reason to stop: the exit code tells what the other checks found.
+    /// Shows a check. A closed output is no reason to stop, because the exit code reports the other checks.
     pub(super) fn show(&mut self, check: &Check) -> io::Result<()> {
         self.has_failed |= check.state == State::Failed;
         self.print(check).or_else(|error| match error.kind() {

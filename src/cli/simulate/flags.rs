@@ -7,7 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use crate::simulator::Faults;
 
-/// Writes the flags once: their attributes are all alike, and clap can't share them.
+/// Defines the flags once. Their attributes are all alike, and clap can't share them.
 macro_rules! fault_flags {
     ($($(#[doc = $help:literal])+ $name:ident),+ $(,)?) => {
         #[derive(Args, Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Perfect matchings: a fitting video for each URL. Must never leave one over.
 
-/// Pairs each of `left` with one of `right` that fits it, so that none is left over. Gives none if that is impossible.
+/// Pairs each of `left` with one of `right` that fits it, so that none is left over. Returns none if that is
+/// impossible.
 ///
 /// If there are several matchings, the result depends only on the order of the arguments. Takes time in proportion to
 /// the cube of their number, which is at most that of a task's URLs.

@@ -1,6 +1,6 @@
 //! The characters of URLs: how many there may be, how a URL begins, and which ones nobody can see.
 
-/// Most characters of a URL.
+/// The most characters of a URL.
 pub const MAX_URL_CHARS: usize = 2_048;
 
 /// The schemes of URLs that can be scraped.

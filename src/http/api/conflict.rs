@@ -1,9 +1,10 @@
-//! The exact reason for a 409 about a decision, and what can be done instead.
+//! The exact reason for a 409 about a decision, and the possible alternative. Must never decide whether there is a
+//! conflict.
 
 use crate::http::edge::problem::{Code, Problem};
 use crate::store::Conflict;
 
-/// The problem that a client sees. `rule` tells what the decision is for.
+/// The problem that a client sees. `rule` describes the purpose of the decision.
 pub(in crate::http) fn problem(conflict: Conflict, rule: &str) -> Problem {
     let detail = match conflict {
         Conflict::Missing => return Problem::new(Code::NotFound, "It no longer exists."),

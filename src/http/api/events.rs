@@ -103,7 +103,7 @@ pub(in crate::http) struct Filters {
 }
 
 impl Filters {
-    /// Reads the filters. Gives none if the task does not exist.
+    /// Reads the filters. Returns none if the task does not exist.
     pub(in crate::http) async fn read(
         &self,
         context: &Context,

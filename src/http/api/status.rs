@@ -81,7 +81,7 @@ pub(in crate::http) async fn get_status(
     }
     if let Some(most) = context.limits.urls_per_day.filter(|_| overview.waiting > 0) {
         let sent = context.store.read().urls_sent_since(now.start_of_day()).await?;
-        problems.extend(spent((sent, most), overview.waiting, now));
+        problems.extend(spent(sent, most, overview.waiting, now));
     }
     problems.extend(context.proof.make(&context.store).await.err().map(not_writable));
     problems.extend(unanswered(&context.monitored.outage, now));
@@ -153,7 +153,7 @@ fn paused(pause: &Pause, now: Timestamp) -> Wrong {
 }
 
 /// The day's budget is spent, and URLs wait.
-fn spent((sent, most): (u64, u64), waiting: i64, now: Timestamp) -> Option<Wrong> {
+fn spent(sent: u64, most: u64, waiting: i64, now: Timestamp) -> Option<Wrong> {
     (sent >= most).then(|| Wrong {
         code: "budget_spent",
         since: None,
@@ -271,7 +271,7 @@ fn unreachable(check: &CallbackCheck, overview: &Overview) -> Option<Wrong> {
     })
 }
 
-/// No callback came for accepted tasks, so the way for callbacks may be closed.
+/// No callback came for accepted tasks, so something may block callbacks.
 fn without_callbacks(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<Wrong> {
     let silent =
         overview.silent.filter(|silent| has_callbacks && now.since(silent.since) >= NO_CALLBACK_FOR)?;

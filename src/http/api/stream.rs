@@ -29,7 +29,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events that come closer together are sent together, so that a thousand streams do not wake for each commit.
 const TOGETHER: Duration = Duration::from_millis(20);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// Most events of one read.
+/// The most events of one read.
 const PAGE: i64 = 500;
 
 #[derive(Debug, Deserialize, IntoParams)]

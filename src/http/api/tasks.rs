@@ -210,7 +210,7 @@ pub(in crate::http) struct AdoptRequest {
     upstream_id: String,
 }
 
-/// Most bytes of the body of `adopt`, and most characters of a `taskId`.
+/// The most bytes of the body of `adopt`, and the most characters of a `taskId`.
 const ADOPT_BODY: usize = 4_096;
 const ID_CHARS: usize = 256;
 

@@ -98,7 +98,7 @@ pub(in crate::http) enum Kind {
 }
 
 impl Kind {
-    /// The kind in the headers. Gives none if it is not supported.
+    /// The kind in the headers. Returns none if it is not supported.
     pub(in crate::http) fn of(headers: &HeaderMap) -> Option<Self> {
         let kind =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -208,7 +208,7 @@ pub(in crate::http) fn parse_json(body: &[u8]) -> Result<Value, Problem> {
     })
 }
 
-/// Most bytes of a body without content.
+/// The most bytes of a body without content.
 const NOTHING: usize = 4_096;
 
 /// For requests that take no body. An empty JSON object counts as none, because some clients always send one. Any other
@@ -282,7 +282,7 @@ pub(in crate::http) fn repeated(object: &[u8], inner: &str) -> BTreeSet<String> 
     pointers
 }
 
-/// Most characters of a key in a JSON pointer, because a client can send very long keys.
+/// The most characters of a key in a JSON pointer, because a client can send very long keys.
 const KEY_CHARS: usize = 256;
 
 /// A key inside a JSON pointer (RFC 6901).

@@ -27,7 +27,7 @@ pub(in crate::http) fn make_plain(mut request: Request) -> Request {
     request
 }
 
-/// The path of a callback's route. Gives `None` if the path needs no change or is not a callback's.
+/// The path of a callback's route. Returns `None` if the path needs no change or is not a callback's.
 fn plain(path: &str) -> Option<String> {
     let decoded = decoded(path);
     let written: Vec<&str> = decoded.split('/').filter(|segment| !matches!(*segment, "" | ".")).collect();

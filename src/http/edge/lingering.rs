@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Most bytes to discard, the size of the largest body that is accepted.
+/// The most bytes to discard, the size of the largest body that is accepted.
 const MOST: usize = crate::domain::job::MAX_BODY;
 
 /// Whether a part of a connection's last body is unread.

@@ -32,7 +32,7 @@ use crate::telemetry::Metrics;
 
 /// Time for connections to end after the stop. It is shorter than the time that container runtimes wait.
 const GRACE: Duration = Duration::from_secs(5);
-/// Most bytes that a connection holds of a head, and of an answer that its client does not read.
+/// The most bytes that a connection holds of a head, and of an answer that its client does not read.
 const BUFFER: usize = 96 * 1024;
 
 /// Limits on the resources that a stranger can hold.

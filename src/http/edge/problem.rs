@@ -83,7 +83,7 @@ pub(in crate::http) struct Fault {
     pub(in crate::http) detail: String,
 }
 
-/// Most faults that an answer lists. A body of megabytes can have more than anybody reads.
+/// The most faults that an answer lists. A body of megabytes can have more than anybody reads.
 const NAMED: usize = 1_000;
 
 /// The faults of a body. It counts all of them and keeps the first ones.

@@ -16,10 +16,10 @@ use crate::domain::nearest::nearest;
 use crate::domain::url::PostUrl;
 use crate::http::edge::problem::{Code, Problem};
 
-/// Most characters of a query that an error quotes. A query can have a hundred thousand.
+/// The most characters of a query that an error quotes. A query can have a hundred thousand.
 const WORDS: usize = 256;
 
-/// Most words of a list that an error shows.
+/// The most words of a list that an error shows.
 const FEW: usize = 12;
 
 /// The query, read into `T`, which denies unknown fields.

@@ -21,7 +21,7 @@ pub(in crate::http) fn duration(text: Option<&str>) -> Result<Duration, Problem>
     }
 }
 
-/// Reads a job or a task until it is settled, the time is over or the service stops. Gives the last result.
+/// Reads a job or a task until it is settled, the time is over or the service stops. Returns the last result.
 pub(in crate::http) async fn until_settled<T, R>(
     context: &Context,
     awaited: Awaited,
@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    /// Fails `tries` times before it reads. Gives whether the read succeeded, and the number of calls.
+    /// Fails `tries` times before it reads. Returns whether the read succeeded, and the number of calls.
     async fn read_after(tries: u32, error: fn() -> sqlx::Error, end: Instant) -> (bool, u32) {
         let asked = Cell::new(0);
         let read = async || {

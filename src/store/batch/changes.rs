@@ -1,4 +1,4 @@
-//! What the operations of a batch gather for its end: facts, touched tasks, events.
+//! The changes that the operations of a batch gather for its end: facts, touched tasks, events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::domain::task::FactKind;
 use crate::domain::time::Timestamp;
 use crate::store::batch::received::ReceivedCallback;
 
-/// A task that something happened to.
+/// The time and the source of a change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Touch {
     /// When it happened.
@@ -21,15 +21,15 @@ pub(crate) struct Touch {
     pub(crate) source: Source,
 }
 
-/// What the operations of a batch have gathered for its end.
+/// The changes that the operations of a batch have gathered for its end.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// Callbacks, which are kept together after all operations of the batch.
+    /// Callbacks, which are stored together after all operations of the batch.
     pub(crate) callbacks: Vec<Arc<ReceivedCallback>>,
     pub(crate) facts: Vec<NewFact>,
-    /// Those of them that were new.
+    /// The facts that were new.
     pub(crate) set: Vec<(TaskId, FactKind, Source)>,
-    /// What polls of this batch have listed.
+    /// The entries that polls of this batch have listed.
     pub(crate) listed: Vec<Listed>,
     pub(crate) rows: Rows,
     pub(crate) touched: BTreeMap<TaskId, Touch>,
@@ -37,35 +37,35 @@ pub(crate) struct Changes {
     pub(crate) changes_queue: bool,
     /// Whether a worker has something to do although no task was touched.
     pub(crate) wakes_workers: bool,
-    /// Tasks whose rows were changed by SQL alone: the working set must load them again.
+    /// Tasks whose rows were changed by SQL alone, so the working set must load them again.
     pub(crate) stale: BTreeSet<TaskId>,
-    /// Jobs whose counts have changed, and what changed them last: their states are stored at the end.
+    /// Jobs whose counts have changed, with the last cause. Their states are stored at the end.
     pub(crate) jobs: BTreeMap<JobId, Touch>,
-    /// Whether something was left for the next commits.
+    /// Whether work was left for the next commits.
     pub(crate) has_due: bool,
     pub(crate) events: Vec<NewEvent>,
-    /// Tasks whose submit was refused, and which were taken all the same.
+    /// Tasks that upstream took although it had refused their submit.
     pub(crate) refuted: Vec<(TaskId, Touch)>,
-    /// Tasks that turned out to be other ones.
+    /// Tasks that turned out to be another one, with that other task.
     pub(crate) taken_in: BTreeMap<TaskId, TaskId>,
-    /// What an operator's decision adds to the event that follows from it.
+    /// The words that an operator's decision adds to the event that follows from it.
     pub(crate) words: BTreeMap<TaskId, String>,
 }
 
 impl Changes {
-    /// Notes that a task's rows were changed, and that its state has to be derived again.
+    /// Records that a task's rows were changed, and that its state must be derived again.
     pub(crate) fn touch(&mut self, task: TaskId, at: Timestamp, source: Source) {
         self.stale.insert(task);
         self.note(task, at, source);
     }
 
-    /// Notes that a task's state has to be derived again. The working set has the change already.
+    /// Records that a task's state must be derived again. The working set has the change already.
     pub(crate) fn note(&mut self, task: TaskId, at: Timestamp, source: Source) {
         self.touched.entry(task).or_insert(Touch { at, source });
     }
 }
 
-/// Rows that wait for the end of the batch, each a JSON array in the order of its table's statement.
+/// Rows to write at the end of the batch, each a JSON array in the order of its table's statement.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     pub(crate) callbacks: Vec<Value>,
@@ -79,7 +79,7 @@ pub(crate) struct Rows {
 pub(crate) struct NewFact {
     pub(crate) task: TaskId,
     pub(crate) kind: FactKind,
-    /// Empty if it is about the task.
+    /// Empty if the fact is about the task.
     pub(crate) video: String,
     pub(crate) at: Timestamp,
     pub(crate) source: Source,
@@ -90,7 +90,7 @@ pub(crate) struct NewFact {
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
     pub(crate) task: TaskId,
-    /// When upstream was asked.
+    /// The time of the question.
     pub(crate) asked_at: Timestamp,
     /// Whether every entry could be read.
     pub(crate) is_whole: bool,
@@ -109,7 +109,7 @@ pub(crate) struct ListedEntry {
     pub(crate) state: crate::domain::video::VideoState,
 }
 
-/// An event that waits for its commit; job and `taskId` are filled in from its task.
+/// An event that waits for its commit. Its job and `taskId` are filled in from its task.
 #[derive(Clone, Debug)]
 pub(crate) struct NewEvent {
     pub(crate) kind: EventKind,
@@ -119,17 +119,17 @@ pub(crate) struct NewEvent {
     pub(crate) video: Option<String>,
     pub(crate) at: Timestamp,
     pub(crate) message: Option<String>,
-    /// Which post its video belongs to: see the column.
+    /// The post of its video (see the column).
     pub(crate) post: Option<i64>,
 }
 
 impl NewEvent {
-    /// The task of its video serves one job alone, which sees every event of it.
+    /// The task of the video serves one job alone, which sees every event of the task.
     pub(crate) const OF_ONE_JOB: i64 = -1;
-    /// Nobody knows yet which post its video belongs to.
+    /// The post of the video is not known yet.
     pub(crate) const OF_NOBODY: i64 = 0;
 
-    /// An event about nothing in particular.
+    /// Creates an event without a subject.
     pub(crate) fn new(kind: EventKind, source: Source, at: Timestamp) -> Self {
         Self { kind, source, job: None, task: None, video: None, at, message: None, post: None }
     }
@@ -143,13 +143,13 @@ pub(crate) type Round = i64;
 pub(crate) struct RoundChange {
     pub(crate) round: Round,
     pub(crate) old: UrlState,
-    /// Whether it had ended because it was canceled.
+    /// Whether its former end was a cancel.
     pub(crate) was_canceled: bool,
     pub(crate) new: UrlOutcome,
     pub(crate) touch: Touch,
 }
 
-/// The code of a URL that was canceled.
+/// The code of a canceled URL.
 pub(crate) const CANCELED: &str = "canceled";
 
 /// Whether a URL has failed because it was canceled.
@@ -157,7 +157,7 @@ pub(crate) fn is_canceled(outcome: &UrlOutcome) -> bool {
     code(outcome).is_some_and(|code| code == CANCELED)
 }
 
-/// The code of a URL that has failed.
+/// The code of a failed URL.
 pub(crate) fn code(outcome: &UrlOutcome) -> Option<&str> {
     outcome.reason.as_ref().map(|reason: &Reason| reason.failure.code.as_str())
 }

@@ -1,4 +1,4 @@
-//! Reading a task with all its evidence, in one row: what has many parts comes as JSON. Must never write.
+//! Loads a task with all its evidence in one row, with lists as JSON. Must never write.
 
 use std::collections::HashMap;
 
@@ -169,7 +169,7 @@ fn read(row: Row, used: u64) -> Result<LoadedTask, sqlx::Error> {
     Ok(task)
 }
 
-/// Adds the stored facts, entries and videos of a task, each a list in JSON.
+/// Adds the stored facts, entries and videos of a task, each of which is a list in JSON.
 fn add_evidence(
     task: &mut LoadedTask,
     id: &str,
@@ -209,7 +209,7 @@ fn submission(
     })
 }
 
-/// The URLs as they are stored, and their canonical forms.
+/// Reads the stored URLs and their canonical forms.
 fn urls(id: &str, urls: &str, joins: &str) -> Result<(Vec<LoadedUrl>, Vec<CanonicalUrl>), sqlx::Error> {
     let mut videos: HashMap<i64, Vec<String>> = HashMap::new();
     for Join(position, video) in column::json::<Vec<Join>>(("joins", "video", id), joins)? {

@@ -1,4 +1,5 @@
-//! A task with all its evidence, as the file has it, and how facts and entries change it.
+//! A task with all its evidence, as the file has it, and the changes by facts and entries. Must never differ from the
+//! file after a commit.
 
 use std::collections::HashMap;
 
@@ -10,17 +11,17 @@ use crate::domain::url::CanonicalUrl;
 use crate::domain::video::VideoState;
 use crate::store::batch::changes::{ListedEntry, Round};
 
-/// Most entries that are kept of a task, besides those that decide about one of its URLs.
+/// The most entries that are kept of a task, besides those that decide about one of its URLs.
 const ENTRIES: usize = 1_000;
 
-/// A URL of a task as it is stored.
+/// A stored URL of a task.
 #[derive(Debug)]
 pub(crate) struct LoadedUrl {
     pub(crate) position: i64,
     pub(crate) round: Round,
     /// The number of its post.
     pub(crate) post: i64,
-    /// Whether no other task belongs to the round.
+    /// Whether the round has no other task.
     pub(crate) is_only: bool,
     pub(crate) state: UrlState,
     pub(crate) standing: i64,
@@ -53,46 +54,46 @@ pub(crate) struct LoadedTask {
     pub(crate) stalled_at: Option<i64>,
     pub(crate) next_poll_at: Option<i64>,
     pub(crate) error: Option<(String, String, bool)>,
-    /// An older version gave it its end, and there was no news since.
+    /// Whether an older version decided its end, and there was no news since.
     pub(crate) is_old: bool,
     pub(crate) upstream_id: Option<String>,
     pub(crate) other_id: Option<String>,
-    /// Whether its `taskId` was not told by its own callbacks, nor by the answer to its submit.
+    /// Whether its `taskId` came neither from its own callbacks nor from the answer to its submit.
     pub(crate) is_guess: bool,
-    /// Whether it was sent for a job. One that is known from its callbacks alone was not.
+    /// Whether it was sent for a job. A task that is known from its callbacks alone was not.
     pub(crate) has_job: bool,
     /// Whether it serves more than one job.
     pub(crate) serves_several: bool,
     pub(crate) succeeded_at: Option<Timestamp>,
     pub(crate) evidence: Evidence,
     pub(crate) urls: Vec<LoadedUrl>,
-    /// What polls have listed, as rows of `entries`.
+    /// The entries that polls have listed, as rows of `entries`.
     pub(crate) listed: Vec<ListedEntry>,
     pub(crate) videos: HashMap<String, Known>,
     /// The batch that used it last.
     pub(crate) used: u64,
 }
 
-/// What the task's own facts say of a video, and where in the evidence it stands.
+/// The state of a video according to the task's own facts, and its position in the evidence.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known {
     place: usize,
     kinds: u8,
 }
 
-/// What an entry of a poll's answer adds to what was known.
+/// The news in an entry of a poll's answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EntryNews {
     /// The number of its row, if it needs one.
     pub(crate) row: Option<usize>,
-    /// Whether nobody had listed it with this URL.
+    /// Whether no poll had listed it with this URL.
     pub(crate) is_listing: bool,
     /// Whether it has no id and its state is new.
     pub(crate) is_state: bool,
 }
 
 impl LoadedTask {
-    /// Notes that a fact is being set; `false` if it was set before.
+    /// Notes a new fact. Returns `false` if it was set before.
     pub(crate) fn note(
         &mut self,
         kind: FactKind,
@@ -132,7 +133,7 @@ impl LoadedTask {
         })
     }
 
-    /// Takes over where a video stands, folded from the facts of every task.
+    /// Sets the state of a video, which is folded from the facts of every task.
     pub(crate) fn set_video(&mut self, video: &str, state: VideoState, failure: Option<&Failure>) {
         if let Some(known) = self.videos.get(video)
             && let Some(entry) = self.evidence.entries.get_mut(known.place)
@@ -142,7 +143,7 @@ impl LoadedTask {
         }
     }
 
-    /// Takes over an entry that a poll has listed. An entry beyond the bound changes nothing.
+    /// Adds an entry that a poll has listed. An entry beyond the bound changes nothing.
     pub(crate) fn list(&mut self, listed: &ListedEntry) -> EntryNews {
         let is_same_url = |kept: &&ListedEntry| kept.video == listed.video && kept.url == listed.url;
         let kept: Vec<&ListedEntry> = self.listed.iter().filter(is_same_url).collect();
@@ -157,8 +158,8 @@ impl LoadedTask {
         EntryNews { row: Some(self.listed.len() - 1), is_listing, is_state }
     }
 
-    /// Whether an entry can decide about a URL of the task although the list is full: it is the first of this URL that
-    /// stands so well.
+    /// Whether an entry decides about a URL of the task even if the list is full. It must be the first entry of this
+    /// URL with so good a state.
     fn decides(&self, listed: &ListedEntry) -> bool {
         let Some(canonical) = &listed.canonical else { return false };
         let is_better =
@@ -166,7 +167,7 @@ impl LoadedTask {
         self.evidence.urls.iter().any(|url| url.text == *canonical) && !self.listed.iter().any(is_better)
     }
 
-    /// Takes over an entry as a row has it.
+    /// Adds an entry from its row.
     pub(crate) fn add_listed(&mut self, listed: ListedEntry) {
         let place = match &listed.video {
             Some(video) => self.video(video).place,
@@ -187,7 +188,7 @@ impl LoadedTask {
         self.listed.push(listed);
     }
 
-    /// The place of the entry without an id that has this URL.
+    /// The position of the entry without an id that has this URL.
     fn without_id(&mut self, listed: &ListedEntry) -> usize {
         let entries = &mut self.evidence.entries;
         let has_url = |entry: &Entry| {

@@ -1,4 +1,5 @@
-//! One transaction: what its operations read and have changed, and what stays loaded between two of them.
+//! One transaction: the data that its operations read and have changed, and the data that stays loaded until the next
+//! one.
 
 pub(crate) mod changes;
 pub(crate) mod load;
@@ -19,19 +20,19 @@ use crate::store::policy::Policy;
 /// One transaction that is being applied.
 pub(crate) struct Batch<'a> {
     pub(crate) connection: &'a mut SqliteConnection,
-    /// The tasks that are loaded, as the file has them.
+    /// The loaded tasks, as the file has them.
     pub(crate) tasks: &'a mut WorkingSet,
     pub(crate) policy: Policy,
-    /// What the operations have gathered so far for the end of the transaction.
+    /// The changes that the operations have gathered so far for the end of the transaction.
     pub(crate) changes: Changes,
 }
 
-/// When something is changed, by what, and on whose word.
+/// The time, the source and the operator of a change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cause<'a> {
     pub(crate) at: Timestamp,
     pub(crate) source: Source,
-    /// The name of the operator's API key; none in keyless mode, and if no operator asked.
+    /// The name of the operator's API key. None in keyless mode, and if no operator asked.
     pub(crate) operator: Option<&'a str>,
 }
 
@@ -41,7 +42,7 @@ impl Cause<'_> {
         Self { at, source, operator: None }
     }
 
-    /// What was done, and who did it.
+    /// Describes the change, with the name of the operator.
     pub(crate) fn words(self, what: &str) -> String {
         format!("{what} by {}", self.operator.unwrap_or("an operator"))
     }

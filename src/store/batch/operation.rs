@@ -1,17 +1,18 @@
-//! The contract of an operation of the writer: applied whole or not at all, and answered after the commit.
+//! The contract of an operation of the writer. It is applied whole or not at all, and its reply is sent after the
+//! commit.
 
 use std::fmt::Debug;
 
 use crate::store::batch::Batch;
 
-/// Something that can be asked of the writer, with its arguments.
+/// An operation of the writer, with its arguments.
 ///
-/// A batch that fails is repeated operation by operation, so `apply` may run twice, each time on a new transaction.
+/// A batch that fails is repeated operation by operation, so `apply` may run twice, each time in a new transaction.
 pub(crate) trait Operation: Debug + Send + Sync + 'static {
-    /// The answer, which is sent once the operation is on disk.
+    /// The reply, which is sent once the operation is on disk.
     type Reply: Debug + Send + 'static;
 
-    /// Whether it reads states that an operation before it may have changed. Then it begins a batch.
+    /// Whether the operation reads states that an operation before it may have changed. If so, it begins a batch.
     const READS_STATES: bool = false;
 
     /// Whether the caller waits for the work that its commit leaves to the next ones.

@@ -1,4 +1,4 @@
-//! Bodies that arrived, as they are handed to the writer.
+//! Received bodies, in the form that the writer gets.
 
 use bytes::Bytes;
 
@@ -12,13 +12,13 @@ use crate::domain::time::Timestamp;
 pub struct ReceivedCallback {
     /// The task that the token names.
     pub task: TaskId,
-    /// When its last byte arrived.
+    /// The time at which its last byte arrived.
     pub at: Timestamp,
-    /// The body as it came.
+    /// The body as received.
     pub body: Bytes,
     /// SHA-256 of the body.
     pub body_hash: [u8; 32],
-    /// What it means, where that is known.
+    /// Its meaning, if it is known.
     pub meaning: Option<Meaning>,
     /// The `taskId` it names.
     pub upstream_id: Option<String>,
@@ -28,29 +28,29 @@ pub struct ReceivedCallback {
     pub quality: Option<Quality>,
 }
 
-/// A callback without a token that counts all the same, because the operator said so.
+/// A callback without a token that counts because the configuration accepts it.
 #[derive(Clone, Debug)]
 pub struct AcceptedCallback {
-    /// The `taskId` it names, which says what task it is for.
+    /// The `taskId` that it names, which identifies its task.
     pub upstream_id: String,
-    /// The task that is made where none has this `taskId`.
+    /// The id of the task that is made if none has this `taskId`.
     pub new: TaskId,
-    /// When its last byte arrived.
+    /// The time at which its last byte arrived.
     pub at: Timestamp,
-    /// The body as it came.
+    /// The body as received.
     pub body: Bytes,
     /// SHA-256 of the body.
     pub body_hash: [u8; 32],
-    /// What it means, where that is known.
+    /// Its meaning, if it is known.
     pub meaning: Option<Meaning>,
 }
 
 /// A callback without a good token.
 #[derive(Clone, Debug)]
 pub struct ReceivedHint {
-    /// When its last byte arrived.
+    /// The time at which its last byte arrived.
     pub at: Timestamp,
-    /// The body as it came.
+    /// The body as received.
     pub body: Bytes,
     /// SHA-256 of the body.
     pub body_hash: [u8; 32],

@@ -1,8 +1,7 @@
 //! The working set: the tasks that were touched last, with all their evidence, as the file has them.
 //!
-//! The writer is the only one who writes, so a task that was loaded once stays true as long as every change is made
-//! here as well. Whoever changes a task's rows by SQL alone must have it forgotten, and a transaction that fails
-//! empties the set.
+//! Only the writer writes, so a loaded task stays true as long as every change is made here as well. An operation
+//! that changes a task's rows by SQL alone must have it forgotten, and a failed transaction empties the set.
 
 use std::collections::HashMap;
 
@@ -12,7 +11,7 @@ use crate::domain::id::TaskId;
 use crate::store::batch::load;
 use crate::store::batch::loaded::LoadedTask;
 
-/// Most tasks that stay loaded: a full one takes some 10 KiB.
+/// The most tasks that stay loaded. A full one takes some 10 KiB.
 const TASKS: usize = 2_048;
 
 /// The loaded tasks, by id.
@@ -31,17 +30,17 @@ impl WorkingSet {
         self.tasks.get_mut(&task)
     }
 
-    /// Lets go of a task whose rows were changed.
+    /// Forgets a task whose rows were changed.
     pub(crate) fn forget(&mut self, task: TaskId) {
         self.tasks.remove(&task);
     }
 
-    /// Lets go of everything: nobody knows what the file has.
+    /// Forgets all tasks, because nobody knows the content of the file.
     pub(crate) fn clear(&mut self) {
         self.tasks.clear();
     }
 
-    /// Begins a batch: makes room by letting go of the half that was not used for longest.
+    /// Begins a batch. Makes room by forgetting the half that was not used for longest.
     pub(crate) fn begin(&mut self) {
         self.batches += 1;
         if self.tasks.len() > TASKS {
@@ -52,7 +51,7 @@ impl WorkingSet {
         }
     }
 
-    /// Loads those of the tasks that are not here; those that the file does not have stay away.
+    /// Loads tasks that are not loaded yet. Tasks that the file does not have stay unloaded.
     pub(crate) async fn load(
         &mut self,
         connection: &mut SqliteConnection,

@@ -1,4 +1,5 @@
-//! Arrivals: where the URLs of a job go, when it arrives and when it is retried. Must never send anything.
+//! Arrivals: decides where the URLs of a job go, when the job arrives and when it is retried. Must never send
+//! anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +18,7 @@ use crate::store::derive::places::{self, Class, Entering};
 use crate::store::derive::posts::{self, History, Lines};
 use crate::store::derive::queue;
 
-/// How a round's post is sent: see the column `kind`.
+/// The way in which the post of a round is sent (see the column `kind`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Travel {
     WithOthers = 0,
@@ -25,11 +26,11 @@ pub(crate) enum Travel {
     Alone = 2,
 }
 
-/// Who asks for posts, and how.
+/// The job that asks for posts, and its terms.
 pub(crate) struct Asking<'a> {
-    /// The job's number.
+    /// The number of the job.
     pub(crate) job: i64,
-    /// In whose turns it waits.
+    /// The class in whose turns it waits.
     pub(crate) class: Class,
     pub(crate) destination: &'a Destination,
     pub(crate) terms: Terms,
@@ -43,21 +44,21 @@ pub(crate) struct Asked {
     pub(crate) url: PostUrl,
 }
 
-/// A URL of a job, and the round that it belongs to from now on.
+/// A URL of a job, and its round from now on.
 #[derive(Clone, Debug)]
 pub(crate) struct Placed {
     pub(crate) position: i64,
     pub(crate) round: Round,
     pub(crate) mark: Option<Mark>,
-    /// Where the want stands.
+    /// The state of the want.
     pub(crate) state: UrlState,
-    /// As given, if other than the post's.
+    /// The URL as given, if it differs from that of the post.
     pub(crate) url: Option<String>,
-    /// The round is a new one.
+    /// Whether the round is new.
     pub(crate) entered: bool,
 }
 
-/// What has to be written for those that enter the queue.
+/// The rows for rounds that enter the queue.
 #[derive(Default)]
 struct New {
     posts: Vec<Value>,
@@ -77,7 +78,7 @@ impl Numbers {
     }
 }
 
-/// Finds the round of each URL, and begins new ones.
+/// Finds the round of each URL, and begins new rounds.
 pub(crate) async fn place(
     batch: &mut Batch<'_>,
     asking: &Asking<'_>,
@@ -139,12 +140,12 @@ pub(crate) async fn place(
     Ok(placed)
 }
 
-/// The URL as it was given, if the post is spelled otherwise. A new post has the spelling of the URL that brought it.
+/// The URL as given, if the post is spelled otherwise. A new post has the spelling of the URL that brought it.
 fn spelling<'a>(url: &'a PostUrl, history: &History) -> Option<&'a str> {
     history.url.as_ref().filter(|kept| **kept != url.given).map(|_| url.given.as_str())
 }
 
-/// How a post is sent, given what is known of it.
+/// Decides how a post is sent, from its history.
 pub(crate) fn travel(url: &PostUrl, history: &History, ask: Ask) -> Travel {
     let has_id = || CanonicalUrl::from_stored(url.canonical.clone()).id.is_some();
     if travels_alone(history.last_end().as_ref(), ask) {
@@ -181,7 +182,7 @@ pub(crate) const STATES: &str = "SELECT asked.key AS place, rounds.state, posts.
      FROM json_each(?1) AS asked CROSS JOIN rounds ON rounds.number = asked.value
        CROSS JOIN posts ON posts.number = rounds.post";
 
-/// Where the rounds stand that are shared, and which URLs are spelled like their posts.
+/// Reads the states of shared rounds, and finds the URLs that are spelled like their posts.
 async fn read_shared(connection: &mut SqliteConnection, placed: &mut [Placed]) -> Result<(), sqlx::Error> {
     let mut shared: Vec<&mut Placed> = placed.iter_mut().filter(|placed| !placed.entered).collect();
     if shared.is_empty() {
@@ -208,7 +209,7 @@ pub(crate) const SERVE: &str = "INSERT INTO served (task, job, after)
      FROM json_each(?1) AS asked CROSS JOIN attempts ON attempts.round = asked.value->>0 WHERE true
      ON CONFLICT DO NOTHING";
 
-/// Writes down that the tasks of these rounds serve these jobs: pairs of a round and a job's number.
+/// Records that the tasks of these rounds serve these jobs. Each pair is a round and the number of a job.
 pub(crate) async fn serve(batch: &mut Batch<'_>, pairs: &BTreeSet<(Round, i64)>) -> Result<(), sqlx::Error> {
     if pairs.is_empty() {
         return Ok(());
@@ -230,7 +231,7 @@ pub(crate) async fn serve(batch: &mut Batch<'_>, pairs: &BTreeSet<(Round, i64)>)
             .fetch_all(&mut *batch.connection)
             .await?;
     for id in ids {
-        // How many jobs a task serves is loaded with it.
+        // The number of jobs that a task serves is loaded with it.
         batch.changes.stale.insert(column::parsed(("tasks", "id", &id), &id)?);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Attempts: where each URL of a task stands, and which videos are its own. Must never look at another task.
+//! Attempts: the state of each URL of a task, and the videos that belong to it. Must never look at another task.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,14 @@ use crate::store::batch::loaded::{LoadedTask, LoadedUrl};
 use crate::store::column::{self, row};
 use crate::store::derive::rounds;
 
-/// An attempt that waits with its task for the next submit. It is no [`AttemptStanding`], because nothing was taken.
+/// The standing of an attempt that waits with its task for the next submit. It is no [`AttemptStanding`], because
+/// upstream has taken nothing.
 pub(crate) const WAITS: i64 = 4;
 
-/// A URL of a task that stands elsewhere than before.
+/// A URL of a task whose state, standing or videos have changed.
 #[derive(Debug)]
 pub(crate) struct AttemptChange {
-    /// The task's number.
+    /// The number of the task.
     task: i64,
     position: i64,
     pub(crate) round: Round,
@@ -30,17 +31,18 @@ pub(crate) struct AttemptChange {
     outcome: UrlOutcome,
     standing: i64,
     attributed: bool,
-    /// Videos that belong to it from now on.
+    /// Videos that belong to the URL from now on.
     pub(crate) joined: Vec<String>,
-    /// Videos that no longer do.
+    /// Videos that no longer belong to it.
     left: Vec<String>,
-    /// Whether its state or its reason is another one.
+    /// Whether its state or its reason has changed.
     pub(crate) is_outcome: bool,
 }
 
-/// Changes the loaded URLs to what was found, and says what changed.
+/// Updates the loaded URLs to the findings, and returns the changes.
 pub(crate) fn changes(stored: &mut LoadedTask, findings: &Findings) -> Vec<AttemptChange> {
-    let task = (stored.number, findings.state, stored.next_poll_at.is_some());
+    let is_polled = stored.next_poll_at.is_some();
+    let task = Task { number: stored.number, state: findings.state, is_polled };
     let mut changed = Vec::new();
     for (url, found) in stored.urls.iter_mut().zip(&findings.urls) {
         let mut videos: Vec<String> = found
@@ -54,16 +56,25 @@ pub(crate) fn changes(stored: &mut LoadedTask, findings: &Findings) -> Vec<Attem
     changed
 }
 
+/// The task whose attempts change, according to its new findings.
+#[derive(Clone, Copy)]
+struct Task {
+    number: i64,
+    state: TaskState,
+    /// Whether another poll of it is planned.
+    is_polled: bool,
+}
+
 fn change(
     url: &mut LoadedUrl,
     found: &UrlFindings,
     videos: Vec<String>,
-    (task, state, is_polled): (i64, TaskState, bool),
+    task: Task,
 ) -> Option<AttemptChange> {
     let outcome = &found.outcome;
     let code = changes::code(outcome);
     let certain = outcome.reason.as_ref().map(|reason| reason.certain);
-    let standing = standing(outcome, found.makes_known, (state, is_polled));
+    let standing = standing(outcome, found.makes_known, task);
     let is_outcome = url.state != outcome.state || url.code.as_deref() != code || url.certain != certain;
     let is_same = !is_outcome && url.standing == standing && url.attributed == found.attributed;
     if is_same && url.videos == videos {
@@ -77,7 +88,7 @@ fn change(
     url.code = code.map(str::to_owned);
     (url.certain, url.standing, url.attributed, url.videos) = (certain, standing, found.attributed, videos);
     Some(AttemptChange {
-        task,
+        task: task.number,
         position: url.position,
         round: url.round,
         is_only: url.is_only,
@@ -91,15 +102,15 @@ fn change(
     })
 }
 
-/// Where an attempt stands for those who want its post next.
-fn standing(outcome: &UrlOutcome, makes_known: bool, (state, is_polled): (TaskState, bool)) -> i64 {
-    let standing = match (outcome.state, state) {
+/// The standing of an attempt for wants that ask for its post next.
+fn standing(outcome: &UrlOutcome, makes_known: bool, task: Task) -> i64 {
+    let standing = match (outcome.state, task.state) {
         (UrlState::Waiting, TaskState::Queued) => return WAITS,
         _ if makes_known => AttemptStanding::Indexed,
         (UrlState::Sent | UrlState::Failed, TaskState::Unconfirmed) => AttemptStanding::Unconfirmed,
         (UrlState::Sent | UrlState::Downloaded, _) => AttemptStanding::OnItsWay,
-        // Its list may become complete yet, and make the post known.
-        (UrlState::Indexed, _) if is_polled => AttemptStanding::OnItsWay,
+        // The list may still become complete and make the post known.
+        (UrlState::Indexed, _) if task.is_polled => AttemptStanding::OnItsWay,
         _ => AttemptStanding::Ended,
     };
     standing.number()
@@ -116,7 +127,7 @@ pub(crate) const JOIN: &str = "INSERT INTO joins (task, position, video)
 pub(crate) const LEAVE: &str = "DELETE FROM joins WHERE (task, position, video) IN (
        SELECT value->>0, value->>1, value->>2 FROM json_each(?1))";
 
-/// Stores what changed, and carries it on to the rounds.
+/// Stores the changes, and carries them over to the rounds.
 pub(crate) async fn store(
     batch: &mut Batch<'_>,
     changed: Vec<(Touch, AttemptChange)>,
@@ -159,7 +170,7 @@ fn joins(changed: &[(Touch, AttemptChange)], which: impl Fn(&AttemptChange) -> &
     changed.iter().flat_map(|(_, attempt)| videos(attempt)).collect()
 }
 
-/// A round has one task as a rule, and stands where that has its URL.
+/// Carries changed attempts over to their rounds. Most rounds have a single task, and then have the state of its URL.
 async fn round_changes(
     batch: &mut Batch<'_>,
     moved: Vec<(Touch, AttemptChange)>,
@@ -212,7 +223,7 @@ pub(crate) const OF_SEVERAL: &str =
      FROM json_each(?1) CROSS JOIN rounds ON rounds.number = value LEFT JOIN attempts ON round = rounds.number
      ORDER BY rounds.number, attempts.task";
 
-/// Where rounds stand that more than one task belongs to, from the rows of all their tasks.
+/// Computes the states of rounds with more than one task, from the rows of all their tasks.
 pub(crate) async fn of_several_tasks(
     batch: &mut Batch<'_>,
     shared: &BTreeMap<Round, Touch>,

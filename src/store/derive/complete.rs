@@ -1,6 +1,6 @@
-//! Complete lists: keeps what polls have listed, and finds out when a task's list has nothing more to come.
+//! Complete lists: stores the entries that polls have listed, and decides whether a task's list is complete.
 //!
-//! Must never take a list for complete because something is missing: see `domain::evidence::polls`.
+//! Must never take a list for complete because something is missing (see `domain::evidence::polls`).
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use crate::store::batch::loaded::LoadedTask;
 pub(crate) const INSERT: &str = "INSERT INTO entries (task, number, video, url, canonical, state, at)
      SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM json_each(?1)";
 
-/// Keeps the entries that polls of this batch have listed, and judges the lists of their tasks.
+/// Stores the entries that the polls of this batch have listed, and judges the lists of their tasks.
 pub(crate) async fn judge(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let mut rows = Vec::new();
     for listed in std::mem::take(&mut batch.changes.listed) {
@@ -52,7 +52,7 @@ pub(crate) async fn judge(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// There is news of the task: it is no longer silent, and its end is no longer an older version's.
+/// Records news of a task. The task is no longer silent, and its end is no longer that of an older version.
 pub(crate) fn heard(task: &mut LoadedTask, at: Timestamp) {
     task.stalled_at = None;
     task.evidence.is_stalled = false;

@@ -1,7 +1,7 @@
-//! What is due: changes that concern too many jobs for one commit. The commit that brings such a change writes down
-//! that the rest is due, and the next commits do it, even after a crash.
+//! Due work: changes that concern too many jobs for one commit. The commit with such a change records that the rest
+//! is due, and the next commits do it, even after a crash.
 //!
-//! No commit may take long, whatever anybody asks: callbacks wait for it.
+//! No commit may take long, whatever a client asks for, because callbacks wait for it.
 
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
@@ -10,9 +10,9 @@ use crate::store::batch::Batch;
 use crate::store::batch::changes::RoundChange;
 use crate::store::column;
 
-/// Most jobs that one commit tells of a change of one round.
+/// The most jobs to which one commit carries the change of one round.
 const JOBS: i64 = 500;
-/// Most URLs of jobs that one commit carries changes to.
+/// The most URLs of jobs to which one commit carries changes.
 const WANTS: i64 = 4_000;
 
 pub(crate) const REACHED: &str = "SELECT json_group_array(json_array(value,
@@ -24,7 +24,7 @@ pub(crate) const DEFER: &str = "INSERT INTO due_rounds (round, at, source)
      SELECT value->>0, value->>1, value->>2 FROM json_each(?1) WHERE true
      ON CONFLICT (round) DO UPDATE SET after_job = 0, at = excluded.at, source = excluded.source";
 
-/// Gives those of the changes that this commit brings to the jobs that want them; the others are due.
+/// Returns the changes that this commit carries over to the jobs that want them. The others are recorded as due.
 pub(crate) async fn within_reach(
     batch: &mut Batch<'_>,
     rounds: Vec<RoundChange>,

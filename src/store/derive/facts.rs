@@ -1,4 +1,4 @@
-//! Facts: set once for a task, a kind and a video; what is set again is no news.
+//! Facts: each is set once for a task, a kind and a video. Must never take a repeated fact for news.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::store::batch::changes::NewFact;
 use crate::store::derive::complete;
 use crate::store::derive::videos::{self, VideoNews};
 
-/// A fact that is set already is in the working set: a conflict here would be a fault of ours.
+/// Inserts facts. The working set knows every stored fact, so a conflict here would be a bug.
 pub(crate) const INSERT: &str = "INSERT INTO facts (task_id, kind, video_id, at, source, code, message)
      SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM json_each(?)";
 
-/// Sets the gathered facts, and folds what is new into the videos. Their tasks are loaded.
+/// Sets the gathered facts, and folds new ones into the videos. Their tasks must be loaded.
 pub(crate) async fn set(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let mut news: BTreeMap<String, VideoNews> = BTreeMap::new();
     for fact in std::mem::take(&mut batch.changes.facts) {
@@ -24,7 +24,7 @@ pub(crate) async fn set(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         if !task.note(fact.kind, &fact.video, fact.at, fact.failure.as_ref()) {
             continue;
         }
-        // How polls are answered is no news of the task.
+        // The answer to a poll alone is no news of the task.
         if !matches!(fact.kind, FactKind::ListComplete | FactKind::PollsRefused) {
             complete::heard(task, fact.at);
         }

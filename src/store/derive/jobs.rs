@@ -1,6 +1,7 @@
-//! Jobs: how many of their URLs stand where, and the states that follow from that.
+//! Jobs: the number of their URLs in each state, and the states that follow from these counts.
 //!
-//! Statements here take all rows of a batch at once. Each of them goes from its JSON to the rows by their keys.
+//! A statement here takes all rows of a batch at once, and must never find them in any other way than by their keys
+//! from its JSON.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,7 +15,7 @@ use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewEvent, Touch};
 use crate::store::column::{self, Counts, row};
 
-/// Most URLs of jobs that one commit counts.
+/// The most URLs of jobs that one commit counts.
 const URLS: i64 = 20_000;
 
 pub(crate) const COUNT: &str =
@@ -35,7 +36,7 @@ pub(crate) const COUNT: &str =
          IS NOT (n.waiting, n.sent, n.downloaded, n.indexed, n.failed, n.known, n.canceled)
      RETURNING id";
 
-/// Counts where the URLs of jobs stand, by the numbers of the jobs; gives those whose counts have changed.
+/// Counts the URLs of these jobs by state, and returns the jobs whose counts have changed.
 pub(crate) async fn count(
     connection: &mut SqliteConnection,
     jobs: &[i64],
@@ -67,7 +68,7 @@ pub(crate) async fn defer(batch: &mut Batch<'_>, jobs: &[i64], touch: Touch) -> 
     Ok(())
 }
 
-/// Counts jobs again, some of whose URLs belong to other rounds than before, or leaves that to the next commits.
+/// Counts jobs again after some of their URLs moved to other rounds, or leaves that to the next commits.
 pub(crate) async fn recount(
     batch: &mut Batch<'_>,
     jobs: &BTreeSet<i64>,
@@ -107,8 +108,8 @@ pub(crate) const SETTLE: &str = "UPDATE jobs SET state = new.state, settled_at =
      FROM (SELECT value->>0 AS id, value->>1 AS state, value->>2 AS settled_at FROM json_each(?1)) AS new
      WHERE jobs.id = new.id";
 
-/// Stores the states that follow from the counts of the jobs that changed in this batch. A job whose counts change
-/// after its end is opened again, and may settle again at once.
+/// Stores the states that follow from the counts of the jobs that changed in this batch. If the counts of a settled
+/// job change, it is reopened, and may settle again at once.
 pub(crate) async fn settle(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let touched: HashMap<String, (JobId, Touch)> = std::mem::take(&mut batch.changes.jobs)
         .into_iter()

@@ -1,4 +1,4 @@
-//! What follows from facts: states of tasks, videos and jobs, each stored in the commit that brought the fact.
+//! The states of tasks, videos and jobs that follow from facts. Each is stored in the commit that brings the fact.
 
 pub(crate) mod arrivals;
 pub(crate) mod attempts;

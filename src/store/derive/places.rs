@@ -1,6 +1,6 @@
-//! Places: where waiting posts stand in the queue, once for each priority in which an API key wants them.
+//! Places: the positions of waiting posts in the queue, one for each priority in which an API key wants them.
 //!
-//! Must never let a post stand there that waits in no line, nor leave one out that does.
+//! Must never leave a place to a post that waits in no line, nor a waiting post without a place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,25 +12,25 @@ use crate::store::batch::Batch;
 use crate::store::batch::changes::Round;
 use crate::store::column::{self, row};
 
-/// Who waits: the number of an API key, and a priority of it.
+/// A class: the number of an API key, and one of its priorities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Class {
     pub(crate) key: i64,
     pub(crate) priority: Priority,
 }
 
-/// A round that enters the queue, or is wanted by one more job while it waits.
+/// A round that enters the queue, or that one more job wants while it waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entering {
     pub(crate) round: Round,
     pub(crate) line: i64,
-    /// How it travels: see the column.
+    /// How the post travels (see the column).
     pub(crate) kind: i64,
-    /// Its place among the URLs of its job in this line, from 0.
+    /// The position of the URL among those of its job in this line, from 0.
     pub(crate) place: i64,
 }
 
-/// The number of an API key; its row is made if it has none. Without keys the name is empty.
+/// Returns the number of an API key, and inserts its row if it has none. Without keys the name is empty.
 pub(crate) async fn key(batch: &mut Batch<'_>, name: Option<&str>) -> Result<i64, sqlx::Error> {
     let name = name.unwrap_or_default();
     let known: Option<i64> = sqlx::query_scalar("SELECT number FROM api_keys WHERE name = ?1")
@@ -46,8 +46,8 @@ pub(crate) async fn key(batch: &mut Batch<'_>, name: Option<&str>) -> Result<i64
         .await
 }
 
-/// A key that begins to wait starts at the clock that is being served, unless it is ahead. A priority that begins to
-/// wait has not starved yet.
+/// Starts a class that begins to wait. Its key starts at the clock that is being served, unless it is ahead, and its
+/// priority has not starved yet.
 pub(crate) async fn begin_to_wait(
     batch: &mut Batch<'_>,
     class: Class,
@@ -87,7 +87,7 @@ row! {
 pub(crate) const GROUPS: &str = "SELECT queue_groups.number, line, turn FROM json_each(?1)
        CROSS JOIN queue_groups ON queue_groups.key = ?2 AND priority = ?3 AND line = value";
 
-/// The groups of a class for these lines; their rows are made if there are none.
+/// Returns the groups of a class for these lines, and inserts missing rows.
 async fn groups(
     batch: &mut Batch<'_>,
     class: Class,
@@ -105,7 +105,7 @@ async fn groups(
     .bind(class.priority.number())
     .execute(&mut *batch.connection)
     .await?;
-    // A line that begins to wait comes after the one that was served longest ago, and before the others.
+    // A line that begins to wait comes after the line that was served longest ago, and before all others.
     sqlx::query(
         "UPDATE queue_groups SET served = max(served, ifnull((
              SELECT min(g.served) FROM queue_groups AS g
@@ -132,7 +132,7 @@ const COUNT: &str = "UPDATE queue_groups SET waiting = waiting + new.places
      FROM (SELECT value->>0 AS number, value->>1 AS places FROM json_each(?1)) AS new
      WHERE queue_groups.number = new.number";
 
-/// Lets rounds wait that have no place of this class yet.
+/// Gives a place in the queue to rounds that have none of this class yet.
 pub(crate) async fn enter(
     batch: &mut Batch<'_>,
     class: Class,
@@ -171,7 +171,7 @@ pub(crate) const LEAVE: &str =
        WHERE queue_groups.number = gone.grp;
      DELETE FROM places WHERE round IN (SELECT value FROM json_each($1))";
 
-/// Takes rounds out of the queue; gives the groups that they have left, with the highest turn in each.
+/// Takes rounds out of the queue. Returns the groups that they have left, with the highest turn in each.
 pub(crate) async fn leave(
     batch: &mut Batch<'_>,
     rounds: &BTreeSet<Round>,
@@ -183,7 +183,7 @@ pub(crate) async fn leave(
 }
 
 row! {
-    /// Who wants a waiting round, and how urgently.
+    /// A class that wants a waiting round, and the round's line and kind.
     struct Wanted {
         round: Round,
         key: i64,
@@ -200,7 +200,7 @@ pub(crate) const WANTED: &str = "SELECT wants.round, jobs.key, jobs.priority, ro
      GROUP BY wants.round, jobs.key, jobs.priority";
 
 row! {
-    /// A place that a waiting round has.
+    /// A place of a waiting round.
     struct Standing {
         grp: i64,
         kind: i64,
@@ -222,7 +222,7 @@ pub(crate) const STANDING: &str =
 pub(crate) const TAKE: &str = "DELETE FROM places WHERE (grp, kind, turn, round) IN (
      SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1))";
 
-/// One more job of a class wants rounds that wait already. Each has the best turn of the jobs of the class.
+/// Adds one more job of a class to rounds that already wait. Each has the best turn of all jobs of the class.
 pub(crate) async fn join(
     batch: &mut Batch<'_>,
     class: Class,
@@ -248,7 +248,7 @@ pub(crate) async fn join(
     };
     let entering: Vec<Entering> = joining.into_iter().filter(is_better).collect();
     let replaced = entering.iter().filter_map(|entering| standing.get(&entering.round));
-    // A class that is left for a moment would begin to wait.
+    // A class that became empty, even for a moment, would begin to wait again.
     enter(batch, class, &entering, at).await?;
     take(batch, replaced).await
 }
@@ -266,9 +266,9 @@ async fn take(batch: &mut Batch<'_>, places: impl Iterator<Item = &Standing>) ->
     count(batch, &counts).await
 }
 
-/// Who wants these rounds has changed, or in which line they wait: their places follow. Whoever stays in a group keeps
-/// the turn. A new place is as many requests behind the turn that its group has reached as the post was in another
-/// group of the key; posts that come into the queue of a key together take turns by requests.
+/// Moves the places of rounds after their wants or their lines have changed. A place that stays in its group keeps
+/// its turn. A new place is as many requests behind the turn of its group as the post was in another group of the
+/// key. Posts that enter the queue of a key together take turns by requests.
 pub(crate) async fn follow(
     batch: &mut Batch<'_>,
     rounds: &BTreeSet<Round>,
@@ -319,6 +319,6 @@ pub(crate) async fn follow(
     for (class, entering) in entering {
         enter(batch, class, &entering, at).await?;
     }
-    // Last: a key that waits all the time does not begin to wait.
+    // This comes last, so that a key that waits all the time does not begin to wait again.
     take(batch, leaving.iter()).await
 }

@@ -1,4 +1,4 @@
-//! When a task is polled next. Must never ask twice at once for one piece of news.
+//! The time of the next poll of a task. Must never poll twice at once for the same news.
 
 use std::time::Duration;
 
@@ -10,37 +10,39 @@ use crate::store::batch::changes::Touch;
 use crate::store::batch::loaded::LoadedTask;
 use crate::store::policy::Policy;
 
-/// The longest wait between two polls in vain of a task that has not settled, in first waits.
+/// The longest wait between two polls in vain of a task that has not settled, as a multiple of the first wait.
 const POLL_GROWTH: u32 = 8;
 
 impl Policy {
-    /// No task that has not settled waits longer than this for its next poll, unless upstream itself asked for more.
+    /// The longest time that a task which has not settled waits for its next poll, unless upstream asked for a longer
+    /// wait.
     #[must_use]
     pub fn longest_poll_wait(&self) -> Duration {
         (self.poll_after * POLL_GROWTH).max(self.settle_after)
     }
 }
 
-/// What the evidence of a task leaves to polls.
+/// The open questions in the evidence of a task that polls can answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Open {
-    /// A poll could give a URL its end now.
+    /// Whether a poll could end a URL now.
     pub(crate) could_settle: bool,
-    /// Only a complete list shows whose the videos are, or which posts the task has. Until then a new job could pay for
-    /// them again.
+    /// Whether a complete list is needed to know which URLs the videos belong to, or which posts the task has. Until
+    /// then, a new job could pay for them again.
     pub(crate) needs_complete_list: bool,
 }
 
-/// When the task is polled next; `None` if nothing more is to be learned.
+/// The time of the next poll of a task. `None` if polls can bring nothing more.
 ///
-/// At once if a poll could settle the task, if somebody asked for one, or if the last news of a settled task came after
-/// its last poll, because upstream may list more than callbacks told. But only once for each piece of news: a poll in
-/// vain is repeated after a wait that doubles, whatever upstream answered.
+/// The poll is due at once if it could settle the task, if somebody requested it, or if the last news of
+/// a settled task came after its last poll, because upstream may list more than callbacks reported. This happens only
+/// once for the same news. A poll in vain is repeated after a wait that doubles, whatever upstream answered.
 pub(crate) fn next_poll_at(
     stored: &LoadedTask,
     state: TaskState,
     open: Open,
-    (touch, policy): (Touch, Policy),
+    touch: Touch,
+    policy: Policy,
 ) -> Option<i64> {
     if !stored.evidence.has_upstream_id {
         return None;
@@ -54,24 +56,19 @@ pub(crate) fn next_poll_at(
     let is_polled = stored.polled_news >= stored.news;
     let is_stalled = state == TaskState::Stalled;
     let is_due = is_wanted || (!is_polled && !is_stalled && (open.could_settle || state.is_settled()));
-    let next = if is_fresh && is_due { at } else { next_in_vain(stored, state, open, (at, policy))? };
+    let next = if is_fresh && is_due { at } else { next_in_vain(stored, state, open, at, policy)? };
     Some(next.max(stored.poll_not_before))
 }
 
-/// Whether somebody asked for a poll that has not been answered.
+/// Whether a requested poll has not been answered yet.
 const fn is_wanted(stored: &LoadedTask) -> bool {
     stored.poll_wanted > stored.polled_news
 }
 
-/// When to ask again although nothing happened since the last poll; `None` if that is over.
+/// The time of the next poll if there was no news since the last one. `None` if there are no more such polls.
 ///
-/// A poll that somebody asked for is tried until the wait has grown to the deadline.
-fn next_in_vain(
-    stored: &LoadedTask,
-    state: TaskState,
-    open: Open,
-    (at, policy): (i64, Policy),
-) -> Option<i64> {
+/// A requested poll is repeated until the wait has grown to the deadline.
+fn next_in_vain(stored: &LoadedTask, state: TaskState, open: Open, at: i64, policy: Policy) -> Option<i64> {
     let is_settled = state.is_settled();
     let growth = policy.poll_after * POLL_GROWTH;
     let most = if is_settled { growth.max(policy.deadline) } else { growth };
@@ -79,29 +76,25 @@ fn next_in_vain(
     // If the clock was set back, the poll must not wait for the old time.
     let last = stored.polled_at.map_or(stored.news_at, |polled| polled.max(stored.news_at)).min(at);
     let next = last.saturating_add(millis(wait));
-    // The second of the two polls that prove that a list is complete. If it was in vain, the wait counts.
+    // This is the second of the two polls that prove a list complete. If it was in vain, the usual wait applies.
     let settle = stored.quiet_since.map(|since| since.saturating_add(millis(policy.settle_after)));
     let next = settle.filter(|settle| *settle > last).map_or(next, |settle| settle.min(next));
     if !is_settled {
         return Some(next);
     }
-    let (until, end) = after_settling(stored, state, open, (at, policy));
+    let (until, end) = after_settling(stored, state, open, at, policy);
     if stored.polled_at.is_none_or(|polled| polled < end) {
         return Some(if next < until { next } else { end });
     }
     (is_wanted(stored) && wait < most).then_some(next)
 }
 
-/// Until when a settled task is polled as before, and when for the last time.
+/// The time until which a settled task is polled as before, and the time of its last poll.
 ///
-/// If upstream has not said since the deadline what there is, a stalled task is polled for `reconcile.deadline` more.
-/// So is one that needs a complete list: its last poll brought news, and two more have to bring none.
-fn after_settling(
-    stored: &LoadedTask,
-    state: TaskState,
-    open: Open,
-    (at, policy): (i64, Policy),
-) -> (i64, i64) {
+/// A stalled task is polled for another `reconcile.deadline` if upstream has not listed its videos since the
+/// deadline. So is a task that needs a complete list, because its last poll brought news, and two more without news
+/// have to follow.
+fn after_settling(stored: &LoadedTask, state: TaskState, open: Open, at: i64, policy: Policy) -> (i64, i64) {
     let settled = Settled {
         settled_at: Timestamp::from_millis(stored.settled_at.unwrap_or(at)),
         news_at: Timestamp::from_millis(stored.news_at),

@@ -1,5 +1,5 @@
-//! Posts: the ledger over all jobs, so that nothing is sent while an attempt has it. Finds posts and their attempts,
-//! and makes rows for new ones. Must never decide what becomes of a want: `domain::want` does.
+//! Posts: the ledger over all jobs, which shows whether an attempt already has a post. Finds posts and their
+//! attempts, and inserts new ones. Must never decide about a want, which `domain::want` does.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,8 @@ use crate::store::batch::changes::Round;
 use crate::store::column;
 use crate::store::derive::attempts;
 
-/// The number of a destination; its row is made if it has none, and gets its spelling if only its hash was known.
+/// Returns the number of a destination. Inserts its row if it has none, and adds its spelling if only its hash was
+/// known.
 pub(crate) async fn destination(
     connection: &mut SqliteConnection,
     destination: &Destination,
@@ -50,7 +51,7 @@ pub(crate) async fn destination(
     .await
 }
 
-/// The number of the destination with this hash. Without a spelling it is a folder of the private library.
+/// Returns the number of the destination with this hash. Without a spelling, it is a folder of the private library.
 pub(crate) async fn destination_of_hash(
     connection: &mut SqliteConnection,
     hash: [u8; 8],
@@ -72,20 +73,20 @@ pub(crate) async fn destination_of_hash(
         .await
 }
 
-/// What is known of a canonical URL at a destination.
+/// The history of a canonical URL at a destination.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     /// The post, if it is in the ledger.
     pub(crate) post: Option<i64>,
-    /// Its URL as it was first given.
+    /// The first spelling of its URL.
     pub(crate) url: Option<String>,
-    /// Every attempt to get it, in the order in which they were sent.
+    /// All attempts at it, in the order in which they were sent.
     pub(crate) attempts: Vec<Attempt<Round>>,
     pub(crate) queued: Option<Round>,
     last: Option<Last>,
 }
 
-/// How its newest round has ended.
+/// The end of its newest round.
 #[derive(Clone, Debug)]
 struct Last {
     round: Round,
@@ -100,7 +101,7 @@ impl History {
         Some(LastEnd { reason: &last.reason, was_refused: last.was_refused, task_urls: last.task_urls })
     }
 
-    /// The newest attempt that serves this quality and is indexed: the round that a known want belongs to.
+    /// The round of a known want: that of the newest attempt that is indexed in at least this quality.
     pub(crate) fn known(&self, quality: Quality) -> Option<Round> {
         let serves = |attempt: &&Attempt<Round>| {
             attempt.standing == AttemptStanding::Indexed && attempt.quality.is_none_or(|sent| sent >= quality)
@@ -109,7 +110,7 @@ impl History {
     }
 }
 
-/// A round of a post with one of its attempts, in the order of [`HISTORY`]'s columns.
+/// A round of a post with one of its attempts, in the order of the columns of [`HISTORY`].
 #[derive(Deserialize)]
 struct Row {
     canonical: String,
@@ -127,7 +128,7 @@ struct Row {
     task_urls: usize,
 }
 
-/// In one row: each row of its own would switch threads.
+/// All rounds come in one row, because each further row would cost a switch of threads.
 pub(crate) const HISTORY: &str =
     "SELECT json_group_array(json_array(canonical, post, url, is_here, round, waits, state, code, certain, standing,
        quality, was_refused, task_urls)) FROM (
@@ -144,9 +145,9 @@ pub(crate) const HISTORY: &str =
        LEFT JOIN tasks ON tasks.number = attempts.task
      ORDER BY posts.number, tasks.number, rounds.number)";
 
-/// What is known of these canonical URLs at a destination. Whoever is not here is not known.
+/// Reads the histories of these canonical URLs at a destination. A missing URL is unknown.
 ///
-/// What a task of an unknown private folder has counts for every one.
+/// The posts of a task in an unknown private folder count for every private folder.
 pub(crate) async fn histories(
     connection: &mut SqliteConnection,
     destination: &Destination,
@@ -186,7 +187,7 @@ fn take(history: &mut History, row: Row) -> Result<(), sqlx::Error> {
         let quality = column::numbered_option(("tasks", "quality", &id), row.quality, Quality::from_number)?;
         history.attempts.push(Attempt { round, quality, standing });
     }
-    // A round that was canceled before it was sent says nothing of the post.
+    // A round that was canceled before it was sent says nothing about the post.
     if let Some(code) = row.code.filter(|_| is_here && row.state == Some(0) && row.standing.is_some())
         && history.last.as_ref().is_none_or(|last| last.round <= round)
     {
@@ -197,7 +198,7 @@ fn take(history: &mut History, row: Row) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// The lines that posts wait in, by platform and quality, as far as they were looked up.
+/// The lines in which posts wait, by platform and quality, as far as they were looked up.
 pub(crate) struct Lines {
     destination: i64,
     known: HashMap<(String, i64), i64>,
@@ -208,7 +209,7 @@ impl Lines {
         Self { destination, known: HashMap::new() }
     }
 
-    /// The number of a line; its row is made if it has none.
+    /// Returns the number of a line, and inserts its row if it has none.
     pub(crate) async fn number(
         &mut self,
         connection: &mut SqliteConnection,
@@ -238,7 +239,7 @@ impl Lines {
     }
 }
 
-/// The next numbers of the tables that numbers are given in by hand, because many rows are inserted at once.
+/// Returns the next numbers of the tables whose numbers are set by hand, because many rows are inserted at once.
 pub(crate) async fn next_numbers(connection: &mut SqliteConnection) -> Result<(i64, Round), sqlx::Error> {
     sqlx::query_as(
         "SELECT 1 + ifnull((SELECT max(number) FROM posts), 0), 1 + ifnull((SELECT max(number) FROM rounds), 0)",
@@ -250,7 +251,8 @@ pub(crate) async fn next_numbers(connection: &mut SqliteConnection) -> Result<(i
 pub(crate) const INSERT_POSTS: &str =
     "INSERT INTO posts (number, destination, hash, canonical, url, platform)
      SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5 FROM json_each(?1)";
-/// Rounds that begin to wait are counted together: a trigger for each of ten thousand would double the time of a job.
+/// Counts all rounds that begin to wait together, because a trigger for each of ten thousand would double the time of
+/// a job.
 pub(crate) const COUNT_WAITING: &str = "UPDATE lines SET waiting = waiting + new.rounds
      FROM (SELECT value->>0 AS line, value->>1 AS rounds FROM json_each(?1)) AS new WHERE number = new.line";
 pub(crate) const INSERT_ROUNDS: &str =

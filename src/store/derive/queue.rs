@@ -1,5 +1,5 @@
-//! The queue: where posts wait, what their entries are worth, and how they leave it. Must never leave a post in it that
-//! nobody wants any more.
+//! The queue: where posts wait, in which quality, and how they leave it. Must never leave a post in it that nobody
+//! wants any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::store::derive::posts::Lines;
 use crate::store::derive::rounds;
 
 row! {
-    /// A round that waits: in a line, or in a task.
+    /// A round that waits in a line or in a task.
     struct Entry {
         round: Round,
         platform: String,
@@ -40,7 +40,7 @@ async fn entries(batch: &mut Batch<'_>, waiting: &BTreeSet<Round>) -> Result<Vec
     sqlx::query_as(ENTRIES).bind(json!(waiting).to_string()).fetch_all(&mut *batch.connection).await
 }
 
-/// Somebody wants these waiting rounds in this quality, too. If that is more than a waiting task is sent in, the post
+/// Raises the quality of waiting rounds for one more want. A post whose waiting task is sent in a lower quality
 /// leaves the task and waits in a line.
 pub(crate) async fn raise(
     batch: &mut Batch<'_>,
@@ -72,7 +72,7 @@ pub(crate) const JOINING: &str =
     "SELECT number, line, kind FROM json_each(?1) CROSS JOIN rounds ON number = value
      WHERE line IS NOT NULL ORDER BY number";
 
-/// Those of these rounds that wait in lines, each with its place among the URLs of the job that joins it.
+/// Selects those of these rounds that wait in lines, each with its place among the URLs of the job that joins it.
 pub(crate) async fn joining(
     batch: &mut Batch<'_>,
     joined: &BTreeMap<Round, i64>,
@@ -112,7 +112,7 @@ pub(crate) async fn wait_in(
     places::follow(batch, &moved.iter().map(|(round, _)| *round).collect(), touch.at).await
 }
 
-/// Takes rounds out of waiting tasks. A task that is left without posts is canceled.
+/// Takes rounds out of waiting tasks. A task without posts is then canceled.
 pub(crate) async fn leave_tasks(
     batch: &mut Batch<'_>,
     leaving: &BTreeMap<TaskId, BTreeSet<Round>>,
@@ -157,7 +157,7 @@ pub(crate) async fn leave_tasks(
     Ok(())
 }
 
-/// Ends waiting rounds that nobody wants any more: they leave the queue, and the tasks that wait with them.
+/// Ends waiting rounds that nobody wants any more. They leave the queue, and the tasks that wait with them.
 pub(crate) async fn abandon(
     batch: &mut Batch<'_>,
     waiting: &BTreeSet<Round>,
@@ -198,7 +198,7 @@ pub(crate) async fn abandon(
 }
 
 row! {
-    /// A round that waits, and the best quality that somebody still wants of it.
+    /// A waiting round, and the best quality in which a job still wants it.
     struct Worth {
         number: Round,
         platform: String,
@@ -218,7 +218,7 @@ pub(crate) const WORTH: &str = "SELECT rounds.number, posts.platform, posts.dest
      FROM json_each(?1) CROSS JOIN rounds ON rounds.number = value
        CROSS JOIN lines ON lines.number = rounds.line CROSS JOIN posts ON posts.number = rounds.post";
 
-/// Somebody has left these waiting rounds: the others may want a lesser quality, and with less priority.
+/// Lowers waiting rounds that a want has left. The remaining wants may ask for a lower quality and a lower priority.
 pub(crate) async fn lower(
     batch: &mut Batch<'_>,
     waiting: &BTreeSet<Round>,

@@ -1,4 +1,4 @@
-//! Rounds: where each stands, and the counts of the jobs that want it. Must never change the wants of another round.
+//! Rounds: their states, and the counts of the jobs that want them. Must never change the wants of another round.
 
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
@@ -27,7 +27,7 @@ pub(crate) fn row(round: i64, outcome: &UrlOutcome) -> Value {
     ])
 }
 
-/// Stores where rounds stand.
+/// Stores the states of rounds.
 pub(crate) async fn store(connection: &mut SqliteConnection, rows: Vec<Value>) -> Result<(), sqlx::Error> {
     if !rows.is_empty() {
         sqlx::query(UPDATE).bind(Value::Array(rows).to_string()).execute(connection).await?;
@@ -35,7 +35,8 @@ pub(crate) async fn store(connection: &mut SqliteConnection, rows: Vec<Value>) -
     Ok(())
 }
 
-/// Stores where rounds stand now, and changes the counts of the jobs that want them. If these are too many, it is due.
+/// Stores the new states of rounds, and changes the counts of the jobs that want them. If there are too many such
+/// jobs, this is due.
 pub(crate) async fn change(batch: &mut Batch<'_>, rounds: Vec<RoundChange>) -> Result<(), sqlx::Error> {
     store(batch.connection, rounds.iter().map(|change| row(change.round, &change.new)).collect()).await?;
     let rounds = due::within_reach(batch, rounds).await?;
@@ -43,7 +44,8 @@ pub(crate) async fn change(batch: &mut Batch<'_>, rounds: Vec<RoundChange>) -> R
     jobs::settle(batch).await
 }
 
-/// A job whose count is due was not counted with what it wants by now: it stays as it is, and is counted again.
+/// Changes the counts of jobs. A job whose count is due is left out, because its counts do not match its wants yet.
+/// It is counted again later.
 pub(crate) const TELL: &str = "UPDATE jobs SET
        waiting = jobs.waiting + d.waiting, sent = jobs.sent + d.sent, downloaded = jobs.downloaded + d.downloaded,
        indexed = jobs.indexed + d.indexed, failed = jobs.failed + d.failed, canceled = jobs.canceled + d.canceled

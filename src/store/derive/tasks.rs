@@ -1,5 +1,5 @@
-//! The end of a batch: derives the states of the tasks it touched, stores what changed, and carries it on to their
-//! rounds. Must never decide what evidence proves: `domain::evidence` does.
+//! The end of a batch: derives the states of all touched tasks, stores the changes, and carries them over to their
+//! rounds. Must never decide what evidence proves, which `domain::evidence` does.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -20,7 +20,7 @@ use crate::store::derive::attempts::{self, AttemptChange};
 use crate::store::derive::polling::{self, Open};
 use crate::store::policy::Policy;
 
-/// What an older version left open is not known.
+/// For a decision of an older version, open questions are unknown.
 const NOTHING_OPEN: Open = Open { could_settle: false, needs_complete_list: false };
 
 /// Derives every touched task again.
@@ -32,19 +32,19 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         let state: TaskState = column::parsed(("tasks", "state", &task.to_string()), &stored.state)?;
         let words = batch.changes.words.get(&task);
         let mut change = TaskChange { task, touch, words, policy: batch.policy, events: &mut events };
-        // What an older version decided stays until there is news.
+        // A decision of an older version stays until there is news.
         if stored.is_old && state.is_settled() {
-            stored.next_poll_at = polling::next_poll_at(stored, state, NOTHING_OPEN, (touch, batch.policy));
+            stored.next_poll_at = polling::next_poll_at(stored, state, NOTHING_OPEN, touch, batch.policy);
             batch.changes.rows.tasks.push(Derived::of(stored, state).row(task));
             continue;
         }
         stored.is_old = false;
         let mut findings = weigh(&stored.evidence);
         if let Some(error) = findings.error.as_mut().filter(|_| batch.changes.taken_in.contains_key(&task)) {
-            // It was made for callbacks alone, until another task had their `taskId`.
+            // The task existed only for its callbacks, until another task had their `taskId`.
             "it is the same task as its replacement".clone_into(&mut error.failure.message);
         }
-        if is_refuted(stored, touch.source, (state, findings.state)) {
+        if is_refuted(stored, touch.source, state, findings.state) {
             batch.changes.refuted.push((task, touch));
         }
         batch.changes.changes_queue |= findings.state == TaskState::Queued;
@@ -62,8 +62,8 @@ pub(crate) async fn touched(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     attempts::store(batch, changed).await
 }
 
-/// Whether a submit that was refused turns out to have been taken.
-fn is_refuted(stored: &LoadedTask, source: Source, (before, state): (TaskState, TaskState)) -> bool {
+/// Whether upstream took a refused submit after all.
+fn is_refuted(stored: &LoadedTask, source: Source, before: TaskState, state: TaskState) -> bool {
     let is_refused = match &stored.evidence.submission {
         Submission::Rejected(reason) => is_about_content(&reason.failure.code),
         Submission::Deferred(Some(failure)) => is_about_content(&failure.code),
@@ -81,7 +81,7 @@ fn is_refuted(stored: &LoadedTask, source: Source, (before, state): (TaskState, 
     is_refused && was_taken(state) && is_news
 }
 
-/// Says which post the videos of this batch's events belong to, as far as that is known.
+/// Adds the posts of the videos to this batch's events, as far as they are known.
 fn name_posts(batch: &mut Batch<'_>) {
     for event in batch.changes.events.iter_mut().filter(|event| event.post.is_none()) {
         let (Some(video), Some(task)) = (&event.video, event.task.and_then(|task| batch.tasks.get(task)))
@@ -94,11 +94,11 @@ fn name_posts(batch: &mut Batch<'_>) {
     }
 }
 
-/// What became of a task in a batch.
+/// The changes of a task in a batch.
 struct TaskChange<'a> {
     task: TaskId,
     touch: Touch,
-    /// What an operator's decision adds to the event.
+    /// The words that an operator's decision adds to the event.
     words: Option<&'a String>,
     policy: Policy,
     events: &'a mut Vec<NewEvent>,
@@ -110,7 +110,7 @@ impl TaskChange<'_> {
         self.events.push(NewEvent { task: Some(self.task), message, ..NewEvent::new(kind, source, at) });
     }
 
-    /// Changes the loaded task, and adds its events.
+    /// Updates the loaded task, and adds its events.
     fn take(&mut self, stored: &mut LoadedTask, findings: &Findings) {
         let at = self.touch.at.as_millis();
         let state = findings.state;
@@ -148,14 +148,14 @@ impl TaskChange<'_> {
             findings.urls.iter().any(|url| url.outcome.state == UrlState::Indexed && !url.makes_known);
         let open =
             Open { could_settle: findings.wants_poll, needs_complete_list: is_guessed || !stored.has_job };
-        stored.next_poll_at = polling::next_poll_at(stored, state, open, (self.touch, self.policy));
+        stored.next_poll_at = polling::next_poll_at(stored, state, open, self.touch, self.policy);
         if is_new_state {
             stored.state = state.to_string();
         }
     }
 
-    /// A job hears of a video only if it is joined to one of its URLs. If that was not known when the video was heard
-    /// of, the video is told of again.
+    /// Reports newly joined videos to jobs. A job sees a video only if it is joined to one of the job's URLs. If the
+    /// join was unknown at the time of the video's event, the event is repeated.
     fn tell_of_joined(&mut self, stored: &LoadedTask, attempts: &[AttemptChange], told: &BTreeSet<&String>) {
         if !stored.serves_several {
             return;
@@ -183,7 +183,7 @@ impl TaskChange<'_> {
 }
 
 impl TaskChange<'_> {
-    /// News after the end that changes the end of a URL, and not the task's state: it settles again.
+    /// Settles a task again if news after its end changed the end of a URL, but not the state of the task.
     fn settle_again(&mut self, stored: &mut LoadedTask, state: TaskState, attempts: &[AttemptChange]) {
         let at = self.touch.at.as_millis();
         let has_changed = attempts.iter().any(|attempt| attempt.is_outcome);
@@ -198,7 +198,7 @@ fn words_of(reason: &Reason) -> String {
     format!("{}: {}", reason.failure.code, reason.failure.message)
 }
 
-/// The kind of the event that tells of a state; none if other events do.
+/// The kind of the event that reports a state. None if other events report it.
 const fn kind_of(state: TaskState) -> Option<EventKind> {
     match state {
         TaskState::Queued => Some(EventKind::TaskQueued),

@@ -1,4 +1,4 @@
-//! Turns: how much a request costs the API keys that it serves. Must never count a post twice.
+//! Turns: the cost of a request for the API keys that it serves. Must never count a post twice.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,21 @@ use crate::store::batch::changes::Round;
 use crate::store::column::row;
 
 row! {
-    /// Who is at the head of a request.
+    /// The group or the waiting task at the head of a request.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Head {
         pub(crate) key: i64,
         pub(crate) priority: i64,
-        /// The group; none if it is a task that has waited.
+        /// The number of the group. None for a waiting task.
         pub(crate) grp: Option<i64>,
     }
 }
 
-/// Counts a request. Each post moves the clock of the key of its oldest want by one. The room that is left moves the
-/// clock of the key at the head, and so does a post that nobody wants.
+/// Counts a request. Each post moves the clock of the key of its oldest want by one. The unused room moves the clock
+/// of the key at the head, and so does each unwanted post.
 ///
-/// `$1` is the first value in each of several statements. `?1` would be so only if none of them left a number out.
+/// `$1` is the first value in each of the statements. With `?1`, this would hold only if none of them skipped a
+/// number.
 pub(crate) const SERVE: &str =
     "UPDATE queue SET requests = requests + 1, clock = max(clock, (SELECT clock FROM api_keys WHERE number = $1));
      UPDATE api_keys SET clock = clock + new.posts FROM (
@@ -42,11 +43,12 @@ pub(crate) const SERVE: &str =
        SELECT queue_groups.key, queue_groups.priority FROM json_each($5)
          CROSS JOIN queue_groups ON number = value->>0)";
 
-/// Counts a request as [`SERVE`] says. `left` are the groups that the posts have left, with the highest turn in each.
+/// Counts a request (see [`SERVE`]). `left` holds the groups that the posts have left, with the highest turn in each.
 pub(crate) async fn serve(
     batch: &mut Batch<'_>,
     head: Head,
-    (taken, left): (&[Round], &BTreeMap<i64, i64>),
+    taken: &[Round],
+    left: &BTreeMap<i64, i64>,
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
     let room = batch.policy.urls_per_task.saturating_sub(taken.len());

@@ -1,4 +1,5 @@
-//! Videos: folded from the facts of every task that brought them.
+//! Videos: folds the facts of every task that brought a video into its state. Must never decide which state is
+//! stronger.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,7 +15,7 @@ use crate::store::batch::Batch;
 use crate::store::batch::changes::NewEvent;
 use crate::store::column::{self, row};
 
-/// Stores states that were compared before, in the one place that knows their order.
+/// Stores states. They were compared before, in the one place that knows their order.
 pub(crate) const UPSERT: &str =
     "INSERT INTO videos (id, task_id, state, first_seen_at, indexed_at, error_code, error_message)
      SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6
@@ -28,7 +29,7 @@ pub(crate) const UPSERT: &str =
 pub(crate) struct VideoNews {
     /// The task that brought it.
     pub(crate) task: TaskId,
-    /// Every task with news of the video.
+    /// Every task with news about the video.
     pub(crate) tasks: Vec<TaskId>,
     pub(crate) first_seen_at: Timestamp,
     pub(crate) at: Timestamp,
@@ -37,7 +38,7 @@ pub(crate) struct VideoNews {
     pub(crate) failure: Option<Failure>,
 }
 
-/// Folds news into the videos, and carries what changed on to every task that shares them.
+/// Folds news into the videos, and carries the changes over to every task that shares them.
 pub(crate) async fn fold(
     batch: &mut Batch<'_>,
     news: BTreeMap<String, VideoNews>,
@@ -87,7 +88,7 @@ pub(crate) async fn fold(
     Ok(())
 }
 
-/// The kind of the event that tells of a video in this state.
+/// The kind of the event that reports a video in this state.
 pub(crate) const fn kind_of(state: VideoState) -> EventKind {
     match state {
         VideoState::Indexing => EventKind::VideoIndexing,
@@ -125,7 +126,7 @@ async fn stored(
     rows.into_iter().map(video).collect()
 }
 
-/// Each of these videos with every task that has a fact about it.
+/// Returns each of these videos with every task that has a fact about it.
 async fn sharers(
     connection: &mut SqliteConnection,
     videos: &[&String],

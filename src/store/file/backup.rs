@@ -1,6 +1,6 @@
-//! Copies of the file: made while it is written, verified before they count, and marked as copies.
+//! Copies of the file. They are made while the file is in use, verified before they count, and marked as copies.
 //!
-//! Must never leave half a copy under the name that was asked for, and never write over another file.
+//! Must never leave half a copy under the final name, and never write over another file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,28 +22,28 @@ use crate::store::file::partial::PartialFile;
 use crate::store::file::path::{check_path, real_folder, real_path, side_file};
 use crate::store::file::private::{check_side_file, is_regular};
 
-/// How long the copy waits for another process that has locked the file.
+/// The longest wait for another process that has locked the file.
 const BUSY: Duration = Duration::from_secs(30);
-/// SQLite's steps between two looks whether to stop: a fraction of a millisecond.
+/// SQLite's steps between two checks of the stop signal, a fraction of a millisecond.
 const STOP_STEPS: i32 = 1_000;
-/// Why a copy is not written, in words for everybody.
+/// The reason for a copy that can't be written, in words for everybody.
 const FULL: &str = "the disk is full";
 
-/// How the last backup went.
+/// The result of the last backup.
 #[derive(Clone, Debug, Default)]
 pub struct LastBackup {
-    /// When the newest copy was made.
+    /// The time of the newest copy.
     pub at: Option<Timestamp>,
-    /// When a later one could not be made, and why.
+    /// The time and the reason of a later failure.
     pub failure: Option<(Timestamp, String)>,
 }
 
 /// Copies the database at `from`, which may be in use, to the new file `to`, of mode 0600.
 ///
-/// The copy carries a mark: the service that serves it starts paused and sends nothing until somebody resumes it.
+/// The copy carries a mark. A service that starts with it is paused and sends nothing until an operator resumes it.
 ///
 /// # Errors
-/// [`BackupError`]: then there is no copy.
+/// [`BackupError`] means that there is no copy.
 pub async fn backup(
     from: &Path,
     to: &Path,
@@ -54,11 +54,11 @@ pub async fn backup(
     copy(CopyPaths { from, to, partial: &side_file(to, ".part") }, at, stop).await
 }
 
-/// Whether there is a whole database of ours to copy.
+/// Checks that the source is a whole database of scrapehook.
 async fn look_at_source(from: &Path) -> Result<(), BackupError> {
     check(from)?;
     check_not_mounted(from)?;
-    // Each name has a log of its own, so the copy would lack the commits that are in the instance's log only.
+    // Each name has a separate log, so the copy would lack the commits that are only in the instance's log.
     match InstanceLock::holder(from) {
         Holder::InstanceElsewhere => {
             return Err(OpenError::InUseElsewhere { path: from.to_owned() }.into());
@@ -74,10 +74,10 @@ fn check(path: &Path) -> Result<(), BackupError> {
     check_file(path).map_err(|fault| BackupError::Path { path: path.to_owned(), fault })
 }
 
-/// Puts a copy at `from` in the place of a lost database, and adds the mark of a copy if it is missing.
+/// Puts the copy at `from` in the place of a lost database, and adds the mark of a copy if it is missing.
 ///
 /// # Errors
-/// [`BackupError`]: then nothing has changed. A file at `to` or its log is never overwritten.
+/// [`BackupError`] means that nothing has changed. A file at `to` or its log is never overwritten.
 pub async fn restore(
     from: &Path,
     to: &Path,
@@ -88,7 +88,7 @@ pub async fn restore(
     let to = real_path(to);
     let lock = InstanceLock::take(&to)?;
     lock.give_to_owner_of_folder();
-    // SQLite would apply either to the restored database.
+    // SQLite would apply either of them to the restored database.
     for left in ["-wal", "-journal"].map(|end| side_file(&to, end)) {
         if fs::symlink_metadata(&left).is_ok() {
             return Err(BackupError::Exists(left));
@@ -106,12 +106,12 @@ pub async fn restore(
     finish(begun, paths, at, stop).await
 }
 
-/// Where a copy is made.
+/// The paths of a copy.
 #[derive(Clone, Copy, Debug)]
 pub struct CopyPaths<'a> {
     /// The database.
     pub from: &'a Path,
-    /// The copy, once it is whole.
+    /// The finished copy.
     pub to: &'a Path,
     /// The unfinished copy.
     pub partial: &'a Path,
@@ -119,21 +119,22 @@ pub struct CopyPaths<'a> {
 
 /// Copies a database that this process has open, or has inspected, to a new file of mode 0600.
 ///
-/// Must open the file through SQLite only: closing any other descriptor of it gives up all locks of the process on it.
+/// Must open the file through SQLite only. Closing any other descriptor of the file releases all locks of the process
+/// on it.
 ///
 /// # Errors
-/// [`BackupError`]: then there is no copy.
+/// [`BackupError`] means that there is no copy.
 pub async fn copy(paths: CopyPaths<'_>, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
     let begun = begin(paths, stop).await?;
     finish(begun, paths, at, stop).await
 }
 
-/// Makes the partial file, still empty.
+/// Makes the partial file, which is still empty.
 async fn begin(paths: CopyPaths<'_>, stop: &CancellationToken) -> Result<PartialFile, BackupError> {
     let CopyPaths { from, to, partial } = paths;
     check(from)?;
     check(to)?;
-    // Its name is one of those that are reserved.
+    // The partial file has a reserved name.
     check_folder(partial).map_err(|fault| BackupError::Path { path: partial.to_owned(), fault })?;
     if stop.is_cancelled() {
         return Err(BackupError::Stopped(from.to_owned()));
@@ -152,7 +153,7 @@ async fn begin(paths: CopyPaths<'_>, stop: &CancellationToken) -> Result<Partial
     on_disk(to, begin).await
 }
 
-/// Fills the partial file, looks whether it is whole, and gives it its name.
+/// Fills the partial file, verifies it, and gives it its final name.
 async fn finish(
     partial: PartialFile,
     paths: CopyPaths<'_>,
@@ -160,12 +161,12 @@ async fn finish(
     stop: &CancellationToken,
 ) -> Result<(), BackupError> {
     let made = fill(CopyPaths { partial: partial.path(), ..paths }, at, stop).await;
-    // It may take seconds until all of it is on the disk, or off it.
+    // It may take seconds to write all of it to the disk, or to remove it.
     let target = paths.to.to_owned();
     on_disk(paths.to, move || made.and_then(|()| partial.finish(&target))).await
 }
 
-/// Runs work that may wait long for a disk.
+/// Runs work that may wait for a disk for a long time.
 async fn on_disk<T: Send + 'static>(
     to: &Path,
     work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
@@ -174,7 +175,7 @@ async fn on_disk<T: Send + 'static>(
     done.map_err(|error| BackupError::Unwritable { path: to.to_owned(), source: io::Error::other(error) })?
 }
 
-/// Fills the partial file, and looks whether it is whole.
+/// Fills the partial file and verifies it.
 async fn fill(paths: CopyPaths<'_>, at: Timestamp, stop: &CancellationToken) -> Result<(), BackupError> {
     let CopyPaths { from, to, partial } = paths;
     let failed = |path: &Path, error: sqlx::Error| {
@@ -185,14 +186,14 @@ async fn fill(paths: CopyPaths<'_>, at: Timestamp, stop: &CancellationToken) -> 
         match primary_code(&error) {
             // SQLITE_INTERRUPT
             Some(9) => BackupError::Stopped(from.to_owned()),
-            // Only the copy is written. Beside the database is at most the index of its log.
+            // Only the copy is written. The only new file beside the database may be the index of its log.
             _ if is_full(to, &error) => unwritable(to, FULL),
             _ if is_full(from, &error) => unwritable(from, FULL),
             _ if is_about_writing(&error) => unwritable(to, &words(&error)),
             _ => BackupError::Sqlite { path: path.to_owned(), reason: error },
         }
     };
-    // By their absolute paths, which SQLite reads as nothing else.
+    // The paths are absolute, so SQLite can't read them as anything else.
     let from = &real_path(from);
     let name = partial
         .to_str()
@@ -204,16 +205,17 @@ async fn fill(paths: CopyPaths<'_>, at: Timestamp, stop: &CancellationToken) -> 
     }
 }
 
-/// Whether the file at `path` is one of our databases with the mark of a copy. One that was served has lost the mark.
+/// Whether the file at `path` is a database of scrapehook with the mark of a copy. A copy that has been served no
+/// longer has the mark.
 ///
 /// # Errors
-/// The file can't be read, so it is not known.
+/// The file can't be read, so the answer is unknown.
 pub async fn is_copy(path: &Path) -> Result<bool, BackupError> {
     let unreadable = |source| BackupError::Unreadable { path: path.to_owned(), source };
     if !is_regular(path).map_err(unreadable)? {
         return Ok(false);
     }
-    // Immutable: nothing is made beside a file that may be somebody else's.
+    // The connection is immutable, so it makes no files beside a database that may belong to another program.
     let options = SqliteConnectOptions::new().filename(real_path(path)).read_only(true).immutable(true);
     let look = async {
         let mut file = options.disable_statement_logging().connect().await?;
@@ -242,20 +244,20 @@ async fn is_marked(file: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
             .await?)
 }
 
-/// A connection that interrupts its statement at `stop`.
+/// Opens a connection that interrupts its statement at `stop`.
 async fn connect(
     options: SqliteConnectOptions,
     stop: &CancellationToken,
 ) -> Result<SqliteConnection, sqlx::Error> {
     let mut file = options.disable_statement_logging().connect().await?;
     let stop = stop.clone();
-    // It is called between steps of SQLite, never within a write.
+    // SQLite calls this between its steps, never within a write.
     file.lock_handle().await?.set_progress_handler(STOP_STEPS, move || !stop.is_cancelled());
     Ok(file)
 }
 
 async fn write(from: &Path, to: &str, stop: &CancellationToken) -> Result<(), sqlx::Error> {
-    // A read-only connection would fail to make the index of the log if there is none.
+    // A read-only connection would fail to make a missing index of the log.
     let options = SqliteConnectOptions::new().filename(from).busy_timeout(BUSY);
     let mut file = connect(options, stop).await?;
     let copied = sqlx::query("VACUUM INTO ?1").bind(to).execute(&mut file).await;
@@ -263,7 +265,7 @@ async fn write(from: &Path, to: &str, stop: &CancellationToken) -> Result<(), sq
     copied.map(|_| ())
 }
 
-/// Marks the copy and checks it; gives the damage that was found.
+/// Marks the copy and checks it. Returns the damage, if any.
 async fn mark_and_check(
     copy: &Path,
     at: Timestamp,

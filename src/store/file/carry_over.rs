@@ -1,7 +1,7 @@
-//! Carrying a file of an older version over into posts, rounds, attempts and wants.
+//! Carries a file of an older version over into posts, rounds, attempts and wants.
 //!
-//! Everything happens in one transaction, so a start that is killed leaves the file as it was and the next one begins
-//! again. Must never send anything, and never lose a want, an attempt, a fact, a video or an event.
+//! Everything happens in one transaction, so a start that is killed leaves the file as it was, and the next one
+//! begins again. Must never send anything, and never lose a want, an attempt, a fact, a video or an event.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ mod tasks;
 mod urls;
 mod wants;
 
-/// Rounds that wait are counted by line once all of them are there.
+/// Counts the waiting rounds of each line after all of them are there.
 const COUNT_WAITING: &str =
     "UPDATE lines SET waiting = (SELECT count(*) FROM rounds WHERE rounds.line = lines.number)";
 
@@ -45,7 +45,7 @@ pub(crate) async fn is_needed(connection: &mut SqliteConnection) -> Result<bool,
     .await
 }
 
-/// Fills the new tables from those of an older version and drops these, if they are still there.
+/// Fills the new tables from those of an older version and drops the old ones, if they still exist.
 pub(crate) async fn run(
     connection: &mut SqliteConnection,
     path: &Path,
@@ -55,7 +55,7 @@ pub(crate) async fn run(
     if !is_needed(connection).await.map_err(sqlite)? {
         return Ok(());
     }
-    // Dropping a table would otherwise look for references to each of its rows. All of them are checked at the end.
+    // Otherwise, dropping a table would look for references to each of its rows. The end checks all references.
     foreign_keys(connection, false).await.map_err(sqlite)?;
     let carried = carry(connection, path, now).await;
     let restored = foreign_keys(connection, true).await;
@@ -65,7 +65,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// How much was carried over.
+/// The numbers of carried rows.
 #[derive(Default)]
 struct Carried {
     tasks: i64,
@@ -121,7 +121,7 @@ async fn fill(connection: &mut SqliteConnection, now: Timestamp) -> Result<Carri
     Ok(carried)
 }
 
-/// Says which row refers to one that is missing, if any does.
+/// Describes a row that refers to a missing row, if there is one.
 async fn dangling(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
     let found: Option<(String, Option<i64>, String)> =
         sqlx::query_as(r#"SELECT "table", rowid, parent FROM pragma_foreign_key_check LIMIT 1"#)

@@ -1,4 +1,5 @@
-//! Why a database or a copy can't be used; each is a line for the operator.
+//! The reasons why a database or a copy can't be used. Each is a line for the operator. Must never contain the
+//! content of a row.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use thiserror::Error;
 
 use crate::domain::file_path::PathFault;
 
-/// Why the database can't be opened; each is a line for the operator.
+/// The reason why the database can't be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// Another instance holds the lock.
@@ -16,7 +17,8 @@ pub enum OpenError {
         /// The database file.
         path: PathBuf,
     },
-    /// Another process has locked the file: an instance that uses another name, or one whose `.lock` was removed.
+    /// Another process has locked the file. It is an instance that uses another name, or one whose `.lock` was
+    /// removed.
     #[error(
         "store.path: {path} is in use: another process has it open, perhaps under another name (a hard link)"
     )]
@@ -24,7 +26,7 @@ pub enum OpenError {
         /// The database file.
         path: PathBuf,
     },
-    /// The file has several names, each with a log of its own: the log of another name may have the last commits.
+    /// The file has several names, each with a separate log. The log of another name may have the last commits.
     #[error(
         "store.path: {path} has {names} names (hard links), and the newest commits may be in the write-ahead log \
          beside another one. Remove all names except the one that was served last"
@@ -32,10 +34,10 @@ pub enum OpenError {
     Linked {
         /// The database file.
         path: PathBuf,
-        /// How many names it has.
+        /// The number of its names.
         names: u64,
     },
-    /// The file itself is mounted, so it has another name elsewhere, and each name has a log of its own.
+    /// The file itself is mounted, so it has another name elsewhere, and each name has a separate log.
     #[error(
         "store.path: {path} is a mount point, and the newest commits may be in the write-ahead log beside the file \
          that is mounted there. Mount the folder of the database instead"
@@ -49,7 +51,7 @@ pub enum OpenError {
     Path {
         /// The path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of the path.
         fault: PathFault,
     },
     /// The file or its folder can't be written.
@@ -57,24 +59,24 @@ pub enum OpenError {
     Unwritable {
         /// The file in question.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         reason: io::Error,
     },
-    /// It is not an SQLite file, or one of another program.
+    /// The file is not an SQLite file, or it belongs to another program.
     #[error("store.path: {path} is not a scrapehook database and was left unchanged")]
     Foreign {
         /// The database file.
         path: PathBuf,
     },
-    /// It is ours, and not whole.
+    /// The file belongs to scrapehook, and is damaged.
     #[error("store.path: {path} is damaged ({reason}) and was left unchanged")]
     Damaged {
         /// The database file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The damage.
         reason: String,
     },
-    /// There is no database, but the log of one.
+    /// There is no database, but there is the log of one.
     #[error(
         "store.path: there is no database in {path}, but its log {log} is there and would be lost. Put the database \
          back, or move the log away"
@@ -85,13 +87,13 @@ pub enum OpenError {
         /// Its write-ahead log.
         log: PathBuf,
     },
-    /// It was written by a newer version.
+    /// A newer version has written the file.
     #[error("store.path: {path} was written by a newer version of scrapehook and was left unchanged")]
     Newer {
         /// The database file.
         path: PathBuf,
     },
-    /// It was used with another upstream before.
+    /// The file was used with another upstream before.
     #[error(
         "upstream.base_url: {path} belongs to {bound}, not to {asked}. To change it, start once with \
          --accept-upstream-change"
@@ -99,18 +101,18 @@ pub enum OpenError {
     OtherUpstream {
         /// The database file.
         path: PathBuf,
-        /// The upstream it is bound to.
+        /// The upstream that it is bound to.
         bound: String,
-        /// The upstream it was opened for.
+        /// The upstream that it was opened for.
         asked: String,
     },
     /// The SQLite in this binary is too old.
     #[error("this binary was built with an SQLite that can lose data (3.51.3 is needed)")]
     OldSqlite,
-    /// It could not be copied before it is migrated.
+    /// The file could not be copied before the migration.
     #[error("store.path: the database was not migrated, because it could not be copied first: {}", with_causes(.0))]
     Backup(Box<BackupError>),
-    /// The disk has no room to migrate it.
+    /// The disk has no room for the migration.
     #[error(
         "store.path: {path} was written by an older version and was left unchanged, because its disk has no room for \
          a copy of it and for the new file: {} are needed, {} are free",
@@ -120,40 +122,40 @@ pub enum OpenError {
     NoRoom {
         /// The database file.
         path: PathBuf,
-        /// How many bytes are needed.
+        /// The bytes that are needed.
         needed: u64,
-        /// How many bytes are free.
+        /// The bytes that are free.
         free: u64,
     },
-    /// There is no room to write it.
+    /// There is no room to write the file.
     #[error("store.path: {path} can't be written: the disk is full")]
     Full {
         /// The database file.
         path: PathBuf,
     },
-    /// Anything else.
+    /// Any other error.
     #[error("store.path: {path}: {reason}")]
     Sqlite {
         /// The database file.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         reason: sqlx::Error,
     },
-    /// No randomness for the callback secret.
+    /// The system gave no randomness for the callback secret.
     #[error("can't get random numbers from the system: {0}")]
     Random(getrandom::Error),
 }
 
-/// Why there is no copy.
+/// The reason why there is no copy.
 #[derive(Debug, Error)]
 pub enum BackupError {
-    /// The source is not one of our databases, or the database to be restored is in use.
+    /// The source is not a database of scrapehook, or the database to be restored is in use.
     #[error(transparent)]
     Refused(#[from] OpenError),
     /// The copy can't be restored.
     #[error("FILE: {}", of_copy(.0))]
     Copy(OpenError),
-    /// There is a file of that name.
+    /// A file of that name exists.
     #[error("{0} already exists and was left unchanged")]
     Exists(PathBuf),
     /// A file has the name of the unfinished copy.
@@ -161,7 +163,7 @@ pub enum BackupError {
         "{0} is in the way of the unfinished copy and may belong to someone else, so it was left unchanged"
     )]
     InTheWay(PathBuf),
-    /// Another copy of that name is being made.
+    /// Another process is making a copy of that name.
     #[error("{0} is being written by another process")]
     InProgress(PathBuf),
     /// SQLite and the system would not read the path as the same file.
@@ -169,10 +171,10 @@ pub enum BackupError {
     Path {
         /// The path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of the path.
         fault: PathFault,
     },
-    /// It was given up because it was to stop.
+    /// The copy was given up because of a stop.
     #[error("stopped before {0} was copied")]
     Stopped(PathBuf),
     /// The source can't be read.
@@ -180,7 +182,7 @@ pub enum BackupError {
     Unreadable {
         /// The file in question.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// There is nothing to copy.
@@ -191,28 +193,28 @@ pub enum BackupError {
     Unwritable {
         /// The file in question.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The database can't be read, or the copy not be written.
+    /// The database can't be read, or the copy can't be written.
     #[error("{path}: {reason}")]
     Sqlite {
         /// The database file.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         reason: sqlx::Error,
     },
-    /// The copy is not whole.
+    /// The copy is damaged.
     #[error("the copy of {path} is damaged ({reason}) and was deleted. The database may be damaged too")]
     Damaged {
         /// The database file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The damage.
         reason: String,
     },
 }
 
-/// The same reason, about a copy: it is no setting, and it is only read.
+/// The same reason for a copy, which is not a setting and is only read.
 fn of_copy(error: &OpenError) -> String {
     match error {
         OpenError::Unwritable { path, reason } => format!("can't read {}: {reason}", path.display()),
@@ -227,7 +229,7 @@ fn size(tenths: u64) -> String {
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
-/// An error and its causes, on one line.
+/// Returns an error and its causes on one line.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();

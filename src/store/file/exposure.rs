@@ -1,6 +1,6 @@
-//! Who can read or write the files of a database.
+//! The permissions of the files of a database.
 //!
-//! Must never take what it could not look at for missing.
+//! Must never count a file that could not be examined as missing.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +14,7 @@ use crate::store::file::private::{SIDE_FILES, look_at};
 /// The permissions of everybody but the owner.
 const OTHERS: u32 = 0o077;
 
-/// A file that others than its owner can read or write.
+/// A file that users other than its owner can read or write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposed {
     /// The file.
@@ -24,13 +24,13 @@ pub struct Exposed {
 }
 
 impl Exposed {
-    /// The command that keeps others out.
+    /// The command that removes the access of others.
     pub fn remedy(&self) -> String {
         format!("chmod 600 {}", quoted(&self.path.display().to_string()))
     }
 }
 
-/// A path as one word of a shell.
+/// Quotes a path as one word of a shell.
 fn quoted(path: &str) -> String {
     let path = if path.starts_with('-') { format!("./{path}") } else { path.to_owned() };
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
@@ -51,22 +51,22 @@ impl fmt::Display for Exposed {
 pub struct Listed {
     /// The files, whether or not they exist.
     pub paths: Vec<PathBuf>,
-    /// Why there may be more of them: the folder, and what the system said.
+    /// The reason why there may be more files: the folder, and the error of the system.
     pub fault: Option<(PathBuf, io::Error)>,
 }
 
-/// What a look at the permissions of files has shown.
+/// The result of an examination of permissions.
 #[derive(Debug, Default)]
 pub struct Exposure {
-    /// The files that others than their owner can read or write.
+    /// The files that users other than their owner can read or write.
     pub exposed: Vec<Exposed>,
-    /// The number of files that were examined. Links do not count.
+    /// The number of examined files. Links do not count.
     pub checked: usize,
-    /// The files that could not be examined, and why.
+    /// The files that could not be examined, with the reasons.
     pub unknown: Vec<String>,
 }
 
-/// Which of these files others than their owner can read or write.
+/// Finds the files among these that users other than their owner can read or write.
 pub fn exposed(listed: impl IntoIterator<Item = Listed>) -> Exposure {
     let mut found = Exposure::default();
     for Listed { paths, fault } in listed {
@@ -90,8 +90,8 @@ pub fn exposed(listed: impl IntoIterator<Item = Listed>) -> Exposure {
     found
 }
 
-/// Logs a warning for each of these files that others than its owner can read or write, and for each that could not be
-/// examined.
+/// Logs a warning for each of these files that users other than its owner can read or write, and for each that could
+/// not be examined.
 pub fn warn_of_exposed(listed: Listed) {
     let found = exposed([listed]);
     for file in found.exposed {
@@ -108,8 +108,8 @@ pub fn warn_of_exposed(listed: Listed) {
     }
 }
 
-/// The database at `database` and every file beside it whose name begins with its name: log, lock and copies among
-/// them.
+/// Lists the database at `database` and every file beside it whose name begins with its name, such as log, lock and
+/// copies.
 pub fn files_of(database: &Path) -> Listed {
     let path = real_path(database);
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
@@ -131,7 +131,7 @@ pub fn files_of(database: &Path) -> Listed {
     listed
 }
 
-/// The files in a folder with names that `is_meant`. A folder that does not exist has none.
+/// Lists the files in a folder whose names satisfy `is_meant`. A missing folder has none.
 pub fn list(folder: &Path, is_meant: impl Fn(&OsStr) -> bool) -> Listed {
     let mut listed = Listed { paths: Vec::new(), fault: None };
     let mut add = || {

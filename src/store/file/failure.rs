@@ -1,4 +1,4 @@
-//! What an error of SQLite says of the database file.
+//! The meaning of an SQLite error for the database file. Must never call a file damaged because its disk is full.
 
 use std::io;
 use std::path::Path;
@@ -7,7 +7,8 @@ use crate::store::error::primary_code;
 use crate::store::file::disk::free_room;
 use crate::store::file::error::OpenError;
 
-/// On a disk with less than this, in bytes, an I/O error is for want of room: the index of the log takes 32 KiB.
+/// On a disk with less free room than this, in bytes, an I/O error means that the disk is full. The index of the log
+/// takes 32 KiB.
 const NO_ROOM: u64 = 64 * 1024;
 
 pub(crate) fn unopenable(path: &Path, error: sqlx::Error) -> OpenError {
@@ -29,7 +30,7 @@ pub(crate) fn words(error: &sqlx::Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
-/// An error that is not the file's own fault, as far as SQLite tells.
+/// Returns the error for a failure that SQLite does not attribute to the file itself.
 pub(crate) fn failed(path: &Path, error: sqlx::Error) -> OpenError {
     if is_full(path, &error) {
         OpenError::Full { path: path.to_owned() }
@@ -38,7 +39,7 @@ pub(crate) fn failed(path: &Path, error: sqlx::Error) -> OpenError {
     }
 }
 
-/// Whether the disk under `path` has no room. SQLite calls it an I/O error if the index of the log finds none.
+/// Whether the disk under `path` has no room. SQLite reports an I/O error if the index of the log finds none.
 pub(crate) fn is_full(path: &Path, error: &sqlx::Error) -> bool {
     match primary_code(error) {
         // SQLITE_FULL
@@ -49,7 +50,7 @@ pub(crate) fn is_full(path: &Path, error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether a file could not be written: what was read is in order.
+/// Whether the error is about a write, so the content that was read is in order.
 pub(crate) fn is_about_writing(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code()?.parse().ok());
     // SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE

@@ -1,7 +1,7 @@
-//! Stored canonical forms: a start brings them up to this version's form.
+//! Stored canonical forms, which a start brings up to this version's form.
 //!
-//! Each step is a transaction that also says how far it came, so a kill costs one step at most. Must never send
-//! anything, or let a job's URL follow another post than its own: one that an older form took for another post fails.
+//! Each step is a transaction that also records its progress, so a kill costs one step at most. Must never send
+//! anything, or let a job's URL follow the post of another URL. A URL that an older form took for another post fails.
 
 use std::collections::BTreeMap;
 
@@ -18,15 +18,15 @@ use crate::domain::url::{CANONICAL_FORM, PostUrl};
 use crate::store::column::{self, row};
 use crate::store::file::carry_over;
 
-/// Rows of one step: some ten milliseconds.
+/// The rows of one step, which takes some ten milliseconds.
 const ROWS: i64 = 1_000;
 
-/// Where the work stands, in `meta`.
+/// The keys of the progress in `meta`.
 const FORM: &str = "url_form";
 const DONE_TO: &str = "url_form_done_to";
 
-/// Computes all stored forms again if another version of the form made them. It knows the tables of older versions
-/// alone.
+/// Computes all stored forms again if another version of the form made them. This works only on the tables of older
+/// versions.
 pub(crate) async fn renew(connection: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
     if !carry_over::is_needed(connection).await? {
         if remembered(connection, FORM).await?.is_none() {
@@ -51,19 +51,19 @@ pub(crate) async fn renew(connection: &mut SqliteConnection, now: Timestamp) -> 
     Ok(())
 }
 
-/// How far the conversion has come. It is kept in the file, so that a kill changes neither the end nor the report.
+/// The progress of the conversion. It is kept in the file, so that a kill changes neither the end nor the report.
 #[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
 struct Conversion {
-    /// The form that is being made. Work for another one counts for nothing.
+    /// The form of this conversion. Progress with another form does not count.
     form: i64,
     /// Whether the URLs of tasks are done, and those of jobs are next.
     has_tasks: bool,
     /// The last row that is done.
     id: String,
     position: i64,
-    /// Forms that changed.
+    /// The number of changed forms.
     changed: usize,
-    /// URLs of jobs that no longer follow another post.
+    /// The number of URLs of jobs that no longer follow another post.
     separated: usize,
 }
 
@@ -97,7 +97,7 @@ async fn is_current(connection: &mut SqliteConnection) -> Result<bool, sqlx::Err
     Ok(remembered(connection, FORM).await?.as_deref() == Some(&CANONICAL_FORM.to_string()))
 }
 
-/// Does one step of at most `rows` rows; false if nothing was left to do.
+/// Does one step of at most `rows` rows. Returns false if nothing was left to do.
 async fn step(connection: &mut SqliteConnection, rows: i64, now: Timestamp) -> Result<bool, sqlx::Error> {
     if is_current(connection).await? {
         return Ok(false);
@@ -123,7 +123,7 @@ async fn step(connection: &mut SqliteConnection, rows: i64, now: Timestamp) -> R
     if is_done {
         sqlx::query("DELETE FROM meta WHERE key = ?1").bind(DONE_TO).execute(&mut *transaction).await?;
         remember(&mut transaction, FORM, &CANONICAL_FORM.to_string()).await?;
-        // Before the commit: after it, nobody would ask again.
+        // The report comes before the commit, because no later start would make it.
         conversion.report();
     } else {
         let text =
@@ -134,7 +134,7 @@ async fn step(connection: &mut SqliteConnection, rows: i64, now: Timestamp) -> R
     Ok(true)
 }
 
-/// The key of the last row that a step has seen; none if there was none.
+/// The key of the last row that a step has read. None if there was none.
 type Last = Option<(String, i64)>;
 
 row! {
@@ -164,7 +164,7 @@ async fn renew_tasks(
     .await?;
     let (mut forms, mut platforms) = (Vec::new(), BTreeMap::new());
     for TaskUrl { task_id: task, position, url, canonical: old } in &urls {
-        // What can't be read keeps its old form: what is indexed must not be paid again for it.
+        // An unrecognized URL keeps its old form, so that an indexed video is not paid for again.
         let Some(post) = PostUrl::recognize(url) else { continue };
         if post.canonical != *old {
             forms.push(json!([task, position, post.canonical]));
@@ -201,14 +201,15 @@ row! {
         /// The URL that was sent, and its form.
         carried: String,
         canonical: String,
-        /// Its state for the job.
+        /// Its state in the job.
         state: String,
         fixed: Option<String>,
         error_code: Option<String>,
     }
 }
 
-/// Fails URLs of jobs that follow another post. Only if both can be read is it certain that they are two.
+/// Fails URLs of jobs that follow another post. It is certain that they are two posts only if both URLs are
+/// recognized.
 async fn separate_jobs(
     connection: &mut SqliteConnection,
     conversion: &mut Conversion,

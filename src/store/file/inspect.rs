@@ -1,6 +1,7 @@
-//! A look at the file before it is opened: is it ours, whole, of this version, of this upstream.
+//! The inspection of a file before it is opened: whether it belongs to scrapehook, is whole, and has this version and
+//! this upstream.
 //!
-//! Must never change a byte: a file that is refused is left as it was.
+//! Must never change a byte. A refused file is left as it was.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -19,37 +20,37 @@ use crate::store::file::path::{check_path, real_path, side_file};
 use crate::store::file::private::{check_side_file, check_writable};
 use crate::store::file::schema::{APPLICATION_ID, MIGRATIONS};
 
-/// How every SQLite file begins.
+/// The first bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Longest check whether the file is whole. A file of hundreds of megabytes gets through, a larger one or a
-/// slow disk does not: whoever starts again wants callbacks to be answered soon.
+/// The longest check for damage. It suffices for a file of hundreds of megabytes, but not for a larger one or a slow
+/// disk, because callbacks have to be answered soon after a start.
 const CHECK: Duration = Duration::from_secs(3);
-/// Pages between two looks at the clock.
+/// The pages between two checks of the clock.
 const CHECK_STEPS: i32 = 100;
 
-/// The file as it lies there.
+/// The file before it is opened.
 struct Found<'a> {
     path: &'a Path,
     bytes: u64,
-    /// The size of the write-ahead log that a crash left; 0 after a clean stop.
+    /// The size of the write-ahead log that a crash left. It is 0 after a clean stop.
     log_bytes: u64,
-    /// Whether an instance has it open, and writes to it.
+    /// Whether an instance has it open and writes to it.
     is_in_use: bool,
 }
 
 /// The findings of an inspection, which changes nothing.
 #[derive(Clone, Debug)]
 pub struct Inspected {
-    /// Bytes of the file and its log.
+    /// The bytes of the file and its log.
     pub bytes: u64,
     /// Whether an instance has it open.
     pub is_in_use: bool,
-    /// Whether the check for damage came to its end, or only as far as its time lasted.
+    /// Whether the check for damage was finished before its time ended.
     pub is_checked_whole: bool,
-    /// Whether it was written by an older version: the next start changes it.
+    /// Whether an older version wrote it, so the next start changes it.
     pub is_older: bool,
-    /// The secret that it generated for callback tokens.
+    /// The secret for callback tokens that it has generated.
     pub callback_secret: Option<SecretString>,
 }
 
@@ -59,7 +60,7 @@ pub(crate) async fn inspect(path: &Path, upstream: Option<&str>) -> Result<(), O
     look_at(path, upstream, false).await.map(|_| ())
 }
 
-/// Inspects the database at `path`, which may be in use; none if there is no database yet.
+/// Inspects the database at `path`, which may be in use. Returns none if there is no database yet.
 ///
 /// # Errors
 /// [`OpenError`] says why `serve` could not use it.
@@ -87,7 +88,7 @@ async fn look_at(
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(source) => Err(OpenError::Unwritable { path: path.to_owned(), reason: source }),
     };
-    // SQLite follows no link there either, but does not say which file it means.
+    // SQLite does not follow links there either, but its error does not name the file.
     for side in ["-wal", "-shm", "-journal"].map(|end| side_file(path, end)) {
         check_side_file(&side).map_err(|source| OpenError::Unwritable { path: side, reason: source })?;
     }
@@ -98,8 +99,8 @@ async fn look_at(
         (0, _) => return Err(OpenError::LoneLog { path: path.to_owned(), log }),
         _ => found.begins_like_sqlite()?,
     }
-    // To read through a log leaves an index beside it. So a file of others is told by the file alone; what
-    // can't be read that way says nothing yet, for the log has the rest.
+    // Reading through a log leaves an index beside it, which must not happen to a file of another program. So the
+    // file alone is read first. If that fails, it proves nothing yet, because the log may have the rest.
     if found.log_bytes > 0 && found.is_foreign_without_its_log().await.unwrap_or(false) {
         return Err(found.foreign());
     }
@@ -125,9 +126,10 @@ impl Found<'_> {
         OpenError::Damaged { path: self.path(), reason: reason.into() }
     }
 
-    /// Never of a file that this process has open: to close it here gives up SQLite's locks on it.
+    /// Must never be called for a file that this process has open, because closing it here releases SQLite's locks on
+    /// it.
     ///
-    /// SQLite itself takes a file of one byte for an empty one, and would write over it.
+    /// SQLite takes a file of one byte for an empty one, and would write over it.
     fn begins_like_sqlite(&self) -> Result<(), OpenError> {
         let mut head = [0; MAGIC.len()];
         match File::open(self.path).and_then(|mut file| file.read_exact(&mut head)) {
@@ -138,7 +140,7 @@ impl Found<'_> {
         }
     }
 
-    /// A connection that can't write, with its log or with the file alone.
+    /// Opens a connection that can't write, with its log or with the file alone.
     async fn view(&self, with_log: bool) -> Result<SqliteConnection, sqlx::Error> {
         let options = SqliteConnectOptions::new().filename(self.path).read_only(true).immutable(!with_log);
         options.disable_statement_logging().connect().await
@@ -187,7 +189,7 @@ impl Found<'_> {
         })
     }
 
-    /// Whether the check came to its end without a find.
+    /// Whether the check was finished without finding damage.
     async fn is_whole(&self, file: &mut SqliteConnection) -> Result<bool, OpenError> {
         let unopenable = |error| unopenable(self.path, error);
         let (pages, page_bytes): (i64, i64) =
@@ -197,12 +199,12 @@ impl Found<'_> {
                 .map_err(unopenable)?;
         let bytes = |number: i64| u64::try_from(number).unwrap_or_default();
         let wanted = bytes(pages).saturating_mul(bytes(page_bytes));
-        // The log has what the file lacks, except the one page that SQLite never writes.
+        // The log has the pages that the file lacks, except the one page that SQLite never writes.
         let there = match self.log_bytes {
             0 => self.bytes,
             log => self.bytes.saturating_add(log).saturating_add(bytes(page_bytes)),
         };
-        // One in use may have grown since it was measured.
+        // A file in use may have grown since it was measured.
         if wanted > there && !self.is_in_use {
             return Err(self.damaged(format!("{wanted} bytes are expected, but at most {there} are there")));
         }
@@ -233,7 +235,7 @@ pub(crate) async fn is_foreign(file: &mut SqliteConnection) -> Result<bool, sqlx
     Ok(id != APPLICATION_ID && (id != 0 || tables > 0))
 }
 
-/// A column of a table; nothing where a start was killed before the table was made.
+/// Reads a column of a table. The result is empty if a start was killed before it made the table.
 async fn read<T>(file: &mut SqliteConnection, table: &str, query: &'static str) -> Result<Vec<T>, sqlx::Error>
 where
     T: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + Send + Unpin,

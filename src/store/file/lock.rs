@@ -1,8 +1,8 @@
 //! The instance lock: one process per database file, whatever names the file has.
 //!
 //! It consists of two locks. One is on a side file, so that it can be taken before there is a database. The other is
-//! on the database's inode, which a hard link shares and its side file does not. Must never close a descriptor of the
-//! database while SQLite has it open: that would give up SQLite's own locks.
+//! on the database's inode, which a hard link shares although its side file is another one. Must never close a
+//! descriptor of the database while SQLite has it open, because that would release SQLite's own locks.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::MetadataExt;
@@ -17,33 +17,33 @@ use crate::store::file::error::OpenError;
 use crate::store::file::path::{real_path, side_file};
 use crate::store::file::private;
 
-/// How often a process that only looks may be in the way.
+/// The most attempts while processes that only check the lock are in the way.
 const TRIES: u32 = 10_000;
 
-/// Held as long as the store is open; the system releases it when the process dies.
+/// The lock is held while the store is open. The system releases it when the process dies.
 #[derive(Debug)]
 pub(crate) struct InstanceLock {
-    /// The database, at the end of all links.
+    /// The database, after all links are resolved.
     path: PathBuf,
     side: File,
-    /// Whether this call has made the side file.
+    /// Whether this process has made the side file now.
     is_side_new: bool,
-    /// The locked database; none if there is none yet, or if SQLite needs its only lock.
+    /// The locked database. None if there is no database yet, or if SQLite needs the file's only lock.
     database: Option<File>,
 }
 
 impl Drop for InstanceLock {
-    /// A child that this process has just started holds copies of its descriptors until it runs its own program. If
-    /// ours were only closed, the locks would stay for that long.
+    /// Unlocks the files explicitly. A child process that was just started holds copies of the descriptors until it
+    /// runs its own program, so closing the descriptors alone would leave the locks until then.
     fn drop(&mut self) {
         for file in self.database.iter().chain([&self.side]) {
-            // If it fails, the last descriptor to close releases the lock.
+            // If this fails, closing the last descriptor releases the lock.
             let _ = file.unlock();
         }
     }
 }
 
-/// Who holds the lock of a database.
+/// The holder of the lock of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holder {
     Nobody,
@@ -57,9 +57,9 @@ impl InstanceLock {
     /// Takes the lock of the database at `path`.
     ///
     /// # Errors
-    /// [`OpenError`] says why it cannot be taken, and by whom it is held.
+    /// [`OpenError`] says why it can't be taken, and who holds it.
     pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
-        // By any name: a symbolic link to the file must not lead past its lock.
+        // Symbolic links are resolved, because none of them may lead past the file's lock.
         let path = real_path(path);
         if path.is_dir() {
             let source = io::ErrorKind::IsADirectory.into();
@@ -73,7 +73,8 @@ impl InstanceLock {
             return Err(OpenError::InUse { path });
         }
         let mut lock = Self { path, side, is_side_new, database: None };
-        // For writing, too: SQLite would open a file that it can't write, and leave a log of the same mode beside it.
+        // The file is opened for writing, too. SQLite would open a file that it can't write, and leave a log of the
+        // same mode beside it.
         match private::open(&lock.path, OpenOptions::new().read(true).write(true)) {
             Ok(database) => lock.hold(database)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -82,14 +83,14 @@ impl InstanceLock {
         Ok(lock)
     }
 
-    /// Where the database is, at the end of all links.
+    /// The path of the database, after all links are resolved.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes the database, empty and for its owner alone, if there is none.
+    /// Makes an empty database for its owner alone, if there is none.
     ///
-    /// SQLite would make it as the umask says, and gives its log the mode of the database.
+    /// SQLite would make it with the permissions of the umask, and gives its log the mode of the database.
     pub(crate) fn make_database(&mut self) -> Result<(), OpenError> {
         match private::create_new(&self.path) {
             Ok(database) => self.hold(database),
@@ -98,7 +99,7 @@ impl InstanceLock {
         }
     }
 
-    /// Gives the side file to the owner of its folder if this call has made it.
+    /// Gives the side file to the owner of its folder if this process has made it now.
     pub(crate) fn give_to_owner_of_folder(&self) {
         if self.is_side_new {
             private::give_to_owner_of_folder(&self.side, &side_file(&self.path, ".lock"));
@@ -111,10 +112,10 @@ impl InstanceLock {
         self.hold_where(has_two_kinds, database)
     }
 
-    /// The same, on a file system that has two kinds of locks or that has not.
+    /// Does the same on a file system with or without two kinds of locks.
     fn hold_where(&mut self, has_two_kinds: bool, database: File) -> Result<(), OpenError> {
         let unwritable = |source| OpenError::Unwritable { path: self.path.clone(), reason: source };
-        // Without a second kind, our lock would be one against SQLite.
+        // Without a second kind, this lock would exclude SQLite.
         if has_two_kinds && !lock_alone(&database).map_err(unwritable)? {
             return Err(OpenError::InUseElsewhere { path: self.path.clone() });
         }
@@ -127,7 +128,7 @@ impl InstanceLock {
         Ok(())
     }
 
-    /// Who holds the lock of the database at `path`, as far as can be told.
+    /// Returns the holder of the lock of the database at `path`, as far as it can be found.
     ///
     /// Must not be called while this process has the database open.
     pub(crate) fn holder(path: &Path) -> Holder {
@@ -143,20 +144,20 @@ impl InstanceLock {
             return Holder::Instance;
         }
         match is_locked(&path) {
-            // A file with one name has no instance elsewhere. The lock is then one of SQLite's, on a file system that
-            // has one kind of locks only.
+            // A file with one name has no instance elsewhere. On a file system with only one kind of lock, the lock
+            // may be one of SQLite's.
             Some((true, 2..)) => Holder::InstanceElsewhere,
             _ => Holder::Nobody,
         }
     }
 }
 
-/// Locks a file unless another instance has; processes that only look are waited for.
+/// Locks a file unless another instance has locked it. Waits for processes that only check the lock.
 fn lock_alone(file: &File) -> io::Result<bool> {
     for _ in 0..TRIES {
         match file.try_lock() {
             Ok(()) => return Ok(true),
-            // In the way is a process that only looks, for a moment.
+            // A process that only checks the lock is in the way for a moment.
             Err(TryLockError::WouldBlock) if file.try_lock_shared().is_ok() => {
                 file.unlock()?;
                 thread::yield_now();
@@ -168,19 +169,19 @@ fn lock_alone(file: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Whether `flock`, which our locks are made with, and `fcntl`, which SQLite's are made with, ignore each other on
-/// this file system. On NFS and some other network file systems they are one and the same.
+/// Whether scrapehook's locks (`flock`) and SQLite's locks (`fcntl`) ignore each other on this file system. On NFS
+/// and some other network file systems, they are the same.
 ///
-/// Tried on a side file that is locked already.
+/// The test uses a side file that is already locked.
 fn has_two_kinds_of_locks(locked: &Path) -> bool {
     let Ok(again) = private::open(locked, OpenOptions::new().read(true).write(true)) else { return false };
     fcntl_lock(&again, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
-/// Refuses a database with several names (hard links or mounts of the file). A missing one is fine.
+/// Refuses a database with several names, which are hard links or mounts of the file. A missing database is accepted.
 ///
 /// # Errors
-/// [`OpenError::Linked`] or [`OpenError::Mounted`], or [`OpenError::Unwritable`] if it can't be looked at.
+/// [`OpenError::Linked`] or [`OpenError::Mounted`], or [`OpenError::Unwritable`] if it can't be examined.
 pub(crate) fn check_single_name(path: &Path) -> Result<(), OpenError> {
     check_not_mounted(path)?;
     let path = real_path(path);
@@ -195,8 +196,8 @@ pub(crate) fn check_single_name(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Refuses a database file that is itself mounted, as `docker -v ./x.db:/data/x.db` does it. Its log would be beside
-/// the mount point, and not beside the file that is mounted.
+/// Refuses a database file that is itself mounted, as with `docker -v ./x.db:/data/x.db`. Its log would be beside the
+/// mount point, and not beside the mounted file.
 ///
 /// # Errors
 /// [`OpenError::Mounted`].
@@ -205,7 +206,7 @@ pub(crate) fn check_not_mounted(path: &Path) -> Result<(), OpenError> {
     if path.is_file() && is_mount_point(&path) { Err(OpenError::Mounted { path }) } else { Ok(()) }
 }
 
-/// Whether something is mounted at this path, which is no link. False if the system does not say.
+/// Whether this path, which is no link, is a mount point. False if the system does not report it.
 #[cfg(target_os = "linux")]
 fn is_mount_point(path: &Path) -> bool {
     let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
@@ -311,7 +312,7 @@ mod tests {
         let (file, _) = private::open_or_create(&path).unwrap();
         assert!(lock_alone(&file).unwrap());
         assert!(has_two_kinds_of_locks(&path), "this file system is no network's");
-        // As SQLite does it, which must get its locks beside ours.
+        // SQLite locks in this way, and must get its locks beside scrapehook's.
         fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
     }
 }

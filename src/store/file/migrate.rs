@@ -1,4 +1,4 @@
-//! Bringing a file up to the schema of this version; a file with data is copied first.
+//! Migrations: bring a file up to the schema of this version. Must never change a file with data before it is copied.
 
 use std::fs;
 use std::path::Path;
@@ -14,11 +14,12 @@ use crate::store::file::error::OpenError;
 use crate::store::file::failure::{failed, unopenable};
 use crate::store::file::path::{real_path, side_file};
 
-/// The room that a migration needs on the disk, in sizes of the file: its copy, the new tables while the old ones are
-/// still there, and their log. A file with callbacks and events takes half of that; one that has URLs alone needs it.
+/// The room that a migration needs on the disk, as a multiple of the file's size. It holds the copy, the new tables
+/// beside the old ones, and their log. A file with callbacks and events takes half of that. A file with only URLs
+/// needs all of it.
 const ROOM: u64 = 3;
 
-/// Applies the migrations that this file lacks. A file with data is copied beside itself before, because an older
+/// Applies the migrations that this file lacks. A file with data is first copied beside itself, because an older
 /// version can't read a newer schema.
 pub(crate) async fn migrate(
     writer: &mut SqliteConnection,
@@ -45,9 +46,9 @@ pub(crate) async fn migrate(
             let path = real_path(path);
             check_room(&path, free_room(&path))?;
             let copy = side_file(&path, &format!(".before-{newest}-{}", now.as_millis()));
-            // One name for all that are not whole: starts that are killed again and again leave one at most.
+            // All unfinished copies have the same name, so starts that are killed again and again leave at most one.
             let partial = side_file(&path, ".before.part");
-            // Whoever stops the start ends the process.
+            // Nothing stops the copy, because stopping the start ends the process.
             backup::copy(
                 CopyPaths { from: &path, to: &copy, partial: &partial },
                 now,
@@ -62,7 +63,7 @@ pub(crate) async fn migrate(
             tracing::info!(from = applied, to = newest, %copy, "{words}");
         }
     }
-    // Tables are dropped and built again under the name that others refer to.
+    // Migrations drop tables and make them again under the name that other tables refer to.
     foreign_keys(writer, false).await.map_err(sqlite)?;
     let migrated = migrations.run(&mut *writer).await;
     foreign_keys(writer, true).await.map_err(sqlite)?;
@@ -76,7 +77,7 @@ pub(crate) async fn migrate(
     }
 }
 
-/// Whether SQLite looks at references between tables, outside of a transaction.
+/// Turns SQLite's checks of references between tables on or off, outside of a transaction.
 pub(crate) async fn foreign_keys(
     connection: &mut SqliteConnection,
     are_checked: bool,
@@ -85,8 +86,8 @@ pub(crate) async fn foreign_keys(
     sqlx::query(pragma).execute(connection).await.map(|_| ())
 }
 
-/// Refuses to migrate a file if its disk has no room for a copy and for what the new tables take. How much is free is
-/// not always known.
+/// Refuses to migrate a file if its disk has no room for the copy and the new tables. The free room is not always
+/// known.
 fn check_room(path: &Path, free: Option<u64>) -> Result<(), OpenError> {
     let bytes = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
     let needed = (bytes(path) + bytes(&side_file(path, "-wal"))).saturating_mul(ROOM);

@@ -1,6 +1,6 @@
-//! The file's life: who holds it, what it is, how it is opened, watched and copied.
+//! The life of the file: lock, inspection, opening, watch and copies.
 //!
-//! Must never know what its rows mean.
+//! Must never know the meaning of its rows.
 
 pub(crate) mod backup;
 pub(crate) mod carry_over;

@@ -1,6 +1,7 @@
-//! Opening the file: can it be written, is SQLite sound; then it is migrated, and bound to this upstream.
+//! Opens the file: checks that it can be written and that SQLite is sound, then migrates it and binds it to this
+//! upstream.
 //!
-//! Must never write to a file that [`inspect`] has not seen.
+//! Must never write to a file that [`inspect`] has not checked.
 
 use std::path::Path;
 use std::time::Duration;
@@ -25,14 +26,15 @@ use crate::store::file::migrate::migrate;
 use crate::store::file::queue;
 use crate::store::file::schema::MIGRATIONS;
 
-/// The first SQLite without the bug that can lose data in WAL mode.
+/// The first SQLite version without the bug that can lose data in WAL mode.
 const OLDEST_SQLITE: i64 = 3_051_003;
 
-/// Pages of the write-ahead log before it is copied into the file: SQLite's own 1,000 are a few commits here.
+/// The pages of the write-ahead log before SQLite copies it into the file. SQLite's default of 1,000 would be a few
+/// commits here.
 const WAL_PAGES: &str = "8192";
 
-/// Bytes of the write-ahead log that may stay once all of it is copied; one long read, such as a copy, has it grow
-/// past any bound until the read ends.
+/// The bytes of the write-ahead log that may stay once all of it is copied. During one long read, such as a copy, the
+/// log grows without any bound until the read ends.
 const WAL_STAYS: &str = "67108864";
 
 const READERS: u32 = 4;
@@ -43,18 +45,18 @@ const WORKER_READERS: u32 = 2;
 pub struct Binding<'a> {
     /// Its base URL.
     pub upstream: &'a str,
-    /// Whether a database of another upstream is taken over.
+    /// Whether a database of another upstream is accepted.
     pub accept_change: bool,
 }
 
 impl<'a> Binding<'a> {
-    /// A database of another upstream is refused.
+    /// Refuses a database of another upstream.
     pub const fn to(upstream: &'a str) -> Self {
         Self { upstream, accept_change: false }
     }
 }
 
-/// The open file: the one write connection, the readers, and what the file remembers.
+/// The open file: the one connection that writes, the readers, and the values stored in the file.
 pub(crate) struct Opened {
     pub(crate) writer: SqliteConnection,
     pub(crate) readers: SqlitePool,
@@ -62,7 +64,7 @@ pub(crate) struct Opened {
     pub(crate) callback_secret: String,
 }
 
-/// Opens, checks, migrates and binds the file that is locked.
+/// Opens, checks, migrates and binds the locked file.
 pub(crate) async fn open(
     lock: &mut InstanceLock,
     binding: Binding<'_>,
@@ -82,7 +84,7 @@ pub(crate) async fn open(
         .pragma("wal_autocheckpoint", WAL_PAGES)
         .pragma("journal_size_limit", WAL_STAYS)
         .disable_statement_logging();
-    // Pages that are free are given back in small steps; it is settled when the file is made.
+    // Free pages are returned to the disk in small steps. This is fixed when the file is made.
     let owner = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
     let mut writer = owner.connect().await.map_err(|error| unopenable(&path, error))?;
     let prepared = match prepare(&mut writer, &path, upstream, now).await {
@@ -94,14 +96,14 @@ pub(crate) async fn open(
             Ok(Opened { writer, readers, worker_readers, callback_secret })
         }
         Err(error) => {
-            // Before the instance lock ends: its descriptor takes SQLite's locks with it when it is closed.
+            // This comes before the instance lock ends, because closing its descriptor releases SQLite's locks.
             let _ = writer.close().await;
             Err(error)
         }
     }
 }
 
-/// Brings the file up to this version and binds it to this upstream; gives its callback secret.
+/// Brings the file up to this version and binds it to this upstream. Returns its callback secret.
 async fn prepare(
     writer: &mut SqliteConnection,
     path: &Path,
@@ -120,7 +122,8 @@ async fn prepare(
         return Err(OpenError::OldSqlite);
     }
 
-    // First of all: a start that was killed in between must not leave a file that looks foreign.
+    // This comes first, so that a start that is killed in between does not leave a file that seems to belong to
+    // another program.
     sqlx::query("PRAGMA application_id = 0x73686f6b").execute(&mut *writer).await.map_err(sqlite)?;
     migrate(writer, path, &MIGRATIONS, now).await?;
     bind(writer, upstream).await.map_err(sqlite)?;
@@ -131,16 +134,17 @@ async fn prepare(
     carry_over::run(writer, path, now).await?;
     queue::fill(writer).await.map_err(sqlite)?;
     let callback_secret = remembered_secret(writer, path).await?;
-    // From now on the file itself names its upstream and its secret, even if its log is lost.
+    // From now on the file itself holds its upstream and its secret, even if its log is lost.
     sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut *writer).await.map_err(sqlite)?;
     Ok(callback_secret)
 }
 
-/// The readers of clients, and those of the workers.
+/// Opens the readers of clients, and those of the workers.
 async fn readers(path: &Path, options: SqliteConnectOptions) -> Result<[SqlitePool; 2], OpenError> {
     let sqlite = |source| failed(path, source);
-    // Read-only down to the file: at their end such connections copy nothing out of the log. One that was opened
-    // after the log was taken away would copy from a log of its own into the database.
+    // These connections open the file itself read-only, so they copy nothing out of the log when they close.
+    // Otherwise, a connection that was opened after the log was removed would copy its own, separate log into the
+    // database.
     let options = options.read_only(true);
     let readers = pool(READERS, options.clone()).await.map_err(sqlite)?;
     let worker_readers = pool(WORKER_READERS, options).await.map_err(sqlite)?;
@@ -173,10 +177,11 @@ async fn is_backup(writer: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'backup')").fetch_one(writer).await
 }
 
-/// So far the numbers of events jump: nobody may take a new one for one that was lost with the old file.
+/// The distance by which the numbers of events jump, so that no client takes a new event for one that was lost with
+/// the old file.
 const SEQ_JUMP: i64 = 1_000_000;
 
-/// Takes a restored backup into use: nothing is sent until somebody says so.
+/// Takes a restored backup into use. Nothing is sent until an operator resumes sending.
 async fn restore(writer: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
     tracing::warn!(
         "this database was restored from a backup, so scrapehook sends nothing until `scrapehook resume`"
@@ -223,7 +228,7 @@ async fn remembered_secret(writer: &mut SqliteConnection, path: &Path) -> Result
 mod tests {
     use super::*;
 
-    /// Far beyond what a slow machine needs to open a few connections.
+    /// Far more time than a slow machine needs to open a few connections.
     const TIMEOUT: Duration = Duration::from_secs(30);
 
     #[tokio::test]
@@ -235,7 +240,7 @@ mod tests {
         }
     }
 
-    // In real time, because threads open the connections, and a paused clock does not control them.
+    // The test runs in real time, because threads open the connections, and a paused clock does not control them.
     #[tokio::test]
     async fn a_reader_is_refused_while_all_are_taken_and_given_out_again_afterwards() {
         let memory = SqliteConnectOptions::new().in_memory(true);
@@ -244,7 +249,7 @@ mod tests {
         let taken = async {
             let mut taken = Vec::new();
             while taken.len() < READERS as usize {
-                // On a slow machine the wait may be over before a connection is open.
+                // On a slow machine, the wait may end before a connection is open.
                 taken.extend(readers.acquire().await.ok());
             }
             taken

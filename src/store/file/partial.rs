@@ -1,4 +1,4 @@
-//! An unfinished copy: a file with a temporary name, which gets its final name at the end.
+//! The partial file: an unfinished copy with a temporary name, which gets its final name at the end.
 //!
 //! Must never be taken for a copy, and never write over another file.
 
@@ -13,26 +13,27 @@ use crate::store::file::error::BackupError;
 use crate::store::file::path::side_file;
 use crate::store::file::private::{self, identity};
 
-/// What a killed process may leave: the partial file, and SQLite's files beside it.
+/// The files that a killed process may leave: the partial file, and SQLite's files beside it.
 const LEFT_BEHIND: [&str; 4] = ["", "-journal", "-wal", "-shm"];
 
-/// How SQLite's files begin: a database, its journal, its log in both byte orders.
+/// The first bytes of SQLite's files: a database, its journal, and its log in both byte orders.
 const HEADS: [&[u8]; 4] = [
     b"SQLite format 3\0",
     &[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7],
     &[0x37, 0x7f, 0x06, 0x82],
     &[0x37, 0x7f, 0x06, 0x83],
 ];
-/// The longest of them, in bytes.
+/// The length of the longest of them, in bytes.
 const HEAD: u64 = 16;
 
-/// Belongs to the call that made it, and goes with it unless the process is killed.
+/// Removes the file when it is dropped. Only a kill leaves it behind.
 #[derive(Debug)]
 pub(crate) struct PartialFile {
     path: PathBuf,
-    /// The partial file itself. Must not be closed while SQLite has it open.
+    /// The partial file itself. It must not be closed while SQLite has it open.
     file: File,
-    /// Locked. The partial file itself is not: on a network file system that lock would shut SQLite out.
+    /// The locked file. The partial file itself is not locked, because on a network file system that lock would
+    /// exclude SQLite.
     lock: PathBuf,
     _locked: File,
 }
@@ -40,7 +41,7 @@ pub(crate) struct PartialFile {
 impl PartialFile {
     /// Makes an empty file at `path`, and removes the leftovers of a copy that was killed.
     ///
-    /// It will hold the callback secret, so it is for its owner alone, whoever may read the database.
+    /// The file will hold the callback secret, so it is for its owner alone, whatever the mode of the database.
     pub(crate) fn begin(path: &Path) -> Result<Self, BackupError> {
         let unwritable = |source| BackupError::Unwritable { path: path.to_owned(), source };
         let lock = side_file(path, ".lock");
@@ -62,7 +63,7 @@ impl PartialFile {
         match made {
             Ok(file) => Ok(Self { path: path.to_owned(), file, lock, _locked: locked }),
             Err(error) => {
-                // A lock that was left says whose the partial file is.
+                // An old lock file shows that the partial file is scrapehook's.
                 if is_lock_new {
                     let _ = remove(&lock);
                 }
@@ -71,12 +72,12 @@ impl PartialFile {
         }
     }
 
-    /// Where it is until it is whole.
+    /// The path until it is finished.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Gives it to the owner of its folder. Must come before SQLite opens it.
+    /// Gives the file to the owner of its folder. Must come before SQLite opens it.
     pub(crate) fn give_to_owner_of_folder(&self) {
         private::give_to_owner_of_folder(&self.file, &self.path);
     }
@@ -91,7 +92,7 @@ impl PartialFile {
                 "another file has taken the place of the unfinished copy",
             )));
         }
-        // None of these overwrites a file that has appeared meanwhile. Not every disk has them, nor links.
+        // None of these overwrites a file that has appeared meanwhile. Not every disk supports them, or links.
         rename_to_new(&self.path, to)
             .or_else(|error| match error.kind() {
                 io::ErrorKind::AlreadyExists => Err(error),
@@ -114,13 +115,13 @@ impl PartialFile {
 
 impl Drop for PartialFile {
     fn drop(&mut self) {
-        // The lock is still held, so this is our own partial file.
+        // The lock is still held, so the partial file is the one of this call.
         let _ = remove(&self.path);
         let _ = remove(&self.lock);
     }
 }
 
-/// Unlike a link, it leaves no moment in which the file has two names: a database with two is refused.
+/// Renames a file. Unlike with a link, the file never has two names, with which a database would be refused.
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     Ok(rustix::fs::renameat_with(CWD, from, CWD, to, rustix::fs::RenameFlags::NOREPLACE)?)
@@ -131,7 +132,8 @@ fn rename_to_new(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Removes what a killed copy left at `path`; all of it or, if a file there may be somebody else's, nothing.
+/// Removes the leftovers of a killed copy at `path`. If one of the files may belong to another program, it removes
+/// none.
 fn remove_left_behind(path: &Path, is_lock_left: bool) -> Result<(), BackupError> {
     let files = LEFT_BEHIND.map(|end| side_file(path, end));
     for file in &files {
@@ -145,7 +147,7 @@ fn remove_left_behind(path: &Path, is_lock_left: bool) -> Result<(), BackupError
     removed.map_err(|source| BackupError::Unwritable { path: path.to_owned(), source })
 }
 
-/// Whether there is no file, or one that a killed copy may have left.
+/// Whether the file is missing, or is one that a killed copy may have left.
 fn is_left_behind(path: &Path, is_lock_left: bool) -> io::Result<bool> {
     if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(true);
@@ -210,7 +212,7 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), content);
             assert!(!lock.exists());
         }
-        // SQLite writes the head last, so a blank one is ours if the lock is there, too.
+        // SQLite writes the head last, so a file with a blank head counts as a leftover if the lock is there, too.
         fs::write(&lock, "").unwrap();
         drop(PartialFile::begin(&path).unwrap());
         fs::write(&path, HEADS[0]).unwrap();
@@ -233,7 +235,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.part");
         let _partial = PartialFile::begin(&path).unwrap();
-        // On a network's file system SQLite's own lock is of this kind.
+        // On a network file system, SQLite's own lock is of this kind.
         File::open(&path).unwrap().try_lock().unwrap();
     }
 }

@@ -1,4 +1,5 @@
-//! Paths of a database: the file at the end of all links, and the files beside it.
+//! Paths of a database: the file after all links are resolved, and the files beside it. Must never let SQLite and the
+//! system read a path as two files.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,8 @@ pub(crate) fn check_path(path: &Path) -> Result<(), OpenError> {
     check_file(path).map_err(|fault| OpenError::Path { path: path.to_owned(), fault })
 }
 
-/// The same file by an absolute path whose folder is at the end of all links. A link of that name is not followed.
+/// Returns an absolute path of the same file, with all links in its folder resolved. A link as the last part is not
+/// followed.
 pub(crate) fn real_folder(path: &Path) -> PathBuf {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match (folder.canonicalize(), path.file_name()) {
@@ -19,9 +21,9 @@ pub(crate) fn real_folder(path: &Path) -> PathBuf {
     }
 }
 
-/// Where a path leads, even if there is no file yet.
+/// Returns the target of a path, even if there is no file yet.
 pub(crate) fn real_path(path: &Path) -> PathBuf {
-    /// As many links as the system itself follows.
+    /// The number of links that the system itself follows.
     const LINKS: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..LINKS {
@@ -37,7 +39,7 @@ pub(crate) fn real_path(path: &Path) -> PathBuf {
     path
 }
 
-/// The file beside `path` whose name ends in `suffix`.
+/// Returns the file beside `path` whose name ends in `suffix`.
 pub(crate) fn side_file(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

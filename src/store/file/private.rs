@@ -1,7 +1,7 @@
 //! Files beside the database: made for their owner alone, and never reached through a link.
 //!
-//! They hold the callback secret, or keep others out. Must never change the mode or the owner of a file that another
-//! call has made.
+//! They hold the callback secret, or keep other processes out. Must never change the mode or the owner of a file that
+//! another call has made.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -12,20 +12,20 @@ use rustix::fs::{Mode, OFlags, openat};
 
 use crate::store::file::path::{real_path, side_file};
 
-/// For the owner alone.
+/// Access for the owner alone.
 const MODE: u32 = 0o600;
-/// How the names of the files end that a service writes beside its database.
+/// The endings of the names of the files that a service writes beside its database.
 pub(crate) const SIDE_FILES: [&str; 4] = [".lock", "-wal", "-shm", "-journal"];
-/// Without it, opening a FIFO waits for its other end.
+/// Without these flags, opening a FIFO would wait for its other end.
 const OPEN_FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// Makes a file of mode 0600 and opens it for reading and writing.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`] if there is anything of that name, even a link that leads nowhere.
+/// [`io::ErrorKind::AlreadyExists`] if the name exists, even as a link that leads nowhere.
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(MODE).open(path)?;
-    // The umask can only take bits away; it may have taken the owner's.
+    // The umask can only remove permissions, but it may have removed the owner's.
     file.set_permissions(Permissions::from_mode(MODE))?;
     Ok(file)
 }
@@ -33,25 +33,25 @@ pub(crate) fn create_new(path: &Path) -> io::Result<File> {
 /// Opens a regular file.
 ///
 /// # Errors
-/// What the system said, or what the file is instead of a regular one.
+/// The error of the system, or the type of a file that is not regular.
 pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     if let Some(found) = look_at(path)? {
         expect_regular(&found)?;
     }
     let file = options.custom_flags(OPEN_FLAGS.bits().cast_signed()).open(path)?;
-    // It may have been replaced since it was looked at.
+    // The file may have been replaced since it was examined.
     expect_regular(&file.metadata()?)?;
     Ok(file)
 }
 
-/// Opens a file beside a database for reading and writing, or makes it; says whether this call has made it.
+/// Opens a file beside a database for reading and writing, or makes it. Returns whether this call has made it.
 ///
 /// # Errors
-/// What the system said, or what is there instead of a regular file with one name.
+/// The error of the system, or the type of a file that is not regular or has several names.
 pub(crate) fn open_or_create(path: &Path) -> io::Result<(File, bool)> {
     match create_new(path) {
         Ok(file) => Ok((file, true)),
-        // A folder that cannot be written may still hold a file that can.
+        // A folder that can't be written may still hold a file that can.
         Err(_) if fs::symlink_metadata(path).is_ok() => {
             check_side_file(path)?;
             let file = open(path, OpenOptions::new().read(true).write(true))?;
@@ -62,11 +62,11 @@ pub(crate) fn open_or_create(path: &Path) -> io::Result<(File, bool)> {
     }
 }
 
-/// Whether there is a file at `path`, which is beside a database: its log, its lock, or another one that SQLite or
-/// this program writes over.
+/// Whether the file `path` beside a database exists, such as its log, its lock, or another file that SQLite or
+/// scrapehook overwrites.
 ///
 /// # Errors
-/// What the system said, or what is there instead of a regular file with one name.
+/// The error of the system, or the type of a file that is not regular or has several names.
 pub(crate) fn check_side_file(path: &Path) -> io::Result<bool> {
     match look_at(path)? {
         Some(found) => expect_regular(&found).and_then(|()| expect_single_name(&found)).map(|()| true),
@@ -74,15 +74,15 @@ pub(crate) fn check_side_file(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether there is a regular file at `path`: nothing else counts, and no link is followed.
+/// Whether there is a regular file at `path`. Nothing else counts, and no link is followed.
 ///
 /// # Errors
-/// What the system said.
+/// The error of the system.
 pub(crate) fn is_regular(path: &Path) -> io::Result<bool> {
     Ok(look_at(path)?.is_some_and(|found| found.is_file()))
 }
 
-/// What is at `path`, without following a link; none if there is nothing.
+/// Examines the file at `path` without following a link. Returns none if there is none.
 pub(crate) fn look_at(path: &Path) -> io::Result<Option<fs::Metadata>> {
     match fs::symlink_metadata(path) {
         Ok(found) => Ok(Some(found)),
@@ -91,7 +91,7 @@ pub(crate) fn look_at(path: &Path) -> io::Result<Option<fs::Metadata>> {
     }
 }
 
-/// Refuses a hard link: writing to it would destroy the file that has the other name.
+/// Refuses a hard link, because writing to it would destroy the file with the other name.
 fn expect_single_name(found: &fs::Metadata) -> io::Result<()> {
     match found.nlink() {
         0 | 1 => Ok(()),
@@ -123,15 +123,16 @@ fn expect_regular(found: &fs::Metadata) -> io::Result<()> {
     ))
 }
 
-/// Which file it is: its device and its inode.
+/// The identity of a file: its device and its inode.
 pub(crate) fn identity(found: &fs::Metadata) -> (u64, u64) {
     (found.dev(), found.ino())
 }
 
-/// Gives a file that this call has made to the owner of its folder: what root restores is for the service's user.
+/// Gives a file that this call has made to the owner of its folder, so that the service's user can use a file that
+/// root has restored.
 ///
-/// Goes by descriptors alone, so a name that is replaced meanwhile changes nothing. Only root can give files away, and
-/// nobody else needs to, so a failure is no error.
+/// This goes by descriptors alone, so a name that is replaced meanwhile changes nothing. Only root can give files
+/// away, and nobody else needs to, so a failure is no error.
 pub(crate) fn give_to_owner_of_folder(made: &File, path: &Path) {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
@@ -139,18 +140,18 @@ pub(crate) fn give_to_owner_of_folder(made: &File, path: &Path) {
     let (Ok(owner), Ok(made_as)) = (folder.metadata(), made.metadata()) else { return };
     let there = openat(&folder, name, OPEN_FLAGS | OFlags::CLOEXEC, Mode::empty());
     let Some(there) = there.ok().and_then(|there| File::from(there).metadata().ok()) else { return };
-    // The folder may have been replaced since the file was made: then its owner is somebody else's choice.
+    // If the folder was replaced since the file was made, its owner was somebody else's choice.
     if identity(&there) == identity(&made_as) {
         let _ = fchown(made, Some(owner.uid()), Some(owner.gid()));
     }
 }
 
-/// Whether the database and the files beside it that are there can be written, without a write.
+/// Whether the database and the existing files beside it can be written. Writes nothing.
 ///
 /// Must not be called while this process has the database open.
 ///
 /// # Errors
-/// The first file that can't be written, and why.
+/// The first file that can't be written, and the reason.
 pub(crate) fn check_writable(database: &Path) -> Result<(), (PathBuf, io::Error)> {
     let path = real_path(database);
     for file in [path.clone()].into_iter().chain(SIDE_FILES.map(|end| side_file(&path, end))) {

@@ -1,10 +1,10 @@
-//! Gives the posts that wait in a file of an older version their places in the queue, in the order in which they came.
-//! Must never send anything.
+//! Gives the posts that wait in a file of an older version their places in the queue, in the order in which they
+//! arrived. Must never send anything.
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
 
-/// Within a job the order is that of its URLs. Jobs of one key take turns by requests of fifty.
+/// Within a job, the order is that of its URLs. Jobs of one key take turns by requests of fifty.
 const STEPS: [&str; 8] = [
     "INSERT INTO api_keys (name) SELECT DISTINCT ifnull(created_by, '') FROM jobs WHERE true ORDER BY 1
      ON CONFLICT DO NOTHING",

@@ -1,11 +1,11 @@
-//! The schema: its mark in the file, and its migrations.
+//! The schema: the mark of scrapehook's files, and the migrations. Must never change a released migration.
 
 use std::sync::LazyLock;
 
 use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-/// Marks a file as ours: "shok" in ASCII.
+/// Marks a file as scrapehook's. It is "shok" in ASCII.
 pub(crate) const APPLICATION_ID: i64 = 0x7368_6f6b;
 
 macro_rules! migrations {
@@ -14,7 +14,7 @@ macro_rules! migrations {
     };
 }
 
-/// Each with its number and what it is about in its name.
+/// The migrations, each with its number and its subject in its name.
 const NAMED: [(&str, &str); 4] = migrations! {
     "0001_initial"
     "0002_store_bounded_work"

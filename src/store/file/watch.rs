@@ -1,7 +1,8 @@
-//! The watch over the files: notices that the database or its log was deleted, replaced or emptied underneath.
+//! The watch over the files, which notices that another program has deleted, replaced or emptied the database or its
+//! log.
 //!
-//! What SQLite writes then goes to a file that nobody will ever find again. Between two looks that can still
-//! be answered 200: the window is [`LOOK`].
+//! SQLite then writes to a file that nobody will ever find again. Between two checks, a callback can still be
+//! answered 200, so this window must never be longer than [`LOOK`].
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,13 +11,13 @@ use std::{fs, io};
 
 use crate::store::file::path::{real_path, side_file};
 
-/// Between two looks.
+/// The time between two checks.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Which file a name stands for: device and inode.
+/// The file that a name stands for, as device and inode.
 type Identity = (u64, u64);
 
-/// Knows which files the store has open.
+/// The identities of the files that the store has open.
 #[derive(Clone, Debug)]
 pub(crate) struct FileWatch {
     database: Watched,
@@ -24,14 +25,14 @@ pub(crate) struct FileWatch {
 }
 
 impl FileWatch {
-    /// A watch over the database at `path`, wherever that leads, and its write-ahead log; both are open.
+    /// Watches the database at `path`, after all links are resolved, and its write-ahead log. Both are open.
     pub(crate) fn new(path: &Path) -> Self {
         let path = real_path(path);
-        // A log may be empty; a database in use never is, unless somebody emptied it.
+        // A log may be empty. A database in use never is, unless another program has emptied it.
         Self { log: Watched::new(side_file(&path, "-wal"), 0), database: Watched::new(path, 1) }
     }
 
-    /// Returns once one of the files is gone or another one.
+    /// Returns once one of the files is missing or has been replaced.
     pub(crate) async fn watch(&self) -> PathBuf {
         let mut files = [self.database.clone(), self.log.clone()];
         let mut looks = tokio::time::interval(LOOK);
@@ -45,7 +46,7 @@ impl FileWatch {
         }
     }
 
-    /// Whether the database, whatever became of its log, is still the one that was opened.
+    /// Whether the database is still the one that was opened, whatever happened to its log.
     pub(crate) fn has_database(&self) -> bool {
         !self.database.clone().is_gone()
     }
@@ -54,7 +55,7 @@ impl FileWatch {
 #[derive(Clone, Debug)]
 struct Watched {
     path: PathBuf,
-    /// With fewer bytes it counts as gone.
+    /// A file with fewer bytes counts as missing.
     least: u64,
     known: Option<Identity>,
 }
@@ -73,7 +74,7 @@ impl Watched {
                 false
             }
             (known, Ok(now)) => known != now,
-            // What can't be looked at now may be later.
+            // A file that can't be examined now may be later.
             (_, Err(_)) => false,
         }
     }

@@ -1,6 +1,6 @@
-//! The newest events in memory, for those who follow: a thousand of them cost the database one read a commit.
+//! The newest events in memory for followers. A thousand followers cost the database one read per commit.
 //!
-//! What is older comes from the file. An event gets here after its commit, never before.
+//! Older events come from the file. An event must never get here before its commit.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,20 +15,20 @@ use crate::store::error::ReadError;
 use crate::store::read::Readers;
 use crate::store::read::events::EventFilter;
 
-/// Most events that are kept in memory.
+/// The most events that are kept in memory.
 const RECENT: usize = 4_096;
-/// Most events that one read brings.
+/// The most events that one read returns.
 const PAGE: i64 = 1_000;
 
-/// Between two tries to read what was committed.
+/// The time between two tries to read committed events.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// The newest events.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    /// None where nobody follows.
+    /// None if there are no followers.
     recent: Mutex<Option<Recent>>,
-    /// The `seq` up to which everything is here, or in the file.
+    /// The last `seq` that is here or in the file.
     seen: watch::Sender<i64>,
 }
 
@@ -38,7 +38,7 @@ impl Default for Feed {
     }
 }
 
-/// An event, and the jobs that see it besides the one that it is about; none if the file has to be asked.
+/// An event, and the jobs that see it besides the one that it is about. None if this must be read from the file.
 #[derive(Debug)]
 struct Kept {
     event: Arc<Event>,
@@ -46,7 +46,7 @@ struct Kept {
 }
 
 impl Kept {
-    /// Whether a job sees it; none if the file has to be asked.
+    /// Whether a job sees it. None if this must be read from the file.
     fn is_seen_by(&self, job: JobId) -> Option<bool> {
         if self.event.task_id.is_none() {
             return Some(self.event.job_id == Some(job));
@@ -58,7 +58,7 @@ impl Kept {
 #[derive(Debug)]
 struct Recent {
     events: VecDeque<Kept>,
-    /// Every event after this one and up to `last` is here.
+    /// Every event after this one, up to `last`, is here.
     after: i64,
     last: i64,
 }
@@ -84,13 +84,13 @@ impl Recent {
 }
 
 impl Feed {
-    // What is done under it can't fail halfway.
+    // The work under the lock can't fail halfway, so a poisoned lock is usable.
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Recent>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Somebody who follows.
+/// A follower of events.
 #[derive(Debug)]
 pub struct Follower {
     readers: Readers,
@@ -100,16 +100,16 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// The `seq` up to which everything was looked at.
+    /// The last `seq` that the follower has read.
     pub fn cursor(&self) -> i64 {
         self.filter.after
     }
 
-    /// The events that the filter lets pass since the last call, as far as one look brings them; none where
-    /// everything that was committed meanwhile is looked at.
+    /// Returns the events since the last call that the filter admits, as far as one read reaches. An empty list means
+    /// that all events committed so far were read.
     ///
     /// # Errors
-    /// [`ReadError`]: nothing was skipped, it can be asked again.
+    /// [`ReadError`] means that nothing was skipped, and the call can be repeated.
     pub async fn read(&mut self) -> Result<Vec<Arc<Event>>, ReadError> {
         self.seen.borrow_and_update();
         if let Some((events, last)) = self.recent() {
@@ -126,14 +126,14 @@ impl Follower {
         Ok(events.into_iter().map(Arc::new).collect())
     }
 
-    /// Waits until something was committed since the last look.
+    /// Waits for a commit since the last read.
     pub async fn news(&mut self) {
         if self.seen.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// What is in memory after the cursor; none where that goes back further.
+    /// The events in memory after the cursor. None if the cursor is older than these.
     fn recent(&self) -> Option<(Vec<Arc<Event>>, i64)> {
         let recent = self.feed.lock();
         let recent = recent.as_ref()?;
@@ -141,7 +141,7 @@ impl Follower {
             return None;
         }
         let start = recent.events.partition_point(|kept| kept.event.seq <= self.filter.after);
-        // No more than a look into the file brings: whoever is slow to send them on keeps them in memory.
+        // At most as many events as one read of the file returns, because a slow follower keeps them in memory.
         let limit = usize::try_from(self.filter.limit).unwrap_or(usize::MAX);
         let mut wanted = Vec::new();
         for kept in recent.events.range(start..).filter(|kept| self.filter.admits(&kept.event)) {
@@ -161,12 +161,12 @@ impl Follower {
 }
 
 impl Feed {
-    /// Follows the events after `filter.after`, from the file as far as they are not in memory.
+    /// Follows the events after `filter.after`. Events that are not in memory come from the file.
     pub(crate) fn follow(self: &Arc<Self>, readers: &Readers, filter: EventFilter) -> Follower {
         Follower { readers: readers.clone(), feed: Arc::clone(self), seen: self.seen.subscribe(), filter }
     }
 
-    /// Keeps the newest events as long as somebody follows, until `stop`.
+    /// Keeps the newest events while there are followers, until `stop`.
     pub(crate) async fn run(
         &self,
         readers: &Readers,
@@ -195,8 +195,8 @@ impl Feed {
         let mut after = match known {
             Some(last) => last,
             None => {
-                // What was long before comes from the file. What was just committed must not: all who follow wait for
-                // it, and each would read it there.
+                // Old events come from the file. The newest must not, because all followers wait for them, and each
+                // would read them there.
                 let last = readers.last_seq().await?.saturating_sub(PAGE).max(0);
                 *self.lock() = Some(Recent { events: VecDeque::new(), after: last, last });
                 last

@@ -1,4 +1,4 @@
-//! Who hears of a commit.
+//! Notification of clients after a commit. Must never happen before it.
 
 pub(crate) mod feed;
 pub(crate) mod waiters;

@@ -1,4 +1,5 @@
-//! Who waits for a job or a task to settle: woken by the commit that settles it, and by nothing else.
+//! The callers that wait for a job or a task to settle. Must never be woken by anything except the commit that
+//! settles it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use crate::domain::event::EventKind;
 use crate::domain::id::{JobId, TaskId};
 use crate::store::batch::changes::NewEvent;
 
-/// What can be waited for.
+/// A subject to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Awaited {
     /// A job, until its last URL has an outcome.
@@ -19,11 +20,11 @@ pub enum Awaited {
     Task(TaskId),
 }
 
-/// Those who wait, by what they wait for.
+/// The waiting callers, by subject.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Waiters(Arc<Mutex<HashMap<Awaited, Place>>>);
 
-/// Whom to wake, and how many they are.
+/// The callers to wake, and their number.
 #[derive(Debug, Default)]
 struct Place {
     notify: Arc<Notify>,
@@ -31,7 +32,7 @@ struct Place {
 }
 
 impl Waiters {
-    /// What these events settle.
+    /// The subjects that these events settle.
     pub(crate) fn of(events: &[NewEvent]) -> Vec<Awaited> {
         let settled = |event: &NewEvent| match event.kind {
             EventKind::JobSettled => event.job.map(Awaited::Job),
@@ -41,7 +42,7 @@ impl Waiters {
         events.iter().filter_map(settled).collect()
     }
 
-    /// Wakes whoever waits for one of these; they are on disk.
+    /// Wakes all callers that wait for one of these. They are on disk.
     pub(crate) fn wake(&self, settled: &[Awaited]) {
         if settled.is_empty() {
             return;
@@ -54,7 +55,7 @@ impl Waiters {
         }
     }
 
-    /// Takes a place among those who wait for this.
+    /// Registers a caller that waits for this.
     pub(crate) fn wait_for(&self, awaited: Awaited) -> Waiting {
         let notify = {
             let mut waiting = self.lock();
@@ -65,13 +66,13 @@ impl Waiters {
         Waiting { waiters: self.clone(), awaited, notify }
     }
 
-    // Only whole inserts and removes happen under it.
+    // Only whole inserts and removals happen under the lock.
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Awaited, Place>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A place among those who wait; dropping it gives it back.
+/// The registration of a waiting caller. Dropping it removes it.
 #[derive(Debug)]
 pub struct Waiting {
     waiters: Waiters,
@@ -80,7 +81,8 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Is ready once it settles after this call; so ask first, look then, and wait only after that.
+    /// Becomes ready if the subject settles after this call. So call this first, then read the state, and wait only
+    /// then.
     pub fn woken(&self) -> OwnedNotified {
         self.notify.clone().notified_owned()
     }

@@ -1,4 +1,5 @@
-//! Adopting: a task whose submit was not answered gets its `taskId` from the operator or from a poll.
+//! Adopting: gives a task whose submit was not answered its `taskId`, from an operator or from a poll. Must never
+//! overrule evidence that is as good.
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::TaskId;
@@ -9,31 +10,31 @@ use crate::store::column::{self, row};
 use crate::store::ops::ownership::{self, Claim};
 use crate::store::ops::taken_in;
 
-/// What became of a decision.
+/// The result of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decided {
-    /// It was done.
+    /// The decision was carried out.
     Done,
-    /// It was not done, and nothing has changed.
+    /// The decision was not carried out, and nothing has changed.
     Impossible(Conflict),
 }
 
-/// Why the present state does not allow a decision.
+/// The reason why the present state does not allow a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
-    /// The store has no such job or task any more.
+    /// The store no longer has such a job or task.
     Missing,
     /// The task is in this state.
     InState(TaskState),
     /// The `taskId` of the task is unknown.
     NoUpstreamId,
-    /// No submit of the task was left without an answer.
+    /// No submit of the task is unanswered.
     Answered,
     /// The task has a `taskId`, on evidence that an adopt does not overrule.
     HasUpstreamId,
     /// This other task holds the `taskId`.
     HeldBy(TaskId),
-    /// The task was retried before, as this one.
+    /// The task was already retried, as this one.
     RetriedAs(TaskId),
     /// No job waits for a URL of the task that is not indexed.
     NobodyWaits,
@@ -50,7 +51,7 @@ row! {
     }
 }
 
-/// Takes this `taskId` for that of a task whose submit was not answered, unless the task has one on evidence as good or
+/// Gives this `taskId` to a task whose submit was not answered, unless the task has one on evidence as good or
 /// another task holds it.
 pub(crate) async fn adopt(
     batch: &mut Batch<'_>,
@@ -87,7 +88,7 @@ pub(crate) async fn adopt(
     ownership::begin_polling_again(batch.connection, claim.task, claim.at).await?;
     taken_in::take_in(batch, claim.task, claim.upstream_id, claim.at).await?;
     if row.upstream_id.is_some() {
-        // It was accepted before: this is another word for it.
+        // The task was accepted before, so no other event reports the new `taskId`.
         batch.changes.events.push(NewEvent {
             task: Some(claim.task),
             message: batch.changes.words.get(&claim.task).cloned(),
@@ -98,7 +99,7 @@ pub(crate) async fn adopt(
     Ok(Decided::Done)
 }
 
-/// Another task that has this `taskId` on evidence as good.
+/// Finds another task that has this `taskId` on evidence as good.
 async fn holder(batch: &mut Batch<'_>, claim: &Claim<'_>) -> Result<Option<TaskId>, sqlx::Error> {
     let holder: Option<String> = sqlx::query_scalar(
         "SELECT id FROM tasks

@@ -1,4 +1,5 @@
-//! Callbacks with a good token: kept raw, once each, with a count of their deliveries.
+//! Callbacks with a good token: kept raw, once each, with a count of their deliveries. Must never store the same body
+//! of a task twice.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::store::batch::operation::Operation;
 use crate::store::batch::received::ReceivedCallback;
 use crate::store::ops::ownership;
 
-/// Most bodies of a task that nobody understands; more are only counted.
+/// The most unrecognized bodies that are kept for a task. Further ones are only counted.
 const UNRECOGNIZED: i64 = 1_000;
 
 /// Keeps a callback with a good token.
@@ -27,7 +28,7 @@ impl Operation for ReceiveCallback {
     }
 }
 
-/// Keeps the callbacks of a batch, and notes what they state.
+/// Stores the callbacks of a batch, and notes the facts that they state.
 pub(crate) async fn keep(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let mut received = std::mem::take(&mut batch.changes.callbacks);
     if received.is_empty() {
@@ -52,8 +53,8 @@ pub(crate) async fn keep(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Inserts bodies, or counts one more delivery of those that are there. Bodies travel as hex: any byte can
-/// be in them, and JSON holds text alone.
+/// Inserts bodies, or counts one more delivery of those already stored. Bodies travel as hex, because they can
+/// contain any byte and JSON holds only text.
 pub(crate) const INSERT: &str = "INSERT INTO callbacks
        (task_id, body_hash, body, first_received_at, last_received_at, deliveries, understood)
      SELECT value->>0, unhex(value->>1), unhex(value->>2), value->>3, value->>3, 1, value->>4
@@ -84,14 +85,14 @@ async fn keep_unrecognized(batch: &mut Batch<'_>, callback: &ReceivedCallback) -
     .fetch_one(&mut *batch.connection)
     .await?;
     if is_known || has_room {
-        // At once: the next one in this batch may be the same.
+        // Each is stored immediately, because the next one in this batch may be the same.
         let rows = json!([row(callback)]).to_string();
         sqlx::query(INSERT).bind(rows).execute(&mut *batch.connection).await?;
     }
     if is_known {
         return Ok(());
     }
-    // A poll is wanted: what upstream meant may show there.
+    // Asks for a poll, which may show what upstream meant.
     sqlx::query(
         "UPDATE tasks SET unrecognized = unrecognized + 1, news = news + 1, poll_wanted = news + 1,
            polls_in_vain = 0

@@ -1,4 +1,5 @@
-//! Cancels: of what has not been sent of a job, and of tasks that wait or that nobody knows the fate of.
+//! Cancels: the unsent URLs of a job, tasks that wait, and unconfirmed tasks. Must never cancel a URL that was sent,
+//! except with its unconfirmed task.
 
 use std::collections::BTreeSet;
 
@@ -14,14 +15,14 @@ use crate::store::column;
 use crate::store::derive::{jobs, queue};
 use crate::store::ops::adopts::{Conflict, Decided};
 
-/// Most URLs that one commit cancels for a job.
+/// The most URLs of a job that one commit cancels.
 const CANCELED: i64 = 1_000;
 
-/// The waiting URLs of a job that are to be canceled: those after a position.
+/// The waiting URLs of a job that are to be canceled, after a position.
 pub(crate) struct Cancel {
     /// The job's number.
     pub(crate) job: i64,
-    /// For the events.
+    /// The words for the events.
     pub(crate) words: String,
     pub(crate) after: i64,
     pub(crate) at: Timestamp,
@@ -69,7 +70,7 @@ pub(crate) const WAITING: &str =
     "SELECT position, round FROM wants CROSS JOIN rounds ON rounds.number = wants.round
      WHERE wants.job = ?1 AND position > ?2 AND mark IS NULL AND rounds.state = 1 ORDER BY position LIMIT ?3";
 
-/// Cancels the first of these URLs, and writes down that the rest is due; `false` if there are none.
+/// Cancels the first of these URLs, and records that the rest is due. Returns `false` if there are none.
 pub(crate) async fn waiting(batch: &mut Batch<'_>, cancel: &Cancel) -> Result<bool, sqlx::Error> {
     let mut found: Vec<(i64, Round)> = sqlx::query_as(WAITING)
         .bind(cancel.job)
@@ -113,7 +114,7 @@ pub(crate) async fn waiting(batch: &mut Batch<'_>, cancel: &Cancel) -> Result<bo
     Ok(true)
 }
 
-/// Says that nobody waits for a task any longer.
+/// Records that no job waits for a task any longer.
 pub(crate) fn give_up(task: TaskId, words: String, at: Timestamp, changes: &mut Changes) {
     changes.words.insert(task, words);
     changes.facts.push(NewFact {

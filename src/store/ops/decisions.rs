@@ -1,4 +1,4 @@
-//! What an operator decides about tasks, jobs and sending; each decision is an event with the operator's name.
+//! An operator's decisions about tasks, jobs and sending. Each decision is an event with the operator's name.
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
@@ -14,25 +14,25 @@ use crate::store::ops::ownership::Claim;
 use crate::store::ops::pauses::{self, FirstProbe, NewPause};
 use crate::store::ops::{cancels, task_retries};
 
-/// What an operator decides.
+/// A decision of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Poll this task before all others.
     Refresh(TaskId),
-    /// This `taskId` is the unconfirmed task's.
+    /// Give this `taskId` to the unconfirmed task.
     Adopt(TaskId, String),
-    /// Send what `task` left without an indexed video again, as the task `new`.
+    /// Send the URLs of `task` that have no indexed video again, as the task `new`.
     Retry {
         /// The old task.
         task: TaskId,
-        /// The id of the new one.
+        /// The id of the new task.
         new: TaskId,
     },
-    /// Don't send this task, or no longer wait for an unconfirmed one.
+    /// Don't send this task, or stop waiting for an unconfirmed one.
     Cancel(TaskId),
-    /// Send nothing more of this job.
+    /// Send no more URLs of this job.
     CancelJob(JobId),
-    /// Send nothing more at all.
+    /// Send nothing at all.
     Pause,
     /// Lift every pause, whatever its reason.
     Resume,
@@ -42,7 +42,7 @@ pub enum Decision {
 #[derive(Debug)]
 pub(crate) struct Decide {
     pub(crate) decision: Decision,
-    /// The API key's name.
+    /// The name of the API key.
     pub(crate) by: Option<String>,
     pub(crate) at: Timestamp,
 }
@@ -70,7 +70,7 @@ async fn decide(batch: &mut Batch<'_>, Decide { decision, by, at }: &Decide) -> 
             let claim = Claim { task: *task, upstream_id, by: UpstreamIdSource::Operator, at: cause.at };
             adopts::adopt(batch, &claim, Source::Operator).await
         }
-        Decision::Retry { task, new } => task_retries::task(batch, (*task, *new), cause).await,
+        Decision::Retry { task, new } => task_retries::task(batch, *task, *new, cause).await,
         Decision::Cancel(task) => cancels::task(batch, *task, cause).await,
         Decision::CancelJob(job) => cancels::job(batch, *job, cause).await,
         Decision::Pause => {
@@ -80,7 +80,7 @@ async fn decide(batch: &mut Batch<'_>, Decide { decision, by, at }: &Decide) -> 
             let events = batch.changes.events.len();
             pauses::set(batch, &pause, cause).await?;
             if batch.changes.events.len() == events {
-                // Paused already: who wants it now is worth a word, too.
+                // Sending is paused already, but the event log should still say who asked.
                 batch.changes.events.push(NewEvent {
                     message: Some(cause.words("paused again")),
                     ..NewEvent::new(EventKind::SendingPaused, Source::Operator, cause.at)

@@ -1,4 +1,5 @@
-//! One step of what is due: a commit's worth of rounds, of counts, of a job's cancel, or of a job's new priority.
+//! One step of the work that is due: as many rounds, counts, canceled URLs or changed priorities as fit into a
+//! commit. Must never take more than that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,16 +15,16 @@ use crate::store::derive::jobs;
 use crate::store::ops::cancels::{self, Cancel};
 use crate::store::ops::job_patches::{self, TakeOver};
 
-/// Where a step begins.
+/// The point at which a step begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Front {
-    /// So many entries could not be read: they are left for the next start.
+    /// The number of unreadable entries to skip. They are left for the next start.
     pub(crate) skip: i64,
-    /// One entry alone, to find the one that can't be read.
+    /// Whether to take a single entry, to find the unreadable one.
     pub(crate) is_single: bool,
 }
 
-/// Most URLs of jobs, jobs, and URLs of these jobs that one step takes.
+/// The most URLs of jobs, the most jobs, and the most URLs of these jobs that one step takes.
 const STEP: Bounds = Bounds { wants: 4_000, jobs: 250, urls: 20_000 };
 
 #[derive(Clone, Copy)]
@@ -33,7 +34,7 @@ struct Bounds {
     urls: i64,
 }
 
-/// Does a part of what earlier commits have left. The reply is false if nothing is due, or nothing that can be read.
+/// Does a part of the work that earlier commits have left. The reply is false if nothing is due, or nothing readable.
 #[derive(Debug)]
 pub(crate) struct Continue(pub(crate) Front);
 
@@ -47,9 +48,8 @@ impl Operation for Continue {
     }
 }
 
-///
-/// First the rounds, then the counts of their jobs, each job once, then the cancels, which bring more of both, then the
-/// priorities.
+/// Does one step: first the rounds, then the counts of their jobs, each job once, then the cancels, which cause more
+/// of both, then the priorities.
 async fn step(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
     if tell(batch, front).await? {
         return Ok(true);
@@ -84,7 +84,7 @@ row! {
 pub(crate) const WANTS: &str = "SELECT job FROM wants
      WHERE round = ?1 AND job > ?2 AND mark IS NULL ORDER BY job LIMIT ?3";
 
-/// Has the jobs counted that want a round which has changed.
+/// Has all jobs counted that want a changed round.
 async fn tell(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
     let mut room = STEP.wants;
     let mut has_told = false;
@@ -106,7 +106,7 @@ async fn tell(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> 
             .await?;
         let told = i64::try_from(jobs.len()).unwrap_or(room);
         let last = jobs.last().copied();
-        // Two URLs of one job can be of one round only across old forms, so a job may be named twice.
+        // Two URLs of one job can share a round only across old canonical forms, so a job may be listed twice.
         let distinct: BTreeSet<i64> = jobs.into_iter().collect();
         jobs::defer(batch, &distinct.into_iter().collect::<Vec<_>>(), touch).await?;
         let done = if told < room {
@@ -134,7 +134,7 @@ row! {
     }
 }
 
-/// Counts where the URLs of jobs stand.
+/// Counts the URLs of jobs by their state.
 async fn count(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
     let rows: Vec<CountRow> = sqlx::query_as(
         "SELECT job, at, source, id, urls FROM due_counts JOIN jobs ON jobs.number = job
@@ -177,7 +177,7 @@ row! {
     }
 }
 
-/// Goes on with the cancel of a job.
+/// Continues the cancel of a job.
 async fn cancel(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
     let row: Option<CancelRow> = sqlx::query_as(
         "SELECT job, words, after_position, at FROM due_cancels ORDER BY job LIMIT 1 OFFSET ?1",
@@ -192,7 +192,7 @@ async fn cancel(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error
     Ok(true)
 }
 
-/// Goes on with giving the URLs of a job its new priority.
+/// Continues to give the URLs of a job its new priority.
 async fn take_over(batch: &mut Batch<'_>, front: Front) -> Result<bool, sqlx::Error> {
     let row: Option<(i64, i64, i64)> =
         sqlx::query_as("SELECT job, after_position, at FROM due_priorities ORDER BY job LIMIT 1 OFFSET ?1")

@@ -1,7 +1,7 @@
-//! Forming: which posts the next request takes along, decided in the commit that writes its submit.
+//! Forming: chooses the posts of the next request, in the commit that writes its submit.
 //!
-//! Must never send a post that an attempt has by now, unless somebody wants it by force, and must never let a request
-//! out of this commit without its submit on disk.
+//! Must never send a post that another attempt has by now, unless a job wants it by force, and must never let a
+//! request out of this commit without its submit on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -26,21 +26,21 @@ use crate::store::ops::second_look::{Candidate, Look, Recheck, recheck};
 use crate::store::ops::splits::{self, Split};
 use crate::store::read::queue::{REQUEST, Request, RequestRow, Turn, request};
 
-/// What the dispatcher wants to send.
+/// A request that the dispatcher wants to send.
 #[derive(Clone, Debug)]
 pub struct NextRequest {
-    /// Whose turn it is.
+    /// The group or the task whose turn it is.
     pub turn: Turn,
-    /// The ids of the tasks that are made: one for posts of a line, two if a waiting task has to be split.
+    /// The ids of new tasks. Posts of a line need one, and a waiting task that has to be split needs two.
     pub new: [TaskId; 2],
-    /// When it is sent.
+    /// The time at which the request is sent.
     pub at: Timestamp,
-    /// How many URLs the day's budget allows; none without a limit.
+    /// The number of URLs that the day's budget still allows. None if there is no limit.
     pub left_today: Option<usize>,
 }
 
 impl NextRequest {
-    /// A request at this time.
+    /// Creates a request at this time.
     pub fn new(turn: Turn, at: Timestamp, left_today: Option<usize>) -> Self {
         Self { turn, new: [TaskId::new(at), TaskId::new(at)], at, left_today }
     }
@@ -56,8 +56,8 @@ impl Operation for NextRequest {
     }
 }
 
-/// Writes the submit of the next request; none if nothing of it has to be sent any more, or an operator has paused
-/// sending meanwhile.
+/// Writes the submit of the next request. Returns none if none of its posts has to be sent any more, or if an
+/// operator has paused sending meanwhile.
 async fn begin(batch: &mut Batch<'_>, next: &NextRequest) -> Result<Option<Request>, sqlx::Error> {
     static BEGIN: LazyLock<String> = LazyLock::new(|| [BEGIN_SUBMIT, REQUEST].join(";\n"));
     let (is_paused, cancels_are_due): (bool, bool) = sqlx::query_as(
@@ -71,8 +71,8 @@ async fn begin(batch: &mut Batch<'_>, next: &NextRequest) -> Result<Option<Reque
     }
     let look = Look { touch: Touch { at: next.at, source: Source::Submit }, cancels_are_due };
     let task = match next.turn {
-        Turn::Task(task) => look_at_task(batch, task, (next, look)).await?,
-        Turn::Group(group) => take_from_line(batch, group, (next, look)).await?,
+        Turn::Task(task) => look_at_task(batch, task, next, look).await?,
+        Turn::Group(group) => take_from_line(batch, group, next, look).await?,
     };
     let Some(task) = task else { return Ok(None) };
     batch.changes.touch(task, next.at, Source::Submit);
@@ -90,7 +90,7 @@ const BEGIN_SUBMIT: &str = "INSERT INTO submits (task_id, attempt, started_at, u
      FROM tasks WHERE id = ?1 AND state = 'queued'";
 
 row! {
-    /// A group whose turn it is.
+    /// The group whose turn it is.
     struct Group {
         line: i64,
         ..head: Head,
@@ -100,16 +100,16 @@ row! {
 const HEAD: &str =
     "SELECT line, key, priority, number AS grp FROM queue_groups WHERE number = ?1 AND waiting > 0";
 
-/// The groups that a request of a line is filled from: the one at the head, then those of its key by priority, then
-/// those of the other keys, the lowest clock first.
+/// The groups that fill a request of a line: first the one at the head, then those of its key by priority, then those
+/// of the other keys, the lowest clock first.
 pub(crate) const OF_LINE: &str = "SELECT json_group_array(number) FROM (
      SELECT queue_groups.number FROM queue_groups INDEXED BY queue_groups_by_line
        CROSS JOIN api_keys ON api_keys.number = queue_groups.key
      WHERE line = ?1 AND waiting > 0
      ORDER BY queue_groups.number <> ?2, key <> ?3, clock, key, priority)";
 
-/// The posts of a group that can be in the next request, in the order of their turns. Of each kind there are as many as
-/// a request takes.
+/// The posts of a group that can be in the next request, in the order of their turns, and of each kind as many as a
+/// request takes.
 pub(crate) const CANDIDATES: &str =
     "SELECT json_group_array(json_array(round, kind, canonical, destination, line)) FROM (
      SELECT rounds.number AS round, rounds.kind, canonical, posts.destination, rounds.line FROM (
@@ -127,7 +127,7 @@ fn candidates_of(rows: &str) -> Result<Vec<Candidate>, sqlx::Error> {
     column::json(("rounds", "kind", "some waiting posts"), rows)
 }
 
-/// The posts that can be in the next request of a line, in order, each once.
+/// Lists the posts that can be in the next request of a line, in order and each once.
 async fn candidates(batch: &mut Batch<'_>, group: &Group) -> Result<Vec<Candidate>, sqlx::Error> {
     let cap = batch.policy.urls_per_task;
     let groups: String = sqlx::query_scalar(OF_LINE)
@@ -154,11 +154,13 @@ async fn candidates(batch: &mut Batch<'_>, group: &Group) -> Result<Vec<Candidat
     Ok(found)
 }
 
-/// Makes a task for the posts of a line whose turn it is. One that can't be read keeps no other from being sent.
+/// Makes a task for the posts of the line whose turn it is. An unreadable post does not keep the others from being
+/// sent.
 async fn take_from_line(
     batch: &mut Batch<'_>,
     group: i64,
-    (next, look): (&NextRequest, Look),
+    next: &NextRequest,
+    look: Look,
 ) -> Result<Option<TaskId>, sqlx::Error> {
     let cap = batch.policy.urls_per_task;
     let group: Option<Group> =
@@ -179,7 +181,7 @@ async fn take_from_line(
         tracing::error!(%error, "could not read a waiting post, so it is not sent");
     }
     let left = insert(batch, &group, next, &taken).await?;
-    turns::serve(batch, group.head, (&taken, &left), next.at).await?;
+    turns::serve(batch, group.head, &taken, &left, next.at).await?;
     Ok(Some(next.new[0]))
 }
 
@@ -217,11 +219,12 @@ pub(crate) const OF_TASK: &str =
        LEFT JOIN rounds ON rounds.number = attempts.round LEFT JOIN posts ON posts.number = rounds.post
      WHERE tasks.id = ?1 AND tasks.state = 'queued' AND standing = 4 ORDER BY position)";
 
-/// Looks once more at the posts of a task that has waited; none if nothing of it is left.
+/// Checks the posts of a waiting task once more. Returns none if nothing of it is left.
 async fn look_at_task(
     batch: &mut Batch<'_>,
     task: TaskId,
-    (next, look): (&NextRequest, Look),
+    next: &NextRequest,
+    look: Look,
 ) -> Result<Option<TaskId>, sqlx::Error> {
     let bound: String =
         sqlx::query_scalar(OF_TASK).bind(task.to_string()).fetch_one(&mut *batch.connection).await?;
@@ -238,15 +241,15 @@ async fn look_at_task(
     let leaving: BTreeSet<Round> =
         bound.iter().map(|candidate| candidate.round).filter(|round| !staying.contains(round)).collect();
     if !leaving.is_empty() {
-        // Those that nobody wanted have left it already.
+        // Unwanted posts have already left the task.
         queue::leave_tasks(batch, &BTreeMap::from([(task, leaving)]), touch).await?;
     }
     let kept: Vec<Round> =
         bound.iter().map(|candidate| candidate.round).filter(|round| staying.contains(round)).collect();
     if next.left_today.is_some_and(|left| left < kept.len()) && was_refused(batch, task).await? {
-        // It stays whole: if the refused submit turns out to have been taken, it was for all of its posts.
+        // The task stays whole. If upstream took the refused submit after all, it took all of its posts.
         if kept.len() > batch.policy.urls_per_task {
-            // No day's budget lasts for it. Its posts are bound to it.
+            // The task is larger than any day's budget, and its posts are bound to it.
             let split = Split { task, halves: next.new, at: next.at };
             splits::split_to_fit(batch, split).await?;
         } else {
@@ -266,11 +269,11 @@ async fn look_at_task(
         .bind(task.to_string())
         .fetch_one(&mut *batch.connection)
         .await?;
-    turns::serve(batch, head, (&kept[..sent], &BTreeMap::new()), next.at).await?;
+    turns::serve(batch, head, &kept[..sent], &BTreeMap::new(), next.at).await?;
     Ok(Some(task))
 }
 
-/// How long a task waits at most that the day's budget does not last for, before it is looked at again.
+/// The longest time that a task waits before the next check, if the day's budget is too small for it.
 const UNTIL_BUDGET: Duration = Duration::from_secs(30);
 
 /// Whether upstream has refused a submit of this task.
@@ -283,7 +286,7 @@ async fn was_refused(batch: &mut Batch<'_>, task: TaskId) -> Result<bool, sqlx::
         .await
 }
 
-/// Has a task wait until this time.
+/// Makes a task wait until this time.
 pub(crate) async fn put_off(
     connection: &mut SqliteConnection,
     task: TaskId,
@@ -297,7 +300,7 @@ pub(crate) async fn put_off(
         .map(|_| ())
 }
 
-/// Lets posts of a task that the day's budget does not last for wait in a line again.
+/// Lets those posts of a task that exceed the day's budget wait in a line again.
 async fn wait_again(
     batch: &mut Batch<'_>,
     task: TaskId,

@@ -1,4 +1,5 @@
-//! The quarantine: hints, bounded in rows and bytes, the oldest out first.
+//! The quarantine: keeps hints up to a bound of rows and bytes, and removes the oldest first. Must never take a hint
+//! for a fact.
 
 use std::collections::BTreeSet;
 
@@ -19,25 +20,25 @@ use crate::store::column::{self, row};
 use crate::store::ops::adopts::{self, Decided};
 use crate::store::ops::ownership::Claim;
 
-/// Most hints that are kept.
+/// The most hints that are kept.
 const ROWS: i64 = 1_000;
-/// Most bytes of bodies that are kept.
+/// The most bytes of bodies that are kept.
 const BYTES: i64 = 8 * 1024 * 1024;
 
-/// What upstream lists for a `taskId` that hints named.
+/// Upstream's list for a `taskId` that hints named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// The folder in which upstream found it.
     pub unique_id: Option<String>,
-    /// Canonical forms of the posts that are listed.
+    /// The canonical forms of the listed posts.
     pub posts: Vec<String>,
-    /// Whether there is more than these posts: an entry or a URL that can't be read.
+    /// Whether the list may contain more than these posts, because an entry or a URL can't be read.
     pub is_doubtful: bool,
-    /// When the oldest of the videos was made, as far as upstream says so.
+    /// The creation time of the oldest video, if upstream reports it.
     pub earliest: Option<Timestamp>,
 }
 
-/// How often upstream is asked about a `taskId` that no task has, with a longer wait each time.
+/// The most polls for a `taskId` that no task has. The wait grows each time.
 const LOOKS: u32 = 8;
 
 impl Operation for ReceivedHint {
@@ -48,7 +49,7 @@ impl Operation for ReceivedHint {
     }
 }
 
-/// Keeps a hint, or counts one more delivery of one that is kept; has the task polled that it names.
+/// Stores a hint, or counts one more delivery of a stored one. Has the named task polled.
 async fn keep(batch: &mut Batch<'_>, hint: &ReceivedHint) -> Result<(), sqlx::Error> {
     let is_of_a_task = match &hint.upstream_id {
         Some(id) => request_poll(batch, id, hint.at).await?,
@@ -83,7 +84,7 @@ async fn keep(batch: &mut Batch<'_>, hint: &ReceivedHint) -> Result<(), sqlx::Er
     Ok(())
 }
 
-/// Has the task with this `taskId` polled, at most once an interval. Gives `false` if no task has it.
+/// Has the task with this `taskId` polled, at most once per interval. Returns `false` if no task has it.
 async fn request_poll(batch: &mut Batch<'_>, upstream_id: &str, at: Timestamp) -> Result<bool, sqlx::Error> {
     let known: Option<(String, Option<i64>)> = sqlx::query_as(
         "SELECT id, hinted_at FROM tasks WHERE upstream_id = ?1 OR other_id = ?1
@@ -127,7 +128,7 @@ row! {
     }
 }
 
-/// Two of them are enough to leave it open whose the answer is.
+/// If two tasks match, it stays open which of them the answer is about.
 pub(crate) const CANDIDATES: &str = "SELECT tasks.id, submits.started_at AS begun_at,
        ?2 IS CASE destinations.kind WHEN 1 THEN 'default' ELSE destinations.name END AS is_here,
        (SELECT json_group_array(canonical) FROM attempts CROSS JOIN rounds ON rounds.number = attempts.round
@@ -144,7 +145,7 @@ pub(crate) const CANDIDATES: &str = "SELECT tasks.id, submits.started_at AS begu
      WHERE tasks.state = 'unconfirmed' AND upstream_id IS NULL
      LIMIT 16";
 
-/// The unconfirmed task that upstream's answer for a `taskId` is about; none in any doubt.
+/// Finds the unconfirmed task that upstream's answer for a `taskId` is about. Returns none in any doubt.
 pub(crate) async fn owner(
     batch: &mut Batch<'_>,
     upstream_id: &str,
@@ -205,7 +206,7 @@ async fn store_lookup(
             .fetch_one(&mut *batch.connection)
             .await?;
     let owner = owner(batch, upstream_id, found).await?;
-    // Upstream may list more of it later, and one of two tasks that have these posts may be confirmed otherwise.
+    // Upstream may list more later, and if two tasks have these posts, one of them may be confirmed in another way.
     let wait = backoff(looks + 1, batch.policy.poll_after, batch.policy.deadline);
     let next = (owner.is_none() && looks + 1 < LOOKS).then(|| at.after(wait).as_millis());
     sqlx::query("UPDATE quarantine SET looks = ?2, look_at = ?3 WHERE upstream_id = ?1")

@@ -1,5 +1,5 @@
-//! Changes of a job that was made before: its labels, and its priority, which its waiting URLs take over. Must never
-//! add a URL to the queue or remove one.
+//! Changes of an existing job: its labels, and its priority, which also applies to its waiting URLs. Must never add a
+//! URL to the queue or remove one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,31 +16,31 @@ use crate::store::column::{self, Counts, row};
 use crate::store::derive::places::{self, Class};
 use crate::store::read::jobs::options;
 
-/// What is to be changed about a job.
+/// A change of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobPatch {
-    /// Its priority from now on.
+    /// The new priority.
     pub priority: Option<Priority>,
-    /// All of its labels from now on.
+    /// All labels of the job after the change.
     pub labels: Option<BTreeMap<String, String>>,
 }
 
-/// What became of a change of a job.
+/// The result of a change of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobPatched {
-    /// The job is as it was asked for.
+    /// The job is now as requested.
     Done,
-    /// There is no such job.
+    /// The job does not exist.
     NoJob,
-    /// A priority was given, and nothing waits. Nothing was changed.
+    /// A priority was given, but no URL waits. Nothing was changed.
     NothingWaits {
-        /// Known, or indexed.
+        /// URLs that are known or indexed.
         known: i64,
-        /// Sent, or downloaded.
+        /// URLs that are sent or downloaded.
         on_their_way: i64,
-        /// Failed, without those that were canceled.
+        /// URLs that have failed, without canceled ones.
         failed: i64,
-        /// Canceled.
+        /// URLs that were canceled.
         canceled: i64,
     },
 }
@@ -49,7 +49,7 @@ pub(crate) const WAITS: &str = "SELECT EXISTS (
        SELECT 1 FROM wants CROSS JOIN rounds ON rounds.number = wants.round
        WHERE wants.job = ?1 AND mark IS NULL AND rounds.state = 1)";
 
-/// Changes the priority or the labels of a job, if something of it waits or no priority is given.
+/// Changes the priority or the labels of a job, if a URL of it waits or no priority is given.
 #[derive(Debug)]
 pub(crate) struct PatchJob {
     pub(crate) job: JobId,
@@ -96,7 +96,7 @@ async fn patch(
         }
     }
     if let Some(labels) = patch.labels.as_ref().filter(|labels| **labels != before.labels) {
-        relabel(batch, job, (&before.labels, labels)).await?;
+        relabel(batch, job, &before.labels, labels).await?;
     }
     Ok(JobPatched::Done)
 }
@@ -111,11 +111,12 @@ async fn nothing_waits(batch: &mut Batch<'_>, job: i64) -> Result<JobPatched, sq
     Ok(JobPatched::NothingWaits { known, on_their_way, failed: failed - canceled, canceled })
 }
 
-/// Labels stand in the job's row, and once more to find jobs by them.
+/// Replaces the labels in the job's row, and in the table that finds jobs by label.
 async fn relabel(
     batch: &mut Batch<'_>,
     job: JobId,
-    (before, after): (&BTreeMap<String, String>, &BTreeMap<String, String>),
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
 ) -> Result<(), sqlx::Error> {
     let rows = |labels: &BTreeMap<String, String>| json!(labels.iter().collect::<Vec<_>>()).to_string();
     sqlx::query("UPDATE jobs SET labels = ?2 WHERE id = ?1")
@@ -140,10 +141,10 @@ async fn relabel(
     Ok(())
 }
 
-/// Most wants of a job's waiting posts, its own and those of other jobs, that one commit looks at.
+/// The most wants of a job's waiting posts that one commit reads, including the wants of other jobs.
 const WANTS: i64 = 20_000;
 
-/// The waiting URLs of a job that take its priority over: those after a position.
+/// The waiting URLs of a job that get its new priority, after a position.
 pub(crate) struct TakeOver {
     /// The job's number.
     pub(crate) job: i64,
@@ -159,7 +160,7 @@ pub(crate) const TAKING_OVER: &str = "SELECT position, round, count(*) FROM (
        ORDER BY mine.position LIMIT ?3)
      GROUP BY position ORDER BY position";
 
-/// Gives the first of these URLs their places, and writes down that the rest is due.
+/// Gives the first of these URLs their places, and records that the rest is due.
 pub(crate) async fn take_over(batch: &mut Batch<'_>, change: &TakeOver) -> Result<(), sqlx::Error> {
     let mut found: Vec<(i64, Round, i64)> = sqlx::query_as(TAKING_OVER)
         .bind(change.job)
@@ -169,7 +170,7 @@ pub(crate) async fn take_over(batch: &mut Batch<'_>, change: &TakeOver) -> Resul
         .await?;
     let is_all = found.iter().map(|(.., wants)| wants).sum::<i64>() < WANTS;
     if !is_all && found.len() > 1 {
-        // Not all of its wants may have been counted.
+        // Its wants may not all have been counted.
         found.pop();
     }
     let rounds: BTreeSet<Round> = found.iter().map(|(_, round, _)| *round).collect();
@@ -196,7 +197,7 @@ pub(crate) async fn take_over(batch: &mut Batch<'_>, change: &TakeOver) -> Resul
 }
 
 row! {
-    /// A task that waits, and the best priority in which somebody wants one of its posts.
+    /// A waiting task, and the best priority in which a job wants one of its posts.
     struct Waiting {
         number: i64,
         key: i64,
@@ -216,7 +217,7 @@ pub(crate) const BEST: &str = "SELECT tasks.number, tasks.key, tasks.priority, m
        CROSS JOIN jobs ON jobs.number = wants.job
      GROUP BY tasks.number";
 
-/// Lets the tasks that wait with these rounds have the best priority in which somebody wants one of their posts.
+/// Gives the tasks that wait with these rounds the best priority in which a job wants one of their posts.
 async fn follow_tasks(
     batch: &mut Batch<'_>,
     rounds: &BTreeSet<Round>,

@@ -1,4 +1,4 @@
-//! The retry of a job: its failed URLs are looked up again, because somebody asked.
+//! The retry of a job: looks its failed URLs up again, because an operator asked.
 //!
 //! Must never send a URL that may have been charged, unless it was asked for by name.
 
@@ -22,20 +22,20 @@ use crate::store::derive::arrivals::{self, Asked, Asking, Placed};
 use crate::store::derive::jobs;
 use crate::store::derive::places::Class;
 use crate::store::read::jobs::options;
-/// What became of the retry of a job.
+/// The result of the retry of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobRetried {
-    /// At least one URL is known, shares a round, or waits.
+    /// At least one URL is now known, shares a round, or waits.
     Changed,
-    /// No URL changes: so many are known or indexed, on their way, and in the queue.
+    /// No URL changes. The counts say where the URLs are.
     Nothing {
-        /// Known, or indexed.
+        /// URLs that are known or indexed.
         known: i64,
-        /// Sent, or downloaded.
+        /// URLs that are sent or downloaded.
         on_their_way: i64,
-        /// In the queue.
+        /// URLs in the queue.
         waiting: i64,
-        /// Failed, and not asked for by the codes that were given, or canceled.
+        /// URLs that have failed and that the given codes do not match, or that were canceled.
         failed: i64,
     },
 }
@@ -43,7 +43,7 @@ pub enum JobRetried {
 const NOTHING: JobRetried = JobRetried::Nothing { known: 0, on_their_way: 0, waiting: 0, failed: 0 };
 
 row! {
-    /// A job's URL that may be asked for again.
+    /// A URL of a job that may be retried.
     struct Row {
         position: i64,
         round: Round,
@@ -57,7 +57,7 @@ row! {
 }
 
 impl Row {
-    /// Why the want has failed; none if it has not.
+    /// The code with which the want has failed. None if it has not failed.
     fn code(&self) -> Result<Option<String>, sqlx::Error> {
         let id = self.round.to_string();
         let mark = column::numbered_option(("wants", "mark", &id), self.mark, Mark::from_number)?;
@@ -71,7 +71,7 @@ impl Row {
 
     fn asked(self) -> Asked {
         let platform = Platform::from_stored(self.platform);
-        // What was taken once stays what it was: the URL is not parsed again.
+        // An accepted URL stays as it is, so it is not parsed again.
         let url = PostUrl { given: self.url, canonical: self.canonical, platform };
         Asked { position: self.position, url }
     }
@@ -84,12 +84,13 @@ pub(crate) const OF_JOB: &str =
 
 /// Looks the failed URLs of a job up again as if it had just arrived, except that unconfirmed attempts are set aside.
 ///
-/// Without `codes` these are all that were not canceled; with `codes`, those that failed with one of them.
+/// Without `codes`, these are all failed URLs that were not canceled. With `codes`, they are those that failed with
+/// one of them.
 #[derive(Debug)]
 pub(crate) struct RetryJob {
     pub(crate) job: JobId,
     pub(crate) codes: Option<Vec<String>>,
-    /// The API key's name.
+    /// The name of the API key.
     pub(crate) by: Option<String>,
     pub(crate) at: Timestamp,
 }
@@ -171,7 +172,7 @@ pub(crate) const MOVE: &str = "UPDATE wants SET round = new.round, mark = new.ma
            FROM json_each(?1)) AS new
      WHERE wants.job = new.job AND wants.position = new.position";
 
-/// Lets URLs of a job belong to other rounds than before.
+/// Moves URLs of a job to other rounds.
 async fn move_wants(batch: &mut Batch<'_>, job: i64, moved: &[Placed]) -> Result<(), sqlx::Error> {
     let row = |url: &Placed| json!([job, url.position, url.round, url.mark.map(Mark::number)]);
     let rows: Vec<Value> = moved.iter().map(row).collect();

@@ -1,4 +1,5 @@
-//! Jobs: taken in one commit, each URL with the round that it belongs to.
+//! Jobs: accepted in one commit, each URL with the round that it belongs to. Must never make a job twice for one
+//! idempotency key.
 
 use std::collections::BTreeSet;
 
@@ -32,39 +33,39 @@ use crate::store::read::jobs::read;
 pub struct NewJob {
     /// Its id.
     pub id: JobId,
-    /// When it was asked for.
+    /// The time of the request.
     pub at: Timestamp,
-    /// The API key that asked for it.
+    /// The API key of the request.
     pub created_by: Option<String>,
     /// The settings of all its tasks.
     pub options: JobOptions,
-    /// Its URLs, folded, at least one.
+    /// Its folded URLs, at least one.
     pub urls: Vec<PostUrl>,
-    /// Whether to send also what is known or on its way.
+    /// Whether to send posts even if they are known or on their way.
     pub force: bool,
-    /// What makes sure that it is made once, however often it is asked for.
+    /// The key under which the job is made only once, however often the request is repeated.
     pub idempotency: Option<IdempotencyKey>,
 }
 
-/// A client's own word for a request, under which it is done once.
+/// A key that a client gives to a request, under which the request takes effect once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    /// The API key's name; empty in keyless mode.
+    /// The name of the API key. Empty in keyless mode.
     pub caller: String,
-    /// The word.
+    /// The client's key.
     pub key: String,
     /// SHA-256 of the request.
     pub request: [u8; 32],
 }
 
-/// What became of a job that was asked for.
+/// The result of a request for a job.
 #[derive(Clone, Debug)]
 pub enum CreatedJob {
-    /// It was made.
+    /// The job is new.
     New(Job),
-    /// The same request came before: the job that it made, as it is now.
+    /// The same request made this job before. It is returned in its present state.
     Again(Job),
-    /// Another request came with its key before; nothing was made.
+    /// Another request used the key before, so nothing was made.
     OtherRequest,
 }
 
@@ -78,12 +79,12 @@ impl Operation for NewJob {
     }
 }
 
-/// Takes a job, unless the same request made it before.
+/// Makes a job, unless the same request has made it before.
 async fn create_once(batch: &mut Batch<'_>, job: &NewJob) -> Result<CreatedJob, sqlx::Error> {
     let Some(IdempotencyKey { caller, key, request }) = &job.idempotency else {
         return create(batch, job).await.map(CreatedJob::New);
     };
-    // A key in quotes was once kept with its quotes, so an old file can hold both spellings, for two requests.
+    // Older versions stored a quoted key with its quotes, so an old file can hold both spellings, for two requests.
     let before: Option<(Vec<u8>, String)> = sqlx::query_as(
         "SELECT request, job_id FROM idempotency_keys WHERE caller = ?1 AND key IN (?2, ?3)
          ORDER BY request = ?4 DESC LIMIT 1",
@@ -112,7 +113,7 @@ async fn create_once(batch: &mut Batch<'_>, job: &NewJob) -> Result<CreatedJob, 
     Ok(CreatedJob::New(created))
 }
 
-/// Takes a job: the round of each of its URLs, and new rounds for those that nobody has.
+/// Makes a job, with the round of each of its URLs. Posts without a round get a new one.
 async fn create(batch: &mut Batch<'_>, job: &NewJob) -> Result<Job, sqlx::Error> {
     batch.changes.events.push(NewEvent {
         job: Some(job.id),
@@ -145,11 +146,11 @@ async fn create(batch: &mut Batch<'_>, job: &NewJob) -> Result<Job, sqlx::Error>
     batch.changes.jobs.insert(job.id, touch);
     jobs::settle(batch).await?;
     let job = read(batch.connection, job.id).await?.ok_or(sqlx::Error::RowNotFound)?;
-    // Tasks are formed when their turn comes: those that it shares by now were not made for it.
+    // Tasks are formed when their turn comes. The job may share older tasks, but those were not made for it.
     Ok(Job { tasks: Some(Vec::new()), ..job })
 }
 
-/// Inserts the rows of a job without its URLs; gives its number.
+/// Inserts the row of a job without its URLs, and returns its number.
 async fn insert(batch: &mut Batch<'_>, job: &NewJob, key: i64) -> Result<i64, sqlx::Error> {
     let number: i64 = sqlx::query_scalar(
         "INSERT INTO jobs (id, created_at, created_by, state, labels, unique_id, folder_id, quality, library,
@@ -184,7 +185,8 @@ async fn insert(batch: &mut Batch<'_>, job: &NewJob, key: i64) -> Result<i64, sq
 pub(crate) const INSERT_WANTS: &str = "INSERT INTO wants (job, position, round, mark, url)
      SELECT ?2, value->>0, value->>1, value->>2, value->>3 FROM json_each(?1)";
 
-/// A row of [`INSERT_WANTS`]: position, round, mark, and the URL if the post is spelled otherwise.
+/// A row of [`INSERT_WANTS`]: the position, the round, the mark, and the URL if it differs from the spelling of the
+/// post.
 pub(crate) fn row(placed: &Placed) -> Value {
     json!([placed.position, placed.round, placed.mark.map(Mark::number), placed.url])
 }
@@ -196,7 +198,7 @@ impl NewJob {
 }
 
 impl Readers {
-    /// What would become of a job now; nothing is stored.
+    /// Predicts the result of a job without storing anything.
     ///
     /// # Errors
     /// [`ReadError`]

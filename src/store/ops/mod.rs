@@ -1,4 +1,4 @@
-//! What can be asked of the writer, a file each, with its arguments.
+//! The operations of the writer, one file each, with their arguments.
 
 pub(crate) mod adopts;
 pub(crate) mod callbacks;

@@ -1,5 +1,5 @@
-//! Whose callbacks are whose: a `taskId` is adopted by the task whose callback names it, and a task that is not in the
-//! file is made anew.
+//! The owners of callbacks: a task adopts the `taskId` that its callback names, and a task that is missing from the
+//! file is made again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::store::column;
 use crate::store::derive::posts;
 use crate::store::ops::taken_in;
 
-/// Gives a batch of callbacks to their tasks, and these what the bodies say of their `taskId`.
+/// Assigns a batch of callbacks to their tasks, and gives these tasks the `taskId` that the bodies name.
 pub(crate) async fn assign(
     batch: &mut Batch<'_>,
     received: &mut [Arc<ReceivedCallback>],
@@ -43,7 +43,7 @@ pub(crate) async fn assign(
     Ok(())
 }
 
-/// What came for a task that was taken in by another one in this batch is for that one.
+/// Redirects callbacks for a task that another one took in during this batch.
 fn give_to_owners(received: &mut [Arc<ReceivedCallback>], changes: &Changes) {
     for callback in received {
         if let Some(owner) = changes.taken_in.get(&callback.task) {
@@ -52,7 +52,7 @@ fn give_to_owners(received: &mut [Arc<ReceivedCallback>], changes: &Changes) {
     }
 }
 
-/// Keeps a callback without a token that counts nevertheless.
+/// Keeps a callback without a token that the configuration accepts.
 #[derive(Debug)]
 pub(crate) struct AcceptCallback(pub(crate) AcceptedCallback);
 
@@ -66,7 +66,8 @@ impl Operation for AcceptCallback {
     }
 }
 
-/// Finds the task that an accepted callback names, or makes one without URLs, because nobody submitted it here.
+/// Finds the task that an accepted callback names, or makes one without URLs, because this service has not submitted
+/// it.
 async fn accept(batch: &mut Batch<'_>, callback: &AcceptedCallback) -> Result<ReceivedCallback, sqlx::Error> {
     let known: Option<String> = sqlx::query_scalar(
         "SELECT id FROM tasks WHERE upstream_id = ?1 ORDER BY job_id IS NULL, id DESC LIMIT 1",
@@ -103,7 +104,8 @@ async fn accept(batch: &mut Batch<'_>, callback: &AcceptedCallback) -> Result<Re
     })
 }
 
-/// A good token whose task is not in the store was issued before this file was restored from a backup.
+/// Recovers tasks that are missing from the store. Their good tokens were issued before this file was restored from a
+/// backup.
 async fn recover_tasks(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) -> Result<(), sqlx::Error> {
     let tasks: Vec<TaskId> = received.iter().map(|callback| callback.task).collect();
     let missing: Vec<String> = sqlx::query_scalar(
@@ -121,7 +123,7 @@ async fn recover_tasks(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) ->
             Some(hash) => Some(posts::destination_of_hash(batch.connection, hash).await?),
             None => None,
         };
-        // Polled at once: until it lists its posts, they can be sent again.
+        // The task is polled at once. Its posts can be sent again until it lists them.
         sqlx::query(
             "INSERT INTO tasks
                (id, destination, quality, created_at, state, next_attempt_at, news_at, poll_wanted)
@@ -137,7 +139,7 @@ async fn recover_tasks(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) ->
     }
     for (id, at) in recovered {
         let task = column::parsed(("tasks", "id", &id), &id)?;
-        // It was sent by us, or nobody could call back: what became of the submit is not known.
+        // scrapehook sent this task, because nobody else could issue its token. The result of the submit is unknown.
         sqlx::query(
             "INSERT INTO submits (task_id, attempt, started_at, ended_at, outcome, code, message)
              VALUES (?1, 1, ?2, ?2, 'unknown', 'recovered', 'known only from its callbacks')",
@@ -151,11 +153,12 @@ async fn recover_tasks(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) ->
     Ok(())
 }
 
-/// A body's `taskId` is adopted if the task has none, or one on weaker evidence, and no other task holds it on evidence
-/// as good; the first to arrive counts.
+/// Adopts the `taskId` of a body if the task has none or one on weaker evidence, and no other task holds it on
+/// evidence as good. The first body to arrive counts.
 async fn adopt(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) -> Result<(), sqlx::Error> {
     let weaker = weaker_than(UpstreamIdSource::Callback);
-    // The working set knows some tasks only. One that has a `taskId` must not stand before one that has none.
+    // The file is asked, because the working set holds only some tasks. A task that already has a `taskId` must not
+    // take precedence over one without.
     let tasks: BTreeSet<TaskId> = received.iter().map(|callback| callback.task).collect();
     let open: Vec<(String, Option<String>)> = sqlx::query_as(
         "SELECT id, upstream_id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))
@@ -218,7 +221,7 @@ async fn adopt(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) -> Result<
     Ok(())
 }
 
-/// A body may name another `taskId` than the one that the task has on proof as good: then both are polled.
+/// Records a second `taskId` for a task whose body names another one on evidence as good. Both are then polled.
 async fn note_second_ids(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) -> Result<(), sqlx::Error> {
     let named = received.iter().filter_map(|callback| Some((callback.task, callback.upstream_id.as_ref()?)));
     let rows: Vec<_> = named.map(|(task, upstream_id)| json!([task, upstream_id])).collect();
@@ -241,7 +244,7 @@ async fn note_second_ids(batch: &mut Batch<'_>, received: &[&ReceivedCallback]) 
     Ok(())
 }
 
-/// The word that a `taskId` is a task's, and whose word it is.
+/// The claim that a `taskId` belongs to a task, and its source.
 pub(crate) struct Claim<'a> {
     pub(crate) task: TaskId,
     pub(crate) upstream_id: &'a str,
@@ -278,7 +281,8 @@ pub(crate) async fn release(
     Ok(())
 }
 
-/// Gives a task its `taskId`. If it has another one, the ranks decide which counts, and whether both are polled.
+/// Gives a task its `taskId`. If it already has another one, the ranks of both sources decide which one counts and
+/// whether both are polled.
 pub(crate) async fn hold(batch: &mut Batch<'_>, claim: &Claim<'_>) -> Result<bool, sqlx::Error> {
     let id = claim.task.to_string();
     let held: Option<(Option<String>, Option<String>)> =
@@ -321,7 +325,7 @@ pub(crate) async fn hold(batch: &mut Batch<'_>, claim: &Claim<'_>) -> Result<boo
     Ok(true)
 }
 
-/// What polls of another `taskId` have brought says nothing of when this one has to be polled.
+/// Resets the polls of a task, because polls of its former `taskId` do not say when the new one is due.
 pub(crate) async fn begin_polling_again(
     connection: &mut SqliteConnection,
     task: TaskId,

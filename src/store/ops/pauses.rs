@@ -1,4 +1,4 @@
-//! Pauses: why nothing is sent, to anybody or to one platform. They outlive a restart.
+//! Pauses: stored reasons for not sending, to anybody or to a part. They outlive a restart.
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::outcome::Failure;
@@ -10,18 +10,18 @@ use crate::store::batch::changes::NewEvent;
 use crate::store::batch::operation::Operation;
 use crate::store::batch::{Batch, Cause};
 
-/// Whom a pause stops, and why.
+/// The scope of a pause and its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPause {
-    /// `all`, the one platform that is stopped, or [`Pause::of_line`].
+    /// `all`, the platform that is paused, or [`Pause::of_line`].
     pub scope: String,
-    /// The upstream's code, or a word of ours.
+    /// Upstream's code, or one of scrapehook's.
     pub failure: Failure,
-    /// When it is tried for the first time.
+    /// The time of the first probe.
     pub first_probe: FirstProbe,
 }
 
-/// When a pause is tried for the first time.
+/// The time of the first probe of a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstProbe {
     /// At once.
@@ -30,7 +30,7 @@ pub enum FirstProbe {
     Later,
 }
 
-/// Stops sending for a scope, or moves the next probe of a scope that is paused already.
+/// Stops sending for a scope, or moves the next probe of a scope that is already paused.
 #[derive(Debug)]
 pub(crate) struct SetPause {
     pub(crate) pause: NewPause,
@@ -62,7 +62,7 @@ impl Operation for LiftPause {
     }
 }
 
-/// Sets a pause; where its scope is paused already, a probe failed, and only the next one is moved.
+/// Sets a pause. If its scope is already paused, a probe has failed, and only the next probe moves.
 pub(crate) async fn set(
     batch: &mut Batch<'_>,
     pause: &NewPause,
@@ -80,7 +80,7 @@ pub(crate) async fn set(
     .bind(&pause.failure.code)
     .bind(&pause.failure.message)
     .bind(cause.at.as_millis())
-    // What was set aside because of refusals waits for the end of a pause of this code.
+    // Tasks that were set aside because of refusals wait for the end of a pause with this code.
     .bind(UNCLEAR)
     .fetch_one(&mut *batch.connection)
     .await?;
@@ -115,14 +115,14 @@ pub(crate) async fn set(
     Ok(())
 }
 
-/// Lifts a pause; `false` where there was none.
+/// Lifts a pause. Returns `false` if there was none.
 pub(crate) async fn lift(batch: &mut Batch<'_>, scope: &str, cause: Cause<'_>) -> Result<bool, sqlx::Error> {
     let since: Option<i64> = sqlx::query_scalar("DELETE FROM pauses WHERE scope = ?1 RETURNING since")
         .bind(scope)
         .fetch_optional(&mut *batch.connection)
         .await?;
     let Some(since) = since else { return Ok(false) };
-    start(batch, (scope, since), cause).await?;
+    start(batch, scope, since, cause).await?;
     batch.changes.events.push(NewEvent {
         message: Some(scope.to_owned()),
         ..NewEvent::new(EventKind::SendingResumed, cause.source, cause.at)
@@ -130,14 +130,14 @@ pub(crate) async fn lift(batch: &mut Batch<'_>, scope: &str, cause: Cause<'_>) -
     Ok(true)
 }
 
-/// An operator knows better than a pause: what was set aside is like anything else that waits.
+/// Puts tasks that were set aside back among all others that wait, because an operator overrules a pause.
 const BEGIN_ANEW: &str =
     "UPDATE tasks INDEXED BY tasks_aside SET aside_at = NULL WHERE aside_at IS NOT NULL AND state = 'queued'";
 
-/// Lifts every pause, whatever its reason. What was set aside has proven nothing, so if it is refused again, it is set
-/// aside again.
+/// Lifts every pause, whatever its reason. Tasks that were set aside are set aside again after another refusal,
+/// because their first refusals have proven nothing.
 pub(crate) async fn lift_all(batch: &mut Batch<'_>, cause: Cause<'_>) -> Result<(), sqlx::Error> {
-    // An earlier version knew that refusals are charged by this pause alone.
+    // For earlier versions, this pause was the only record that refusals are charged.
     sqlx::query(
         "INSERT INTO meta (key, value) SELECT code, message FROM pauses WHERE scope = ?1
          ON CONFLICT (key) DO NOTHING",
@@ -149,7 +149,7 @@ pub(crate) async fn lift_all(batch: &mut Batch<'_>, cause: Cause<'_>) -> Result<
     let lifted: Vec<(String, i64)> =
         sqlx::query_as("DELETE FROM pauses RETURNING scope, since").fetch_all(&mut *batch.connection).await?;
     for (scope, since) in lifted {
-        start(batch, (&scope, since), cause).await?;
+        start(batch, &scope, since, cause).await?;
         let by = cause.operator.map(|name| format!(", by {name}")).unwrap_or_default();
         batch.changes.events.push(NewEvent {
             message: Some(format!("{scope}{by}")),
@@ -172,8 +172,8 @@ const FLAG_TASKS: &str = "UPDATE tasks SET is_paused = EXISTS (
            SELECT 1 FROM pauses WHERE (scope = 'all' AND code = ?1) OR scope = 'repeats'))
      WHERE state = 'queued'";
 
-/// Marks the groups and the waiting tasks that pauses stop, as far as this pause concerns them, so that nothing looks
-/// for them. A pause of everything needs no marks, except on what is set aside.
+/// Marks the groups and the waiting tasks that this pause stops, so that no query looks for them. A pause of
+/// everything needs no marks, except on tasks that are set aside.
 async fn flag(batch: &mut Batch<'_>, scope: &str) -> Result<(), sqlx::Error> {
     if Pause::stops_all(scope) {
         return Ok(());
@@ -183,7 +183,7 @@ async fn flag(batch: &mut Batch<'_>, scope: &str) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Keys that nothing else of was sent: their clocks have stood still.
+/// Moves the clocks of keys that had nothing else to send during the pause, so their clocks stood still.
 pub(crate) const BEGIN_CLOCKS: &str = "UPDATE api_keys SET clock = max(clock, (SELECT clock FROM queue))
      WHERE number IN (
          SELECT key FROM lines
@@ -192,7 +192,7 @@ pub(crate) const BEGIN_CLOCKS: &str = "UPDATE api_keys SET clock = max(clock, (S
        AND NOT EXISTS (
          SELECT 1 FROM queue_groups AS g WHERE g.key = api_keys.number AND g.is_paused = 0 AND g.waiting > 0)";
 
-/// Their priorities could not be served either.
+/// The priorities of these keys could not be served either.
 pub(crate) const BEGIN_TIME: &str = "UPDATE queue_classes SET since = ?3
      WHERE (key, priority) IN (
        SELECT key, priority FROM lines
@@ -205,16 +205,12 @@ pub(crate) const BEGIN_TIME: &str = "UPDATE queue_classes SET since = ?3
 /// The time of a pause does not count as time in which a priority could have been served.
 const SKIP_TIME: &str = "UPDATE queue_classes SET since = max(since, min(?2, since + ?2 - max(since, ?1)))";
 
-/// Lets what a pause has stopped take turns again.
-async fn start(
-    batch: &mut Batch<'_>,
-    (scope, since): (&str, i64),
-    cause: Cause<'_>,
-) -> Result<(), sqlx::Error> {
+/// Lets everything that a pause has stopped take turns again.
+async fn start(batch: &mut Batch<'_>, scope: &str, since: i64, cause: Cause<'_>) -> Result<(), sqlx::Error> {
     batch.changes.changes_queue = true;
     if Pause::stops_all(scope) {
         sqlx::query(SKIP_TIME).bind(since).bind(cause.at.as_millis()).execute(&mut *batch.connection).await?;
-        // What was set aside takes turns again.
+        // Tasks that were set aside take turns again.
         sqlx::query(FLAG_TASKS).bind(UNCLEAR).execute(&mut *batch.connection).await?;
         return Ok(());
     }

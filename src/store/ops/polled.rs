@@ -1,4 +1,4 @@
-//! Polls that have ended, as they are handed to the writer.
+//! Ended polls, in the form that the writer receives. Must never decide what they prove.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::store::read::due::DuePoll;
 /// One entry in a poll's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolledEntry {
-    /// The upstream's id of the video, if it has one.
+    /// Upstream's id of the video, if it has one.
     pub id: Option<String>,
-    /// Where it stands.
+    /// Its state.
     pub state: VideoState,
-    /// The URL it came from, if the answer names it.
+    /// The URL of the video, if the answer names it.
     pub url: Option<String>,
 }
 
@@ -24,26 +24,26 @@ pub enum PollEnd {
     Listed {
         /// The entries.
         entries: Vec<PolledEntry>,
-        /// Whether every entry could be read: one that could not may be one more video.
+        /// Whether every entry could be read. An unreadable one may be one more video.
         is_whole: bool,
-        /// When the oldest of the videos was made, as far as upstream says so.
+        /// The creation time of the oldest video, if upstream reports it.
         earliest: Option<Timestamp>,
     },
-    /// Upstream refused to say.
+    /// Upstream refused to answer.
     Refused,
-    /// No answer of use; ask again after this long.
+    /// There was no usable answer. The next poll may follow after this wait.
     Unanswered(Duration),
 }
 
 /// A poll that has ended.
 #[derive(Clone, Debug)]
 pub struct EndedPoll {
-    /// As [`Readers::next_poll`](crate::store::read::Readers::next_poll) gave it.
+    /// The poll as [`Readers::next_poll`](crate::store::read::Readers::next_poll) gave it.
     pub poll: DuePoll,
-    /// When upstream was asked.
+    /// The time of the question.
     pub asked_at: Timestamp,
-    /// When the answer, or the lack of one, was clear.
+    /// The time of the answer, or of its failure.
     pub at: Timestamp,
-    /// How it ended.
+    /// The end of the poll.
     pub end: PollEnd,
 }

@@ -1,4 +1,5 @@
-//! Polls: which tasks are due for one, and what one brought. Their results are facts like any other.
+//! The results of polls, which are facts like any others. Must never take a result for a `taskId` that the task no
+//! longer has.
 
 use crate::domain::event::Source;
 use crate::domain::evidence::polls::{Refusals, refusals_count};
@@ -14,8 +15,8 @@ use crate::store::batch::operation::Operation;
 use crate::store::ops::polled::{EndedPoll, PollEnd, PolledEntry};
 use crate::store::ops::recovered;
 
-/// After so many refusals in a row, a poll counts as answered: the code for "unknown" also stands for failures that
-/// pass.
+/// After this many refusals in a row, a poll counts as answered. A single refusal does not, because the code for
+/// "unknown" also stands for transient failures.
 const REFUSALS: i64 = 3;
 
 impl Operation for EndedPoll {
@@ -26,7 +27,7 @@ impl Operation for EndedPoll {
     }
 }
 
-/// Keeps what a poll brought.
+/// Stores the result of a poll.
 async fn record(batch: &mut Batch<'_>, ended: &EndedPoll) -> Result<(), sqlx::Error> {
     let EndedPoll { poll, asked_at, at, end } = ended;
     let asked_at = *asked_at;
@@ -36,8 +37,8 @@ async fn record(batch: &mut Batch<'_>, ended: &EndedPoll) -> Result<(), sqlx::Er
         PollEnd::Listed { .. } => ("listed", 0),
         PollEnd::Refused => ("refused", 0),
     };
-    // What came while the question was on its way is not answered by it. And if the task has another `taskId` by now,
-    // or was taken in by another task, nothing is.
+    // The answer does not cover news that came while the question was on its way. If the task has another `taskId` by
+    // now, or another task took it in, the answer covers nothing.
     let refused: Option<(i64, i64, Option<i64>)> = sqlx::query_as(ENDED)
         .bind(task.to_string())
         .bind(not_before)
@@ -64,7 +65,7 @@ async fn record(batch: &mut Batch<'_>, ended: &EndedPoll) -> Result<(), sqlx::Er
             }
         }
         PollEnd::Listed { entries, is_whole, .. } => {
-            list(batch, task, asked_at, (entries, *is_whole));
+            list(batch, task, asked_at, entries, *is_whole);
             recovered::take_urls(batch, number, ended).await?;
         }
     }
@@ -86,13 +87,8 @@ fn fact(task: TaskId, kind: FactKind, video: &str, at: Timestamp) -> NewFact {
     NewFact { task, kind, video: video.to_owned(), at, source: Source::Poll, failure: None }
 }
 
-/// Notes what an answer lists: its entries, and facts about the videos.
-fn list(
-    batch: &mut Batch<'_>,
-    task: TaskId,
-    asked_at: Timestamp,
-    (entries, is_whole): (&[PolledEntry], bool),
-) {
+/// Records the entries of an answer, and facts about the videos.
+fn list(batch: &mut Batch<'_>, task: TaskId, asked_at: Timestamp, entries: &[PolledEntry], is_whole: bool) {
     let listed = |entry: &PolledEntry| ListedEntry {
         video: entry.id.clone(),
         url: entry.url.clone(),

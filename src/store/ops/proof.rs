@@ -1,4 +1,4 @@
-//! The proof that commits work.
+//! The proof that commits work. Must never change anything that a reader can see.
 
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;

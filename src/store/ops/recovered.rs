@@ -1,6 +1,6 @@
-//! Tasks that are known from their callbacks alone: their polls say which posts they have.
+//! Tasks that are known from their callbacks alone. Their polls say which posts they have.
 //!
-//! Must never send a post that such a task has: doubt never spends money.
+//! Must never send a post that such a task has, because doubt never spends money.
 
 use std::collections::BTreeSet;
 
@@ -20,12 +20,12 @@ use crate::store::ops::ownership::Claim;
 use crate::store::ops::polled::{EndedPoll, PollEnd, PolledEntry};
 use crate::store::read::due::DuePoll;
 
-/// Begins the ids of videos of the public library.
+/// The prefix of the ids of videos in the public library.
 const PUBLIC_VIDEO: &str = "PI-";
 
 /// Gives a task without a job the posts that a poll has listed.
 ///
-/// If an accepted callback made it, and it is certainly an unconfirmed task, the two become one.
+/// If an accepted callback made the task, and it is certainly an unconfirmed one, the two become one.
 pub(crate) async fn take_urls(
     batch: &mut Batch<'_>,
     number: i64,
@@ -41,7 +41,7 @@ pub(crate) async fn take_urls(
     .bind(number)
     .fetch_one(&mut *batch.connection)
     .await?;
-    // A task that was never sent from this file and has a `taskId` was sent from a later copy of it.
+    // If a task has a `taskId` but was never sent from this file, it was sent from a later copy of the file.
     if (has_job && was_sent) || entries.is_empty() {
         return Ok(());
     }
@@ -50,7 +50,8 @@ pub(crate) async fn take_urls(
     if !was_sent
         && is_unconfirmed_task(
             batch,
-            (poll, *asked_at),
+            poll,
+            *asked_at,
             Answer { posts: &posts, entries, is_whole: *is_whole, earliest: *earliest },
         )
         .await?
@@ -59,29 +60,32 @@ pub(crate) async fn take_urls(
     }
     let destination = match destination {
         Some(destination) => destination,
-        None => find_destination(batch, (task, was_sent), entries).await?,
+        None => find_destination(batch, task, was_sent, entries).await?,
     };
-    add(batch, (task, number, destination), posts, *asked_at).await
+    add(batch, number, destination, posts, *asked_at).await?;
+    batch.changes.stale.insert(task);
+    Ok(())
 }
 
-/// What an answer lists.
+/// The content of an answer.
 struct Answer<'a> {
     posts: &'a [PostUrl],
     entries: &'a [PolledEntry],
-    /// Whether all of it was read.
+    /// Whether every entry could be read.
     is_whole: bool,
-    /// How old it is.
+    /// The creation time of the oldest video.
     earliest: Option<Timestamp>,
 }
 
-/// Whether the task is one whose submit was not answered; then that has taken it in.
+/// Whether the task is one whose submit was not answered. If so, that one has taken it in.
 async fn is_unconfirmed_task(
     batch: &mut Batch<'_>,
-    (poll, at): (&DuePoll, Timestamp),
+    poll: &DuePoll,
+    at: Timestamp,
     Answer { posts, entries, is_whole, earliest }: Answer<'_>,
 ) -> Result<bool, sqlx::Error> {
     let found = Found {
-        // It can be in any folder: an accepted callback does not say.
+        // The task can be in any folder, because an accepted callback does not name one.
         unique_id: poll.unique_id.clone().or_else(|| Some("default".to_owned())),
         posts: posts.iter().map(|post| post.canonical.clone()).collect(),
         is_doubtful: !is_whole || posts.len() < entries.len(),
@@ -92,11 +96,12 @@ async fn is_unconfirmed_task(
     Ok(adopts::adopt(batch, &claim, Source::Poll).await? == adopts::Decided::Done)
 }
 
-/// Where a task was sent that does not say. One of an old token counts for every folder of its library, one that an
-/// accepted callback made for the default folder.
+/// Finds the destination of a task that does not name it. A task of an old token counts for every folder of its
+/// library. A task that an accepted callback made counts for the default folder.
 async fn find_destination(
     batch: &mut Batch<'_>,
-    (task, was_sent): (TaskId, bool),
+    task: TaskId,
+    was_sent: bool,
     entries: &[PolledEntry],
 ) -> Result<i64, sqlx::Error> {
     let is_public = |entry: &PolledEntry| entry.id.as_deref().is_some_and(|id| id.starts_with(PUBLIC_VIDEO));
@@ -115,10 +120,11 @@ async fn find_destination(
     Ok(number)
 }
 
-/// Adds those of the posts that the task does not have.
+/// Adds the listed posts that the task does not have yet.
 async fn add(
     batch: &mut Batch<'_>,
-    (task, number, destination): (TaskId, i64, i64),
+    number: i64,
+    destination: i64,
     listed: Vec<PostUrl>,
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
@@ -154,17 +160,16 @@ async fn add(
             .execute(&mut *batch.connection)
             .await?;
         position += 1;
-        // A post that waits leaves the queue when its turn comes. The dispatcher looks again now.
+        // If such a post waits, it leaves the queue when its turn comes. This wakes the dispatcher to check that now.
         batch.changes.changes_queue = true;
     }
-    batch.changes.stale.insert(task);
     Ok(())
 }
 
 /// NULL in a row of JSON.
 const NOTHING: Option<i64> = None;
 
-/// The number of a post; its row is made if it has none.
+/// Returns the number of a post, and inserts its row if it has none.
 async fn post(batch: &mut Batch<'_>, destination: i64, url: &PostUrl) -> Result<i64, sqlx::Error> {
     let hash = CanonicalUrl::hash(&url.canonical);
     let known: Option<i64> = sqlx::query_scalar(

@@ -1,4 +1,4 @@
-//! Refused submits: tried again, split, set aside or ended, in the commit that writes the refusal down. Must never send
+//! Refused submits: tried again, split, set aside or ended, in the commit that records the refusal. Must never send
 //! anything, nor end a URL while sending is paused because of refusals.
 
 use serde_json::json;
@@ -22,7 +22,7 @@ use crate::store::ops::splits::{self, BEHIND, Split, Whole};
 pub(crate) struct Refusal<'a> {
     pub(crate) task: TaskId,
     pub(crate) failure: &'a Failure,
-    /// The ids of the tasks that it may be split into.
+    /// The ids of the two tasks that a split would make.
     pub(crate) halves: [TaskId; 2],
     pub(crate) at: Timestamp,
 }
@@ -30,12 +30,12 @@ pub(crate) struct Refusal<'a> {
 row! {
     struct Row {
         number: i64,
-        /// The first task of those that it was split from; its own number if it is the first.
+        /// The number of the task at the root of the split, which is its own if it is the root.
         root: i64,
         aside_at: Option<i64>,
         posts: i64,
-        /// How often it was refused in this way, including now. Other answers are no tries, and a refusal during a
-        /// pause for refusals is in doubt.
+        /// The number of refusals of this kind, including this one. Other answers do not count, nor does a refusal
+        /// during a pause for refusals, which is in doubt.
         attempt: i64,
         line: Option<i64>,
     }
@@ -56,12 +56,12 @@ pub(crate) const TASK: &str = "SELECT tasks.number, ifnull(root, tasks.number) A
        AND lines.quality = tasks.quality
      WHERE tasks.id = ?1";
 
-/// Submits that the splitting of a task has led to, and those that it will still lead to without this task.
+/// The submits that the split of a task has led to so far, and those that it will still lead to without this task.
 pub(crate) const FURTHER: &str =
     "SELECT (SELECT count(*) FROM tasks CROSS JOIN submits ON submits.task_id = tasks.id WHERE root = ?1)
        + (SELECT count(*) FROM tasks WHERE root = ?1 AND state = 'queued' AND number <> ?2)";
 
-/// The tasks that were refused in the same way since something was accepted, of the last submits.
+/// The tasks that were refused in the same way since upstream last accepted a task, among the last submits.
 pub(crate) const REFUSED: &str =
     "SELECT tasks.number, ifnull(root, tasks.number) AS root, aside_at IS NOT NULL AS was_aside, count(*) AS submits
      FROM submits CROSS JOIN tasks ON tasks.id = submits.task_id
@@ -81,7 +81,7 @@ row! {
     }
 }
 
-/// Decides what follows from a refusal, and does it, except that the submit is not closed.
+/// Decides the consequence of a refusal and carries it out, but does not close the submit.
 pub(crate) async fn follow(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Result<Consequence, sqlx::Error> {
     let Refusal { task, failure, at, .. } = refusal;
     let row: Row = sqlx::query_as(TASK).bind(task.to_string()).fetch_one(&mut *batch.connection).await?;
@@ -111,8 +111,8 @@ pub(crate) async fn follow(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Resul
 const MAY_NOT_BE_THE_CONTENT: &str = "the memories.ai API refused several requests in a row and \
                                       accepted none, so the reason may not be their URLs";
 
-/// Whether sending is paused because of refusals, for everything or for the line of this task. If this is the second
-/// one that says so, it begins to be.
+/// Whether sending is paused because of refusals, for everything or for the line of this task. If this refusal is the
+/// second one that suggests it, the pause begins now.
 async fn pause(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result<bool, sqlx::Error> {
     let Refusal { failure, at, .. } = refusal;
     let line = row.line.map(Pause::of_line);
@@ -126,7 +126,7 @@ async fn pause(batch: &mut Batch<'_>, row: &Row, refusal: Refusal<'_>) -> Result
     .fetch_all(&mut *batch.connection)
     .await?;
     for scope in scopes.iter().filter(|scope| *scope != Pause::REPEATS) {
-        // It was tried in vain.
+        // This submit was a probe, and it failed.
         let message = match Pause::line(scope) {
             Some(_) => format!("{}: {}", named(batch, row).await?, failure.message),
             None => format!("{MAY_NOT_BE_THE_CONTENT}: {}", failure.message),
@@ -194,11 +194,12 @@ pub(crate) const TREE: &str = "SELECT count(*), ifnull(sum(outcome IN ('accepted
        UNION ALL
        SELECT outcome FROM tasks CROSS JOIN submits ON submits.task_id = tasks.id WHERE root = ?1)";
 
-/// Whether two tasks of several posts of this line had nothing taken in their first submits. The first one is noted.
+/// Whether upstream took none of the first submits of two tasks of this line, each with several posts. Records the
+/// first such task.
 async fn is_line_refused(batch: &mut Batch<'_>, row: &Row) -> Result<bool, sqlx::Error> {
     let (submits, taken): (i64, i64) =
         sqlx::query_as(TREE).bind(row.root).fetch_one(&mut *batch.connection).await?;
-    // A task of one post is never split.
+    // A task with one post is never split.
     let is_barren = taken == 0
         && row.aside_at.is_none()
         && (row.root != row.number)
@@ -213,7 +214,7 @@ async fn is_line_refused(batch: &mut Batch<'_>, row: &Row) -> Result<bool, sqlx:
     if let Some(before) = before {
         return Ok(before != row.root);
     }
-    // Another task of the line decides whether it is the line: its halves wait behind it.
+    // The next task of the line shows whether the whole line is refused. The halves wait behind it.
     for sql in [
         "UPDATE lines SET barren = ?2 WHERE number = ?1",
         "UPDATE tasks SET served = served + ?3 WHERE root = ?2 AND state = 'queued' AND ?1 IS NOT NULL",
@@ -233,7 +234,7 @@ row! {
     }
 }
 
-/// Names a line for people: its platform, folder and quality.
+/// Names a line for people, by its platform, folder and quality.
 async fn named(batch: &mut Batch<'_>, row: &Row) -> Result<String, sqlx::Error> {
     let Line { platform, quality, kind, name, folder } =
         sqlx::query_as(
@@ -250,7 +251,7 @@ async fn named(batch: &mut Batch<'_>, row: &Row) -> Result<String, sqlx::Error> 
     Ok(format!("the memories.ai API refuses every request of {platform} for {place} in quality {quality}"))
 }
 
-/// Something of this task's line was taken.
+/// Records that upstream accepted a task of this line.
 pub(crate) async fn accepted(batch: &mut Batch<'_>, task: TaskId) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE lines SET barren = NULL WHERE barren IS NOT NULL AND (platform, destination, quality) = (
@@ -266,8 +267,9 @@ pub(crate) const REPEATS: &str = "SELECT number FROM tasks WHERE state = 'queued
        root IS NOT NULL OR EXISTS (
          SELECT 1 FROM submits WHERE task_id = tasks.id AND outcome = 'deferred' AND code IN (?1, ?2)))";
 
-/// Whether a refusal was ever charged, which `meta` remembers under the code of the pause. From then on nothing refused
-/// is sent again unless an operator resumes it, and each resume sends each of it once.
+/// Whether upstream has ever charged for a refusal, which `meta` records under the code of the pause. From then on,
+/// nothing that was refused is sent again unless an operator resumes sending, and each resume sends each refused task
+/// once.
 async fn are_charged(batch: &mut Batch<'_>) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?1)")
         .bind(Pause::CHARGED_REFUSAL)
@@ -275,8 +277,8 @@ async fn are_charged(batch: &mut Batch<'_>) -> Result<bool, sqlx::Error> {
         .await
 }
 
-/// A refused submit was taken after all, so refusals are not free: nothing that was refused is sent again until an
-/// operator resumes it.
+/// Stops all repeats of refused tasks until an operator resumes them. Upstream took a refused submit after all, so
+/// refusals are not free.
 pub(crate) async fn stop_repeats(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     let Some((task, touch)) = batch.changes.refuted.first().copied() else { return Ok(()) };
     sqlx::query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING")
@@ -314,7 +316,7 @@ pub(crate) const LATE: &str = "SELECT id FROM tasks INDEXED BY tasks_aside
          SELECT 1 FROM pauses WHERE (scope = 'all' AND code = '0001') OR scope = 'repeats' OR scope LIKE 'line %')
        AND NOT EXISTS (SELECT 1 FROM pauses WHERE scope IN ('operator', 'restored'))
      ORDER BY aside_at LIMIT ?2";
-/// One that was never sent ends as the task that it was split from was refused.
+/// A half that was never sent ends with the refusal of the task that it was split from.
 pub(crate) const END_UNSENT: &str =
     "INSERT INTO submits (task_id, attempt, started_at, ended_at, outcome, code, message, urls, certain)
      SELECT tasks.id, 1, ?2, ?2, 'rejected', submits.code, submits.message, 0, 0
@@ -330,8 +332,8 @@ pub(crate) const END_SENT: &str =
            ORDER BY task_id = ?1 DESC, attempt DESC LIMIT 1) AS refused
      WHERE task_id = ?1 AND attempt = (SELECT max(attempt) FROM submits WHERE task_id = ?1) AND ?2 IS NOT NULL";
 
-/// Ends tasks that have been set aside for `reconcile.deadline`: nobody could decide about them. During an operator's
-/// pause nothing ends, because there are no probes that could decide.
+/// Ends tasks that have been set aside for `reconcile.deadline` without any decision. During an operator's pause none
+/// ends, because there are no probes that could decide.
 pub(crate) async fn sweep(batch: &mut Batch<'_>, at: Timestamp, most: i64) -> Result<(), sqlx::Error> {
     let before = at.as_millis().saturating_sub(millis(batch.policy.deadline));
     let late: Vec<String> =

@@ -1,7 +1,7 @@
-//! Retention: raw bodies and events of what settled long ago are removed, in small steps.
+//! Retention: removes raw bodies and events of tasks and jobs that settled long ago, in small steps.
 //!
-//! Must never touch what has not settled, nor what keeps the old from coming back as new: hashes of bodies, facts, the
-//! ledger, idempotency keys.
+//! Must never touch anything that has not settled, nor the records that keep old input from counting as new: hashes
+//! of bodies, facts, the ledger, idempotency keys.
 
 use std::time::{Duration, Instant};
 
@@ -12,22 +12,22 @@ use crate::store::batch::Batch;
 use crate::store::batch::operation::Operation;
 use crate::store::read::callbacks::BELOW;
 
-/// What a step is to take, without its commit: callbacks wait for so long.
+/// The target duration of a step without its commit, because callbacks wait this long.
 const STEP: Duration = Duration::from_millis(5);
-/// Rows that a step looks at, of bodies and of events each, and pages that it gives back to the disk: least, first,
-/// most.
+/// The rows that a step reads, of bodies and of events each, and the pages that it returns to the disk: the least,
+/// the first and the most.
 const ROWS: (u32, u32, u32) = (20, 100, 500);
 
-/// How far a pass over the file has come.
+/// The progress of a pass over the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
-    /// The last callback that was looked at.
+    /// The last callback that the pass has read.
     callback: i64,
-    /// The last event that was looked at.
+    /// The last event that the pass has read.
     seq: i64,
-    /// Rows of the next step: how fast they go depends on the machine.
+    /// The rows of the next step. Their speed depends on the machine.
     rows: u32,
-    /// Bodies and events that were removed so far.
+    /// The bodies and events that the pass has removed.
     pub removed: u64,
 }
 
@@ -37,13 +37,15 @@ impl Default for Pass {
     }
 }
 
-/// So many rows took so long: how many take as long as a step is to take, and never many more than before.
+/// Computes the rows of the next step from the duration of the last one, so that it takes as long as [`STEP`]. The
+/// number at most doubles.
 fn next_rows(rows: u32, took: Duration) -> u32 {
     let share = STEP.as_secs_f64() / took.as_secs_f64().max(f64::EPSILON);
     ((f64::from(rows) * share.min(2.0)) as u32).clamp(ROWS.0, ROWS.2)
 }
 
-/// One step of a pass, which removes what settled before `before`. The reply is none at the end of the pass.
+/// One step of a pass, which removes bodies and events of tasks and jobs that settled before `before`. The reply is
+/// none at the end of the pass.
 #[derive(Debug)]
 pub(crate) struct Prune {
     pub(crate) before: Timestamp,
@@ -64,7 +66,7 @@ async fn prune(
     pass: Pass,
 ) -> Result<Option<Pass>, sqlx::Error> {
     let began = Instant::now();
-    // Where all of a step are too young, so are all that come after them: a pass ends however many arrive meanwhile.
+    // If all rows of a step are too young, so are all later ones. So a pass ends, however many rows arrive meanwhile.
     let callback: Option<i64> = sqlx::query_scalar(
         "SELECT max(id) FROM (SELECT id, first_received_at FROM callbacks WHERE id > ?1 ORDER BY id LIMIT ?2)
          HAVING min(first_received_at) < ?3",
@@ -85,18 +87,18 @@ async fn prune(
     .await?
     .flatten();
     if callback.is_none() && seq.is_none() {
-        // Large bodies leave more pages than their steps gave back.
+        // Large bodies leave more free pages than their steps have returned.
         let has_shrunk = free_pages(connection).await? > ROWS.2 && shrink(connection, pass.rows).await?;
         return Ok(has_shrunk.then(|| Pass { rows: next_rows(pass.rows, began.elapsed()), ..pass }));
     }
     let mut removed = 0;
     if let Some(last) = callback {
-        removed += bodies(connection, before, (pass.callback, last)).await?;
+        removed += bodies(connection, before, pass.callback, last).await?;
     }
     if let Some(last) = seq {
-        removed += events(connection, before, (pass.seq, last)).await?;
+        removed += events(connection, before, pass.seq, last).await?;
     }
-    // What was removed leaves pages free inside the file: some go back to the disk each time.
+    // Removed rows leave free pages in the file. Each step returns some of them to the disk.
     shrink(connection, pass.rows).await?;
     Ok(Some(Pass {
         callback: callback.unwrap_or(pass.callback),
@@ -110,7 +112,7 @@ async fn free_pages(connection: &mut SqliteConnection) -> Result<u32, sqlx::Erro
     sqlx::query_scalar("PRAGMA freelist_count").fetch_one(connection).await
 }
 
-/// Gives free pages back to the disk, at most so many; says whether there were any that could be.
+/// Returns at most this many free pages to the disk. The result says whether any page could be returned.
 async fn shrink(connection: &mut SqliteConnection, pages: u32) -> Result<bool, sqlx::Error> {
     let before = free_pages(connection).await?;
     sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({pages})")))
@@ -119,12 +121,13 @@ async fn shrink(connection: &mut SqliteConnection, pages: u32) -> Result<bool, s
     Ok(free_pages(connection).await? < before)
 }
 
-/// Removes bodies; their rows and hashes stay, so the same body again is still a redelivery. The newest row stays where
-/// it is: the next number follows from it.
+/// Removes bodies. Their rows and hashes stay, so the same body is still recognized as a repeated delivery. The
+/// newest row keeps its number, because the next number follows from it.
 async fn bodies(
     connection: &mut SqliteConnection,
     before: Timestamp,
-    (after, last): (i64, i64),
+    after: i64,
+    last: i64,
 ) -> Result<u64, sqlx::Error> {
     let removed = sqlx::query(
         "UPDATE callbacks SET id = id - ?4, body = NULL
@@ -140,11 +143,12 @@ async fn bodies(
     Ok(removed.rows_affected())
 }
 
-/// Removes events, and remembers up to where there are gaps now.
+/// Removes events, and records the last event of the gaps.
 async fn events(
     connection: &mut SqliteConnection,
     before: Timestamp,
-    (after, last): (i64, i64),
+    after: i64,
+    last: i64,
 ) -> Result<u64, sqlx::Error> {
     let removed: Vec<i64> = sqlx::query_scalar(
         "DELETE FROM events

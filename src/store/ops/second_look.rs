@@ -1,6 +1,7 @@
-//! The second look: whether posts whose turn has come still have to be sent, in the commit that would send them.
+//! The second look: checks whether posts still have to be sent when their turn has come, in the commit that would
+//! send them.
 //!
-//! Must never let a post be sent that an attempt has by now, unless somebody wants it by force.
+//! Must never let a post be sent that an attempt has by now, unless a job wants it by force.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,41 +17,41 @@ use crate::store::column;
 use crate::store::derive::posts::{self, History};
 use crate::store::derive::{arrivals, attempts, jobs, places, queue, rounds};
 
-/// A post that waits, in the order of the columns of the statements that find them.
+/// A post that waits. The fields have the order of the columns in the statements that find it.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Candidate {
     pub(crate) round: Round,
     pub(crate) kind: i64,
     pub(crate) canonical: Option<String>,
     pub(crate) destination: Option<i64>,
-    /// None if it waits in a task.
+    /// None if the post waits in a task.
     pub(crate) line: Option<i64>,
 }
 
-/// What a second look goes by.
+/// The input of a second look.
 #[derive(Clone, Copy)]
 pub(crate) struct Look {
     pub(crate) touch: Touch,
-    /// Whether some canceled job has URLs that its cancel has not come to yet.
+    /// Whether the cancel of some job has not reached all of its URLs yet.
     pub(crate) cancels_are_due: bool,
 }
 
-/// What is left of posts after the second look.
+/// The result of a second look.
 pub(crate) struct Recheck {
     pub(crate) staying: Vec<Candidate>,
-    /// Whether some have left the queue.
+    /// Whether some posts have left the queue.
     pub(crate) some_have_left: bool,
-    /// Why some can't be read, of the first of them. They stay where they are.
+    /// The first error of an unreadable post. Unreadable posts stay where they are.
     pub(crate) unread: Option<sqlx::Error>,
 }
 
-/// What the wants of a round ask for, in the order of [`TERMS`]'s columns.
+/// The terms of the wants of a round, in the order of the columns of [`TERMS`].
 #[derive(Deserialize)]
 struct Worth {
     round: Round,
-    /// The oldest job that wants it.
+    /// The oldest job that wants the post.
     job: Option<String>,
-    /// A want belongs to a job that is not in the file.
+    /// Whether a want belongs to a job that is missing from the file.
     has_lost_job: i64,
     quality: Option<i64>,
     forced: Option<i64>,
@@ -71,8 +72,8 @@ pub(crate) const CANCELED: &str =
     "UPDATE wants SET mark = 2 WHERE mark IS NULL AND round IN (SELECT value FROM json_each(?1))
        AND position > (SELECT after_position FROM due_cancels WHERE due_cancels.job = wants.job) RETURNING job";
 
-/// A job may be canceled whose URLs the cancel has not come to yet: these are canceled first, as if it had. Gives the
-/// posts that wait where they have waited.
+/// Finishes cancels that have not reached these posts yet, so that no post of a canceled job is sent. Returns the
+/// posts that still wait in the same place.
 async fn cancel_due(
     batch: &mut Batch<'_>,
     candidates: Vec<Candidate>,
@@ -96,7 +97,8 @@ async fn cancel_due(
     Ok(candidates.into_iter().filter(is_here).collect())
 }
 
-/// Looks once more before paying: those that an attempt has by now join it, and those that nobody wants are left out.
+/// Checks posts once more before scrapehook pays for them. Posts that an attempt has by now join it, and unwanted
+/// posts are left out.
 pub(crate) async fn recheck(
     batch: &mut Batch<'_>,
     candidates: Vec<Candidate>,
@@ -125,8 +127,8 @@ pub(crate) async fn recheck(
             (Ok(wants), Ok(history)) => {
                 let look = second_look(&history.attempts, &wants);
                 joining.extend(look.joins.map(|to| (candidate.round, to)));
-                // In a line, whoever stays waits for the next look: what they ask for may be another line's. A task
-                // that waits keeps them: outside of it they would wait nowhere.
+                // In a line, wants that stay wait for the next look, because their terms may belong to another line.
+                // In a waiting task they stay, because they would wait nowhere else.
                 if look.joins.is_none() || (candidate.line.is_none() && look.stays.is_some()) {
                     staying.push(candidate);
                 }
@@ -141,7 +143,7 @@ pub(crate) async fn recheck(
     Ok(Recheck { staying, some_have_left, unread })
 }
 
-/// What is known of the posts of these rounds, or why it can't be read.
+/// Reads the histories of the posts of these rounds. Each is an error if it can't be read.
 async fn histories(
     batch: &mut Batch<'_>,
     candidates: &[Candidate],
@@ -154,7 +156,7 @@ async fn histories(
     let canonical = candidates.iter().filter_map(|candidate| candidate.canonical.as_deref());
     let mut known = match posts::histories(batch.connection, &destination, canonical).await {
         Ok(known) => Some(known),
-        // One of them makes no sense: each is asked about by itself.
+        // One of them is unreadable, so each is read separately.
         Err(error) if column::is_unreadable(&error) => None,
         Err(error) => return Err(error),
     };
@@ -171,8 +173,8 @@ async fn histories(
     Ok(histories)
 }
 
-/// What is known of a post that waits. It is in the ledger, so a look by its URL that does not find it proves damage,
-/// not that no attempt has it: it must not be paid for.
+/// The history of a waiting post. The post is in the ledger, so if its URL does not find it, the file is damaged.
+/// That does not prove that no attempt has the post, so it must not be sent.
 fn found(round: Round, history: Option<History>) -> Result<History, sqlx::Error> {
     history.filter(|history| history.post.is_some()).ok_or_else(|| {
         column::unreadable(("posts", "hash", &round.to_string()), "no post can be found by its URL")
@@ -191,10 +193,10 @@ fn terms_of(row: &Worth) -> Result<Vec<Terms>, sqlx::Error> {
     Ok(terms)
 }
 
-/// Lets the wants without `force` of a waiting round join another round.
+/// Moves the wants without `force` of a waiting round to another round.
 async fn join(batch: &mut Batch<'_>, from: Round, to: Round, touch: Touch) -> Result<(), sqlx::Error> {
     if from == to {
-        // An earlier task of the round has it after all.
+        // An earlier task of the same round has the post after all.
         places::leave(batch, &BTreeSet::from([from])).await?;
         sqlx::query("UPDATE rounds SET line = NULL WHERE number = ?1")
             .bind(from)
@@ -224,7 +226,8 @@ async fn join(batch: &mut Batch<'_>, from: Round, to: Round, touch: Touch) -> Re
     queue::lower(batch, &from, touch).await
 }
 
-/// The destination with this number. What waits was asked for with its spelling.
+/// The destination with this number. A waiting post was requested with the spelling of its destination, so the
+/// spelling is stored.
 async fn destination_of(batch: &mut Batch<'_>, number: i64) -> Result<Destination, sqlx::Error> {
     let row: Option<(Option<i64>, Option<String>, Option<i64>)> =
         sqlx::query_as("SELECT kind, name, folder FROM destinations WHERE number = ?1")

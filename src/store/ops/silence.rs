@@ -1,4 +1,4 @@
-//! Silence: which tasks nothing was learned of for too long, and which of them upstream lists no more for.
+//! Silence: finds tasks without news for too long. Must never send their URLs again.
 
 use std::time::Duration;
 
@@ -10,14 +10,15 @@ use crate::store::batch::operation::Operation;
 use crate::store::column;
 use crate::store::ops::refusals;
 
-/// Marks tasks whose deadline has passed since their last news, at most so many; `true` where there may be more.
+/// Marks tasks without news for their deadline, at most `most` of them. The reply is true if there may be more.
 ///
-/// One that can be polled must have been, after its deadline: silence while nobody asked proves nothing. Where
-/// upstream gave no answer, jobs stop waiting all the same; but nobody else sends its URLs by itself.
+/// A task that can be polled must have been polled after its deadline, because silence without a question proves
+/// nothing. If upstream did not answer, jobs still stop waiting for the task, but no other task sends its URLs
+/// automatically.
 #[derive(Debug)]
 pub(crate) struct Sweep {
     pub(crate) at: Timestamp,
-    /// The first tasks to leave out, because one of their rows cannot be read.
+    /// The number of tasks to skip at the beginning, because one of their rows can't be read.
     pub(crate) skip: i64,
     pub(crate) most: i64,
 }
@@ -56,7 +57,7 @@ async fn sweep(batch: &mut Batch<'_>, Sweep { at, skip, most }: &Sweep) -> Resul
     Ok(i64::try_from(silent.len()).unwrap_or(most) >= most)
 }
 
-/// Moves the beginnings of silences along with a clock that was set forward.
+/// Moves the starts of silences along with a clock that was set forward.
 #[derive(Debug)]
 pub(crate) struct ClockSetForward {
     pub(crate) by: Duration,
@@ -89,8 +90,8 @@ async fn set_forward(
     Ok(())
 }
 
-/// Nothing happened later than now: after the clock was set back, deadlines begin anew, and no poll waits for the
-/// time that was.
+/// Corrects all times that are later than `at`. After the clock was set back, deadlines begin again, and no poll
+/// waits for the old time.
 #[derive(Debug)]
 pub(crate) struct ClockSetBack {
     pub(crate) at: Timestamp,
@@ -122,7 +123,7 @@ async fn set_back(batch: &mut Batch<'_>, at: Timestamp) -> Result<(), sqlx::Erro
     Ok(())
 }
 
-/// Has tasks loaded again. One whose id can't be read was never loaded.
+/// Has tasks loaded again. A task with an unreadable id was never loaded.
 fn note_moved(moved: &[String], changes: &mut Changes) {
     for id in moved {
         match column::parsed(("tasks", "id", id), id) {

@@ -1,6 +1,7 @@
-//! Which posts belong to a task, and how a refused task is split in two halves.
+//! The posts of a task, and the split of a refused task into two halves.
 //!
-//! Must never give a half a post that the first task does not have: evidence about that one is evidence about the half.
+//! Must never give a half a post that the first task does not have, because evidence about that one is evidence about
+//! the half.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +18,8 @@ use crate::store::batch::changes::Round;
 use crate::store::column::{self, row};
 use crate::store::derive::places::{self, Class};
 
-/// Binds rounds to a task: they leave their lines, and the task serves the jobs that want them. Gives the groups that
-/// they have left, with the highest turn in each.
+/// Binds rounds to a task. They leave their lines, and the task serves the jobs that want them. Returns the groups
+/// that they have left, with the highest turn in each.
 pub(crate) async fn bind_to(
     batch: &mut Batch<'_>,
     task: i64,
@@ -41,15 +42,15 @@ pub(crate) async fn bind_to(
     Ok(left)
 }
 
-/// A half waits this many requests longer if nothing of its line was taken.
+/// The number of requests that a half waits longer if upstream took nothing of its line.
 pub(crate) const BEHIND: i64 = 64;
 
 row! {
-    /// A task that is split.
+    /// A task to split.
     #[derive(Clone, Copy)]
     pub(crate) struct Whole {
         pub(crate) number: i64,
-        /// The first task of those that it was split from; its own number if it is the first.
+        /// The number of the task at the root of the split, which is its own if it is the root.
         pub(crate) root: i64,
         pub(crate) line: Option<i64>,
     }
@@ -69,7 +70,7 @@ pub(crate) const POSTS: &str = "SELECT attempts.round, ifnull(rounds.url, posts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Split {
     pub(crate) task: TaskId,
-    /// The ids of its halves.
+    /// The ids of the two halves.
     pub(crate) halves: [TaskId; 2],
     pub(crate) at: Timestamp,
 }
@@ -121,7 +122,7 @@ pub(crate) async fn split(
     Ok(())
 }
 
-/// Sends the posts of a waiting task that was refused in two halves, because it is larger than a day's budget.
+/// Splits a waiting task that was refused into two halves, because it is larger than a day's budget.
 pub(crate) async fn split_to_fit(batch: &mut Batch<'_>, split_of: Split) -> Result<(), sqlx::Error> {
     let Split { task, at, .. } = split_of;
     let whole: Whole = sqlx::query_as(WHOLE).bind(task.to_string()).fetch_one(&mut *batch.connection).await?;

@@ -1,4 +1,5 @@
-//! Submits: every one written before it is sent, and what became of it.
+//! Submits: each is written before it is sent, and closed with its result. Must never close a submit as refused while
+//! it may have been taken.
 
 use std::time::Duration;
 
@@ -23,24 +24,24 @@ use crate::store::ops::taken_in;
 /// How a submit ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubmitEnd {
-    /// Upstream gave this `taskId`.
+    /// Upstream accepted it and gave this `taskId`.
     Accepted(String),
-    /// Certainly not taken; may be sent again after this long.
+    /// Upstream has certainly not taken it. It may be sent again after this long.
     Deferred(Failure, Duration),
-    /// Refused. The ids are those of the tasks that it is split into, if it has to be.
+    /// Upstream refused it. The ids are those of the tasks that a split would make.
     Refused(Failure, [TaskId; 2]),
     /// Nobody knows whether it arrived.
     Unknown(Failure),
 }
 
 impl SubmitEnd {
-    /// A refusal at this time.
+    /// Creates a refusal at this time.
     pub fn refused(failure: Failure, at: Timestamp) -> Self {
         Self::Refused(failure, [TaskId::new(at), TaskId::new(at)])
     }
 }
 
-/// So many submits of unknown fate in a row stop sending.
+/// The number of submits with an unknown result in a row that stops sending.
 const UNKNOWN_IN_A_ROW: u8 = 2;
 
 /// Closes the open submit of a task.
@@ -89,7 +90,7 @@ async fn end(batch: &mut Batch<'_>, EndSubmit { task, at, end }: &EndSubmit) -> 
     Ok(())
 }
 
-/// How a submit is written down.
+/// The stored end of a submit.
 struct Closed {
     outcome: SubmitOutcome,
     failure: Option<Failure>,
@@ -102,7 +103,7 @@ impl Closed {
     }
 }
 
-/// What follows from a refusal, and how it is written down.
+/// Carries out the consequence of a refusal, and returns the end to store.
 async fn refused(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Result<Closed, sqlx::Error> {
     let Refusal { task, failure, at, .. } = refusal;
     let outcome = match refusals::follow(batch, refusal).await? {
@@ -110,7 +111,7 @@ async fn refused(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Result<Closed, 
             put_off(batch.connection, task, at.after(wait)).await?;
             SubmitOutcome::Deferred
         }
-        // In a pause a refusal says nothing of its URLs.
+        // During a pause, a refusal proves nothing about the URLs.
         Consequence::SetAside => {
             let failure = Some(failure.clone());
             return Ok(Closed { outcome: SubmitOutcome::Deferred, failure, certain: false });
@@ -119,7 +120,7 @@ async fn refused(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Result<Closed, 
             let said = failure.message.trim_end_matches('.');
             let message = format!("{said}. Its URLs are sent in two further requests");
             let failure = Failure::new(failure.code.clone(), message);
-            // It is not about each of its URLs.
+            // The refusal is not about each of its URLs.
             return Ok(Closed { outcome: SubmitOutcome::Rejected, failure: Some(failure), certain: false });
         }
         Consequence::End { certain } => {
@@ -132,7 +133,8 @@ async fn refused(batch: &mut Batch<'_>, refusal: Refusal<'_>) -> Result<Closed, 
 /// Upstream's code for a request that it has taken before.
 const DUPLICATE: &str = "0409";
 
-/// A duplicate on another attempt than a task's first may mean that an earlier one was taken after all.
+/// Turns a refusal as a duplicate into an unknown result, unless it answers the first attempt of a task. An earlier
+/// attempt may have been taken after all.
 async fn duplicate(
     connection: &mut SqliteConnection,
     task: TaskId,
@@ -151,8 +153,8 @@ async fn duplicate(
     Ok(is_another.then(|| SubmitEnd::Unknown(failure.clone())))
 }
 
-/// Too many submits of unknown fate in a row stop sending, and so does a probe that becomes one. In the same
-/// commit: a crash in between would forget it.
+/// Pauses sending after too many submits with an unknown result in a row, or after a probe with one. This happens in
+/// the same commit, because a crash in between would lose it.
 async fn pause_after_unknown(batch: &mut Batch<'_>, at: Timestamp) -> Result<(), sqlx::Error> {
     let is_paused: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pauses WHERE scope = ?1)")
         .bind(Pause::ALL)
@@ -177,7 +179,7 @@ async fn pause_after_unknown(batch: &mut Batch<'_>, at: Timestamp) -> Result<(),
     pauses::set(batch, &pause, Cause::new(at, Source::Submit)).await
 }
 
-/// Nobody is left to hear the answers to these: they may have been charged.
+/// Closes submits whose answers can no longer arrive. They may have been charged.
 #[derive(Debug)]
 pub(crate) struct CloseOpenSubmits {
     pub(crate) at: Timestamp,

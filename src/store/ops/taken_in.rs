@@ -1,4 +1,4 @@
-//! Two tasks that turn out to be one become one. Must never leave anybody waiting for the one that goes.
+//! Merges two tasks that turn out to be one. Must never leave a job waiting for the task that goes.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use crate::store::batch::changes::{NewFact, Round, Touch};
 use crate::store::column::{self, row};
 use crate::store::derive::{arrivals, jobs};
 
-/// Takes in the task that accepted callbacks made before the answer to the submit named its `taskId`: it is the
-/// same one, and what it has learned is this task's. An empty one is left in its place.
+/// Takes in the task that accepted callbacks made before the answer to the submit named its `taskId`. Both are the
+/// same task, so its facts and entries now belong to this one. An empty task stays in its place.
 pub(crate) async fn take_in(
     batch: &mut Batch<'_>,
     task: TaskId,
@@ -30,7 +30,7 @@ pub(crate) async fn take_in(
     .fetch_all(&mut *batch.connection)
     .await?;
     for rival in rivals {
-        move_wants(batch, &rival, (task, at)).await?;
+        move_wants(batch, &rival, task, at).await?;
         let listed = "INSERT INTO entries (task, number, video, url, canonical, state, at)
              SELECT new.number, ifnull((SELECT 1 + max(number) FROM entries WHERE task = new.number), 0) + old.number,
                video, url, canonical, old.state, at
@@ -52,13 +52,13 @@ pub(crate) async fn take_in(
         .bind(&rival)
         .fetch_all(&mut *batch.connection)
         .await?;
-        // How its polls were answered says nothing of this task's URLs, which they could not be joined to.
+        // The answers to its polls prove nothing about this task's URLs, because they could not be joined to them.
         let is_news = |fact: &NewFact| !matches!(fact.kind, FactKind::ListComplete | FactKind::PollsRefused);
         for row in facts {
             batch.changes.facts.extend(Some(row.fact(task)?).filter(is_news));
         }
         let rival = column::parsed(("tasks", "id", &rival), &rival)?;
-        // What a poll of this batch brought for it has not been written yet.
+        // The results of a poll in this batch are not in the file yet.
         batch.changes.facts.retain(|fact| fact.task != rival || is_news(fact));
         batch.changes.facts.iter_mut().filter(|fact| fact.task == rival).for_each(|fact| fact.task = task);
         batch
@@ -118,12 +118,13 @@ pub(crate) const MOVE: &str = "UPDATE wants SET round = moved.new
      FROM (SELECT value->>0 AS old, value->>1 AS new FROM json_each(?1)) AS moved
      WHERE wants.round = moved.old RETURNING job, round";
 
-/// Whoever waits for a post in the task that goes waits for it in the task that stays. What only the other one had ends
+/// Moves wants from the task that goes to the same posts of the task that stays. A post that only the former had ends
 /// with it.
 async fn move_wants(
     batch: &mut Batch<'_>,
     rival: &str,
-    (task, at): (TaskId, Timestamp),
+    task: TaskId,
+    at: Timestamp,
 ) -> Result<(), sqlx::Error> {
     let rounds: Vec<(Round, Round)> = sqlx::query_as(SAME_POSTS)
         .bind(rival)

@@ -1,4 +1,4 @@
-//! The retry of a task: what it has left without an indexed video is sent again, because somebody asked.
+//! The retry of a task: sends its URLs without an indexed video again, because an operator asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ row! {
 }
 
 row! {
-    /// In which way a job asks for its posts.
+    /// The terms and the destination with which a job asks for its posts.
     #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
     struct Manner {
         quality: String,
@@ -43,7 +43,7 @@ row! {
 }
 
 row! {
-    /// The wants of one of a task's rounds that ask in the same way, as the first of them gave its URL.
+    /// The wants of one round of a task that ask in the same way, with the URL as the first of them spelled it.
     struct Wanting {
         job: i64,
         job_id: String,
@@ -66,11 +66,12 @@ pub(crate) const OF_TASK: &str =
      WHERE attempts.task = ?1 AND rounds.state <> 4
      GROUP BY attempts.position, jobs.quality, force, library, unique_id, folder_id";
 
-/// Makes a new task for what a task has left without an indexed video, or what nobody knows the fate of. What another
-/// attempt has by now joins that one; if that is so for all, there is no new task.
+/// Makes a new task for the posts of a task that have no indexed video or whose result is unknown. A post that
+/// another attempt has by now joins that attempt. If that applies to all, no new task is made.
 pub(crate) async fn task(
     batch: &mut Batch<'_>,
-    (task, new): (TaskId, TaskId),
+    task: TaskId,
+    new: TaskId,
     cause: Cause<'_>,
 ) -> Result<Decided, sqlx::Error> {
     let row: Option<TaskRow> =
@@ -91,30 +92,38 @@ pub(crate) async fn task(
         return Ok(Decided::Impossible(newer.map_or(Conflict::NobodyWaits, Conflict::RetriedAs)));
     }
     if let Some(entered) = look_up_again(batch, wanting, cause).await? {
-        insert(batch, (task, new), (row.platform.as_deref(), &entered), cause).await?;
+        let retry = Retry { task, new, platform: row.platform.as_deref() };
+        insert(batch, &retry, &entered, cause).await?;
     }
     if state == TaskState::Unconfirmed {
-        // Whoever retries has decided that it was not taken, or that it may be paid again.
+        // A retry is the decision that the task was not taken, or may be paid for again.
         cancels::give_up(task, cause.words("given up"), cause.at, &mut batch.changes);
     }
     batch.changes.touch(task, cause.at, Source::Operator);
     Ok(Decided::Done)
 }
 
-/// What has to be sent for the retry of a task.
+/// The task that is retried, and the new one.
+struct Retry<'a> {
+    task: TaskId,
+    new: TaskId,
+    platform: Option<&'a str>,
+}
+
+/// The posts to send for the retry of a task.
 struct Entered {
     /// The number of the destination.
     destination: i64,
     rounds: Vec<Round>,
-    /// The best that anybody wants.
+    /// The best quality that a job wants.
     quality: Quality,
 }
 
-/// Looks wants up again, those together that ask in the same way, because there can be thousands of jobs; gives what
-/// has to be sent.
+/// Looks wants up again, and returns the posts to send. Wants that ask in the same way are handled together, because
+/// there can be thousands of jobs.
 ///
-/// The jobs of a task that was recovered from an old token can want several folders. One request has one: that of the
-/// oldest job. What the others want waits in the lines of their folders.
+/// The jobs of a task that was recovered from an old token can want several folders, but one request has only one,
+/// which is that of the oldest job. The other wants wait in the lines of their folders.
 async fn look_up_again(
     batch: &mut Batch<'_>,
     mut wanting: Vec<Wanting>,
@@ -122,7 +131,7 @@ async fn look_up_again(
 ) -> Result<Option<Entered>, sqlx::Error> {
     let mut entered: Option<Entered> = None;
     let mut recounted = BTreeSet::new();
-    // Whoever came first is first: the rounds that begin are theirs.
+    // The oldest job comes first, so the new rounds belong to it.
     let mut first: BTreeMap<Manner, i64> = BTreeMap::new();
     for want in &wanting {
         let job = first.entry(want.manner.clone()).or_insert(want.job);
@@ -188,7 +197,7 @@ pub(crate) const MOVE_ALIKE: &str = "UPDATE wants SET round = moved.new, mark = 
          AND unique_id IS ?5 AND folder_id IS ?6)
      RETURNING job, round";
 
-/// Lets wants that ask in the same way belong to other rounds than before; gives their jobs.
+/// Moves wants that ask in the same way to other rounds, and returns their jobs.
 async fn move_alike(
     batch: &mut Batch<'_>,
     moved: &[(Round, &Placed)],
@@ -218,14 +227,15 @@ pub(crate) const PRIORITY: &str = "SELECT ifnull(min(priority), 1) FROM json_eac
 /// Inserts the new task, at the front of the queue of the key that asked.
 async fn insert(
     batch: &mut Batch<'_>,
-    (task, new): (TaskId, TaskId),
-    (platform, entered): (Option<&str>, &Entered),
+    retry: &Retry<'_>,
+    entered: &Entered,
     cause: Cause<'_>,
 ) -> Result<(), sqlx::Error> {
     let priority: i64 = sqlx::query_scalar(PRIORITY)
         .bind(json!(entered.rounds).to_string())
         .fetch_one(&mut *batch.connection)
         .await?;
+    let Retry { task, new, platform } = *retry;
     let id = new.to_string();
     let priority = column::numbered(("jobs", "priority", &id), priority, Priority::from_number)?;
     let class = Class { key: places::key(batch, cause.operator).await?, priority };

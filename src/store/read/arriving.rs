@@ -1,4 +1,4 @@
-//! Estimates for a job that has not arrived: where its URLs would stand. Must never write.
+//! Estimates for a job that has not arrived, from the places that its URLs would have. Must never write.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,14 +25,14 @@ pub(crate) struct Arriving<'a> {
     pub(crate) priority: Priority,
     pub(crate) destination: Destination,
     pub(crate) quality: Quality,
-    /// Those of its URLs that are not known already, in their order.
+    /// The URLs that are not known already, in their order.
     pub(crate) urls: Vec<ArrivingUrl>,
 }
 
 pub(crate) enum ArrivingUrl {
-    /// A round would begin: the platform of its post, and how it travels.
+    /// A new round would begin. The values are the platform of the post, and how it travels.
     New(String, usize),
-    /// It would share this round.
+    /// The URL would share this round.
     Joined(i64),
 }
 
@@ -52,10 +52,10 @@ impl ArrivingUrl {
     }
 }
 
-/// Numbers of what is not in the file: no row has one of these.
+/// The first number for rows that are not in the file. No row has such a number.
 const NEW: i64 = i64::MAX / 2;
 
-/// The lines of platforms, and which request served the group of a class in each of them last.
+/// The lines of platforms, and the number of the request that last served the group of a class in each of them.
 pub(crate) const LINES: &str = "SELECT platform, lines.number AS line, ifnull(served, 0) AS served
      FROM json_each(?1) CROSS JOIN lines ON platform = value
          AND lines.destination = (SELECT number FROM destinations WHERE hash = ?2) AND quality = ?3
@@ -71,7 +71,7 @@ row! {
 }
 
 impl Readers {
-    /// When what would wait of a job is expected to be sent; none if nothing would.
+    /// Estimates when the waiting URLs of the job would be sent. None if none would wait.
     pub(crate) async fn estimate_arriving(
         &self,
         arriving: Arriving<'_>,
@@ -81,7 +81,7 @@ impl Readers {
             return Ok(None);
         }
         let newest = arriving.urls.iter().filter_map(ArrivingUrl::joined).max().unwrap_or_default();
-        let outlook = self.outlook(pacing, (newest, Instant::now())).await?;
+        let outlook = self.outlook(pacing, newest, Instant::now()).await?;
         let is_stopped = outlook.is_stopped();
         let Outlook { snapshot, pace, paused, .. } = outlook;
         let name = arriving.key.unwrap_or_default();
@@ -118,26 +118,26 @@ impl Readers {
     }
 }
 
-/// Where a job's posts would wait.
+/// The place where a job's posts would wait.
 struct Place {
     /// The API key with its clock.
     key: (i64, i64),
     priority: Priority,
-    /// The lines of the platforms that have one.
+    /// The lines of the platforms that have a line.
     lines: BTreeMap<String, i64>,
-    /// Which request served the groups of these lines last.
+    /// The number of the request that last served the group of each of these lines.
     served: BTreeMap<i64, i64>,
     /// The scopes of the pauses in force.
     paused: Vec<String>,
 }
 
 impl Place {
-    /// Lets the posts wait, as the store would; gives their numbers. A post that waits already has the better of its
-    /// turns.
+    /// Puts the posts into the queue as the store would, and returns their numbers. A post that already waits has the
+    /// better of its two turns.
     fn enter(&self, queue: &mut Queue, heads: &Heads, urls: &[ArrivingUrl], now: Timestamp) -> Vec<i64> {
         let waiting = joined(queue, urls);
         let mut groups = Groups { place: self, made: BTreeMap::new(), entered: BTreeMap::new() };
-        // Of lines that were served by the same request the store takes the one with the lowest number first.
+        // If the same request served several lines, the store takes the one with the lowest number first.
         let lines: BTreeSet<i64> =
             urls.iter().filter_map(ArrivingUrl::platform).map(|platform| groups.line(platform)).collect();
         lines.into_iter().for_each(|line| groups.enter(queue, heads, line));
@@ -168,8 +168,8 @@ impl Place {
         posts
     }
 
-    /// The place of the group of a line, which is made if there is none. It comes after the line that was served
-    /// longest ago.
+    /// Returns the place of the group of a line, and makes the group if there is none. A new group comes after the
+    /// line that was served longest ago.
     fn group(&self, queue: &mut Queue, line: i64, is_paused: bool) -> usize {
         let class = (self.key.0, self.priority);
         let of_class = |group: &&Group| (group.key, group.priority) == class;
@@ -196,9 +196,9 @@ impl Place {
 /// The groups that a job enters.
 struct Groups<'a> {
     place: &'a Place,
-    /// The lines of platforms that have none.
+    /// The new lines of platforms that have none.
     made: BTreeMap<&'a str, i64>,
-    /// Of each line the group, the turn that it has reached, and how many have entered.
+    /// For each line the group, the turn that it has reached, and the number of posts that have entered.
     entered: BTreeMap<i64, (usize, i64, i64)>,
 }
 
@@ -209,7 +209,7 @@ impl<'a> Groups<'a> {
         known.unwrap_or_else(|| *self.made.entry(platform).or_insert(next))
     }
 
-    /// Makes the group of a line ready.
+    /// Prepares the group of a line.
     fn enter(&mut self, queue: &mut Queue, heads: &Heads, line: i64) {
         if self.entered.contains_key(&line) {
             return;
@@ -224,7 +224,7 @@ impl<'a> Groups<'a> {
         self.entered.insert(line, (group, row.map_or(0, |row| row.turn), 0));
     }
 
-    /// The group of a line, and the turn of the next URL in it.
+    /// Returns the group of a line, and the turn of the next URL in it.
     fn next(&mut self, queue: &mut Queue, heads: &Heads, line: i64) -> Option<(usize, i64)> {
         self.enter(queue, heads, line);
         let (group, reached, count) = self.entered.get_mut(&line)?;
@@ -233,7 +233,7 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// Where the rounds wait that the URLs share: the line and how they travel. Those in tasks are left out.
+/// Finds the lines of shared rounds, and how these rounds travel. Rounds in tasks are left out.
 fn joined(queue: &Queue, urls: &[ArrivingUrl]) -> HashMap<i64, (i64, usize)> {
     let shared: BTreeSet<i64> = urls.iter().filter_map(ArrivingUrl::joined).collect();
     let mut waiting = HashMap::new();

@@ -1,4 +1,4 @@
-//! Callbacks, as they are read.
+//! Queries for callbacks. Must never read a body that the page does not show.
 
 use crate::domain::callback::Callback;
 use crate::domain::id::TaskId;
@@ -6,18 +6,18 @@ use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
-/// How far below its number a callback without its body is kept: so that the pages that held bodies hold nothing, and
-/// go back to the disk.
+/// The distance by which the id of a callback without a body is lowered. Pages that held bodies then hold nothing,
+/// and can return to the disk.
 pub(crate) const BELOW: i64 = 1 << 52;
 
-/// Which callbacks of a task are asked for, newest first.
+/// A filter for the callbacks of a task, newest first.
 #[derive(Clone, Copy, Debug)]
 pub struct CallbackPage {
     /// The task.
     pub task: TaskId,
-    /// Only those before this one.
+    /// Only callbacks before this one.
     pub before: Option<i64>,
-    /// At most so many.
+    /// The most callbacks to return.
     pub limit: i64,
 }
 
@@ -33,13 +33,14 @@ row! {
 }
 
 impl Readers {
-    /// A task's callbacks, newest first.
+    /// Returns a task's callbacks, newest first.
     ///
     /// # Errors
     /// [`ReadError`]
     pub async fn callbacks(&self, page: CallbackPage) -> Result<Vec<Callback>, ReadError> {
         let rows: Vec<Row> = sqlx::query_as(
-            // The inner query reads the index alone, not every body of the task. What lost its body lies lower.
+            // The inner query reads only the index, not every body of the task. Callbacks without a body have lower
+            // ids.
             "SELECT number, body, first_received_at, last_received_at, deliveries, understood
              FROM (SELECT id, iif(id < 0, id + ?4, id) AS number FROM callbacks
                    WHERE task_id = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3) AS page

@@ -1,4 +1,4 @@
-//! Turns: which task is polled next, if some are put aside.
+//! Due polls: finds the task that is polled next. Must never let one unreadable task hold up the others.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
-/// A task whose turn for a poll has come.
+/// A task whose poll is due, or will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DuePoll {
-    /// Our id.
+    /// scrapehook's id of the task.
     pub task: TaskId,
-    /// Their `taskId`.
+    /// Upstream's `taskId`.
     pub upstream_id: String,
-    /// Folder name as submitted.
+    /// The name of the folder as submitted.
     pub unique_id: Option<String>,
-    /// How much had been learned otherwise when it was asked.
+    /// The count of news at the time of this query.
     pub news: i64,
-    /// When its turn came, or comes.
+    /// The time at which the poll is due.
     pub due: Timestamp,
 }
 
-/// So many tasks whose own row can't be read are left out.
+/// The most tasks with an unreadable row that one query leaves out.
 const MOST_UNREAD: i64 = 16;
 
 row! {
@@ -38,7 +38,7 @@ row! {
     }
 }
 
-/// Until the spelling of a destination is known, polls name no folder.
+/// Polls name no folder until the spelling of the destination is known.
 pub(crate) const NEXT: &str = "SELECT tasks.id, iif(asks_other, other_id, upstream_id) AS upstream_id,
        CASE kind WHEN 1 THEN 'default' ELSE name END AS unique_id, news, next_poll_at
      FROM tasks LEFT JOIN destinations ON destinations.number = tasks.destination
@@ -47,7 +47,7 @@ pub(crate) const NEXT: &str = "SELECT tasks.id, iif(asks_other, other_id, upstre
      ORDER BY next_poll_at LIMIT 1 OFFSET ?4";
 
 impl Readers {
-    /// The task whose poll is due first, due already or not, leaving out those that are put aside.
+    /// Returns the task whose poll is due first, now or later, without those that are put aside.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -56,9 +56,9 @@ impl Readers {
         self.first_readable(aside, any, any).await
     }
 
-    /// A task whose poll is due later than any wait lasts: it was put off before the clock was set back, or before
-    /// `reconcile.after` was made shorter. A settled task may wait for `reconcile.deadline`, any other for `longest`.
-    /// Those that are put aside are left out.
+    /// Returns a task whose poll is due later than any wait lasts, because it was put off before the clock was set
+    /// back, or before `reconcile.after` was shortened. A settled task may wait for `reconcile.deadline`, any other
+    /// for `longest`. Tasks that are put aside are left out.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -72,7 +72,7 @@ impl Readers {
         self.first_readable(aside, now.after(longest), now.after(settled)).await
     }
 
-    /// Whether a task that waits for a poll has heard of something later than this time: the clock was set back since.
+    /// Whether a task that waits for a poll has news from after this time, because the clock was set back since.
     ///
     /// # Errors
     /// [`ReadError`]

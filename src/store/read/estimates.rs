@@ -28,16 +28,16 @@ pub struct Pacing {
     pub now: Timestamp,
     /// Least time between two requests, as learned so far.
     pub least: Duration,
-    /// Most URLs per day. None without a limit.
+    /// The most URLs per day. None if there is no limit.
     pub urls_per_day: Option<u64>,
 }
 
-/// Submits of this time, and at most this many of them, tell the pace of requests.
+/// The pace of requests follows from the submits of this time, at most this many.
 const SAMPLE_AGE: Duration = Duration::from_secs(600);
 const MOST_SUBMITS: i64 = 200;
-/// Fewer submits prove nothing.
+/// The fewest submits that show a pace.
 const FEWEST_SUBMITS: usize = 3;
-/// Most groups in an answer.
+/// The most groups in an answer.
 const MOST_GROUPS: usize = 500;
 /// If the jobs of a page have at most this many URLs, all are read. Otherwise a sample of the second size is read.
 const MOST_URLS: i64 = 100_000;
@@ -150,7 +150,7 @@ impl Readers {
         }
         let rounds = self.rounds_of(&waiting).await?;
         let newest = rounds.iter().flatten().max().copied().unwrap_or_default();
-        let outlook = self.outlook(pacing, (newest, asked)).await?;
+        let outlook = self.outlook(pacing, newest, asked).await?;
         let (forecast, is_stopped) = (&outlook.snapshot.forecast, outlook.is_stopped());
         let urls: i64 = waiting.iter().map(|job| job.progress.urls).sum();
         let has_unread = !outlook.snapshot.queue.unread.is_empty();
@@ -169,7 +169,8 @@ impl Readers {
         Ok(())
     }
 
-    /// The rounds of the jobs' URLs. If there are very many URLs, a sample of each job, from its first to its last.
+    /// Returns the rounds of the jobs' URLs. If there are too many URLs, it returns a sample of each job, from its
+    /// first to its last.
     async fn rounds_of(&self, jobs: &[&mut Job]) -> Result<Vec<Vec<i64>>, ReadError> {
         let urls: i64 = jobs.iter().map(|job| job.progress.urls).sum();
         let each = SAMPLED_URLS / i64::try_from(jobs.len()).unwrap_or(i64::MAX).max(1);
@@ -198,11 +199,13 @@ impl Readers {
         Ok(rounds)
     }
 
-    /// The queue and the times of its requests. `newest`: the newest requested round, and its time.
+    /// Returns the queue and the times of its requests. `newest` is the newest requested round, and `asked` is the
+    /// time of the question.
     pub(crate) async fn outlook(
         &self,
         pacing: Pacing,
-        (newest, asked): (i64, Instant),
+        newest: i64,
+        asked: Instant,
     ) -> Result<Outlook, ReadError> {
         let Pacing { now, least, urls_per_day } = pacing;
         let interval = self.measured_interval(now, least).await?;
@@ -222,8 +225,8 @@ impl Readers {
         Ok(Outlook { snapshot, times, pace, paused })
     }
 
-    /// The mean time between the submits of the last ten minutes, without time in which there was nothing to send.
-    /// Gives `least` if there were too few submits, and never less.
+    /// The mean time between the submits of the last ten minutes, without time in which there was nothing to send. It
+    /// is `least` if there were too few submits, and never less.
     async fn measured_interval(&self, now: Timestamp, least: Duration) -> Result<Duration, ReadError> {
         let submits: Vec<(i64, Option<i64>)> = sqlx::query_as(SUBMITS)
             .bind(now.before(SAMPLE_AGE).as_millis())
@@ -234,12 +237,12 @@ impl Readers {
         Ok(mean_interval(&submits, least))
     }
 
-    /// The waiting URLs.
+    /// Returns the waiting URLs.
     ///
     /// # Errors
     /// [`ReadError`]
     pub async fn queue(&self, pacing: Pacing) -> Result<QueueStatus, ReadError> {
-        let outlook = self.outlook(pacing, (0, Instant::now())).await?;
+        let outlook = self.outlook(pacing, 0, Instant::now()).await?;
         let is_stopped = outlook.is_stopped();
         let Outlook { snapshot, times, pace, .. } = outlook;
         let mut gathered = gather(&snapshot);
@@ -275,7 +278,7 @@ impl Readers {
     }
 }
 
-/// The number of waiting URLs in a sample of a job, by their share of all that are not known or canceled.
+/// Estimates the waiting URLs in a sample of a job, by their share of all URLs that are not known or canceled.
 fn waiting_of(job: &Job, examined: usize) -> usize {
     let progress = &job.progress;
     let all = (progress.urls - progress.known - progress.canceled).max(1);
@@ -283,8 +286,8 @@ fn waiting_of(job: &Job, examined: usize) -> usize {
     usize::try_from(progress.waiting.saturating_mul(examined) / all).unwrap_or_default()
 }
 
-/// The mean time between submits, newest first, each with its start and, if it has one, its end. Time after an answer
-/// counts up to twice `least`. Beyond that there was nothing to send.
+/// The mean time between submits. They come newest first, each with its start and, if it has one, its end. Time after
+/// an answer counts up to twice `least`, because beyond that there was nothing to send.
 fn mean_interval(submits: &[(i64, Option<i64>)], least: Duration) -> Duration {
     if submits.len() < FEWEST_SUBMITS {
         return least;
@@ -303,7 +306,7 @@ fn mean_interval(submits: &[(i64, Option<i64>)], least: Duration) -> Duration {
 /// URLs of one line and priority.
 struct Gathered {
     urls: usize,
-    /// The lowest number of their rounds.
+    /// The lowest number of its rounds.
     oldest: i64,
     is_paused: bool,
 }
@@ -361,7 +364,7 @@ mod tests {
         let answered = |began| (began, Some(began + 100));
         assert_eq!(mean(&[answered(9_000), answered(0)], 1_000), 1_000, "too few");
         assert_eq!(mean(&[answered(3_000), answered(1_500), answered(0)], 1_000), 1_500);
-        // Nothing was to be sent for an hour.
+        // There was nothing to send for an hour.
         assert_eq!(mean(&[answered(3_601_000), answered(1_000), answered(0)], 1_000), 1_550);
         // Upstream takes half a minute to answer.
         let slow = |began| (began, Some(began + 30_000));

@@ -1,4 +1,4 @@
-//! The event log: append-only, in the order of commits.
+//! Queries for the event log, in the order of commits. Must never show a job the events of another job's videos.
 
 use serde_json::json;
 use sqlx::{QueryBuilder, Sqlite};
@@ -9,23 +9,23 @@ use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
-/// Which events are asked for, oldest first.
+/// A filter for events, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
-    /// Only those after this `seq`.
+    /// Only events after this `seq`.
     pub after: i64,
-    /// Only those about this job.
+    /// Only events about this job.
     pub job: Option<JobId>,
-    /// Only those about this task.
+    /// Only events about this task.
     pub task: Option<TaskId>,
-    /// Only those of this kind.
+    /// Only events of this kind.
     pub kind: Option<EventKind>,
-    /// At most so many.
+    /// The most events to return.
     pub limit: i64,
 }
 
 impl EventFilter {
-    /// Whether it lets this event pass, whatever its `seq`. Whether a job may see it is another question.
+    /// Whether the filter admits this event, whatever its `seq`. It does not check whether a job may see it.
     pub(crate) fn admits(&self, event: &Event) -> bool {
         self.task.is_none_or(|task| event.task_id == Some(task))
             && self.kind.is_none_or(|kind| event.kind == kind)
@@ -47,7 +47,7 @@ row! {
 }
 
 impl Readers {
-    /// Events in the order of their commits.
+    /// Returns events in the order of their commits.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -66,7 +66,8 @@ impl Readers {
             query.push(" AND task_id = ").push_bind(task.to_string());
         }
         if let Some(kind) = filter.kind {
-            // Half of all events may be of one kind: `+` keeps SQLite from its index where another one is narrow.
+            // Half of all events may be of one kind. The `+` keeps SQLite from using the index on kinds if a narrower
+            // one exists.
             let is_narrow = filter.job.is_some() || filter.task.is_some();
             query.push(if is_narrow { " AND +kind = " } else { " AND kind = " }).push_bind(kind.as_str());
         }
@@ -75,7 +76,8 @@ impl Readers {
         Ok(rows.into_iter().map(event).collect::<Result<_, _>>()?)
     }
 
-    /// The last `seq` that was given out, zero where none was; a restored file begins far above its newest event.
+    /// Returns the last `seq` that was given out, or zero. In a restored file, the next `seq` is far above that of
+    /// its newest event.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -86,7 +88,7 @@ impl Readers {
         Ok(seq.unwrap_or_default())
     }
 
-    /// Up to which `seq` events were removed; zero where none was.
+    /// Returns the last removed `seq`, or zero.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -99,8 +101,8 @@ impl Readers {
     }
 }
 
-/// Whether the job of a row of `served` sees an event of its task: of videos those of its own posts, whatever became of
-/// its URLs since. What an older version told of was told of one job's task.
+/// Whether the job of a row of `served` sees an event of its task. Of events about videos, it sees those of its own
+/// posts, whatever happened to its URLs since. An older version reported events only for tasks of one job.
 macro_rules! seen {
     () => {
         "(video_id IS NULL OR events.post = -1
@@ -116,7 +118,7 @@ macro_rules! seen {
     };
 }
 
-/// The `seq` of the events that a job sees: its own, and those of the tasks that serve it from then on.
+/// Selects the `seq` of the events that a job sees: its own, and those of the tasks that serve it from then on.
 fn of_job(query: &mut QueryBuilder<Sqlite>, job: &str, after: i64) {
     query.push("SELECT seq FROM events WHERE task_id IS NULL AND job_id = ").push_bind(job.to_owned());
     query.push(" AND seq > ").push_bind(after);
@@ -129,7 +131,7 @@ fn of_job(query: &mut QueryBuilder<Sqlite>, job: &str, after: i64) {
     query.push(concat!(" AND ", seen!()));
 }
 
-/// Which of these events which jobs see, as far as few enough of both.
+/// Pairs of an event and a job that sees it, up to a bound.
 pub(crate) const SEEN_BY: &str = concat!(
     "SELECT events.seq, jobs.id
      FROM json_each(?1) CROSS JOIN events ON events.seq = value
@@ -141,11 +143,12 @@ pub(crate) const SEEN_BY: &str = concat!(
     " LIMIT ?2"
 );
 
-/// Most pairs of an event and a job that are kept in memory for a page of events.
+/// The most pairs of an event and a job that are kept in memory for a page of events.
 const SEEN: i64 = 20_000;
 
 impl Readers {
-    /// Which jobs see which of these events; none if there are too many to say. Events about a job alone are left out.
+    /// Returns which jobs see which of these events. None if there are too many pairs. Events about a job alone are
+    /// left out.
     pub(crate) async fn seen_by(&self, events: &[Event]) -> Result<Option<Vec<(i64, JobId)>>, ReadError> {
         let of_tasks = events.iter().filter(|event| event.task_id.is_some()).map(|event| event.seq);
         let seqs: Vec<i64> = of_tasks.collect();

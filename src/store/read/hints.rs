@@ -1,4 +1,4 @@
-//! Hints, as they are read, and which `taskId` upstream is asked about next.
+//! Queries for hints, and for the next `taskId` to ask upstream about. Must never write.
 
 use crate::domain::callback::Hint;
 use crate::domain::time::{Timestamp, millis};
@@ -7,14 +7,14 @@ use crate::store::error::ReadError;
 use crate::store::policy::Policy;
 use crate::store::read::Readers;
 
-/// A `taskId` that hints named and no task has, and the folders in which it could be.
+/// A `taskId` that hints named and no task has, and the folders that could hold it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// Their `taskId`.
+    /// Upstream's `taskId`.
     pub upstream_id: String,
-    /// Folder names of the unconfirmed tasks, each once.
+    /// The folder names of the unconfirmed tasks, each once.
     pub unique_ids: Vec<Option<String>>,
-    /// When its turn came, or comes.
+    /// The time at which the question is due.
     pub due: Timestamp,
 }
 
@@ -30,9 +30,9 @@ row! {
 }
 
 impl Readers {
-    /// The unknown `taskId` that is to be asked about first; none where there is no unconfirmed task to find.
+    /// Returns the unknown `taskId` to ask about first. None if no task is unconfirmed.
     ///
-    /// One that is due later than its wait lasts was put off before the clock was set back: it is due now.
+    /// A `taskId` that is due later than its wait lasts was put off before the clock was set back, so it is due now.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -60,7 +60,7 @@ impl Readers {
         Ok(Some(Look { upstream_id, unique_ids, due: Timestamp::from_millis(due) }))
     }
 
-    /// The hints kept, newest first, only those before `before`.
+    /// Returns the stored hints, newest first, and only those before `before`.
     ///
     /// # Errors
     /// [`ReadError`]

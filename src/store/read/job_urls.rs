@@ -1,4 +1,5 @@
-//! The URLs of a job as clients see them, each as its round stands, with the videos of the task that decides.
+//! The URLs of a job as clients see them, each in the state of its round, with the videos of the task that decides
+//! it. Must never leave out a URL that can't be read.
 
 use crate::domain::id::JobId;
 use crate::domain::outcome::{Reason, UrlOutcome, UrlState};
@@ -22,8 +23,8 @@ row! {
     }
 }
 
-/// The task of a URL is the one that stands best; of several that stand alike, the last. What can't be read is in every
-/// list, so that it is an error in each.
+/// The task of a URL is the one with the best state. Of several with the same state, it is the last. An unreadable
+/// row is in every list, so each such list is an error.
 pub(crate) const SELECT: &str =
     "SELECT page.position, mark, ifnull(page.url, posts.url) AS url, rounds.state, rounds.code, rounds.message,
        rounds.certain,
@@ -44,7 +45,7 @@ pub(crate) const SELECT: &str =
      ORDER BY page.position";
 
 impl Readers {
-    /// A job's URLs in the order in which it gave them, from a position on, each with its position.
+    /// Returns a job's URLs in the order in which the job gave them, from a position on, each with its position.
     ///
     /// # Errors
     /// [`ReadError`]

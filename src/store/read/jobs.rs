@@ -1,4 +1,4 @@
-//! Jobs, as they are read.
+//! Queries for jobs. Must never read a growing table from one end to the other.
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite};
@@ -11,7 +11,7 @@ use crate::store::column::{self, Counts, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
-/// The settings that a job's posts are submitted with, and whether it sends even what is known or on its way.
+/// Returns the settings of a job's posts, and whether it sends them even if they are known or on their way.
 pub(crate) async fn options(
     connection: &mut SqliteConnection,
     id: JobId,
@@ -43,7 +43,7 @@ row! {
     }
 }
 
-/// One job with the tasks that serve it.
+/// Returns one job with the tasks that serve it.
 pub(crate) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result<Option<Job>, sqlx::Error> {
     let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ?1")
         .bind(id.to_string())
@@ -71,26 +71,26 @@ pub(crate) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result
     Ok(Some(job))
 }
 
-/// Which jobs are asked for, newest first.
+/// A filter for jobs, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct JobFilter {
-    /// Only those in this state.
+    /// Only jobs in this state.
     pub state: Option<JobState>,
-    /// Only those with this label.
+    /// Only jobs with this label.
     pub label: Option<(String, String)>,
-    /// Only those that ask for this quality.
+    /// Only jobs that ask for this quality.
     pub quality: Option<Quality>,
-    /// Only those before this one.
+    /// Only jobs before this one.
     pub before: Option<JobId>,
-    /// At most so many.
+    /// The most jobs to return.
     pub limit: i64,
 }
 
-/// So many jobs are looked through for a label in no time.
+/// The number of jobs that can be searched for a label in a negligible time.
 const FEW_JOBS: i64 = 1_000;
 
-/// The question for a page of jobs. It follows an index from the newest job on: nothing is sorted, and no table is read
-/// from one end to the other.
+/// The query for a page of jobs. It follows an index from the newest job on, so nothing is sorted, and no table is
+/// read from one end to the other.
 pub(crate) fn list(filter: &JobFilter, by_state: bool) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new("SELECT jobs.* FROM ");
     match &filter.label {
@@ -171,12 +171,12 @@ impl JobRow {
 }
 
 impl Readers {
-    /// Jobs, newest first.
+    /// Returns jobs, newest first.
     ///
     /// # Errors
     /// [`ReadError`]
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>, ReadError> {
-        // Many jobs may have the label, or be in the state. The smaller of the two leads.
+        // Many jobs may have the label or be in the state. The query follows the smaller of the two sets.
         let by_state = match (filter.state, &filter.label) {
             (Some(state), Some(_)) => self.jobs_in(state).await? <= FEW_JOBS,
             (state, None) => state.is_some(),
@@ -195,7 +195,7 @@ impl Readers {
         Ok(count.unwrap_or_default())
     }
 
-    /// One job with its tasks.
+    /// Returns one job with its tasks.
     ///
     /// # Errors
     /// [`ReadError`]

@@ -1,4 +1,4 @@
-//! Questions to the file. Must never write.
+//! Queries, on connections that can't write. Must never write.
 
 pub(crate) mod arriving;
 pub(crate) mod callbacks;
@@ -22,12 +22,12 @@ use sqlx::sqlite::SqlitePool;
 use crate::store::policy::Policy;
 use crate::store::read::waiting::Cache;
 
-/// Connections that can't write; clones share them.
+/// Connections that can't write. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Readers {
     pool: SqlitePool,
     policy: Policy,
-    /// The queue as it was read last.
+    /// The last copy of the queue.
     waiting: Cache,
 }
 
@@ -40,7 +40,7 @@ impl Readers {
         self.policy
     }
 
-    /// A connection, as soon as one is free.
+    /// Takes a connection as soon as one is free.
     pub(crate) async fn acquire(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
         self.pool.acquire().await
     }
@@ -50,7 +50,7 @@ impl Readers {
     pub(crate) async fn take_all(&self) -> Vec<impl Send + use<>> {
         let mut taken = Vec::new();
         while taken.len() < self.pool.options().get_max_connections() as usize {
-            // On a slow machine the wait may be over before a connection is open.
+            // On a slow machine, the wait may end before a connection is open.
             taken.extend(self.acquire().await.ok());
         }
         taken

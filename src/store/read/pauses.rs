@@ -1,4 +1,4 @@
-//! The pauses in force.
+//! The query for the pauses in force. Must never write.
 
 use crate::domain::pause::Pause;
 use crate::store::column::{self, row};
@@ -17,7 +17,7 @@ row! {
 }
 
 impl Readers {
-    /// The pauses in force.
+    /// Returns the pauses in force.
     ///
     /// # Errors
     /// [`ReadError`]

@@ -1,4 +1,5 @@
-//! The queue: whose turn comes next, what a request is made of, and how much was sent.
+//! The queue: whose turn comes next, the content of a request, and the number of sent URLs. Must never let one
+//! unreadable task hold up the others.
 
 use std::time::Duration;
 
@@ -15,59 +16,59 @@ use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
-/// Whose turn it is.
+/// The task or the group whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Turn {
-    /// A task that has waited: for another attempt, or because it is a retry.
+    /// A task that waits, either for another attempt or because it is a retry.
     Task(TaskId),
-    /// The posts of a line that an API key wants with one priority, by the number of this group.
+    /// The posts of a line that an API key wants in one priority, by the number of this group.
     Group(i64),
 }
 
 /// The turn that comes next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextTurn {
-    /// Whose it is.
+    /// The task or the group.
     pub turn: Turn,
-    /// When it comes, or has come.
+    /// The time of the turn.
     pub due: Timestamp,
     /// Whether sending is paused because of refusals, so that one waiting post is tried.
     pub is_probe: bool,
 }
 
-/// A task whose submit is on disk, with all that the request needs.
+/// A task whose submit is on disk, with everything that the request needs.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Our id of the task.
+    /// scrapehook's id of the task.
     pub task: TaskId,
     /// The platform of its URLs.
     pub platform: Platform,
     /// The number of its line.
     pub line: Option<i64>,
-    /// Where the videos are put.
+    /// The destination of the videos.
     pub destination: Destination,
-    /// The wanted resolution.
+    /// The resolution to send.
     pub quality: Quality,
-    /// Its URLs as they were given.
+    /// Its URLs as given.
     pub urls: Vec<String>,
 }
 
-/// How a turn is looked for.
+/// The conditions of a search for the next turn.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
-    /// Turns that are put aside, because a record of theirs can't be read.
+    /// Turns that are put aside, because one of their records can't be read.
     pub aside: Vec<Turn>,
-    /// Scopes of pauses of a platform or a line that are tried now.
+    /// Scopes of pauses of a platform or a line that are probed now.
     pub probes: Vec<String>,
-    /// Whether everything is paused because of refusals: a post that was not refused is looked for first.
+    /// Whether everything is paused because of refusals. If so, a post that was not refused comes first.
     pub after_refusals: bool,
 }
 
-/// So many waiting tasks whose own row can't be read are left out.
+/// The most waiting tasks with an unreadable row that one search leaves out.
 const MOST_UNREAD: usize = 16;
 
 row! {
-    /// What is next of a priority of a key: a group of posts, or a task.
+    /// The next group and the next task of one priority of a key.
     struct Row {
         key: i64,
         priority: i64,
@@ -80,8 +81,8 @@ row! {
     }
 }
 
-/// One row for each priority of each key of which something can be sent, the key with the lowest clock first. The line
-/// that was served longest ago is found by an index, and so is the task.
+/// One row for each priority of each key that has something to send, the key with the lowest clock first. Indexes
+/// find the line and the task that were served longest ago.
 pub(crate) const NEXT: &str = "SELECT api_keys.number AS key, queue_classes.priority, since,
        queue_groups.number AS grp, queue_groups.served AS grp_served,
        tasks.number AS task, tasks.id AS task_id, tasks.served AS task_served
@@ -101,7 +102,7 @@ pub(crate) const NEXT: &str = "SELECT api_keys.number AS key, queue_classes.prio
      WHERE queue_groups.number IS NOT NULL OR tasks.number IS NOT NULL
      ORDER BY clock, api_keys.number, queue_classes.priority";
 
-/// When the first waiting task may be tried again.
+/// The time at which the first waiting task may be tried again.
 pub(crate) const NEXT_DUE: &str = "SELECT number, id, next_attempt_at FROM tasks INDEXED BY tasks_to_submit
      WHERE state = 'queued' AND is_paused = 0 AND number NOT IN (SELECT value FROM json_each(?1))
      ORDER BY next_attempt_at, id LIMIT 1";
@@ -121,7 +122,7 @@ pub(crate) const PAUSED_TASK_OF_LINE: &str = "SELECT tasks.id FROM lines
      ORDER BY next_attempt_at LIMIT 1";
 pub(crate) const PAUSED_GROUP_OF_LINE: &str = "SELECT number FROM queue_groups
      WHERE line = ?2 AND waiting > 0 AND ?1 IS NOT NULL LIMIT 1";
-/// Of those that were refused, the one that was tried longest ago; none while refusals are not free.
+/// The refused task that was tried longest ago. None while refusals are charged.
 pub(crate) const ASIDE: &str = "SELECT id FROM tasks INDEXED BY tasks_aside
      WHERE state = 'queued' AND aside_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pauses WHERE scope = 'repeats')
      ORDER BY next_attempt_at, id LIMIT 1";
@@ -133,10 +134,10 @@ impl Row {
 }
 
 impl Readers {
-    /// The turn that comes next, at `now` or later. API keys take turns by their clocks, then priorities, then lines
-    /// and waiting tasks, the one that was served longest ago first.
+    /// Returns the turn that comes next, at `now` or later. API keys take turns by their clocks. Then come
+    /// priorities, then lines and waiting tasks, the one that was served longest ago first.
     ///
-    /// A task that would wait longer than `longest` was put off before the clock was set back: its turn has come.
+    /// A task that would wait longer than `longest` was put off before the clock was set back, so its turn has come.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -184,7 +185,7 @@ impl Readers {
         if !search.after_refusals || next.as_ref().is_some_and(|next| next.due <= now) {
             return Ok(next);
         }
-        // Only what was refused is left.
+        // Only refused tasks are left.
         let id: Option<String> = sqlx::query_scalar(ASIDE).fetch_optional(&self.pool).await?;
         let task = id.map(|id| column::parsed(("tasks", "id", &id), &id)).transpose()?;
         Ok(task.map(|task| NextTurn { turn: Turn::Task(task), due: now, is_probe: false }).or(next))
@@ -205,7 +206,7 @@ impl Readers {
         Ok(None)
     }
 
-    /// What a paused platform is tried with.
+    /// Chooses the task or the group that probes a paused platform or line.
     async fn probe(&self, scope: &str, aside: &[Turn]) -> Result<Option<Turn>, ReadError> {
         let line = Pause::line(scope);
         let [task, group] = match line {
@@ -218,7 +219,7 @@ impl Readers {
             sqlx::query_scalar(group).bind(scope).bind(line).fetch_optional(&self.pool).await?;
         let task = task.and_then(|id| column::parsed(("tasks", "id", &id), &id).ok()).map(Turn::Task);
         let group = group.map(Turn::Group);
-        // In a line that is refused, a post that was not refused is tried first.
+        // In a refused line, a post that was not refused is tried first.
         let turns = if line.is_some() { [group, task] } else { [task, group] };
         Ok(turns.into_iter().flatten().find(|turn| !aside.contains(turn)))
     }
@@ -240,7 +241,7 @@ impl Readers {
         Ok(aside)
     }
 
-    /// How many URLs were sent since then, except in submits that were certainly not taken.
+    /// Counts the URLs that were sent since `start`, except in submits that upstream has certainly not taken.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -253,14 +254,14 @@ impl Readers {
 pub(crate) const SENT_SINCE: &str = "SELECT ifnull(sum(urls), 0) FROM submits
      WHERE started_at >= ?1 AND (outcome IS NULL OR outcome IN ('accepted', 'unknown')) AND code IS NOT 'recovered'";
 
-/// Turns that are left out, by number.
+/// Turns to leave out, by number.
 #[derive(Default)]
 struct Aside {
     groups: Vec<i64>,
     tasks: Vec<i64>,
 }
 
-/// The turn that comes next of what could be sent. If its task can't be read, the error and the task's number.
+/// Chooses the next turn among the rows. If its task can't be read, returns the number of the task and the error.
 fn choose(rows: &[Row], now: Timestamp) -> Result<Option<Turn>, (i64, sqlx::Error)> {
     let Some(first) = rows.first() else { return Ok(None) };
     let rows: Vec<&Row> = rows.iter().take_while(|row| row.key == first.key).collect();
@@ -307,7 +308,7 @@ pub(crate) const REQUEST: &str = "SELECT tasks.platform, tasks.quality, kind, na
           WHERE attempts.task = tasks.number AND standing = 4 ORDER BY position)) AS urls
      FROM tasks LEFT JOIN destinations ON destinations.number = tasks.destination WHERE tasks.id = ?1";
 
-/// The request of a task from its row.
+/// Makes the request of a task from its row.
 pub(crate) fn request(task: TaskId, row: RequestRow) -> Result<Request, sqlx::Error> {
     let id = task.to_string();
     let at = |column| ("tasks", column, id.as_str());

@@ -10,7 +10,7 @@ use crate::store::column::row;
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
-/// Time for which the status tells of a stall or a stranger's hint.
+/// The time for which the status reports a stall or a hint.
 const RECENT: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
 
 /// A number, and the time when it began.
@@ -46,7 +46,7 @@ pub struct Counts {
     pub quarantine: i64,
 }
 
-/// The status as the file has it.
+/// The status from the file.
 #[derive(Clone, Debug)]
 pub struct Overview {
     /// See [`Counts`].
@@ -130,8 +130,8 @@ impl Readers {
         })
     }
 
-    /// Number of tasks that are known only from their callbacks and have not listed all of their URLs yet. Reads all
-    /// tasks that are polled.
+    /// The number of tasks that are known only from their callbacks and have not listed all of their URLs yet. Reads
+    /// all tasks that are polled.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -152,7 +152,7 @@ impl Readers {
         })
     }
 
-    /// The numbers by state. Triggers keep them, see the migration.
+    /// The numbers by state. Triggers keep them (see the migration).
     async fn by_state(&self, subject: &str) -> Result<BTreeMap<String, i64>, ReadError> {
         let rows: Vec<(String, i64)> = sqlx::query_as(BY_STATE).bind(subject).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().collect())

@@ -1,4 +1,4 @@
-//! Tasks, as they are read.
+//! Queries for tasks. Must never read a growing table from one end to the other.
 
 use sqlx::QueryBuilder;
 
@@ -10,20 +10,20 @@ use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::{Readers, videos};
 
-/// Which tasks are asked for, newest first.
+/// A filter for tasks, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct TaskFilter {
-    /// Only those in this state.
+    /// Only tasks in this state.
     pub state: Option<TaskState>,
-    /// Only those of this job.
+    /// Only tasks of this job.
     pub job: Option<JobId>,
-    /// Only those of this platform.
+    /// Only tasks of this platform.
     pub platform: Option<String>,
-    /// Only those that carry the post with this canonical URL.
+    /// Only tasks that carry the post with this canonical URL.
     pub canonical: Option<String>,
-    /// Only those before this one.
+    /// Only tasks before this one.
     pub before: Option<TaskId>,
-    /// At most so many.
+    /// The most tasks to return.
     pub limit: i64,
 }
 
@@ -68,7 +68,7 @@ row! {
 }
 
 impl Readers {
-    /// Tasks, newest first.
+    /// Returns tasks, newest first.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -78,7 +78,8 @@ impl Readers {
         if let Some(before) = filter.before {
             query.push(" AND id < ").push_bind(before.to_string());
         }
-        // Most tasks may be in one state: `+` keeps SQLite from its index where another one is narrow.
+        // Most tasks may be in one state. The `+` keeps SQLite from using the index on states if a narrower one
+        // exists.
         let is_narrow = filter.job.is_some() || filter.canonical.is_some();
         if let Some(state) = filter.state {
             query.push(if is_narrow { " AND +state = " } else { " AND state = " }).push_bind(state.as_str());
@@ -106,7 +107,8 @@ impl Readers {
         Ok(rows.into_iter().map(task).collect::<Result<_, _>>()?)
     }
 
-    /// The task with this id, ours or upstream's; the newest where upstream gave one id to several.
+    /// Returns the task with this id, scrapehook's or upstream's. If upstream gave one id to several tasks, the
+    /// newest counts.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -128,7 +130,7 @@ impl Readers {
         Ok(found.map(parsed).transpose()?)
     }
 
-    /// One task with its URLs and videos.
+    /// Returns one task with its URLs and videos.
     ///
     /// # Errors
     /// [`ReadError`]

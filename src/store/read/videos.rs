@@ -1,4 +1,4 @@
-//! Videos, as they are read.
+//! Queries for videos. Must never show a job the videos of other jobs' URLs.
 
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqlitePool;
@@ -11,20 +11,20 @@ use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
 
-/// Which videos are asked for, newest first.
+/// A filter for videos, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct VideoFilter {
-    /// Only those in this state.
+    /// Only videos in this state.
     pub state: Option<VideoState>,
-    /// Only those that this task brought.
+    /// Only videos that this task brought.
     pub task: Option<TaskId>,
-    /// Only those of this job's URLs.
+    /// Only videos of this job's URLs.
     pub job: Option<JobId>,
-    /// Only those of the post with this canonical URL.
+    /// Only videos of the post with this canonical URL.
     pub canonical: Option<String>,
-    /// Only those before this place.
+    /// Only videos before this place.
     pub before: Option<i64>,
-    /// At most so many.
+    /// The most videos to return.
     pub limit: i64,
 }
 
@@ -60,7 +60,7 @@ const SELECT: &str = "SELECT videos.number, videos.id, videos.task_id, tasks.id 
     FROM videos LEFT JOIN tasks ON tasks.id = videos.task_id WHERE ";
 
 impl Readers {
-    /// Videos, newest first, each with its place for the cursor.
+    /// Returns videos, newest first, each with its place for the cursor.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -68,7 +68,8 @@ impl Readers {
         let mut query = QueryBuilder::new(SELECT);
         query.push("videos.number < ").push_bind(filter.before.unwrap_or(i64::MAX));
         if let Some(state) = filter.state {
-            // Most videos are in one state: `+` keeps SQLite from its index where another one is narrow.
+            // Most videos are in one state. The `+` keeps SQLite from using the index on states if a narrower one
+            // exists.
             let is_narrow = filter.task.is_some() || filter.job.is_some() || filter.canonical.is_some();
             query.push(if is_narrow { " AND +videos.state = " } else { " AND videos.state = " });
             query.push_bind(state.as_str());
@@ -78,7 +79,7 @@ impl Readers {
             query.push_bind(task.to_string()).push(")");
         }
         if let Some(job) = filter.job {
-            // A job sees the videos of its own URLs, not those of strangers whose URLs were sent along.
+            // A job sees the videos of its own URLs, but not those of other jobs' URLs in the same request.
             query.push(
                 " AND videos.id IN (SELECT video FROM wants CROSS JOIN attempts ON attempts.round = wants.round
                    CROSS JOIN joins ON joins.task = attempts.task AND joins.position = attempts.position
@@ -101,7 +102,7 @@ impl Readers {
         Ok(rows.into_iter().map(video).collect::<Result<_, _>>()?)
     }
 
-    /// One video.
+    /// Returns one video.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -113,7 +114,7 @@ impl Readers {
     }
 }
 
-/// The videos of one task, oldest first.
+/// Returns the videos of one task, oldest first.
 pub(crate) async fn of_task(readers: &SqlitePool, task: TaskId) -> Result<Vec<Video>, sqlx::Error> {
     let mut query = QueryBuilder::new(SELECT);
     query.push("videos.id IN (SELECT video_id FROM facts WHERE video_id <> '' AND task_id = ");

@@ -1,5 +1,5 @@
-//! A copy of the queue: all that waits, with the requests that will send it. Must never be asked for on the connection
-//! that writes.
+//! A copy of the queue: all waiting posts and tasks, with the requests that will send them. Must never be read on the
+//! connection that writes.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -19,9 +19,10 @@ use crate::domain::queue::Priority;
 use crate::domain::time::Timestamp;
 use crate::store::column::{self, row};
 
-/// So many places are read. Of a longer queue each group is read up to the same length, and the rest is counted.
+/// The most places that are read. In a longer queue, each group is read up to the same length, and the rest is
+/// counted.
 const MOST_PLACES: usize = 100_000;
-/// So many tasks that wait are read.
+/// The most waiting tasks that are read.
 const MOST_TASKS: i64 = 2_000;
 
 row! {
@@ -59,7 +60,7 @@ row! {
     }
 }
 
-/// What tells one moment of the queue from another.
+/// The rows that show whether the queue has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Heads {
     pub(crate) groups: Vec<GroupRow>,
@@ -94,7 +95,7 @@ pub(crate) const TASKS: &str = "SELECT tasks.id, tasks.key, tasks.priority, serv
 const NEWEST: &str =
     "SELECT ifnull((SELECT max(number) FROM rounds), 0), ifnull((SELECT clock FROM queue), 0)";
 
-/// The posts of groups: for each kind and turn the rounds, as `kind turn round,round;`.
+/// The posts of groups. For each kind and turn, the text lists the rounds as `kind turn round,round;`.
 pub(crate) const PLACES: &str = "SELECT value, (
        SELECT group_concat(part, ';') FROM (
          SELECT kind || ' ' || turn || ' ' || group_concat(round) AS part FROM (
@@ -108,11 +109,11 @@ pub(crate) const LINES: &str = "SELECT lines.number, platform, quality, waiting,
 pub(crate) const DESTINATIONS: &str = "SELECT destinations.number, kind, name, folder
      FROM json_each(?1) CROSS JOIN destinations ON destinations.number = value";
 
-/// What the posts of a line, or of a task, have in common.
+/// The common properties of the posts of a line or of a task.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Line {
     pub(crate) platform: String,
-    /// None: a private folder whose name is not known.
+    /// None for a private folder whose name is unknown.
     pub(crate) destination: Option<Destination>,
     pub(crate) quality: Option<Quality>,
 }
@@ -123,14 +124,14 @@ pub(crate) struct Snapshot {
     pub(crate) heads: Heads,
     pub(crate) queue: Queue,
     pub(crate) forecast: Forecast,
-    /// By the numbers of the lines.
+    /// The lines by their numbers.
     pub(crate) lines: BTreeMap<i64, Line>,
-    /// Of each of the queue's tasks.
+    /// The line of each of the queue's tasks.
     pub(crate) tasks: Vec<Line>,
     began: Instant,
 }
 
-/// The queue as it was read, and its places as text.
+/// The queue as read, with its places as text.
 struct Raw {
     heads: Heads,
     places: Vec<(i64, Option<String>)>,
@@ -140,29 +141,29 @@ struct Raw {
     tasks: Vec<Line>,
 }
 
-/// What a forecast is made for.
+/// The conditions of a forecast.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
     pub(crate) now: Timestamp,
     pub(crate) interval: Duration,
-    /// Most URLs of a request.
+    /// The most URLs of a request.
     pub(crate) size: usize,
-    /// The newest round that is asked about.
+    /// The newest round in the question.
     pub(crate) newest: i64,
-    /// When it was asked.
+    /// The time of the question.
     pub(crate) asked: Instant,
 }
 
-/// The last snapshot. Many ask at the same time, and one of them reads it for all.
+/// The last snapshot. Many callers ask at the same time, and one of them reads it for all.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cache(Arc<Mutex<Option<Arc<Snapshot>>>>);
 
-/// A snapshot of more places than this is kept for a while, unless somebody asks about what came later.
+/// A snapshot of more places than this is kept for a while, unless a caller asks about newer rounds.
 const FEW_PLACES: i64 = 20_000;
 const KEPT: Duration = Duration::from_secs(1);
 
 impl Cache {
-    /// The queue as it is now, or was a moment ago.
+    /// Returns the queue as it is now, or was a moment ago.
     pub(crate) async fn snapshot(&self, pool: &SqlitePool, wish: Wish) -> Result<Arc<Snapshot>, sqlx::Error> {
         let mut last = self.0.lock().await;
         if let Some(last) = &*last {
@@ -173,7 +174,7 @@ impl Cache {
             }
         }
         let began = Instant::now();
-        // Only now: whoever waits above needs no connection.
+        // The connection is taken only here, because callers that wait above need none.
         let mut reader = pool.begin().await?;
         let heads = heads(&mut reader).await?;
         if let Some(last) = last.as_ref().filter(|last| last.heads == heads) {
@@ -195,7 +196,7 @@ async fn heads(connection: &mut SqliteConnection) -> Result<Heads, sqlx::Error> 
     Ok(Heads { groups, tasks, newest, clock })
 }
 
-/// Up to which length each group is read, so that all of them together have at most so many places.
+/// The length up to which each group is read, so that all groups together have at most `most` places.
 fn longest(mut lengths: Vec<usize>, most: usize) -> usize {
     lengths.sort_unstable();
     let (mut left, count) = (most, lengths.len());
@@ -219,7 +220,7 @@ row! {
     }
 }
 
-/// The destinations with these numbers whose spelling is known.
+/// Returns the destinations with these numbers whose spelling is known.
 async fn destinations(
     connection: &mut SqliteConnection,
     numbers: &BTreeSet<i64>,
@@ -232,7 +233,7 @@ async fn destinations(
 }
 
 row! {
-    /// A line with posts that wait.
+    /// A line with waiting posts.
     struct LineRow {
         number: i64,
         platform: String,
@@ -324,7 +325,7 @@ impl Raw {
     }
 }
 
-/// The posts of a group, each with its turn, by how they travel. What can't be read is left out.
+/// Parses the posts of a group, each with its turn, by how they travel. Unreadable posts are left out.
 fn posts(text: &str) -> [Vec<(i64, i64)>; 3] {
     let mut posts: [Vec<(i64, i64)>; 3] = Default::default();
     for part in text.split(';') {

@@ -1,7 +1,7 @@
-//! One transaction's worth of operations: facts first, then the states that follow, then the events.
+//! One transaction of operations: first the facts, then the states that follow, then the events.
 //!
-//! Every statement is a trip to the connection's thread. So what a batch writes is gathered, and goes there
-//! in one trip at its end.
+//! Every statement is a trip to the connection's thread. So the rows of a batch are gathered and written in one trip
+//! at its end. Must never answer a caller.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -22,7 +22,7 @@ use crate::store::ops::{callbacks, refusals};
 use crate::store::policy::Policy;
 use crate::store::writer::op::Pending;
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug)]
 pub(crate) struct Applied {
     /// Whether workers may have something to do.
@@ -31,9 +31,9 @@ pub(crate) struct Applied {
     pub(crate) changes_queue: bool,
     /// The `seq` of the last event, if there was one.
     pub(crate) last_seq: Option<i64>,
-    /// What has settled.
+    /// The jobs and tasks that have settled.
     pub(crate) settled: Vec<Awaited>,
-    /// Whether something was left for the next commits.
+    /// Whether work was left for the next commits.
     pub(crate) has_due: bool,
     /// The facts that were new.
     pub(crate) facts: Vec<(FactKind, Source)>,
@@ -41,7 +41,7 @@ pub(crate) struct Applied {
 
 /// Applies the operations in one transaction and commits it.
 ///
-/// Where it fails, the caller rolls back, and `loaded` is no longer true.
+/// If it fails, the caller rolls back, and `loaded` is no longer true.
 pub(crate) async fn commit(
     connection: &mut SqliteConnection,
     ops: &mut [Box<dyn Pending>],
@@ -49,7 +49,8 @@ pub(crate) async fn commit(
     loaded: &mut WorkingSet,
 ) -> Result<Applied, sqlx::Error> {
     loaded.begin();
-    // Begun by hand: sqlx's own transaction is lost for good where SQLite has rolled back by itself.
+    // The transaction is begun by hand, because a transaction of sqlx is lost for good if SQLite has rolled back
+    // automatically.
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     FailPoint::BatchBegun.pass();
     let mut batch = Batch { connection, tasks: loaded, policy, changes: Changes::default() };
@@ -74,7 +75,7 @@ pub(crate) async fn commit(
     })
 }
 
-/// Sets the facts that the operations have gathered, and derives what follows from them.
+/// Sets the facts that the operations have gathered, and derives the states that follow.
 async fn derive_all(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     for task in &batch.changes.stale {
         batch.tasks.forget(*task);

@@ -1,8 +1,8 @@
-//! The group-commit writer: one task owns the one write connection.
+//! The group-commit writer: one task owns the one connection that writes.
 //!
-//! It takes the first operation, begins at once, drains what else is waiting, applies it in one
-//! transaction, commits, and only then answers. It never waits to fill a batch. Hints have a small queue
-//! of their own that is served after everything else, so a stranger can't starve a sender.
+//! It takes the first operation, begins at once, takes all others that wait, applies them in one transaction,
+//! commits, and only then answers. It never waits to fill a batch. Hints have a separate small queue that is served
+//! after everything else, so a stranger can't starve a sender.
 
 pub(crate) mod apply;
 pub(crate) mod op;
@@ -32,16 +32,16 @@ use crate::store::writer::queue::Queues;
 use crate::store::writer::unfinished::Unfinished;
 use crate::telemetry::Metrics;
 
-/// Most operations that one commit carries.
+/// The most operations in one commit.
 const BATCH: usize = 256;
-/// Most operations that wait for their commit; one more callback hears "busy".
+/// The most operations that wait for their commit. A further callback gets "busy".
 const QUEUE: usize = 8_192;
-/// Most hints that wait for their commit.
+/// The most hints that wait for their commit.
 const HINT_QUEUE: usize = 64;
-/// SQLite's code where another process kept its lock for longer than we wait.
+/// SQLite's code if another process held its lock for longer than the writer waits.
 const SQLITE_BUSY: i32 = 5;
 
-/// Owns the write connection; does nothing until it is [`run`](Self::run).
+/// Owns the write connection. Does nothing until it is [`run`](Self::run).
 #[derive(Debug)]
 pub struct Writer {
     connection: SqliteConnection,
@@ -61,25 +61,25 @@ pub struct Writer {
     waiting_since: Arc<Mutex<Option<Instant>>>,
     metrics: Arc<Metrics>,
     unfinished: Unfinished<Box<dyn Pending>>,
-    /// The connection's thread is gone.
+    /// Whether the connection's thread is gone.
     is_lost: bool,
     _lock: InstanceLock,
 }
 
-/// Who hears of commits.
+/// The signals after commits.
 #[derive(Clone, Debug)]
 pub(crate) struct Commits {
     /// The `seq` of the last event.
     pub(crate) seq: watch::Receiver<i64>,
-    /// How many changed the queue of posts.
+    /// The number of commits that changed the queue of posts.
     pub(crate) queue_changes: watch::Receiver<u64>,
 }
 
-/// What the writer takes over.
+/// The resources that the writer takes over.
 pub(crate) struct Resources {
     pub(crate) connection: SqliteConnection,
     pub(crate) lock: InstanceLock,
-    /// Closed before the file is.
+    /// These are closed before the file.
     pub(crate) readers: [SqlitePool; 2],
     pub(crate) file_watch: FileWatch,
 }
@@ -128,19 +128,19 @@ pub(crate) fn new(
 }
 
 impl Writer {
-    /// Has its commits measured here.
+    /// Measures its commits here.
     #[must_use]
     pub fn measured_by(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// Writes until `Store::close`, then what is still waiting, then closes the file.
-    /// What is due stays on disk for the next start.
+    /// Writes until `Store::close`, then writes all operations that still wait, and closes the file. Work that is due
+    /// stays on disk for the next start.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut next: Option<Box<dyn Pending>> = None;
-        // A crash may have left something to do.
+        // A crash may have left work to do.
         self.unfinished.committed(due::is_any(&mut self.connection).await.unwrap_or(true));
         loop {
             if self.rest_left.is_cancelled() {
@@ -155,7 +155,7 @@ impl Writer {
                     message = self.facts.recv() => message,
                     message = self.hints.recv() => message,
                     () = self.stop.cancelled(), if !self.facts.is_closed() => {
-                        // What was sent before is still received; what comes after hears "stopped".
+                        // Operations sent before this are still received. Later ones get "stopped".
                         self.facts.close();
                         self.hints.close();
                         continue;
@@ -178,7 +178,7 @@ impl Writer {
             let was_locked = !batch.is_empty() && self.write(&mut batch).await;
             *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
             if was_locked {
-                // Each batch waits for the lock anew: who came meanwhile would wait for all before it.
+                // Each batch waits for the lock again. Otherwise, new operations would wait for all earlier batches.
                 batch.extend(next.take());
                 while let Some(message) = self.take() {
                     batch.push(message);
@@ -187,7 +187,7 @@ impl Writer {
             }
             self.go_on().await;
             if self.is_lost {
-                // Without its connection nothing can be written any more: the service ends.
+                // Nothing can be written any more without the connection, so the service ends.
                 return;
             }
         }
@@ -195,26 +195,26 @@ impl Writer {
             readers.close().await;
         }
         if !self.file_watch.has_database() {
-            // To close is to copy the log into whatever lies there now, and to delete it.
+            // Closing would copy the log into the file that is there now, and delete the log.
             std::mem::forget(self.connection);
             return;
         }
-        // The last connection to close copies the log into the database, and deletes it.
+        // The last connection to close copies the log into the database and deletes it.
         if let Err(error) = self.connection.close().await {
             tracing::warn!(%error, "the database was not closed cleanly");
         }
     }
 
-    /// An operation that waits, if there is one; hints come last.
+    /// Takes a waiting operation, if there is one. Hints come last.
     fn take(&mut self) -> Option<Box<dyn Pending>> {
         self.facts.try_recv().or_else(|_| self.hints.try_recv()).ok()
     }
 
-    /// Does a part of what earlier commits have left: what waits for the writer comes in between.
+    /// Does a part of the work that earlier commits have left. Waiting operations come in between.
     async fn go_on(&mut self) {
         let Some(front) = self.unfinished.next() else { return };
         let over = if self.given_up.is_cancelled() {
-            // Nothing is written any more.
+            // The store writes nothing any more.
             self.unfinished.failed(true)
         } else {
             let (step, mut reply) = call(Continue(front));
@@ -233,7 +233,7 @@ impl Writer {
         release(over);
     }
 
-    /// Writes and answers; says whether another process held the lock for too long.
+    /// Writes and answers. Returns whether another process held the lock for too long.
     async fn write(&mut self, batch: &mut Vec<Box<dyn Pending>>) -> bool {
         FailPoint::BatchTaken.pass();
         if self.given_up.is_cancelled() {
@@ -264,7 +264,7 @@ impl Writer {
         false
     }
 
-    /// Answers an operation that is on disk, unless its caller waits for the rest of it, too.
+    /// Answers an operation that is on disk, unless its caller also waits for the rest of the work.
     fn answer(&mut self, op: Box<dyn Pending>, has_due: bool) {
         if has_due && op.waits_for_the_rest() {
             self.unfinished.hold(op);
@@ -280,7 +280,7 @@ impl Writer {
             Err(error) => {
                 self.metrics.commit_failed();
                 self.loaded.clear();
-                // SQLite may have rolled back by itself, then there is nothing to roll back.
+                // If SQLite has rolled back automatically, this fails and does no harm.
                 let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
                 self.is_lost = matches!(error, sqlx::Error::WorkerCrashed);
                 return Err(error);
@@ -307,7 +307,7 @@ fn fail(batch: &mut Vec<Box<dyn Pending>>, error: WriteError) {
     batch.drain(..).for_each(|op| op.fail(error));
 }
 
-/// Answers those who have waited for the rest of their decision.
+/// Answers callers that have waited for the rest of their decision.
 fn release(over: Vec<Box<dyn Pending>>) {
     over.into_iter().for_each(Pending::answer);
 }

@@ -1,4 +1,5 @@
-//! An operation on its way through the writer: applied in a batch, answered after the commit.
+//! An operation on its way through the writer: applied in a batch, answered after the commit. Must never be answered
+//! before it.
 
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -10,7 +11,7 @@ use crate::store::batch::Batch;
 use crate::store::batch::operation::Operation;
 use crate::store::error::{FailureKind, WriteError};
 
-/// An operation of any kind that waits for its commit, and the caller who waits for its reply.
+/// An operation of any kind that waits for its commit, and the caller that waits for its reply.
 pub(crate) trait Pending: Debug + Send {
     /// See [`Operation::READS_STATES`].
     fn reads_states(&self) -> bool;
@@ -18,20 +19,20 @@ pub(crate) trait Pending: Debug + Send {
     /// See [`Operation::waits_for_the_rest`].
     fn waits_for_the_rest(&self) -> bool;
 
-    /// When the caller asked.
+    /// The time of the call.
     fn asked(&self) -> Instant;
 
-    /// Applies it, and keeps its reply for [`answer`](Self::answer).
+    /// Applies the operation, and keeps its reply for [`answer`](Self::answer).
     fn apply<'a>(&'a mut self, batch: &'a mut Batch<'_>) -> Applying<'a>;
 
-    /// Sends the reply: the operation is on disk. A caller that left does not matter.
+    /// Sends the reply after the operation is on disk. If the caller has left, this does nothing.
     fn answer(self: Box<Self>);
 
-    /// Tells the caller that nothing of it is on disk.
+    /// Reports to the caller that nothing of it is on disk.
     fn fail(self: Box<Self>, error: WriteError);
 }
 
-/// The run of [`Pending::apply`].
+/// The future of [`Pending::apply`].
 pub(crate) type Applying<'a> = Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'a>>;
 
 /// One call of the writer.
@@ -39,7 +40,7 @@ pub(crate) type Applying<'a> = Pin<Box<dyn Future<Output = Result<(), sqlx::Erro
 struct Call<O: Operation> {
     op: O,
     asked: Instant,
-    /// None until it was applied.
+    /// None until the operation is applied.
     reply: Option<O::Reply>,
     caller: oneshot::Sender<Result<O::Reply, WriteError>>,
 }
@@ -47,7 +48,7 @@ struct Call<O: Operation> {
 /// The reply to a call, once its commit has succeeded or failed.
 pub(crate) type Reply<T> = oneshot::Receiver<Result<T, WriteError>>;
 
-/// A call of the writer, and the way on which its reply comes back.
+/// A call of the writer, and the receiver of its reply.
 pub(crate) fn call<O: Operation>(op: O) -> (Box<dyn Pending>, Reply<O::Reply>) {
     let (caller, reply) = oneshot::channel();
     (Box::new(Call { op, asked: Instant::now(), reply: None, caller }), reply)
@@ -74,7 +75,7 @@ impl<O: Operation> Pending for Call<O> {
     }
 
     fn answer(self: Box<Self>) {
-        // Without a reply it was never applied.
+        // Without a reply, the operation was never applied.
         let _ = self.caller.send(self.reply.ok_or(WriteError::Failed(FailureKind::Other)));
     }
 

@@ -1,4 +1,5 @@
-//! The way to the writer: what waits for its commit, and how its answer comes back.
+//! The writer's queue: carries operations to the writer and their replies back. Must never accept an operation after
+//! the writer has given up.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,27 +11,27 @@ use crate::store::batch::operation::Operation;
 use crate::store::error::WriteError;
 use crate::store::writer::op::{Pending, Reply, call};
 
-/// The way to the writer.
+/// The writer's queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Queues {
     pub(super) facts: mpsc::Sender<Box<dyn Pending>>,
     pub(super) hints: mpsc::Sender<Box<dyn Pending>>,
-    /// Since when the oldest operation waits; none where the writer has nothing to do.
+    /// The time since which the oldest operation waits. None if the writer has nothing to do.
     pub(super) waiting_since: Arc<Mutex<Option<Instant>>>,
     pub(super) stop: CancellationToken,
-    /// Nothing more of what earlier commits have left is begun.
+    /// Set once no more work that earlier commits have left is begun.
     pub(super) rest_left: CancellationToken,
     pub(super) given_up: CancellationToken,
 }
 
-/// What waits for its commit.
+/// The operations that wait for their commit.
 #[derive(Clone, Copy, Debug)]
 pub struct Backlog {
     /// Operations, without those that are being written.
     pub facts: usize,
-    /// Hints, likewise.
+    /// Hints, without those that are being written.
     pub hints: usize,
-    /// How long the oldest has waited, those that are being written included.
+    /// The wait of the oldest operation, including those that are being written.
     pub oldest: Duration,
 }
 
@@ -45,17 +46,17 @@ impl Queues {
         }
     }
 
-    /// Has an operation written. Busy at once if the queue is full.
+    /// Has an operation written. Returns "busy" at once if the queue is full.
     pub(crate) async fn fact<O: Operation>(&self, op: O) -> Result<O::Reply, WriteError> {
         Self::ask(&self.facts, op).await
     }
 
-    /// Has a hint written. Busy at once if their queue is full.
+    /// Has a hint written. Returns "busy" at once if the queue of hints is full.
     pub(crate) async fn hint<O: Operation>(&self, op: O) -> Result<O::Reply, WriteError> {
         Self::ask(&self.hints, op).await
     }
 
-    /// Has an operation written, waiting for a place in the queue.
+    /// Has an operation written, and waits for a place in the queue if it is full.
     pub(crate) async fn wait<O: Operation>(&self, op: O) -> Result<O::Reply, WriteError> {
         let (pending, reply) = call(op);
         self.facts.send(pending).await.map_err(|_| WriteError::Stopped)?;
@@ -74,7 +75,7 @@ impl Queues {
         received(reply).await
     }
 
-    /// From now on nothing more is begun of what earlier commits have left.
+    /// Stops new steps of the work that earlier commits have left.
     pub(crate) fn leave_rest(&self) {
         self.rest_left.cancel();
     }
@@ -84,7 +85,7 @@ impl Queues {
         self.stop.cancel();
     }
 
-    /// From now on nothing is written, and everybody who asks hears so.
+    /// Stops all writes. Every later call fails.
     pub(crate) fn give_up(&self) {
         self.given_up.cancel();
     }

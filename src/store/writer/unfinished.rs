@@ -1,4 +1,5 @@
-//! What the writer still has to do for commits that it has made, and who waits for the end of it.
+//! The work that is due after earlier commits, and the callers that wait for its end. Must never keep a caller
+//! waiting for work that does not go on.
 
 use crate::store::ops::due::Front;
 
@@ -6,10 +7,10 @@ use crate::store::ops::due::Front;
 #[derive(Debug)]
 pub(crate) struct Unfinished<R> {
     is_due: bool,
-    /// The file has failed: wait until something else could be committed.
+    /// Whether the file has failed. If so, the work rests until another commit succeeds.
     rests: bool,
     front: Front,
-    /// Whose decision is on disk, and not yet done to the end.
+    /// Callers whose decision is on disk but not completely carried out.
     waiting: Vec<R>,
 }
 
@@ -20,12 +21,12 @@ impl<R> Default for Unfinished<R> {
 }
 
 impl<R> Unfinished<R> {
-    /// Where the next step begins; none if there is nothing to do now.
+    /// The start of the next step. None if there is nothing to do now.
     pub(crate) fn next(&self) -> Option<Front> {
         (self.is_due && !self.rests).then_some(self.front)
     }
 
-    /// A commit was made; it may have left something.
+    /// Records a commit, which may have left work.
     pub(crate) const fn committed(&mut self, has_due: bool) {
         self.is_due |= has_due;
         self.rests = false;
@@ -36,22 +37,23 @@ impl<R> Unfinished<R> {
         self.waiting.push(waiting);
     }
 
-    /// Nothing more is begun: the rest stays on disk for the next start. Gives those whose wait is over.
+    /// Leaves the rest on disk for the next start. Returns the callers whose wait is over.
     pub(crate) fn left(&mut self) -> Vec<R> {
         self.is_due = false;
         std::mem::take(&mut self.waiting)
     }
 
-    /// A step was done; `is_more` if there may be another. Gives those whose wait is over.
+    /// Records a step. `is_more` says that there may be another. Returns the callers whose wait is over.
     pub(crate) fn stepped(&mut self, is_more: bool) -> Vec<R> {
         self.front.is_single = false;
         self.is_due = is_more;
         if is_more { Vec::new() } else { std::mem::take(&mut self.waiting) }
     }
 
-    /// A step failed. The decision stands, and the rest of it stays on disk: nobody waits for it any longer.
+    /// Records a failed step. The decision stands, and the rest of it stays on disk, so no caller waits for it any
+    /// longer.
     ///
-    /// An entry that can't be read must not stand in the way of others: each is tried alone, and that one is left for
+    /// An unreadable entry must not hold up others. So each entry is tried alone, and the unreadable one is left for
     /// the next start.
     pub(crate) fn failed(&mut self, is_about_the_file: bool) -> Vec<R> {
         if is_about_the_file {

@@ -1,4 +1,4 @@
-//! What each answer is taken for, by code and by status.
+//! The meaning of each answer, by code and by status.
 
 use super::*;
 
@@ -60,7 +60,7 @@ fn a_wait_is_read_in_seconds_and_has_a_bound() {
     }
 }
 
-/// The id and URL of each entry that a poll lists, with whether the list is whole; None if there is no answer.
+/// The id and URL of each listed entry, and whether the list is whole. None if there is no answer.
 fn listed(data: &str) -> Option<(Vec<String>, bool)> {
     let body = format!(r#"{{"code":"0000","data":{data}}}"#);
     let name = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());

@@ -1,8 +1,8 @@
-//! What is read from every shape of the upstream's JSON, and what is not.
+//! The values that are read from every shape of upstream's JSON, and those that are not.
 
 use super::*;
 
-/// The one entry of a list.
+/// The only entry of a list.
 fn only_entry(data: &str) -> ListedEntry {
     let listing = Listing::parse(&serde_json::from_str(data).unwrap()).expect(data);
     assert!(listing.is_whole && listing.entries.len() == 1, "{data}");
@@ -128,7 +128,7 @@ fn a_listed_url_has_a_bound() {
 fn ids_have_a_bound_and_words_are_cut() {
     let notice =
         |name: &str, length| Notice::parse(format!(r#"{{"{name}":"{}"}}"#, "é".repeat(length)).as_bytes());
-    // The bound of an id is in bytes, the cut of words in characters.
+    // The limit of an id is in bytes, that of words in characters.
     assert_eq!(notice("taskId", TEXT / 2).task_id.unwrap().len(), TEXT);
     assert_eq!(notice("taskId", TEXT / 2 + 1).task_id, None);
     for name in ["message", "msg"] {

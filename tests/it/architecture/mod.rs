@@ -17,7 +17,7 @@ use source::{Source, read};
 /// Finds the places that break a rule.
 type Find = fn(&[Source]) -> Vec<String>;
 
-const RULES: [(&str, Find); 9] = [
+const RULES: [(&str, Find); 10] = [
     ("imports go down the floors and layers", layers::broken),
     ("every file is declared by a `mod`", layers::undeclared),
     ("files import from each other in one direction", cycles::broken),
@@ -26,6 +26,7 @@ const RULES: [(&str, Find); 9] = [
     ("no line is too long", sizes::long_lines),
     ("no function is too long", sizes::long_functions),
     ("no function takes too many parameters", sizes::long_signatures),
+    ("no parameter is a tuple pattern", sizes::tuple_patterns),
     ("no tuple has too many fields", sizes::long_tuples),
 ];
 

@@ -1,8 +1,8 @@
-//! How long a file, a function, a line, a list of parameters and a tuple may be.
+//! How long a file, a function, a line, a list of parameters and a tuple may be. No parameter is a tuple pattern.
 
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Block, ImplItemFn, ItemFn, Signature, TraitItemFn, TypeTuple};
+use syn::{Block, FnArg, ImplItemFn, ItemFn, Pat, Signature, TraitItemFn, TypeTuple};
 
 use super::source::Source;
 
@@ -12,8 +12,6 @@ const FUNCTION_LINES: usize = 70;
 const LINE_LETTERS: usize = 120;
 /// The parameters of a function besides `self`.
 const PARAMETERS: usize = 5;
-/// Those of a function of the store, which has `Batch` for all else.
-const STORE_PARAMETERS: usize = 4;
 const TUPLE_FIELDS: usize = 3;
 
 /// Each file that is too long.
@@ -49,9 +47,22 @@ pub fn long_lines(sources: &[Source]) -> Vec<String> {
 struct Finder {
     functions: Vec<String>,
     signatures: Vec<String>,
+    patterns: Vec<String>,
     tuples: Vec<String>,
-    most_parameters: usize,
     file: String,
+}
+
+/// Whether a parameter is a tuple pattern, also behind a reference.
+fn is_tuple(parameter: &FnArg) -> bool {
+    let FnArg::Typed(parameter) = parameter else { return false };
+    let mut pattern = &*parameter.pat;
+    loop {
+        pattern = match pattern {
+            Pat::Reference(reference) => &reference.pat,
+            Pat::Paren(paren) => &paren.pat,
+            pattern => return matches!(pattern, Pat::Tuple(_)),
+        }
+    }
 }
 
 impl Finder {
@@ -59,8 +70,6 @@ impl Finder {
     fn look(sources: &[Source]) -> Self {
         let mut finder = Self::default();
         for source in sources {
-            let is_store = source.name.starts_with("store/");
-            finder.most_parameters = if is_store { STORE_PARAMETERS } else { PARAMETERS };
             finder.file.clone_from(&source.name);
             finder.visit_file(&source.file);
         }
@@ -96,9 +105,12 @@ impl<'ast> Visit<'ast> for Finder {
 
     fn visit_signature(&mut self, signature: &'ast Signature) {
         let count = signature.inputs.len() - usize::from(signature.receiver().is_some());
-        if count > self.most_parameters {
-            let (name, line) = (&signature.ident, signature.span().start().line);
+        let (name, line) = (&signature.ident, signature.span().start().line);
+        if count > PARAMETERS {
             self.signatures.push(format!("{}:{line} {name} has {count} parameters", self.file));
+        }
+        if signature.inputs.iter().any(is_tuple) {
+            self.patterns.push(format!("{}:{line} {name} takes a tuple apart", self.file));
         }
         visit::visit_signature(self, signature);
     }
@@ -120,6 +132,11 @@ pub fn long_functions(sources: &[Source]) -> Vec<String> {
 /// Each function with too many parameters.
 pub fn long_signatures(sources: &[Source]) -> Vec<String> {
     Finder::look(sources).signatures
+}
+
+/// Each function that has a tuple pattern as a parameter, so its list of parameters looks shorter than it is.
+pub fn tuple_patterns(sources: &[Source]) -> Vec<String> {
+    Finder::look(sources).patterns
 }
 
 /// Each tuple with too many fields as a type: of a parameter, a result, a field, a local, or as an argument of another.
@@ -164,13 +181,26 @@ fn a_long_function_is_seen() {
 fn a_long_list_of_parameters_is_seen() {
     let five = "fn a<T: B<u8, u8>>(b: T, c: (u8, u8), d: fn(u8, u8) -> u8, e: u8, f: u8,) {}";
     assert_eq!(count(long_signatures, "a.rs", five), 0);
-    assert_eq!(count(long_signatures, "store/a.rs", five), 1);
     assert_eq!(count(long_signatures, "a.rs", "fn a(b: A, c: A, d: A, e: A, f: A, g: A) {}"), 1);
     assert_eq!(count(long_signatures, "a.rs", "impl A { fn a(&self, b: A, c: A, d: A, e: A, f: A) {} }"), 0);
     assert_eq!(
         count(long_signatures, "a.rs", "trait A { fn a(self, b: A, c: A, d: A, e: A, f: A, g: A); }"),
         1
     );
+}
+
+#[test]
+fn a_tuple_pattern_as_a_parameter_is_seen() {
+    for head in ["fn a((b, c): (u8, u8))", "async fn a(d: u8, (b, c): (u8, u8))", "fn a(&(b, c): &(u8, u8))"]
+    {
+        assert_eq!(count(tuple_patterns, "a.rs", &format!("{head} {{}}")), 1, "{head}");
+        assert_eq!(count(tuple_patterns, "a.rs", &format!("impl A {{ {head} {{}} }}")), 1, "{head}");
+    }
+    for head in ["fn a(b: (u8, u8))", "fn a(&self, B(c): B, D { e, f }: D)"] {
+        assert_eq!(count(tuple_patterns, "a.rs", &format!("impl A {{ {head} {{}} }}")), 0, "{head}");
+    }
+    let closure = "fn a() { b(|(c, d): (u8, u8)| c); }";
+    assert_eq!(count(tuple_patterns, "a.rs", closure), 0);
 }
 
 #[test]

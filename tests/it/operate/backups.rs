@@ -10,7 +10,7 @@ use reqwest::Client;
 use scrapehook::config::Live;
 use scrapehook::simulator::{Faults, Settings};
 use scrapehook::store::{self, BackupError, Binding, CopyPaths, LastBackup, Store};
-use scrapehook::workers::{Backups, Step, Worker};
+use scrapehook::workers::{Backups, Schedule, Step, Worker};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
@@ -222,7 +222,8 @@ async fn scheduled_backups_are_made_and_the_oldest_go() {
     let running = tokio::spawn(writer.run());
     let last = Arc::<Live<LastBackup>>::default();
     let stop = CancellationToken::new();
-    let mut worker = Backups::new(database, copies.clone(), (HOUR, 2), last.clone(), stop.clone());
+    let mut worker =
+        Backups::new(database, copies.clone(), Schedule { every: HOUR, keep: 2 }, last.clone(), stop.clone());
     let names = || {
         let mut names: Vec<_> = fs::read_dir(&copies)
             .unwrap()
@@ -291,7 +292,8 @@ async fn two_databases_share_a_folder_of_copies_and_foreign_files_in_it_stay() {
             let running = tokio::spawn(writer.run());
             let last = Arc::<Live<LastBackup>>::default();
             let stop = CancellationToken::new();
-            let mut worker = Backups::new(database, copies.clone(), (HOUR, 1), last.clone(), stop);
+            let mut worker =
+                Backups::new(database, copies.clone(), Schedule { every: HOUR, keep: 1 }, last.clone(), stop);
             assert_eq!(worker.step(now).await.unwrap(), Step::Worked);
             assert_eq!(last.get().at, Some(now), "{name}: {last:?}");
             store.close();

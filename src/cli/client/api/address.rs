@@ -1,14 +1,14 @@
 //! The address of a service, as people write it.
 //!
-//! Must never quote what it refuses: it could hold a password.
+//! Must never quote a refused address, because it could hold a password.
 
 use reqwest::Url;
 
-/// Reads the address of a service. The URL library repairs much that nobody can have meant, and takes hosts that the
-/// HTTP library does not: both are refused before anything is sent.
+/// Reads the address of a service. The URL library repairs many URLs that nobody can have meant, and accepts hosts
+/// that the HTTP library does not. Both are refused before anything is sent.
 ///
 /// # Errors
-/// What is wrong with it, in words for people.
+/// The fault of the address, in words for people.
 pub(in crate::cli) fn read(text: &str) -> Result<Url, &'static str> {
     const EXPECTED: &str = "an http or https URL is expected, such as http://127.0.0.1:8080";
     let text = text.trim();

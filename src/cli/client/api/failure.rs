@@ -1,37 +1,37 @@
-//! What can go wrong for a client command, in words for people, and the exit code that it ends with.
+//! The failures of client commands, in words for people, with the exit code of each.
 //!
-//! Must never hold a key, or words that could: what the HTTP library says is put into our own.
+//! Must never hold a key, or words that could contain one. The HTTP library's words are replaced by scrapehook's.
 
 use thiserror::Error;
 
-/// What shells call the end of a process by Ctrl-C.
+/// The exit code that shells give to a process ended by Ctrl-C.
 pub(in crate::cli) const INTERRUPTED: u8 = 130;
 
-/// Why a client command failed.
+/// The reason why a client command failed.
 #[derive(Debug, Error)]
 pub(in crate::cli) enum ClientError {
-    /// Nobody answers there: nothing was sent.
+    /// No service answers there. Nothing was sent.
     #[error("{0}")]
     Unreachable(String),
-    /// The connection was lost: what was sent may have arrived.
+    /// The connection was lost. The request may have arrived.
     #[error("{0}")]
     Lost(String),
-    /// Ctrl-C before there was an answer.
+    /// Ctrl-C came before the answer.
     #[error("{0}")]
     Interrupted(String),
-    /// The service, or what stands before it, can't at the moment.
+    /// The service, or a proxy in front of it, is temporarily unavailable.
     #[error("{0}")]
     Busy(String),
-    /// The service said no.
+    /// The service refused the request.
     #[error("{0}")]
     Refused(String),
-    /// What was asked for, or how, is wrong: it has to be written differently.
+    /// The arguments are wrong, and have to be changed.
     #[error("{0}")]
     Usage(String),
 }
 
 impl ClientError {
-    /// What the process ends with.
+    /// The exit code of the process.
     pub(in crate::cli) const fn exit_code(&self) -> u8 {
         match self {
             Self::Unreachable(_) | Self::Lost(_) | Self::Busy(_) | Self::Refused(_) => 1,
@@ -40,7 +40,7 @@ impl ClientError {
         }
     }
 
-    /// Whether asking again could help.
+    /// Whether another try could help.
     pub(in crate::cli) const fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Lost(_) | Self::Busy(_) => true,
@@ -48,7 +48,7 @@ impl ClientError {
         }
     }
 
-    /// The same with something said behind it.
+    /// The same failure with further words at its end.
     pub(in crate::cli) fn and(self, more: &str) -> Self {
         let add = |said: String| format!("{said}{more}");
         match self {

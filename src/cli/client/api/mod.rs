@@ -1,6 +1,6 @@
-//! The HTTP client of the commands: where the service is, with which key, and what its answers mean.
+//! The HTTP client of the commands: the address of the service, the key, and the meaning of the answers.
 //!
-//! Must never show the key, nor take a URL that holds a password.
+//! Must never show the key, nor accept a URL that holds a password.
 
 pub(in crate::cli) mod address;
 pub(in crate::cli) mod failure;
@@ -26,7 +26,7 @@ const KEY_VARIABLE: &str = "SCRAPEHOOK_API_KEY";
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
 const CONNECT: Duration = Duration::from_secs(10);
-/// Longest wait for an answer, beyond what the service was asked to wait itself.
+/// The longest wait for an answer, beyond the time that the service was asked to wait.
 const ANSWER: Duration = Duration::from_secs(60);
 
 /// Where the service is. The key is taken from the environment alone: a flag would show in the list of processes.
@@ -43,12 +43,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// A client for it.
+    /// Creates a client for the service.
     pub(in crate::cli) fn connect(&self) -> Result<Api, ClientError> {
         Api::new(if self.server.trim().is_empty() { DEFAULT_URL } else { self.server.trim() })
     }
 
-    /// A command line that asks this service something else.
+    /// Returns a command line for another request to this service.
     pub(in crate::cli) fn command(&self, arguments: &str) -> String {
         let usual = std::env::var(URL_VARIABLE).unwrap_or_else(|_| DEFAULT_URL.to_owned());
         if self.server == usual {
@@ -59,8 +59,8 @@ impl Service {
     }
 }
 
-/// Reads an id, which becomes a segment of a path. Nothing, or dots alone, would lead elsewhere, and the URL library
-/// drops line ends and tabs.
+/// Reads an id, which becomes a segment of a path. An empty id or one of dots alone would lead elsewhere, and the URL
+/// library drops line ends and tabs.
 pub(in crate::cli) fn id(text: &str) -> Result<String, &'static str> {
     match text.trim() {
         "" | "." | ".." => Err("an id is expected"),
@@ -69,10 +69,10 @@ pub(in crate::cli) fn id(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// A query's parameters.
+/// The parameters of a query.
 pub(in crate::cli) type Query = Vec<(&'static str, String)>;
 
-/// Speaks to one service with one key.
+/// A client of one service with one key.
 #[derive(Debug)]
 pub(in crate::cli) struct Api {
     client: Client,
@@ -90,7 +90,7 @@ impl Api {
         let mut builder = crate::tls::client()
             .user_agent(concat!("scrapehook/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
-            // A redirected POST becomes a GET, and a redirect may lead elsewhere with the key.
+            // A redirected POST becomes a GET, and a redirect may send the key to another server.
             .redirect(reqwest::redirect::Policy::none());
         if base.host_str().is_some_and(is_loopback) {
             builder = builder.no_proxy();
@@ -101,7 +101,7 @@ impl Api {
         Ok(Self { client, base, key: key()? })
     }
 
-    /// The address as it is shown.
+    /// The address for messages.
     pub(in crate::cli) fn address(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
@@ -109,7 +109,7 @@ impl Api {
     fn request(&self, method: Method, path: &[&str], query: &Query) -> RequestBuilder {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            // Ids come from the command line: whatever they hold stays one segment.
+            // Ids are from the command line. Each stays one segment, whatever it contains.
             segments.pop_if_empty().push("v1").extend(path);
         }
         let request = self.client.request(method, url).query(query);
@@ -123,7 +123,7 @@ impl Api {
         self.whole(self.request(Method::GET, path, query), ANSWER).await
     }
 
-    /// Asks for something that the service may wait with for so long.
+    /// Sends a request whose answer the service may delay by this time.
     pub(in crate::cli) async fn get_within(
         &self,
         path: &[&str],
@@ -155,7 +155,7 @@ impl Api {
         self.whole(if let Some(body) = body { request.json(body) } else { request }, ANSWER).await
     }
 
-    /// Submits a job in a body of this kind.
+    /// Submits a job in a body of this type.
     pub(in crate::cli) async fn submit(
         &self,
         kind: &'static str,
@@ -198,10 +198,10 @@ impl Api {
         Ok(Answer { status, text, value, is_again })
     }
 
-    /// Why there is no answer.
+    /// Converts the error of a request without an answer.
     pub(in crate::cli) fn lost(&self, error: reqwest::Error) -> ClientError {
         let address = self.address();
-        // Nothing was sent, and trying again would not help.
+        // Nothing was sent, and another try would not help.
         if error.is_builder() {
             let why = "an argument is too long, or has characters that a URL or a header cannot carry";
             return ClientError::Usage(format!("this request cannot be sent: {why}"));
@@ -223,7 +223,7 @@ impl Api {
         })
     }
 
-    /// An answer that the service never gives.
+    /// The failure for an answer that the service never gives.
     pub(in crate::cli) fn stranger(&self, what: &str) -> ClientError {
         let address = self.address();
         ClientError::Refused(format!(
@@ -231,7 +231,7 @@ impl Api {
         ))
     }
 
-    /// What an answer that is no success says.
+    /// Reads an answer that is not a success.
     async fn refusal(&self, response: Response) -> ClientError {
         let (status, address) = (response.status(), self.address());
         if status == StatusCode::UNAUTHORIZED {
@@ -260,7 +260,7 @@ impl Api {
     }
 }
 
-/// The key, from the environment.
+/// Reads the key from the environment.
 fn key() -> Result<Option<HeaderValue>, ClientError> {
     let Some(key) = std::env::var_os(KEY_VARIABLE) else { return Ok(None) };
     let key = key.to_string_lossy();
@@ -271,7 +271,7 @@ fn key() -> Result<Option<HeaderValue>, ClientError> {
     if key.is_empty() {
         return Ok(None);
     }
-    // The service reads visible ASCII alone, although a header could carry more.
+    // The service accepts only visible ASCII, although a header could carry more.
     let is_readable = key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if key.contains('\n') {
         return Err(ClientError::Usage(format!(
@@ -286,23 +286,23 @@ fn key() -> Result<Option<HeaderValue>, ClientError> {
     Ok(Some(value))
 }
 
-/// The text of an answer, without a byte order mark before it.
+/// Returns the text of an answer, without a byte order mark at its start.
 async fn text(response: Response) -> Result<String, reqwest::Error> {
     let bytes = response.bytes().await?;
     Ok(String::from_utf8_lossy(byte_order_mark::strip(&bytes)).into_owned())
 }
 
-/// An answer, as it came and to look into.
+/// An answer, as received and parsed.
 #[derive(Debug)]
 pub(in crate::cli) struct Answer {
     pub(in crate::cli) status: StatusCode,
     pub(in crate::cli) text: String,
     pub(in crate::cli) value: Value,
-    /// Whether it stands for an earlier request with the same `Idempotency-Key`.
+    /// Whether it repeats the answer to an earlier request with the same `Idempotency-Key`.
     pub(in crate::cli) is_again: bool,
 }
 
-/// One page of a list, each item as it came.
+/// One page of a list, with each item as received.
 #[derive(Debug, Deserialize)]
 pub(in crate::cli) struct Page {
     pub(in crate::cli) items: Vec<Box<RawValue>>,
@@ -316,7 +316,7 @@ impl Api {
     }
 }
 
-/// RFC 9457, as far as it is shown.
+/// The fields of RFC 9457 that are shown.
 #[derive(Deserialize)]
 struct Problem {
     detail: String,
@@ -342,7 +342,7 @@ impl Fault {
     fn words(&self) -> String {
         let place = self.pointer.trim_start_matches('/');
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        // A line's number is in the words already.
+        // The message already has the number of a line.
         if place.is_empty() || is_number(place) {
             return self.detail.clone();
         }

@@ -1,4 +1,5 @@
-//! Repeats requests while the service cannot be reached, with growing pauses and one message.
+//! Repeats requests while the service cannot be reached, with growing pauses and one message. Must never repeat a
+//! request that another try cannot help.
 
 use std::time::Duration;
 
@@ -11,21 +12,21 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// A connection that outlives restarts of the service.
 pub(in crate::cli) struct Reconnect<'a> {
-    /// How long the service may be away. None: forever.
+    /// The longest time for which the service may be away. None means forever.
     at_most: Option<Duration>,
     say: &'a dyn Fn(&str),
-    /// When the first request failed, and the next pause.
+    /// The time of the first failed request, and the next pause.
     away: Option<(Instant, Duration)>,
 }
 
 impl<'a> Reconnect<'a> {
-    /// For a service that has answered before.
+    /// Creates it for a service that has answered before.
     pub(in crate::cli) fn new(at_most: Option<Duration>, say: &'a dyn Fn(&str)) -> Self {
         Self { at_most, say, away: None }
     }
 
-    /// Waits before the next attempt. Gives the error back if another attempt cannot help, or if the service is away
-    /// for too long.
+    /// Waits before the next attempt. Returns the error if another attempt cannot help, or if the service has been
+    /// away for too long.
     pub(in crate::cli) async fn wait_or(&mut self, error: ClientError) -> Result<(), ClientError> {
         if !error.may_pass() {
             return Err(error);
@@ -50,7 +51,7 @@ impl<'a> Reconnect<'a> {
         Ok(())
     }
 
-    /// The service has answered.
+    /// Records that the service has answered.
     pub(in crate::cli) fn heard(&mut self) {
         if self.away.take().is_some() {
             (self.say)("Connected again.");

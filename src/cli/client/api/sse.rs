@@ -1,4 +1,5 @@
-//! The stream of events: server-sent events as they arrive, in whatever pieces.
+//! The stream of events: parses server-sent events, whatever pieces they arrive in. Must never keep more than one
+//! event of the longest size.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,9 +10,9 @@ use super::failure::ClientError;
 use super::{Api, Query};
 use crate::domain::byte_order_mark;
 
-/// The service gives a sign of life more often than that.
+/// The longest silence of the stream. The service sends something more often than that.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
-/// Most bytes of one event: far more than one of the service's has.
+/// The most bytes of one event, far more than those of the service have.
 const LONGEST: usize = 1024 * 1024;
 
 /// One connection to the stream.
@@ -23,16 +24,16 @@ pub(in crate::cli) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// Opens it after the event with this `seq`.
+    /// Opens the stream after the event with this `seq`.
     pub(in crate::cli) async fn open(api: &'a Api, query: &Query, after: &str) -> Result<Self, ClientError> {
         let response = api.stream(query, after).await?;
         Ok(Self { api, response, reader: Reader::default(), ready: VecDeque::new() })
     }
 
-    /// What comes next.
+    /// Returns the next event.
     ///
     /// # Errors
-    /// The connection has ended, and another one can be opened, unless what came is no stream of the service's.
+    /// The connection has ended. Another one can be opened, unless the answer is not a stream of the service.
     pub(in crate::cli) async fn next(&mut self) -> Result<Sent, ClientError> {
         let api = self.api;
         loop {
@@ -45,7 +46,7 @@ impl<'a> Stream<'a> {
             };
             let ended = || ClientError::Lost(format!("{} ended the stream", api.address()));
             self.ready.extend(self.reader.take(&bytes.ok_or_else(ended)?));
-            // What is whole is given first.
+            // Complete events are returned first.
             if self.ready.is_empty() && self.reader.is_endless() {
                 return Err(api.stranger("with an endless event"));
             }
@@ -53,19 +54,19 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// What one event brings.
+/// The content of one event.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Sent {
-    /// Where to go on after it.
+    /// The id after which the stream can continue.
     pub(in crate::cli) id: Option<String>,
-    /// None for a mere sign of life.
+    /// None if the event only shows that the service is alive.
     pub(in crate::cli) data: Option<String>,
 }
 
-/// What has arrived so far of the next event.
+/// The part of the next event that has arrived.
 #[derive(Debug, Default)]
 struct Reader {
-    /// Whether the first line was read, which a byte order mark may stand before.
+    /// Whether the first line was read. A byte order mark may precede it.
     has_begun: bool,
     line: Vec<u8>,
     id: Option<String>,
@@ -73,7 +74,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Takes what arrived; gives the events that are whole now.
+    /// Adds received bytes, and returns the events that are now complete.
     fn take(&mut self, bytes: &[u8]) -> Vec<Sent> {
         let mut events = Vec::new();
         for &byte in bytes {
@@ -94,7 +95,7 @@ impl Reader {
         events
     }
 
-    /// Whether more has come than an event holds, and still no end of it.
+    /// Whether more bytes have arrived than an event can have, without its end.
     fn is_endless(&self) -> bool {
         self.line.len() + self.data.as_ref().map_or(0, String::len) > LONGEST
     }
@@ -109,7 +110,7 @@ impl Reader {
                 data.push_str(value);
             }
             ("data", data) => *data = Some(value.to_owned()),
-            // The kind stands in the data, too.
+            // The data has the kind as well.
             _ => {}
         }
     }

@@ -153,7 +153,7 @@ pub struct Resume {
     service: Service,
 }
 
-/// Whether an id is a job's; any other is a task's, and may be an `upstream_id`.
+/// Whether an id is that of a job. Any other is that of a task, and may be an `upstream_id`.
 fn is_job(id: &str) -> bool {
     id.starts_with("job_")
 }
@@ -230,7 +230,7 @@ pub(in crate::cli) async fn resume(args: Resume) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends the decision, and shows the job or the task as it is now.
+/// Sends the decision, and shows the new state of the job or the task.
 async fn decide(
     service: &Service,
     path: &[&str],
@@ -255,7 +255,7 @@ fn show_pauses(output: &mut Output, sending: &Value) -> std::io::Result<()> {
     for paused in pauses {
         let (scope, message) = (text(paused, "scope"), text(paused, "message"));
         let said = match scope.as_str() {
-            // Who did it, as in "paused by me".
+            // The message names the operator, as in "paused by me".
             pause::Pause::OPERATOR => format!("Sending is {message}."),
             _ => {
                 let reason = pause::reason(&scope, &text(paused, "code"), &message);

@@ -1,6 +1,7 @@
 //! `events`: changes, from the log or as they happen.
 //!
-//! Must never lose an event or show one twice. After a lost connection it continues behind the last event seen.
+//! Must never lose an event or show one twice. After a lost connection it continues after the last event that it has
+//! seen.
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -85,15 +86,16 @@ pub(in crate::cli) async fn run(args: Events) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The `seq` of the newest event. A stream that starts there misses nothing, even if it is cut before its first event.
+/// Returns the `seq` of the newest event. A stream from there misses nothing, even if it is cut before its first
+/// event.
 async fn newest(api: &Api) -> Result<String, ClientError> {
-    // A page that holds nothing leads to the end of what was looked at, and a new job has no events.
+    // An empty page returns the last `seq` that was searched, and a new job has no events.
     let nobody = JobId::new(clock::now()).to_string();
     let page = api.page(&["events"], &vec![("job", nobody)]).await?;
     page.next.ok_or_else(|| ClientError::Refused("the service does not report its newest event".to_owned()))
 }
 
-/// Follows the stream forever; each connection continues where the last one ended.
+/// Follows the stream forever. Each connection continues where the last one ended.
 async fn follow(
     api: &Api,
     query: &Query,
@@ -105,7 +107,8 @@ async fn follow(
     loop {
         match stream.next().await {
             Ok(sent) => {
-                // Not before: something that only takes connections would be asked again and again.
+                // The service counts as back only now. Otherwise, a server that only accepts connections would be
+                // asked again and again.
                 reconnect.heard();
                 sent.data.as_deref().map_or(Ok(()), &mut show)?;
                 after = sent.id.unwrap_or(after);
@@ -124,9 +127,9 @@ async fn follow(
     }
 }
 
-/// Prints an event as it came, or as a line for people.
+/// Prints an event as received, or as a line for people.
 fn show(output: &mut Output, is_json: bool, raw: &str) -> std::io::Result<()> {
-    // Also for programs: what a stream brings was not looked into before.
+    // The event is also parsed for programs, because the stream was not checked before.
     let event: Value = serde_json::from_str(raw)?;
     if is_json {
         return output.json(raw);
@@ -136,11 +139,11 @@ fn show(output: &mut Output, is_json: bool, raw: &str) -> std::io::Result<()> {
     let kind = text(&event, "kind");
     let state = kind.rsplit('.').next().unwrap_or_default();
     let at = time(&event, "at");
-    // Neither the year nor the zone: with them no id fits beside them.
+    // The year and the zone are left out, because ids would not fit beside them.
     let at = at.get(5..19).unwrap_or(&at);
     let head = format!("{:>6} {at} ", text(&event, "seq"));
     let message = text(&event, "message");
-    // What is about nothing of its own, such as a pause, has its words in that place.
+    // For an event without a subject, such as a pause, the message takes its place.
     let (about, more) = if about.is_empty() { (message, String::new()) } else { (about, message) };
     output.entry(style(state), &format!("{head}{kind:<17} {about}"), head.len(), &more)
 }

@@ -47,7 +47,7 @@ pub struct Jobs {
     service: Service,
 }
 
-/// Both kinds of states; those of the other kind are refused by the service.
+/// The states of jobs and of URLs. The service refuses a state of the wrong kind.
 fn states() -> PossibleValuesParser {
     let jobs = JobState::ALL.iter().map(|state| state.as_str());
     let urls = UrlState::ALL.iter().map(|state| state.as_str()).filter(|word| *word != "failed");

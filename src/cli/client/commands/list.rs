@@ -1,4 +1,4 @@
-//! Pages of lists: followed to the end with `--all`, printed as JSON or as a table.
+//! Pages of lists: reads all of them with `--all`, and prints them as JSON or as a table.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::cli::client::api::failure::ClientError;
 use crate::cli::client::api::{Api, Query};
 use crate::cli::client::show::output::{Output, note};
 
-/// The API's longest page: the fewest requests with `--all`.
+/// The API's longest page, so that `--all` needs the fewest requests.
 const LONGEST: &str = "500";
 
 /// The API's default.
@@ -28,7 +28,7 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// The option that was given, which is for lists only.
+    /// The given option, which applies only to lists.
     pub(in crate::cli) fn given(&self) -> Option<&'static str> {
         match (&self.limit, self.all) {
             (Some(_), _) => Some("--limit"),
@@ -38,14 +38,14 @@ impl Paging {
     }
 }
 
-/// A list that is asked for.
+/// A requested list.
 pub(in crate::cli) struct List<'a> {
     pub(in crate::cli) path: &'a [&'a str],
     pub(in crate::cli) query: Query,
     pub(in crate::cli) paging: &'a Paging,
 }
 
-/// Reads what is asked for of a list, page by page; gives whether there is more.
+/// Reads the requested part of a list, page by page. Returns whether there is more.
 pub(in crate::cli) async fn read(
     api: &Api,
     List { path, mut query, paging }: List<'_>,
@@ -56,7 +56,7 @@ pub(in crate::cli) async fn read(
     loop {
         let page = api.page(path, &query).await?;
         page.items.iter().try_for_each(|item| take(item))?;
-        // Events always have a next page, if only an empty one.
+        // Events always have a next page, even if it is empty.
         let is_full = Ok(page.items.len()) == limit.parse();
         let Some(next) = page.next.filter(|_| is_full) else { return Ok(false) };
         if !paging.all {
@@ -99,7 +99,7 @@ pub(in crate::cli) async fn print(
     Ok(())
 }
 
-/// Everything of a list.
+/// Reads a whole list.
 pub(in crate::cli) async fn everything(
     api: &Api,
     path: &[&str],
@@ -116,7 +116,7 @@ pub(in crate::cli) async fn everything(
     }
 }
 
-/// A filter, if it is given.
+/// Adds a filter to the query, if it is given.
 pub(in crate::cli) fn filter(query: &mut Query, name: &'static str, value: Option<&String>) {
     query.extend(value.map(|value| (name, value.clone())));
 }

@@ -1,4 +1,5 @@
-//! The client commands, a file each. They ask the service, and leave to `show` how an answer looks.
+//! The client commands, one file each. They send requests to the service, and must leave the presentation of answers
+//! to `show`.
 
 pub(super) mod decide;
 pub(super) mod events;

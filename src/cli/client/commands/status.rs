@@ -1,4 +1,4 @@
-//! `status`: problems, since when and what to do; then the counts of everything.
+//! `status`: problems, each with its start and the action to take, then the counts of everything.
 
 use std::process::ExitCode;
 
@@ -30,7 +30,7 @@ pub(in crate::cli) async fn run(args: Status) -> anyhow::Result<ExitCode> {
     let answer = args.service.connect()?.get(&["status"], &Query::new()).await?;
     let is_well = answer.value["problems"].as_array().is_some_and(Vec::is_empty);
     let shown = Output::new().answer(args.service.json, &answer, show);
-    // Whether or not somebody read it, the exit code says how things are.
+    // The exit code reports the status, whether or not anybody reads the output.
     if is_well {
         shown?;
         return Ok(ExitCode::SUCCESS);
@@ -81,7 +81,7 @@ fn show(output: &mut Output, status: &Value) -> std::io::Result<()> {
     ])
 }
 
-/// Empty if the service is older than the check.
+/// Describes the callback check. Empty if the service is older than the check.
 fn callback_check(check: &Value) -> String {
     match text(check, "state").replace('_', " ") {
         state if state.is_empty() => state,

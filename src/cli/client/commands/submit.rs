@@ -27,7 +27,7 @@ use crate::domain::job::{Library, Quality};
 use crate::domain::queue::Priority;
 use crate::domain::{byte_order_mark, idempotency};
 
-/// Before each further attempt.
+/// The pauses before further attempts.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
@@ -96,12 +96,12 @@ pub struct Submit {
     service: Service,
 }
 
-/// The words for priorities.
+/// The names of the priorities.
 pub(in crate::cli) fn priorities() -> PossibleValuesParser {
     PossibleValuesParser::new(Priority::ALL.iter().map(|priority| priority.as_str()))
 }
 
-/// A label as it is given on the command line.
+/// A label from the command line.
 #[derive(Clone, Debug)]
 pub struct Label {
     key: String,
@@ -123,13 +123,13 @@ impl FromStr for Label {
 }
 
 impl Label {
-    /// As the API's queries have it.
+    /// Returns the form of the API's queries.
     pub(in crate::cli) fn query(&self) -> String {
         format!("{}:{}", self.key, self.value)
     }
 }
 
-/// What is sent.
+/// The content of the request.
 struct Request {
     kind: &'static str,
     body: Vec<u8>,
@@ -144,7 +144,7 @@ pub(in crate::cli) async fn run(args: Submit) -> anyhow::Result<ExitCode> {
     if args.library.as_deref() == Some(Library::Public.as_str()) {
         note("The public library is open to everyone. Nothing can ever be removed from it.");
     }
-    // Only now: reading standard input must end by Ctrl-C.
+    // This comes first, because Ctrl-C must end the reading of standard input.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let answer = send(&api, request, &key, &mut interrupt).await?;
     let mut output = Output::new();
@@ -160,7 +160,7 @@ pub(in crate::cli) async fn run(args: Submit) -> anyhow::Result<ExitCode> {
     }
     let id = text(&answer.value, "id");
     let printed = output.answer(args.service.json, &answer, |output, _| output.line(&id));
-    // The job exists, whether or not somebody reads standard output.
+    // The job exists, whether or not anybody reads standard output.
     printed.inspect_err(|_| note(&format!("The job is {id}.")))?;
     if !args.service.json {
         let watch = args.service.command(&format!("watch {id}"));
@@ -169,7 +169,7 @@ pub(in crate::cli) async fn run(args: Submit) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends it until there is an answer. If none comes, says how to go on without a second job.
+/// Sends the request until there is an answer. If there is none, prints how to continue without a second job.
 async fn send(api: &Api, request: Request, key: &str, interrupt: &mut Signal) -> Result<Answer, ClientError> {
     let again = if request.is_dry {
         String::new()
@@ -211,7 +211,7 @@ async fn attempts(api: &Api, request: Request, key: &str) -> Result<Answer, Clie
     })
 }
 
-/// The key that was given, or a new one. Wrong ones are refused before anything is read or sent.
+/// Returns the given key, or a new one. Invalid keys are refused before anything is read or sent.
 fn idempotency_key(given: Option<&str>) -> Result<String, ClientError> {
     let Some(given) = given else { return Ok(uuid::Uuid::now_v7().to_string()) };
     let wrong = |error| ClientError::Usage(format!("--idempotency-key: {error}"));
@@ -268,15 +268,15 @@ fn is_csv(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
 }
 
-/// Reads a file or standard input. JSON is refused here: the service would advise another `Content-Type`, which
-/// nobody can set from here.
+/// Reads a file or standard input. JSON is refused here, because the service would advise another `Content-Type`,
+/// which this command can't set.
 fn read_urls(file: Option<&Path>, is_csv: bool) -> Result<Vec<u8>, ClientError> {
     let (name, read) = match file {
         Some(path) => (format!("--file {}", path.display()), File::open(path).and_then(read_input)),
         None => ("standard input".to_owned(), piped()),
     };
     let body = read.map_err(|error| ClientError::Usage(format!("{name}: {error}")))?;
-    // Checked here: a service that stops reading cuts the connection, and its answer is lost with it.
+    // The size is checked here, because a service that stops reading cuts the connection, and its answer is lost.
     if body.len() > MAX_BODY {
         return Err(ClientError::Usage(format!("{name}: a job has at most {MAX_BODY} bytes")));
     }
@@ -294,14 +294,14 @@ fn piped() -> io::Result<Vec<u8>> {
     read_input(io::stdin())
 }
 
-/// Reads one byte more than a job may have, and leaves the rest: it may never end.
+/// Reads at most one byte more than a job may have, because the input may never end.
 fn read_input(input: impl Read) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     input.take(MAX_BODY as u64 + 1).read_to_end(&mut body)?;
     Ok(body)
 }
 
-/// All that a job is besides its URLs, by the API's names.
+/// The settings of a job besides its URLs, by the API's names.
 fn settings(args: &Submit) -> Query {
     let mut settings = Query::new();
     let given = [

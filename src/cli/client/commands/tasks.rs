@@ -112,13 +112,13 @@ pub(in crate::cli) async fn run_videos(args: Videos) -> anyhow::Result<()> {
     show(&args.service, args.id.as_deref(), list, views).await
 }
 
-/// How items of a list are shown.
+/// The views of a list and of one item.
 struct Views {
     one: fn(&mut Output, &Value) -> io::Result<()>,
     all: fn(&mut Output, &[Value]) -> io::Result<()>,
 }
 
-/// Shows one item of a list, or the list.
+/// Shows one item of a list, or the whole list.
 async fn show(service: &Service, id: Option<&str>, list: List<'_>, views: Views) -> anyhow::Result<()> {
     let api = service.connect()?;
     let Some(id) = id else { return list::print(&api, list, service.json, views.all).await };

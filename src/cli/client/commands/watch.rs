@@ -24,10 +24,10 @@ use crate::cli::client::show::progress::Progress;
 use crate::cli::client::show::tasks::show_videos;
 use crate::domain::event::EventKind;
 
-/// How long the service waits before it answers if nothing settles: bars need news more often.
+/// The longest time for which the service delays an answer if nothing settles, because bars need frequent updates.
 const LIVE: Duration = Duration::from_secs(1);
 const UNSEEN: Duration = Duration::from_secs(10);
-/// How long a service may be away.
+/// The longest time for which a service may be away.
 const AWAY: Duration = Duration::from_secs(300);
 
 const EXAMPLES: &str = "\
@@ -62,7 +62,7 @@ pub(in crate::cli) async fn run(args: Watch) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let api = args.service.connect()?;
     let (path, query) = (["jobs", &args.job], Query::new());
-    // Heard once before it is waited for: a typing error must not be.
+    // The job is read once before the wait, so that a typing error fails at once.
     let job = tokio::select! {
         job = api.get(&path, &query) => job?,
         _ = interrupt.recv() => return Ok(ExitCode::from(INTERRUPTED)),
@@ -70,7 +70,7 @@ pub(in crate::cli) async fn run(args: Watch) -> anyhow::Result<ExitCode> {
     wait(&api, &args.service, job, &mut interrupt).await
 }
 
-/// Waits for a job that was `heard` of, shows how it went, and gives the exit code.
+/// Waits for the job whose first answer is `heard`, shows its result, and returns the exit code.
 pub(in crate::cli) async fn wait(
     api: &Api,
     service: &Service,
@@ -100,7 +100,7 @@ pub(in crate::cli) async fn wait(
     let is_good = job.value["state"] == "done" && failed_videos.is_empty();
     let shown = Output::new()
         .answer(service.json, &job, |output, job| show(output, job, &failed_urls, &failed_videos));
-    // Whether or not somebody read it, the exit code says how it went.
+    // The exit code reports the result, whether or not anybody reads the output.
     if is_good {
         shown?;
         return Ok(ExitCode::SUCCESS);
@@ -108,7 +108,7 @@ pub(in crate::cli) async fn wait(
     Ok(ExitCode::FAILURE)
 }
 
-/// How a job went.
+/// The end of a job.
 struct End {
     job: Answer,
     failed_urls: Vec<Value>,
@@ -126,7 +126,7 @@ async fn follow(api: &Api, id: &str, heard: Answer, progress: &Progress) -> Resu
         job = reconnect.ask(async || api.get_within(&["jobs", id], span).await).await?;
         progress.show(&job.value);
         if job.value["state"] == "running" {
-            // A service that stops answers early; it must not be asked again and again.
+            // A service that stops answers early, and must not be asked again and again.
             tokio::time::sleep_until(asked + LIVE).await;
         }
     }
@@ -135,7 +135,7 @@ async fn follow(api: &Api, id: &str, heard: Answer, progress: &Progress) -> Resu
     Ok(End { job, failed_urls, failed_videos })
 }
 
-/// Counts the videos for the bars, as long as it is waited; what can't be counted is left out.
+/// Counts the videos for the bars during the wait. An error is ignored.
 async fn count_videos(api: &Api, job: &str, progress: &Progress) -> Infallible {
     if !progress.is_live() {
         return pending().await;
@@ -147,7 +147,7 @@ async fn count_videos(api: &Api, job: &str, progress: &Progress) -> Infallible {
             while let Ok(sent) = stream.next().await {
                 after = sent.id.unwrap_or(after);
                 let event = sent.data.and_then(|data| serde_json::from_str::<Value>(&data).ok());
-                // One that failed in between is indexed twice.
+                // A video that failed in between is indexed twice.
                 videos.extend(event.map(|event| text(&event, "video_id")));
                 if !videos.is_empty() {
                     progress.show_videos(videos.len());
@@ -162,14 +162,14 @@ async fn failed_urls(api: &Api, job: &str) -> Result<Vec<Value>, ClientError> {
     list::everything(api, &["jobs", job, "urls"], vec![("state", "failed".to_owned())]).await
 }
 
-/// The failed videos of the job's own URLs: a post may have several, and be indexed all the same.
+/// Returns the failed videos of the job's own URLs. A post may have several videos, and be indexed nevertheless.
 async fn failed_videos(api: &Api, job: &str) -> Result<Vec<Value>, ClientError> {
     let query = vec![("job", job.to_owned()), ("state", "failed".to_owned())];
     let mut failed = list::everything(api, &["videos"], query).await?;
     if failed.is_empty() {
         return Ok(failed);
     }
-    // A task that it follows may carry URLs of other jobs as well.
+    // The job's tasks may also carry URLs of other jobs.
     let urls = list::everything(api, &["jobs", job, "urls"], Query::new()).await?;
     let ids = video_ids(&urls);
     failed.retain(|video| {
@@ -190,7 +190,7 @@ fn show(output: &mut Output, job: &Value, urls: &[Value], videos: &[Value]) -> s
         output.line("")?;
         show_urls(output, urls)?;
     }
-    // Those of URLs that are indexed all the same; the others stand beside their URL.
+    // Only videos of indexed URLs are kept. The others are shown with their URL.
     let told = video_ids(urls);
     let is_told = |video: &Value| video["id"].as_str().is_some_and(|id| told.contains(id));
     let videos: Vec<Value> = videos.iter().filter(|video| !is_told(video)).cloned().collect();

@@ -28,7 +28,7 @@ pub(in crate::cli) fn show_jobs(output: &mut Output, jobs: &[Value]) -> std::io:
     output.table(&header, jobs.iter().map(row).collect())
 }
 
-/// The priority of a job; empty if it is the usual one.
+/// The priority of a job. Empty if it is the default.
 fn priority(job: &Value) -> String {
     Some(text(job, "priority")).filter(|word| word != Priority::Normal.as_str()).unwrap_or_default()
 }
@@ -68,7 +68,7 @@ pub(in crate::cli) fn show_job(output: &mut Output, job: &Value) -> std::io::Res
     output.table(&["task", "state", "urls", "platform"], tasks.iter().map(row).collect())
 }
 
-/// How many URLs stand where, without what is zero.
+/// The number of URLs in each state, without zeros.
 pub(in crate::cli) fn progress(progress: &Value) -> String {
     let states = UrlState::ALL.iter().map(|state| (state.as_str(), number(progress, state.as_str())));
     let parts: Vec<_> =
@@ -76,7 +76,7 @@ pub(in crate::cli) fn progress(progress: &Value) -> String {
     format!("{}: {}", urls(number(progress, "urls")), parts.join(", "))
 }
 
-/// The last line about a job, in the colour of its state.
+/// Shows the last line about a job, in the colour of its state.
 pub(in crate::cli) fn show_end(output: &mut Output, job: &Value) -> std::io::Result<()> {
     let state = text(job, "state");
     let said = format!("{} is {state}. {}", text(job, "id"), progress(&job["progress"]));

@@ -1,6 +1,6 @@
-//! What client commands print: results on standard output, everything else on standard error.
+//! The output of client commands: results on standard output, everything else on standard error.
 //!
-//! Must never pass on control characters: labels and upstream's words could move a terminal's cursor.
+//! Must never pass on control characters, because labels and upstream's words could move a terminal's cursor.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -13,12 +13,12 @@ use serde_json::Value;
 use crate::cli::client::api::Answer;
 use crate::domain::time::Timestamp;
 
-/// Between two columns.
+/// The space between two columns.
 const GAP: usize = 2;
-/// A column is not cut shorter than this, whatever the terminal.
+/// The least width of a column, whatever the terminal.
 const LEAST: usize = 12;
 
-/// Says something that is no result. A standard error that is closed is no reason to stop.
+/// Prints a note that is not a result. A closed standard error is no reason to stop.
 pub(in crate::cli) fn note(said: &str) {
     let width = width(io::stderr());
     let lines = said.split('\n').flat_map(|line| wrap(&clean(line), width));
@@ -29,7 +29,7 @@ pub(in crate::cli) fn note(said: &str) {
 #[derive(Debug)]
 pub(in crate::cli) struct Output {
     out: anstream::Stdout,
-    /// Of the terminal; none where it goes elsewhere.
+    /// The width of the terminal. None if the output is not a terminal.
     width: Option<usize>,
 }
 
@@ -38,7 +38,7 @@ impl Output {
         Self { out: anstream::stdout(), width: width(io::stdout()) }
     }
 
-    /// Prints an answer: as it came for programs, as `show` has it for people.
+    /// Prints an answer, as received for programs, or as `show` formats it for people.
     pub(in crate::cli) fn answer(
         &mut self,
         is_json: bool,
@@ -48,8 +48,8 @@ impl Output {
         if is_json { self.json(&answer.text) } else { show(self, &answer.value) }
     }
 
-    /// Prints JSON as the same value in one line. Not as [`line`](Self::line) does: that takes out what it holds for
-    /// a terminal's, and so changes values.
+    /// Prints JSON as the same value in one line. Unlike [`line`](Self::line), this must not remove control
+    /// sequences, because that would change values.
     pub(in crate::cli) fn json(&mut self, text: &str) -> io::Result<()> {
         writeln!(io::stdout(), "{}", harmless(text))
     }
@@ -64,7 +64,7 @@ impl Output {
         writeln!(self.out, "{style}{}{style:#}", clean(text))
     }
 
-    /// Prints a line with more words after it; on a terminal below it, where they don't fit.
+    /// Prints a line with further words after it. On a terminal, they go below it if they don't fit.
     pub(in crate::cli) fn entry(
         &mut self,
         style: Style,
@@ -81,7 +81,7 @@ impl Output {
         self.paragraph(indent, more)
     }
 
-    /// Prints words that are indented, and on a terminal broken where they don't fit.
+    /// Prints indented words. On a terminal, the lines are wrapped.
     pub(in crate::cli) fn paragraph(&mut self, indent: usize, text: &str) -> io::Result<()> {
         for line in wrap(&clean(text), self.width.map(|width| width.saturating_sub(indent))) {
             writeln!(self.out, "{:indent$}{line}", "")?;
@@ -89,7 +89,7 @@ impl Output {
         Ok(())
     }
 
-    /// Prints names and values; what has no value is left out.
+    /// Prints names and values. Names without a value are left out.
     pub(in crate::cli) fn fields(&mut self, fields: &[(&str, String)]) -> io::Result<()> {
         let indent = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default() + GAP;
         let room = self.width.map(|width| width.saturating_sub(indent));
@@ -101,7 +101,7 @@ impl Output {
         Ok(())
     }
 
-    /// Prints a table. The last column is the one that is cut where a terminal is narrow.
+    /// Prints a table. On a narrow terminal, the last column is cut.
     pub(in crate::cli) fn table(&mut self, header: &[&str], rows: Vec<Row>) -> io::Result<()> {
         let clean_row = |row: Row| (row.style, row.cells.iter().map(|cell| clean(cell)).collect::<Vec<_>>());
         let mut rows: Vec<_> = rows.into_iter().map(clean_row).collect();
@@ -143,13 +143,13 @@ pub(in crate::cli) struct Row {
 }
 
 impl Row {
-    /// A row that shows in its colour how what is in this state fares.
+    /// Creates a row with the colour of its state.
     pub(in crate::cli) fn new(state: &str, cells: Vec<String>) -> Self {
         Self { cells, style: style(state) }
     }
 }
 
-/// Bad ends stand out, and what somebody may have to look at.
+/// The style of a state. Bad ends stand out, and so do states that may need a decision.
 pub(in crate::cli) fn style(state: &str) -> Style {
     match state {
         "failed" | "rejected" | "stalled" => AnsiColor::Red.on_default(),
@@ -158,7 +158,7 @@ pub(in crate::cli) fn style(state: &str) -> Style {
     }
 }
 
-/// How wide the terminal is, if this is one.
+/// The width of the terminal. None if the stream is not a terminal.
 pub(in crate::cli) fn width(stream: impl IsTerminal + AsFd) -> Option<usize> {
     if !stream.is_terminal() {
         return None;
@@ -167,7 +167,7 @@ pub(in crate::cli) fn width(stream: impl IsTerminal + AsFd) -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|width| *width > 0)
 }
 
-/// The text in lines of so many characters, broken between words, with its own indent; whole where there is no limit.
+/// Wraps text between words into lines of this width, and keeps its indent. Without a width, it stays in one line.
 fn wrap(text: &str, room: Option<usize>) -> Vec<String> {
     let Some(room) = room.filter(|room| text.chars().count() > *room) else { return vec![text.to_owned()] };
     let indent = text.len() - text.trim_start_matches(' ').len();
@@ -185,18 +185,19 @@ fn wrap(text: &str, room: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// The text without what could steer a terminal.
+/// Returns the text without control characters, which could steer a terminal.
 fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// The same JSON without what could steer a terminal. What else is a control character can't be in JSON's strings.
+/// Returns the same JSON without characters that could steer a terminal. All other control characters are invalid in
+/// JSON's strings.
 fn harmless(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
             '\u{7f}'..='\u{9f}' => text.push_str(&format!("\\u{:04x}", u32::from(c))),
-            // Between values: each is one line.
+            // These occur only between values, and the output is one line.
             '\n' | '\r' | '\t' => text.push(' '),
             c => text.push(c),
         }
@@ -204,7 +205,7 @@ fn harmless(json: &str) -> String {
     text
 }
 
-/// The text in so many characters. URLs lose their middle: it is their end that tells them apart.
+/// Cuts the text to this width. URLs lose their middle, because their end distinguishes them.
 fn cut(text: &str, room: usize) -> String {
     let count = text.chars().count();
     if count <= room {
@@ -217,7 +218,7 @@ fn cut(text: &str, room: usize) -> String {
     format!("{head_text}…{tail_text}")
 }
 
-/// A field as text; empty where it is null or missing.
+/// Returns a field as text. Empty if it is null or missing.
 pub(in crate::cli) fn text(object: &Value, name: &str) -> String {
     match &object[name] {
         Value::Null => String::new(),
@@ -234,7 +235,7 @@ pub(in crate::cli) fn text(object: &Value, name: &str) -> String {
     }
 }
 
-/// A time as people read it: no fractions of seconds.
+/// Returns a time for people, without fractions of seconds.
 pub(in crate::cli) fn time(object: &Value, name: &str) -> String {
     let time = text(object, name);
     match time.split_once('.') {
@@ -243,7 +244,7 @@ pub(in crate::cli) fn time(object: &Value, name: &str) -> String {
     }
 }
 
-/// How long ago a time is, in one unit.
+/// Returns the time since a moment, in one unit.
 pub(in crate::cli) fn age(object: &Value, name: &str, now: Timestamp) -> String {
     let Ok(then) = text(object, name).parse::<jiff::Timestamp>() else { return String::new() };
     match now.since(Timestamp::from_millis(then.as_millisecond())).as_secs() {

@@ -1,4 +1,5 @@
-//! How far a job is: bars on a terminal, elsewhere a line where something changed. All on standard error.
+//! The progress of a job, on standard error. A terminal shows bars, and any other output gets a line after each
+//! change.
 
 use std::cell::RefCell;
 use std::io::stderr;
@@ -12,14 +13,14 @@ use super::output::{note, text, width};
 use super::queue::expected;
 use super::words::number;
 
-/// Updates the clock in the lines of the bars this often.
+/// The interval at which the bars update the clock in their lines.
 const TICK: Duration = Duration::from_millis(250);
 
 /// The widths of a bar and of the text in its line, in characters.
 const BAR: usize = 40;
 const TEXT_WIDTH: usize = 38;
 
-/// Where progress is shown.
+/// The kind of output for progress.
 pub(in crate::cli) enum Progress {
     Bars(Bars),
     /// The last line.
@@ -35,7 +36,7 @@ pub(in crate::cli) struct Bars {
 }
 
 impl Progress {
-    /// For one job.
+    /// Creates the output for one job.
     pub(in crate::cli) fn new(job: &str) -> anyhow::Result<Self> {
         let all = MultiProgress::new();
         if all.is_hidden() {
@@ -58,12 +59,12 @@ impl Progress {
         Ok(Self::Bars(Bars { all, clock, sent, downloaded, indexed }))
     }
 
-    /// Whether somebody looks at it all the time.
+    /// Whether somebody watches it continuously.
     pub(in crate::cli) const fn is_live(&self) -> bool {
         matches!(self, Self::Bars(_))
     }
 
-    /// Shows how far the job is.
+    /// Shows the progress of the job.
     pub(in crate::cli) fn show(&self, job: &Value) {
         let counts = &job["progress"];
         match self {
@@ -71,7 +72,7 @@ impl Progress {
                 let urls = number(counts, "urls");
                 let sent = urls.saturating_sub(number(counts, "waiting"));
                 let downloaded = sent.saturating_sub(number(counts, "sent"));
-                // What failed is past the stages before, whether or not it got through them.
+                // Failed URLs count as past the earlier stages, whether or not they passed through them.
                 let indexed = number(counts, "indexed") + number(counts, "known");
                 for (bar, passed) in
                     [(&bars.sent, sent), (&bars.downloaded, downloaded), (&bars.indexed, indexed)]
@@ -98,7 +99,7 @@ impl Progress {
         }
     }
 
-    /// Shows how many videos are indexed: each is some time before its URL is, which takes a poll.
+    /// Shows the number of indexed videos. A video is indexed some time before its URL, which needs a poll.
     pub(in crate::cli) fn show_videos(&self, videos: usize) {
         if let Self::Bars(bars) = self {
             bars.indexed.set_message(if videos == 1 {
@@ -117,7 +118,7 @@ impl Progress {
         }
     }
 
-    /// Leaves what was shown last; not the videos, of which the last ones may not have been counted.
+    /// Ends the output. The last line stays, without the videos, because the last of them may not have been counted.
     pub(in crate::cli) fn end(&self) {
         if let Self::Bars(bars) = self {
             bars.clock.finish_and_clear();

@@ -1,4 +1,4 @@
-//! The queue, for people: its groups, and when a job is expected to be sent.
+//! The queue, for people: its groups, and the expected time of a job.
 
 use serde_json::Value;
 
@@ -52,14 +52,14 @@ fn destination(destination: &Value) -> String {
     if folder.is_empty() { library } else { format!("{library}, folder {folder}") }
 }
 
-/// When the waiting URLs of a job are expected to be sent, in a few words. Empty if that is not known.
+/// The expected time at which the waiting URLs of a job are sent, in a few words. Empty if it is unknown.
 pub(in crate::cli) fn expected(job: &Value) -> String {
     let queue = &job["queue"];
     match text(queue, "sent_by").parse::<jiff::Timestamp>() {
         Ok(at) => {
             let today = clock::now().start_of_day().to_string();
             let is_today = today.starts_with(&at.strftime("%F").to_string());
-            // To the next whole minute, so that it is not over before the estimate is.
+            // The time is rounded up to a whole minute, so that it does not pass before the estimate.
             let at = at.checked_add(jiff::SignedDuration::from_secs(59)).unwrap_or(at);
             let at = at.strftime(if is_today { "%H:%M" } else { "%F %H:%M" });
             format!("sent by {at} UTC ({})", requests(number(queue, "requests_left")))

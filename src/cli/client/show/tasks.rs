@@ -18,7 +18,7 @@ pub(in crate::cli) fn show_tasks(output: &mut Output, tasks: &[Value]) -> io::Re
     output.table(&["task", "state", "platform", "age", "error"], tasks.iter().map(row).collect())
 }
 
-/// One task, as it is after a decision, too.
+/// Shows one task, in its present state or after a decision.
 pub(in crate::cli) fn show_task(output: &mut Output, task: &Value) -> io::Result<()> {
     output.fields(&[
         ("task", text(task, "id")),

@@ -1,4 +1,4 @@
-//! Counts of an answer, and how they are said.
+//! The counts of an answer, in words.
 
 use serde_json::Value;
 

@@ -15,9 +15,9 @@ use crate::domain::url::PostUrl;
 use crate::http::edge::body::{self, escape};
 use crate::http::edge::problem::{Faults, Problem};
 
-/// Most labels of a job.
+/// The most labels of a job.
 pub(in crate::http) const LABELS: usize = 32;
-/// Most characters of a label's key or value, and of `unique_id`.
+/// The most characters of a label's key or value, and of `unique_id`.
 pub(in crate::http) const TEXT_CHARS: usize = 256;
 
 /// The fields of a job as JSON.
@@ -327,7 +327,7 @@ impl Reader {
     }
 }
 
-/// Reads a priority. Gives none if the value is not one.
+/// Reads a priority. Returns none if the value is not one.
 pub(in crate::http) fn read_priority(value: &Value, faults: &mut Faults) -> Option<Priority> {
     let priority = value.as_str().and_then(|text| text.parse().ok());
     if priority.is_none() {

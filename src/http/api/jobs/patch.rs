@@ -23,7 +23,7 @@ use crate::http::edge::problem::{Code, Faults, Problem};
 use crate::http::edge::query::{NoParams, Params};
 use crate::store::{JobPatch, JobPatched};
 
-/// Most bytes of the body. The longest labels fit, even if each character is escaped.
+/// The most bytes of the body. The longest labels fit, even if each character is escaped.
 const BODY: usize = 256 * 1024;
 
 /// Changes to a job. At least one field is needed.

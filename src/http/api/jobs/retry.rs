@@ -23,9 +23,9 @@ use crate::http::edge::problem::{Code, Faults, Problem};
 use crate::http::edge::query::{NoParams, Params};
 use crate::store::JobRetried;
 
-/// Most bytes of the body. All existing codes fit several times.
+/// The most bytes of the body. All existing codes fit several times.
 const BODY: usize = 256 * 1024;
-/// Most characters of a text that an error quotes.
+/// The most characters of a text that an error quotes.
 const QUOTED_CHARS: usize = 64;
 /// The codes that scrapehook gives to URLs. All others come from upstream.
 const OWN_CODES: [&str; 7] =
@@ -112,7 +112,7 @@ const fn unchanged(is_running: bool, has_failed: bool, has_codes: bool) -> &'sta
     }
 }
 
-/// The codes in a body, without duplicates. Gives none if it has none. An empty body counts as one without fields.
+/// The codes in a body, without duplicates. Returns none if it has none. An empty body counts as one without fields.
 fn read_codes(bytes: &[u8], is_json: bool) -> Result<Option<Vec<String>>, Problem> {
     if bytes.trim_ascii().is_empty() {
         return Ok(None);

@@ -27,7 +27,7 @@ impl Urls {
         self.faults.push(format_args!("/{line}"), format_args!("line {line}: {detail}"));
     }
 
-    /// Takes the URL of a line. Gives `false` if there are too many URLs.
+    /// Takes the URL of a line. Returns `false` if there are too many URLs.
     fn take(&mut self, line: u64, url: Result<PostUrl, impl Display>) -> bool {
         self.count += 1;
         if self.count > self.most {
@@ -69,7 +69,7 @@ pub(in crate::http) fn read_lines(body: &[u8], most: usize) -> Result<Vec<PostUr
     urls.done()
 }
 
-/// The URL of a line. Gives none for a blank line or a comment.
+/// The URL of a line. Returns none for a blank line or a comment.
 fn line_url(line: &[u8], is_one_line: bool) -> Option<Result<PostUrl, String>> {
     let Ok(text) = std::str::from_utf8(line) else { return Some(Err(NOT_UTF8.to_owned())) };
     let text = seen(text);

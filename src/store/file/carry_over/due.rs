@@ -1,17 +1,17 @@
-//! Decisions of an older version that had not reached every job or task when it stopped.
+//! Pending decisions of an older version, which had not reached every job or task when it stopped.
 //!
-//! Must never look for another task: what is lost stays lost until somebody asks.
+//! Must never look for another task. A lost one stays lost until an operator asks.
 
 use sqlx::sqlite::SqliteConnection;
 
-/// Brings the pending decisions to the old tables.
+/// Carries the pending decisions out on the old tables.
 pub(super) async fn settle(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     hand_over(connection).await?;
     cancel(connection).await
 }
 
-/// Jobs that an old hand-over had not reached follow the new task. They are taken in the order in which they were
-/// decided, so a URL that was handed over twice ends at the last task.
+/// Moves the jobs that an old hand-over had not reached to the new task. The order is that of the decisions, so a URL
+/// that was handed over twice ends at the last task.
 async fn hand_over(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let pending: Vec<i64> = sqlx::query_scalar(
         "SELECT number FROM due_urls
@@ -34,7 +34,8 @@ async fn hand_over(connection: &mut SqliteConnection) -> Result<(), sqlx::Error>
     Ok(())
 }
 
-/// The cancel of a job had not reached all of its queued tasks. Other jobs that follow these tasks still wait.
+/// Finishes cancels of jobs that had not reached all of their queued tasks. Other jobs that follow these tasks still
+/// wait.
 async fn cancel(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE job_urls SET fixed = 'canceled'

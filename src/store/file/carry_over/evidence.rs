@@ -1,4 +1,4 @@
-//! What polls have listed, which videos belong to which URL, and facts under their new names.
+//! The lists of polls, the videos of each URL, and facts under their new names.
 //!
 //! Must never drop a fact about a video.
 
@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::domain::video::VideoState;
 use crate::store::file::carry_over::page::ROWS;
 
-/// An older version kept which URL a poll named for a video, and not what it said of the two.
+/// An older version stored which URL a poll named for a video, but not the state in the answer.
 const ENTRIES: &str = "INSERT INTO entries (task, number, video, url, canonical, state, at)
      SELECT task, row_number() OVER (PARTITION BY task ORDER BY at, video, position), video, url, canonical,
        coalesce((SELECT CASE state WHEN 'indexed' THEN ?4 WHEN 'failed' THEN ?3 END FROM videos WHERE id = video), 0),
@@ -56,7 +56,7 @@ pub(super) async fn carry(connection: &mut SqliteConnection) -> Result<(), sqlx:
     for statement in [
         "UPDATE facts SET kind = 'list_complete' WHERE kind = 'exhausted'",
         "UPDATE facts SET kind = 'polls_refused' WHERE kind = 'unnamed'",
-        // Entries say so now.
+        // Entries hold this now.
         "DELETE FROM facts WHERE kind = 'named'",
     ] {
         sqlx::query(statement).execute(&mut *connection).await?;

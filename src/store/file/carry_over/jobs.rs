@@ -1,6 +1,6 @@
 //! Jobs, counted again from their wants.
 //!
-//! Must never change a job whose wants stand where they stood.
+//! Must never change a job whose wants have the same states as before.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::store::column::{self, row};
 use crate::store::file::carry_over::page::ROWS;
 
 row! {
-    /// How many wants of a job stand in one place.
+    /// The number of a job's wants in one state.
     struct Standing {
         job: i64,
         mark: Option<i64>,
@@ -51,7 +51,7 @@ row! {
     }
 }
 
-/// Counts where the wants of every job stand, and settles or reopens those that stand elsewhere than before.
+/// Counts the wants of every job by state, and settles or reopens jobs whose counts have changed.
 pub(super) async fn count(connection: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
     let mut after = 0;
     loop {

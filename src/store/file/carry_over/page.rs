@@ -1,4 +1,4 @@
-//! How much of the old tables is in memory at once.
+//! The size of the pages in which the old tables are read. Must never depend on the file.
 
-/// Rows that one statement takes.
+/// The rows of one page.
 pub(super) const ROWS: i64 = 1_000;

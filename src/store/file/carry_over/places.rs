@@ -1,4 +1,4 @@
-//! Destinations and qualities: those of the jobs, and of the tasks that were planned for them.
+//! The destinations and qualities of the jobs, and of the tasks that were planned for them.
 //!
 //! Must never guess the destination of a task that was recovered from a callback.
 

@@ -1,15 +1,15 @@
-//! Which round each task URL belongs to. Must never give one round to two posts.
+//! The round of each task URL. Must never give one round to two posts.
 
 use std::collections::HashMap;
 
-/// A task URL: the number of the task, and the place in it.
+/// A task URL: the number of the task, and the URL's position in it.
 pub(super) type Key = (i64, i64);
 
-/// Which round each task URL belongs to.
+/// The round of each task URL.
 pub(super) struct Rounds {
-    /// How many task URLs there are.
+    /// The number of task URLs.
     pub(super) urls: usize,
-    /// More than the place of any URL in its task.
+    /// A number above the position of any URL in its task.
     stride: i64,
     /// The task URLs that share the round of another one.
     shared: HashMap<Key, i64>,
@@ -25,8 +25,9 @@ impl Rounds {
         self.shared.get(&key).copied().unwrap_or_else(|| self.own(key))
     }
 
-    /// The round that a task URL has if it shares none.
-    pub(super) const fn own(&self, (task, position): Key) -> i64 {
+    /// The round of a task URL that shares none.
+    pub(super) const fn own(&self, key: Key) -> i64 {
+        let (task, position) = key;
         task * self.stride + position
     }
 

@@ -1,4 +1,4 @@
-//! Tasks that were queued: those that were never sent dissolve, and those that nobody wants are canceled.
+//! Queued tasks. Those that were never sent dissolve, and those that nobody wants are canceled.
 //!
 //! Must never touch a task that upstream may have taken.
 
@@ -24,7 +24,7 @@ row! {
         job_id: Option<String>,
         is_submitted: bool,
         is_wanted: bool,
-        /// Who canceled its job, if the cancel had not come to it.
+        /// The operator who canceled its job, if the cancel had not reached the task.
         words: Option<String>,
     }
 }
@@ -35,7 +35,8 @@ const QUEUED: &str = "SELECT number, id, tasks.job_id,
        (SELECT words FROM old_due_cancels WHERE old_due_cancels.job_id = tasks.job_id) AS words
      FROM tasks WHERE state = 'queued' AND number > ?1 ORDER BY number LIMIT ?2";
 
-/// Ends the queued tasks that have to end; gives how many dissolved. It says also what of the old ends is a doubt.
+/// Ends the queued tasks that have to end, and returns the number of dissolved ones. Also records which of the old
+/// ends are doubts.
 pub(super) async fn dissolve(
     connection: &mut SqliteConnection,
     now: Timestamp,
@@ -66,7 +67,7 @@ pub(super) async fn dissolve(
     }
 }
 
-/// Cancels those of the tasks that have nothing left to send.
+/// Cancels the tasks among these that have nothing left to send.
 async fn end(
     connection: &mut SqliteConnection,
     queued: &[Queued],

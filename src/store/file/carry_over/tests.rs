@@ -1,4 +1,4 @@
-//! Small files of older versions, one for each rule of how they are carried over.
+//! Small files of older versions, one for each rule of the carry-over.
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions};
@@ -34,7 +34,7 @@ async fn all(file: &mut SqliteConnection, sql: &'static str) -> Vec<String> {
     sqlx::query_scalar(sql).fetch_all(file).await.unwrap()
 }
 
-/// A job of so many URLs in the private default folder.
+/// A job with this many URLs in the private default folder.
 fn job(id: &str, urls: i64) -> String {
     placed_job(id, urls, "NULL, NULL, '360', 'private'")
 }

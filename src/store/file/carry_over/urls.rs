@@ -1,4 +1,4 @@
-//! The URLs of tasks: each is a post, and an attempt in a round of it.
+//! The URLs of tasks. Each becomes a post, and an attempt in one of its rounds.
 //!
 //! Must never make a post wait that no task had queued, or that nobody wants.
 
@@ -29,17 +29,17 @@ use rows::Rows;
 struct Queued {
     round: i64,
     quality: i64,
-    /// Whether a task that waits is bound to it.
+    /// Whether a waiting task has the post.
     is_bound: bool,
 }
 
-/// What is remembered between two pages of task URLs.
+/// The data that is kept between two pages of task URLs.
 struct Carrying {
     rounds: Rounds,
     chains: Chains,
-    /// Where the earlier URLs of chains that are not done stand.
+    /// The outcomes of earlier URLs of unfinished chains.
     earlier: HashMap<i64, Vec<UrlOutcome>>,
-    /// The posts in the queue. Each waits once.
+    /// The posts in the queue, each once.
     queued: HashMap<i64, Queued>,
     lines: HashMap<(String, i64, i64), i64>,
 }
@@ -92,7 +92,7 @@ pub(super) async fn carry(connection: &mut SqliteConnection) -> Result<Rounds, s
         let posts = posts::place(connection, &urls).await?;
         let mut rows = Rows::default();
         for (url, post) in urls.iter().zip(&posts) {
-            carrying.take(connection, (url, post), &mut rows).await?;
+            carrying.take(connection, url, post, &mut rows).await?;
         }
         carrying.rounds.urls += urls.len();
         rows.store(connection).await?;
@@ -100,15 +100,16 @@ pub(super) async fn carry(connection: &mut SqliteConnection) -> Result<Rounds, s
 }
 
 impl Carrying {
-    /// Takes the next task URL: its attempt, and the round that ends with it.
+    /// Carries the next task URL over: its attempt, and the round that ends with it.
     async fn take(
         &mut self,
         connection: &mut SqliteConnection,
-        (url, post): (&UrlRow, &Post),
+        url: &UrlRow,
+        post: &Post,
         rows: &mut Rows,
     ) -> Result<(), sqlx::Error> {
         let (key, fate) = (url.key(), url.fate()?);
-        if fate == Fate::Waits && self.joins(connection, (url, post), rows).await? {
+        if fate == Fate::Waits && self.joins(connection, url, post, rows).await? {
             return Ok(());
         }
         let last = self.chains.last(key);
@@ -131,16 +132,17 @@ impl Carrying {
             let quality = url.quality.unwrap_or_default();
             self.queued.insert(post.number, Queued { round, quality, is_bound: !waits });
         }
-        rows.rounds.push(round_row((url, post), round, line, &round_outcome(waits, &outcomes)));
+        rows.rounds.push(round_row(url, post, round, line, &round_outcome(waits, &outcomes)));
         Ok(())
     }
 
-    /// Whether a URL that waits joins a round of its post that is in the queue already, because a post waits once.
-    /// The best quality counts. A task that waits keeps its quality.
+    /// Lets a waiting URL join a round of its post that is already in the queue, because a post waits only once. The
+    /// best quality counts, but a waiting task keeps its quality. Returns whether the URL has joined.
     async fn joins(
         &mut self,
         connection: &mut SqliteConnection,
-        (url, post): (&UrlRow, &Post),
+        url: &UrlRow,
+        post: &Post,
         rows: &mut Rows,
     ) -> Result<bool, sqlx::Error> {
         let Some(mut queued) = self.queued.get(&post.number).copied() else { return Ok(false) };
@@ -151,7 +153,7 @@ impl Carrying {
         let own = self.rounds.own(key);
         if let Some(outcomes) = self.earlier.remove(&own) {
             // The earlier attempts of its chain stay in their round, which ends with them.
-            rows.rounds.push(round_row((url, post), own, None, &round_outcome(false, &outcomes)));
+            rows.rounds.push(round_row(url, post, own, None, &round_outcome(false, &outcomes)));
         }
         self.rounds.share(key, queued.round);
         if quality > queued.quality {
@@ -162,7 +164,7 @@ impl Carrying {
         Ok(true)
     }
 
-    /// The line of a URL that waits.
+    /// Returns the line of a waiting URL.
     async fn line(&mut self, connection: &mut SqliteConnection, url: &UrlRow) -> Result<i64, sqlx::Error> {
         let destination = url.destination()?;
         let quality = url.quality.unwrap_or_default();
@@ -183,7 +185,7 @@ impl Carrying {
     }
 }
 
-fn round_row((url, post): (&UrlRow, &Post), round: i64, line: Option<i64>, outcome: &UrlOutcome) -> Value {
+fn round_row(url: &UrlRow, post: &Post, round: i64, line: Option<i64>, outcome: &UrlOutcome) -> Value {
     let holds_id = CanonicalUrl::from_stored(url.canonical.clone()).id.is_some();
     let kind = i64::from(line.is_some() && !holds_id);
     let reason = outcome.reason.as_ref().filter(|_| outcome.state == UrlState::Failed);

@@ -1,6 +1,6 @@
-//! The URLs of jobs: each belongs to the round of the task URL that it followed. And whom each task serves.
+//! The URLs of jobs, each with the round of the task URL that it followed, and the jobs that each task serves.
 //!
-//! Must never leave one out.
+//! Must never leave a URL out.
 
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
@@ -53,7 +53,7 @@ const INSERT: &str = "INSERT INTO wants (job, position, round, mark, url)
      FROM json_each(?1) AS want CROSS JOIN rounds ON rounds.number = want.value->>2
        CROSS JOIN posts ON posts.number = rounds.post";
 
-/// Fills wants, and says which jobs each task serves; gives how many wants there are.
+/// Fills wants, records which jobs each task serves, and returns the number of wants.
 pub(super) async fn carry(connection: &mut SqliteConnection, rounds: &Rounds) -> Result<usize, sqlx::Error> {
     let (mut job, mut position, mut wants) = (0, -1, 0);
     loop {

@@ -1,4 +1,4 @@
-//! Forms that an older version stored: what becomes of them, and of the jobs that they misled.
+//! Forms that an older version stored, and the jobs that followed another post because of them.
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions};
@@ -17,7 +17,7 @@ async fn file(path: &std::path::Path) -> SqliteConnection {
     options.connect().await.unwrap()
 }
 
-/// Two jobs of five URLs: the second follows the tasks of the first, under forms that folded too much.
+/// Two jobs of five URLs. The second follows the tasks of the first, under forms that folded too much.
 async fn filled(path: &std::path::Path) {
     let mut file = file(path).await;
     MIGRATIONS.run(&mut file).await.unwrap();
@@ -64,7 +64,7 @@ async fn forms_are_renewed_in_steps_wherever_a_kill_comes_between_them() {
         let path = folder.path().join("a.db");
         filled(&path).await;
         let mut conversion = String::new();
-        // Each step on a separate connection: nothing but the file remembers.
+        // Each step uses a separate connection, so only the file keeps the progress.
         while step(&mut file(&path).await, rows, NOW).await.unwrap() {
             let kept = remembered(&mut file(&path).await, DONE_TO).await.unwrap();
             conversion = kept.unwrap_or(conversion);
@@ -194,8 +194,8 @@ async fn a_file_without_the_tables_of_older_versions_has_this_form_from_its_star
     );
 }
 
-/// Files with posts were made with this form, so nothing renews their forms yet. Whoever changes the form has to write
-/// that first: two posts that become one must not be queued twice, and a want goes to the post of its own URL.
+/// Files with posts were made with this form, so nothing renews their forms yet. A change of the form must write that
+/// first. Two posts that become one must not be queued twice, and each want must go to the post of its own URL.
 #[test]
 fn no_form_is_newer_than_files_with_posts() {
     assert_eq!(CANONICAL_FORM, 3);

@@ -1,4 +1,5 @@
-//! How much work one commit does, counted in steps of SQLite's virtual machine: they are the same on every machine.
+//! The work that one commit does, counted in steps of SQLite's virtual machine, because these are the same on every
+//! machine.
 
 mod driven;
 
@@ -27,7 +28,7 @@ fn cancel_job(job: JobId) -> Decide {
 }
 
 fn rejected() -> SubmitEnd {
-    // A code that ends all of its posts.
+    // This code ends all of its posts.
     SubmitEnd::refused(Failure::new("0409", "no"), at(2))
 }
 
@@ -76,7 +77,7 @@ async fn a_cancel_that_a_crash_interrupts_comes_to_the_same_end() {
         for _ in 0..steps {
             file.commit(Continue(Front::default())).await;
         }
-        // Nothing that only the canceled job wanted is sent meanwhile.
+        // Posts that only the canceled job wanted are not sent meanwhile.
         let sent = loop {
             let group = file.number("SELECT min(number) FROM queue_groups WHERE waiting > 0").await;
             let next = NextRequest::new(Turn::Group(group), at(9), None);
@@ -96,7 +97,7 @@ async fn a_cancel_that_a_crash_interrupts_comes_to_the_same_end() {
     }
 }
 
-/// Waits until so many entries are due.
+/// Waits until this many entries are due.
 async fn until_due(store: &Store, entries: i64) {
     const DUE: &str = "SELECT (SELECT count(*) FROM due_rounds) + (SELECT count(*) FROM due_counts)
        + (SELECT count(*) FROM due_cancels) + (SELECT count(*) FROM due_priorities)";
@@ -155,10 +156,10 @@ async fn a_round_whose_change_is_still_being_told_is_counted_once() {
         let next = NextRequest::new(Turn::Group(group), at(1), None);
         let new = next.new[0];
         assert!(file.commit(next).await.1);
-        // Some have been told of the submit by now, and none of them of its end.
+        // Some jobs have counted the submit by now, but none its end.
         file.commit(Continue(Front::default())).await;
         file.commit(EndSubmit { task: new, at: at(22), end }).await;
-        // One of them is canceled, and another one comes.
+        // One of them is canceled, and another one arrives.
         file.commit(cancel_job(job)).await;
         file.commit(new_job(JobId::new(at(23)), &posts(1))).await;
         const LEAST: &str = "SELECT min(min(waiting, sent, failed, canceled)) FROM jobs";
@@ -221,7 +222,7 @@ fn hurry(job: JobId, priority: Priority) -> PatchJob {
     PatchJob { job, patch: JobPatch { priority: Some(priority), labels: None }, at: at(9) }
 }
 
-/// How many posts wait in each priority.
+/// The number of waiting posts in each priority.
 async fn by_priority(connection: &mut SqliteConnection) -> Vec<(i64, i64)> {
     const QUESTION: &str = "SELECT priority, count(*) FROM places JOIN queue_groups ON number = grp
        GROUP BY priority ORDER BY 1";

@@ -1,4 +1,4 @@
-//! What was queued or pending in a file of an older version, and files that can't be carried over.
+//! Queued and pending work in files of older versions, and files that can't be carried over.
 
 use crate::store::file::carry_over::tests::*;
 

@@ -1,7 +1,8 @@
-//! Chains: tasks that retries and hand-overs of an older version made of each other. A URL that goes through a chain
-//! has one round.
+//! Chains: the tasks that retries and hand-overs of an older version made from each other. A URL that goes through a
+//! chain has one round.
 //!
-//! Must never follow a task that was recovered from a callback: its `replaced_by` says which task it turned out to be.
+//! Must never follow a task that was recovered from a callback, because its `replaced_by` names the task that it
+//! turned out to be.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,8 +12,8 @@ use sqlx::sqlite::SqliteConnection;
 use crate::store::column::row;
 use crate::store::file::carry_over::rounds::Key;
 
-/// The task URLs that go on in a later task of their chain, each with the last one that a job follows. What comes after
-/// that one was handed back, and has a round of its own.
+/// The task URLs that continue in a later task of their chain, each with the last one that a job follows. A URL after
+/// that one was handed back, and has a separate round.
 pub(super) struct Chains(HashMap<Key, Key>);
 
 row! {
@@ -32,7 +33,7 @@ impl Member {
 }
 
 impl Chains {
-    /// The last task URL of the chain that this one is in.
+    /// The last task URL in the chain of this one.
     pub(super) fn last(&self, key: Key) -> Key {
         self.0.get(&key).copied().unwrap_or(key)
     }
@@ -57,7 +58,7 @@ impl Chains {
         .bind(json!(firsts.keys().collect::<Vec<_>>()).to_string())
         .fetch_all(connection)
         .await?;
-        // One post may stand several times in a task: their forms were different once.
+        // One post may be in a task several times, because its forms were different once.
         let mut places: HashMap<(i64, &str), i64> = HashMap::new();
         let mut same: HashMap<(i64, &str, i64), Vec<&Member>> = HashMap::new();
         for url in &urls {

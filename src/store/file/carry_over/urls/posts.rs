@@ -1,4 +1,4 @@
-//! The posts of a page of task URLs. Must never make two of one canonical URL at one destination.
+//! The posts of a page of task URLs. Must never make two posts of one canonical URL at one destination.
 
 use std::collections::BTreeSet;
 
@@ -13,12 +13,12 @@ row! {
     /// The post of a task URL.
     pub(super) struct Post {
         pub(super) number: i64,
-        /// As it was first given.
+        /// The URL as first given.
         pub(super) url: String,
     }
 }
 
-/// Makes the posts that are missing, and gives those of all these URLs in their order.
+/// Inserts missing posts, and returns the posts of all these URLs in their order.
 pub(super) async fn place(
     connection: &mut SqliteConnection,
     urls: &[UrlRow],

@@ -1,6 +1,6 @@
-//! One URL of a task of an older version: what becomes of it, and where it stands.
+//! One URL of a task of an older version: its fate, its outcome and its standing.
 //!
-//! Must never derive a state again: what an older version found out stays until there is news.
+//! Must never derive a state again. A state from an older version stays until there is news.
 
 use serde_json::{Value, json};
 
@@ -13,25 +13,25 @@ use crate::store::file::carry_over::rounds::Key;
 pub(in crate::store::file::carry_over) const DOUBTS: [&str; 4] =
     ["no_video", "unattributed", "stalled", "unconfirmed"];
 
-/// For new wants, as `attempts.standing` has it.
+/// The standings of attempts for new wants (see `attempts.standing`).
 const ENDED: i64 = 0;
 const UNCONFIRMED: i64 = 1;
 const ON_ITS_WAY: i64 = 2;
 const KNOWN: i64 = 3;
 const TASK_WAITS: i64 = 4;
 
-/// What becomes of a task URL.
+/// The fate of a task URL in the new tables.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It was sent, or has ended.
+    /// The URL was sent, or has ended.
     Stays,
-    /// Its task was sent and not taken, and is sent again.
+    /// The task was sent but not taken, and is sent again.
     Bound,
-    /// Its task was queued, and nobody wants it any more.
+    /// The task was queued, and nobody wants it any more.
     Canceled,
-    /// Its task was never sent: the post waits by itself.
+    /// The task was never sent, so the post waits on its own.
     Waits,
-    /// Its task was never sent, and others of its URLs wait. This one does not, because nobody wants it.
+    /// The task was never sent, and other URLs of it wait. This one does not, because nobody wants it.
     Left,
 }
 
@@ -51,16 +51,16 @@ row! {
         destination: Option<i64>,
         pub(super) quality: Option<i64>,
         pub(super) platform: Option<String>,
-        /// Upstream has taken the task.
+        /// Whether upstream has taken the task.
         is_taken: bool,
-        /// The task has other URLs.
+        /// Whether the task has other URLs.
         is_shared: bool,
         is_submitted: bool,
-        /// A poll named it for a video.
+        /// Whether a poll has listed a video for it.
         is_listed: bool,
         is_task_wanted: bool,
         is_wanted: bool,
-        /// The job whose want comes first, else the one that the task was planned for.
+        /// The job of the first want, or else the one that the task was planned for.
         pub(super) job: Option<i64>,
     }
 }
@@ -70,7 +70,7 @@ impl UrlRow {
         (self.task, self.position)
     }
 
-    /// Where its post is.
+    /// The destination of the post.
     pub(super) fn destination(&self) -> Result<i64, sqlx::Error> {
         let words = if self.is_recovered { "it has URLs but no job" } else { "no such job" };
         self.destination.ok_or_else(|| column::unreadable(("tasks", "job_id", &self.task_id), words))
@@ -95,7 +95,7 @@ impl UrlRow {
         })
     }
 
-    /// Where it stands in its task; none if it is no attempt.
+    /// Its outcome in its task. None if it is no attempt.
     pub(super) fn outcome(&self, fate: Fate) -> Result<Option<UrlOutcome>, sqlx::Error> {
         Ok(match fate {
             Fate::Stays => Some(self.stored_outcome()?),
@@ -119,7 +119,7 @@ impl UrlRow {
         Ok(UrlOutcome::failed(reason))
     }
 
-    /// What it means for new wants.
+    /// Its standing for new wants.
     pub(super) fn standing(&self, fate: Fate) -> Result<i64, sqlx::Error> {
         match fate {
             Fate::Bound => return Ok(TASK_WAITS),
@@ -131,7 +131,7 @@ impl UrlRow {
         Ok(match state {
             UrlState::Indexed if self.is_listed || task == TaskState::Indexed => KNOWN,
             _ if task == TaskState::Unconfirmed => UNCONFIRMED,
-            // What has failed is not on its way, even if its task is.
+            // A failed URL is not on its way, even if its task is.
             UrlState::Failed => ENDED,
             _ if is_open => ON_ITS_WAY,
             _ => ENDED,

@@ -1,4 +1,4 @@
-//! The new rows of a page of task URLs. Must never be stored by halves.
+//! The new rows of a page of task URLs. Must never be stored in part.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 pub(super) struct Rows {
     pub(super) rounds: Vec<Value>,
     pub(super) attempts: Vec<Value>,
-    /// Rounds that wait in another line than before, each with its last one.
+    /// Rounds that now wait in another line, each with the last such line.
     pub(super) raised: BTreeMap<i64, i64>,
 }
 

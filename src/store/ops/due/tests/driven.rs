@@ -1,4 +1,4 @@
-//! A database whose operations are committed one by one, with the work of each counted.
+//! A database whose operations are committed one by one, with a count of the work of each.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(super) const POLICY: Policy = Policy {
     deadline: Duration::from_secs(86_400),
     hint_interval: Duration::from_secs(60),
 };
-/// Steps of the virtual machine that one commit may take: far below a quarter of a second.
+/// The most steps of the virtual machine that one commit may take, which are far below a quarter of a second.
 pub(super) const MOST_STEPS: u64 = 12_000_000;
 pub(super) const TICK: u64 = 1_000;
 
@@ -64,7 +64,7 @@ impl Driven {
         let folder = tempfile::tempdir().unwrap();
         let opened = opened(&folder.path().join("a.db"), at(0)).await;
         let mut connection = opened.writer;
-        // What is on disk after a crash of the machine is tested elsewhere.
+        // Other tests cover the state of the disk after a crash of the machine.
         sqlx::query("PRAGMA synchronous = OFF").execute(&mut connection).await.unwrap();
         let ticks = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&ticks);
@@ -75,7 +75,7 @@ impl Driven {
         Self { folder, connection, loaded: WorkingSet::default(), ticks, most: 0, commits: 0 }
     }
 
-    /// Commits an operation. Gives its reply, and whether something was left for the next commits.
+    /// Commits an operation. Returns its reply, and whether something was left for the next commits.
     pub(super) async fn commit<O: Operation>(&mut self, op: O) -> (O::Reply, bool) {
         let (pending, mut reply) = call(op);
         let mut batch = [pending];
@@ -90,7 +90,7 @@ impl Driven {
         (reply.try_recv().unwrap().unwrap(), applied.has_due)
     }
 
-    /// Commits an operation, and all that it leaves.
+    /// Commits an operation, and all work that it leaves.
     pub(super) async fn finish(&mut self, op: impl Operation) -> usize {
         let before = self.commits;
         let (_, has_due) = self.commit(op).await;
@@ -113,7 +113,7 @@ impl Driven {
         id
     }
 
-    /// So many more jobs like this one, made in one go.
+    /// Makes this many more jobs like the given one, directly in the tables.
     pub(super) async fn more_like(&mut self, job: JobId, count: i64) {
         for statement in [
             "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
@@ -129,7 +129,7 @@ impl Driven {
         }
     }
 
-    /// Where the URLs of every job stand, as stored and as counted again.
+    /// The counts of the URLs of every job, as stored and as counted again.
     pub(super) async fn counts(&mut self) -> Vec<[i64; 6]> {
         counts(&mut self.connection).await
     }
@@ -138,7 +138,7 @@ impl Driven {
         sqlx::query_scalar(question).fetch_one(&mut self.connection).await.unwrap()
     }
 
-    /// Forms the next request, and does all that it leaves.
+    /// Forms the next request, and does all work that it leaves.
     pub(super) async fn form(&mut self, turn: Turn) -> Option<Request> {
         let next = NextRequest::new(turn, at(1), None);
         let (request, has_due) = self.commit(next).await;
