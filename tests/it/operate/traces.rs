@@ -10,13 +10,13 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use scrapehook::simulator::{Faults, Settings};
-use serde_json::Value;
+use scrapehook::simulator::Faults;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::unbounded_channel;
 
+use crate::support::answers::{Page, Video};
 use crate::support::process::Process;
-use crate::support::{NEVER, Scene, Service, Setup, UPSTREAM_KEY, mixed_urls, simulator};
+use crate::support::{Scene, Service, UPSTREAM_KEY, mixed_urls};
 
 /// A field of a message of Protocol Buffers, as far as OTLP's spans have them.
 enum Field<'a> {
@@ -161,6 +161,9 @@ async fn each_task_is_one_trace_from_its_making_to_a_callback_after_a_restart() 
     let urls = mixed_urls(6);
     let job = service.submit(&urls).await;
     service.until_settled(&job).await;
+    // The poll after the end says whose each video is.
+    let all_polled = |page: &Page<Video>| page.items.iter().all(|video| video.attributed);
+    service.until_unannounced("/v1/videos", all_polled).await;
     let tasks = tasks(&service).await;
     let setup = service.stop().await;
     let before = collector.spans();
@@ -203,9 +206,9 @@ async fn each_task_is_one_trace_from_its_making_to_a_callback_after_a_restart() 
 #[tokio::test]
 async fn what_goes_wrong_is_part_of_the_trace() {
     let faults = Faults { cut: 1.0, ..Faults::default() };
-    let upstream = simulator(Settings { faults, download_delay: NEVER, ..Settings::default() }).await;
     let (collector, endpoint) = Collector::start().await;
-    let service = Setup::new(&upstream.url()).set("TRACES__ENDPOINT", &endpoint).start().await;
+    let (_upstream, service) =
+        Scene::new().faults(faults).downloads_nothing().set("TRACES__ENDPOINT", &endpoint).start().await;
     service.submit(&mixed_urls(1)).await;
     service.until_task("unconfirmed").await;
     service.stop().await;
@@ -218,10 +221,9 @@ async fn what_goes_wrong_is_part_of_the_trace() {
 async fn a_collector_that_never_answers_holds_nothing_up() {
     let hang = Router::new().fallback(async || pending::<()>().await);
     let endpoint = Collector::listen(hang).await;
-    let (upstream, service) = Scene::new().set("TRACES__ENDPOINT", &endpoint).start().await;
+    let (_upstream, service) = Scene::new().set("TRACES__ENDPOINT", &endpoint).start().await;
     let job = service.submit(&mixed_urls(6)).await;
-    let settled: Value = service.until_settled(&job).await;
-    assert_eq!(settled["state"], "done");
+    assert_eq!(service.until_settled(&job).await.state, "done");
     service.stop().await;
 }
 
