@@ -32,6 +32,7 @@ pub mod upstream_id;
 pub mod url;
 pub mod video;
 pub mod want;
+pub mod webhook;
 
 /// The text is not a word of the closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
