@@ -2,6 +2,7 @@
 //!
 //! Everything here is a pure function of its arguments. Must never import another module of the crate.
 
+pub mod address;
 pub mod byte_order_mark;
 pub mod callback;
 pub mod destination;
