@@ -9,7 +9,7 @@
 //! |---|---|
 //! | 0 | [`blocking`], [`domain`], [`tls`] |
 //! | 1 | [`clock`], [`config`], [`failpoint`], [`network`], [`telemetry`] |
-//! | 2 | [`upstream`], [`store`], [`callback_check`] |
+//! | 2 | [`upstream`], [`store`], [`callback_check`], [`forward`] |
 //! | 3 | [`http`], [`workers`] |
 //! | 4 | [`app`] |
 //! | 5 | [`cli`] |
@@ -24,6 +24,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod failpoint;
+pub mod forward;
 pub mod http;
 pub mod network;
 pub mod simulator;

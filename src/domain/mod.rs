@@ -2,6 +2,7 @@
 //!
 //! Everything here is a pure function of its arguments. Must never import another module of the crate.
 
+pub mod address;
 pub mod byte_order_mark;
 pub mod callback;
 pub mod destination;
@@ -32,6 +33,7 @@ pub mod upstream_id;
 pub mod url;
 pub mod video;
 pub mod want;
+pub mod webhook;
 
 /// The text is not a word of the closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,7 @@ fn floor(module: &str) -> Option<u8> {
     Some(match module {
         "blocking" | "domain" | "tls" => 0,
         "clock" | "config" | "failpoint" | "network" | "telemetry" => 1,
-        "upstream" | "store" | "callback_check" => 2,
+        "upstream" | "store" | "callback_check" | "forward" => 2,
         "http" | "workers" => 3,
         "app" | "simulator" => 4,
         "cli" => 5,

@@ -1,0 +1,8 @@
+//! Webhooks that scrapehook sends: their targets, secrets, signatures and retries, after Standard Webhooks.
+//!
+//! Must never send anything and never read a clock.
+
+pub mod retry;
+pub mod secret;
+pub mod signature;
+pub mod target;
