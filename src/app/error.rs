@@ -24,6 +24,9 @@ pub enum StartError {
     /// The client of the memories.ai API can't be made.
     #[error(transparent)]
     Upstream(#[from] ClientError),
+    /// The client of webhooks can't be made.
+    #[error(transparent)]
+    Forward(#[from] crate::forward::ClientError),
     /// The address can't be listened on.
     #[error(
         "{setting}: can't listen on {address}: {source}. Set {setting}, or SCRAPEHOOK_{}, to another address",

@@ -20,10 +20,11 @@ pub use self::error::StartError;
 use self::listen::{Listeners, listen};
 pub use self::reload::Reloader;
 use self::tasks::Tasks;
-use self::wiring::Wiring;
+use self::wiring::{Clients, Wiring};
 use crate::blocking;
 use crate::clock;
 use crate::config::Config;
+use crate::forward::{self, Sender};
 use crate::http::Credentials;
 use crate::store::Store;
 use crate::telemetry::{Metrics, Traces};
@@ -74,13 +75,19 @@ impl App {
         let upstream =
             Upstream::new(&config.upstream.base_url, &config.upstream.api_key, config.upstream.timeout)?
                 .measured_by(metrics.clone());
+        let forward = &config.forward;
+        let sender = Sender::new(forward::Settings {
+            allow_private: forward.allowed.private,
+            allow_http: forward.allowed.http,
+            timeout: forward.timeout,
+        })?;
         let listeners = Listeners::open(config, listener).await?;
         let opened = wiring::open_store(config, accept_upstream_change, &metrics).await?;
         let address = listeners.main.address;
         let callback_address = listeners.callbacks.as_ref().map(|listening| listening.address);
         let metrics_address = listeners.metrics.as_ref().map(|listening| listening.address);
         wiring::warn_of_settings(config, address);
-        let wiring = Wiring::new(config, &opened, upstream, metrics, traces);
+        let wiring = Wiring::new(config, &opened, Clients { upstream, sender }, metrics, traces);
         let mut tasks = Tasks::new(wiring.stop.clone());
         wiring.serve(listeners, &mut tasks);
         wiring.work(&mut tasks);

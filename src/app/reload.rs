@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 
 use crate::config::{Config, ConfigError};
 use crate::domain::token::TokenKeys;
+use crate::domain::webhook::secret::Secret;
 use crate::http::{Credentials, Keys};
 use crate::store::Store;
 
@@ -12,6 +13,11 @@ use crate::store::Store;
 pub(super) fn token_keys(config: &Config, store: &Store) -> TokenKeys {
     let configured = config.callback.secret.0.iter().map(ExposeSecret::expose_secret);
     TokenKeys::new(configured.chain([store.callback_secret()]))
+}
+
+/// The secret of the configuration, or else that of the store.
+pub(super) fn forward_secrets(config: &Config, store: &Store) -> Vec<Secret> {
+    vec![config.forward.secret.as_ref().unwrap_or_else(|| store.forward_secret()).clone()]
 }
 
 /// Applies those settings of a new configuration that can change without a restart.
@@ -27,7 +33,8 @@ impl Reloader {
         Self { credentials, store, in_force }
     }
 
-    /// Applies API keys and callback secrets. Clients with a removed key are refused from now on, and new callback
+    /// Applies API keys, callback secrets and the secret of webhooks. Clients with a removed key are refused from now
+    /// on. New callback
     /// URLs are signed with the first secret.
     ///
     /// # Errors
@@ -51,6 +58,7 @@ impl Reloader {
         Config { auth: config.auth.clone(), ..self.in_force.clone() }.check_for_serving()?;
         self.credentials.keys.replace(Keys::new(&config.auth.api_keys));
         self.credentials.tokens.replace(tokens);
+        self.credentials.forward.replace(forward_secrets(config, &self.store));
         Ok(())
     }
 }

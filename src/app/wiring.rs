@@ -9,17 +9,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::StartError;
 use super::listen::Listeners;
-use super::reload::token_keys;
+use super::reload::{forward_secrets, token_keys};
 use super::tasks::Tasks;
 use crate::callback_check::{self, Checker, LastCheck};
 use crate::clock;
 use crate::config::{Config, Live, WithoutToken};
+use crate::forward::Sender;
 use crate::http::{self, ConnectionLimits, Credentials, Keys, Monitored, Shared};
 use crate::store::{self, Binding, Policy, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, Upstream};
-use crate::workers::{Backups, Budgets, CallbackUrls, Dispatcher, Pruner, Reconciler, Schedule, Tracer};
+use crate::workers::{
+    Backups, Budgets, CallbackUrls, Dispatcher, Forwarder, Pace, Pruner, Reconciler, Schedule, Tracer,
+};
 
 /// The open store, and the values that were read before any other part ran.
 pub(super) struct Opened {
@@ -58,6 +61,13 @@ pub(super) async fn open_store(
     Ok(Opened { store, writer, last_event, policy })
 }
 
+/// The clients of other services.
+pub(super) struct Clients {
+    pub(super) upstream: Upstream,
+    /// Sends webhooks.
+    pub(super) sender: Sender,
+}
+
 /// The parts that others share.
 pub(super) struct Wiring<'a> {
     pub(super) config: &'a Config,
@@ -67,6 +77,7 @@ pub(super) struct Wiring<'a> {
     pub(super) traces: Traces,
     pub(super) stop: CancellationToken,
     upstream: Upstream,
+    sender: Sender,
     budget: Arc<Budget>,
     monitored: Monitored,
 }
@@ -75,13 +86,14 @@ impl<'a> Wiring<'a> {
     pub(super) fn new(
         config: &'a Config,
         opened: &'a Opened,
-        upstream: Upstream,
+        Clients { upstream, sender }: Clients,
         metrics: Arc<Metrics>,
         traces: Traces,
     ) -> Self {
         let credentials = Credentials {
             keys: Arc::new(Live::new(Keys::new(&config.auth.api_keys))),
             tokens: Arc::new(Live::new(token_keys(config, &opened.store))),
+            forward: Arc::new(Live::new(forward_secrets(config, &opened.store))),
         };
         let upstream = upstream.masking(credentials.tokens.clone());
         let budget = Arc::new(Budget::new(config.dispatch.min_interval));
@@ -96,7 +108,7 @@ impl<'a> Wiring<'a> {
             callback_check: LastCheck::new(config.server.public_url.is_some()),
         };
         let stop = CancellationToken::new();
-        Self { config, opened, credentials, metrics, traces, stop, upstream, budget, monitored }
+        Self { config, opened, credentials, metrics, traces, stop, upstream, sender, budget, monitored }
     }
 
     /// Answers requests on all listeners.
@@ -141,6 +153,10 @@ impl<'a> Wiring<'a> {
         let (upstream, budget) = (self.upstream.clone(), self.budget.clone());
         let reconciler = Reconciler::new(store.for_workers(), upstream, budget, *policy, self.stop.clone());
         tasks.spawn_worker("reconciler", reconciler.traced_by(self.traces.clone()), store);
+        let forward = &config.forward;
+        let pace = Pace { max_in_flight: forward.max_in_flight, retries: forward.retries };
+        let (sender, secrets) = (self.sender.clone(), self.credentials.forward.clone());
+        tasks.spawn_worker("forwarder", Forwarder::new(store.for_workers(), sender, secrets, pace), store);
         if self.traces.are_wanted() {
             let tracer = Tracer::new(store.for_workers(), self.traces.clone(), *last_event);
             tasks.spawn_worker("tracer", tracer, store);

@@ -18,6 +18,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "serve",
             "doctor",
             "check-config",
+            "subscribers",
             "backup",
             "restore",
             "simulate",

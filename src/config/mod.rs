@@ -31,8 +31,8 @@ pub use self::live::Live;
 pub use self::network::Networks;
 pub use self::secrets::Secrets;
 pub use self::sections::{
-    Auth, Backup, Callback, Dispatch, Log, Metrics, Reconcile, Retention, Server, Store, Traces, Upstream,
-    WithoutToken,
+    Auth, Backup, Callback, Dispatch, Forward, Log, Metrics, Reconcile, Retention, Server, Store, Traces,
+    Upstream, WithoutToken,
 };
 pub use self::text::is_in_quotes;
 
@@ -58,6 +58,8 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// The polls.
     pub reconcile: Reconcile,
+    /// The webhooks that are sent.
+    pub forward: Forward,
     /// The backups.
     pub backup: Backup,
     /// The removal of old data.
@@ -107,6 +109,7 @@ impl Config {
             callback: Callback::read(&layers)?,
             dispatch: Dispatch::read(&layers)?,
             reconcile: Reconcile::read(&layers)?,
+            forward: Forward::read(&layers)?,
             backup: Backup::read(&layers)?,
             retention: Retention::read(&layers)?,
             metrics: Metrics::read(&layers)?,

@@ -13,6 +13,9 @@ use super::network::Networks;
 use super::secrets::{Secrets, upstream_key};
 use super::{level, url};
 use crate::domain::file_path::{check_file, check_folder};
+use crate::domain::webhook::retry::Retries;
+use crate::domain::webhook::secret::Secret;
+use crate::domain::webhook::target::Allowed;
 
 const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
 const MOST_TIMEOUT: Duration = Duration::from_secs(300);
@@ -193,6 +196,46 @@ impl Reconcile {
             settle_after: layers.setting("reconcile.settle_after").duration()?,
             deadline: layers.setting("reconcile.deadline").positive_duration()?,
             hint_interval: layers.setting("reconcile.hint_interval").duration()?,
+        })
+    }
+}
+
+/// `[forward]`
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// Signs the webhooks of jobs; none: generated, kept in the store.
+    pub secret: Option<Secret>,
+    /// Which receivers are allowed.
+    pub allowed: Allowed,
+    /// Most requests at once; at least one.
+    pub max_in_flight: usize,
+    /// Longest wait for an answer, from one second to five minutes.
+    pub timeout: Duration,
+    /// The spacing of attempts, and their end.
+    pub retries: Retries,
+}
+
+impl Forward {
+    pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
+        let (secret, timeout) = (layers.setting("forward.secret"), layers.setting("forward.timeout"));
+        Ok(Self {
+            secret: secret
+                .optional_text()?
+                .map(|text| Secret::parse(text).map_err(|error| secret.error(error)))
+                .transpose()?,
+            allowed: Allowed {
+                private: layers.setting("forward.allow_private").boolean()?,
+                http: layers.setting("forward.allow_http").boolean()?,
+            },
+            max_in_flight: layers.setting("forward.max_in_flight").count()?,
+            timeout: match timeout.duration()? {
+                duration if (LEAST_TIMEOUT..=MOST_TIMEOUT).contains(&duration) => duration,
+                _ => return Err(timeout.error("the duration must be from 1s to 5m")),
+            },
+            retries: Retries {
+                first_retry: layers.setting("forward.first_retry").positive_duration()?,
+                give_up_after: layers.setting("forward.give_up_after").positive_duration()?,
+            },
         })
     }
 }

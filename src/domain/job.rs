@@ -198,6 +198,9 @@ pub struct Job {
     pub library: Library,
     /// Urgency among the jobs of the same API key.
     pub priority: Priority,
+    /// URL that is told about its events, without its secrets.
+    #[schema(required)]
+    pub callback_url: Option<String>,
     /// Numbers of its URLs by state.
     pub progress: Progress,
     /// Place of its waiting URLs in the queue. Null if none waits.

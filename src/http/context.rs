@@ -12,6 +12,8 @@ use super::operate::proof::Proof;
 use crate::clock;
 use crate::config::{Config, Live, WithoutToken};
 use crate::domain::token::TokenKeys;
+use crate::domain::webhook::secret::Secret;
+use crate::domain::webhook::target::Allowed;
 use crate::store::{Pacing, Store};
 use crate::telemetry::{Metrics, Traces};
 
@@ -71,6 +73,7 @@ impl Context {
                 body_timeout: config.server.body_timeout,
                 urls_per_job: config.dispatch.max_urls_per_job,
                 urls_per_day: config.dispatch.max_urls_per_day,
+                targets: config.forward.allowed,
             },
         }
     }
@@ -88,6 +91,8 @@ pub(in crate::http) struct Limits {
     pub(in crate::http) body_timeout: Duration,
     pub(in crate::http) urls_per_job: usize,
     pub(in crate::http) urls_per_day: Option<u64>,
+    /// Which callback URLs are allowed.
+    pub(in crate::http) targets: Allowed,
 }
 
 /// The secrets that callers must have. They can be replaced while the service runs.
@@ -97,4 +102,6 @@ pub struct Credentials {
     pub keys: Arc<Live<Keys>>,
     /// The keys that make and check callback tokens.
     pub tokens: Arc<Live<TokenKeys>>,
+    /// The secrets that sign the webhooks of jobs.
+    pub forward: Arc<Live<Vec<Secret>>>,
 }

@@ -5,6 +5,7 @@
 
 mod batch;
 mod column;
+mod deliveries;
 mod derive;
 mod error;
 mod file;
@@ -36,6 +37,7 @@ pub use live::feed::Follower;
 pub use live::waiters::{Awaited, Waiting};
 pub use ops::adopts::{Conflict, Decided};
 pub use ops::decisions::Decision;
+pub use ops::deliveries::{AttemptEnd, NewDelivery};
 pub use ops::forming::NextRequest;
 pub use ops::hints::Found;
 pub use ops::job_patches::{JobPatch, JobPatched};
@@ -48,6 +50,7 @@ pub use ops::submits::SubmitEnd;
 pub use policy::Policy;
 pub use read::Readers;
 pub use read::callbacks::CallbackPage;
+pub use read::deliveries::{DeliveryCounts, DueDelivery, Listener};
 pub use read::due::DuePoll;
 pub use read::estimates::{Pacing, QueueDestination, QueueGroup, QueueStatus};
 pub use read::events::EventFilter;
@@ -77,6 +80,7 @@ use self::writer::{Commits, Resources};
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::secret::Secret;
 
 /// The most tasks that one batch marks as silent.
 const SWEEP: i64 = 64;
@@ -89,6 +93,7 @@ pub struct Store {
     queues: Queues,
     commits: Commits,
     callback_secret: Arc<str>,
+    forward_secret: Secret,
     file_watch: file::watch::FileWatch,
     waiters: Waiters,
     feed: Arc<Feed>,
@@ -108,7 +113,7 @@ impl Store {
     ) -> Result<(Self, Writer), OpenError> {
         file::path::check_path(path)?;
         let mut lock = file::lock::InstanceLock::take(path)?;
-        let Opened { writer, readers, worker_readers, callback_secret } =
+        let Opened { writer, readers, worker_readers, callback_secret, forward_secret } =
             file::open::open(&mut lock, binding, now).await?;
         let callback_secret = callback_secret.into();
         let file_watch = file::watch::FileWatch::new(lock.path());
@@ -121,8 +126,17 @@ impl Store {
         );
         let [readers, worker_readers] = [readers, worker_readers].map(|pool| Readers::new(pool, policy));
         let feed = Arc::default();
-        let store =
-            Self { readers, worker_readers, queues, commits, callback_secret, file_watch, waiters, feed };
+        let store = Self {
+            readers,
+            worker_readers,
+            queues,
+            commits,
+            callback_secret,
+            forward_secret,
+            file_watch,
+            waiters,
+            feed,
+        };
         Ok((store, writer))
     }
 
@@ -168,6 +182,11 @@ impl Store {
     /// The secret for callback tokens that this file has generated.
     pub fn callback_secret(&self) -> &str {
         &self.callback_secret
+    }
+
+    /// The secret that this file generated for the webhooks of jobs.
+    pub const fn forward_secret(&self) -> &Secret {
+        &self.forward_secret
     }
 
     /// The `seq` of the last committed event. Wakes its receivers after every commit that made an event or touched a

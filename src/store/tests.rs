@@ -16,7 +16,8 @@ use crate::store::read::jobs::{self, JobFilter};
 use crate::store::read::{events, status};
 
 /// Tables that grow with submitted URLs.
-const GROWING: [&str; 18] = [
+const GROWING: [&str; 19] = [
+    "deliveries",
     "jobs",
     "job_labels",
     "tasks",

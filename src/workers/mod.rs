@@ -3,9 +3,11 @@
 mod aside;
 mod backups;
 mod dispatcher;
+mod forwarder;
 mod pruner;
 mod reconciler;
 mod tracer;
+mod webhook_body;
 
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use backups::{Backups, Schedule, scheduled_copies};
 pub use dispatcher::{Budgets, CallbackUrls, Dispatcher};
+pub use forwarder::{Forwarder, Pace};
 pub use pruner::Pruner;
 pub use reconciler::Reconciler;
 pub use tracer::Tracer;
@@ -49,6 +52,11 @@ pub enum StepError {
 pub trait Worker: Send {
     /// Does the next piece of work, if there is one at `now`.
     fn step(&mut self, now: Timestamp) -> impl Future<Output = Result<Step, StepError>> + Send;
+
+    /// Returns once something other than a commit or the time gives the worker work. Must be cancel safe.
+    fn woken(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
 
     /// The commits that may give it work.
     const WAKES: Wakes = Wakes::EveryCommit;
@@ -116,6 +124,7 @@ pub async fn run<W: Worker>(mut worker: W, store: Store, stop: CancellationToken
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(sleep) => {}
+            () = worker.woken() => {}
             // The writer is gone, so there is nothing left to work for.
             is_there = commits.changed() => if !is_there { return },
         }

@@ -2,6 +2,8 @@
 //!
 //! Must never send anything and never read a clock.
 
+pub mod callback;
+pub mod pattern;
 pub mod retry;
 pub mod secret;
 pub mod signature;

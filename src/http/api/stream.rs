@@ -208,8 +208,16 @@ mod tests {
         let writer = tokio::spawn(writer.run());
         let urls = fold(vec![PostUrl::parse("https://youtu.be/a").unwrap()]);
         let (id, created_by, idempotency) = (JobId::new(at), None, None);
-        let job =
-            NewJob { id, at, created_by, options: JobOptions::default(), urls, force: false, idempotency };
+        let job = NewJob {
+            id,
+            at,
+            created_by,
+            options: JobOptions::default(),
+            urls,
+            force: false,
+            callback: None,
+            idempotency,
+        };
         store.create_job(job).await.unwrap();
         let reader = Reader {
             follower: store.follow(EventFilter { limit: PAGE, ..EventFilter::default() }),

@@ -52,6 +52,8 @@ pub struct Inspected {
     pub is_older: bool,
     /// The secret for callback tokens that it has generated.
     pub callback_secret: Option<SecretString>,
+    /// The secret that it generated for the webhooks of jobs.
+    pub forward_secret: Option<SecretString>,
 }
 
 /// Inspects the file at `path` before it is opened. A missing file is fine.
@@ -177,15 +179,19 @@ impl Found<'_> {
         {
             return Err(OpenError::OtherUpstream { path: self.path(), bound, asked: asked.to_owned() });
         }
-        let secrets: Vec<String> = read(file, "meta", "SELECT value FROM meta WHERE key = 'callback_secret'")
-            .await
-            .map_err(unopenable)?;
+        let mut secret = async |statement| {
+            let secrets: Vec<String> = read(file, "meta", statement).await.map_err(unopenable)?;
+            Ok(secrets.into_iter().next().map(SecretString::from))
+        };
+        let callback_secret = secret("SELECT value FROM meta WHERE key = 'callback_secret'").await?;
+        let forward_secret = secret("SELECT value FROM meta WHERE key = 'forward_secret'").await?;
         Ok(Inspected {
             bytes: self.bytes.saturating_add(self.log_bytes),
             is_in_use: self.is_in_use,
             is_checked_whole,
             is_older: MIGRATIONS.iter().any(|migration| !versions.contains(&migration.version)),
-            callback_secret: secrets.into_iter().next().map(SecretString::from),
+            callback_secret,
+            forward_secret,
         })
     }
 

@@ -16,6 +16,8 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::domain::pause::Pause;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::secret::Secret;
+use crate::store::column;
 use crate::store::file::carry_over;
 use crate::store::file::error::OpenError;
 use crate::store::file::failure::{failed, unopenable};
@@ -62,6 +64,7 @@ pub(crate) struct Opened {
     pub(crate) readers: SqlitePool,
     pub(crate) worker_readers: SqlitePool,
     pub(crate) callback_secret: String,
+    pub(crate) forward_secret: Secret,
 }
 
 /// Opens, checks, migrates and binds the locked file.
@@ -88,12 +91,12 @@ pub(crate) async fn open(
     let owner = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
     let mut writer = owner.connect().await.map_err(|error| unopenable(&path, error))?;
     let prepared = match prepare(&mut writer, &path, upstream, now).await {
-        Ok(callback_secret) => readers(&path, options).await.map(|readers| (callback_secret, readers)),
+        Ok(secrets) => readers(&path, options).await.map(|readers| (secrets, readers)),
         Err(error) => Err(error),
     };
     match prepared {
-        Ok((callback_secret, [readers, worker_readers])) => {
-            Ok(Opened { writer, readers, worker_readers, callback_secret })
+        Ok(((callback_secret, forward_secret), [readers, worker_readers])) => {
+            Ok(Opened { writer, readers, worker_readers, callback_secret, forward_secret })
         }
         Err(error) => {
             // This comes before the instance lock ends, because closing its descriptor releases SQLite's locks.
@@ -109,7 +112,7 @@ async fn prepare(
     path: &Path,
     upstream: &str,
     now: Timestamp,
-) -> Result<String, OpenError> {
+) -> Result<(String, Secret), OpenError> {
     let sqlite = |source| failed(path, source);
     let version: i64 = sqlx::query_scalar(
         "SELECT (v->>0) * 1000000 + (v->>1) * 1000 + (v->>2)
@@ -133,10 +136,11 @@ async fn prepare(
     forms::renew(writer, now).await.map_err(sqlite)?;
     carry_over::run(writer, path, now).await?;
     queue::fill(writer).await.map_err(sqlite)?;
-    let callback_secret = remembered_secret(writer, path).await?;
-    // From now on the file itself holds its upstream and its secret, even if its log is lost.
+    let callback_secret = callback_secret(writer, path).await?;
+    let forward_secret = forward_secret(writer, path).await?;
+    // From now on the file itself holds its upstream and its secrets, even if its log is lost.
     sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut *writer).await.map_err(sqlite)?;
-    Ok(callback_secret)
+    Ok((callback_secret, forward_secret))
 }
 
 /// Opens the readers of clients, and those of the workers.
@@ -209,19 +213,32 @@ async fn restore(writer: &mut SqliteConnection, now: Timestamp) -> Result<(), sq
     transaction.commit().await
 }
 
-async fn remembered_secret(writer: &mut SqliteConnection, path: &Path) -> Result<String, OpenError> {
-    let sqlite = |source| failed(path, source);
+/// The secret of callback tokens, which is generated once.
+async fn callback_secret(writer: &mut SqliteConnection, path: &Path) -> Result<String, OpenError> {
     let mut fresh = [0_u8; 32];
     getrandom::fill(&mut fresh).map_err(OpenError::Random)?;
-    sqlx::query("INSERT INTO meta (key, value) VALUES ('callback_secret', ?1) ON CONFLICT (key) DO NOTHING")
-        .bind(URL_SAFE_NO_PAD.encode(fresh))
+    let fresh = URL_SAFE_NO_PAD.encode(fresh);
+    remembered(writer, "callback_secret", &fresh).await.map_err(|source| failed(path, source))
+}
+
+/// The secret of the webhooks of jobs, which is generated once.
+async fn forward_secret(writer: &mut SqliteConnection, path: &Path) -> Result<Secret, OpenError> {
+    let fresh = Secret::generate().map_err(OpenError::Random)?;
+    let kept = remembered(writer, "forward_secret", &fresh.expose()).await;
+    let secret = kept.and_then(|kept| {
+        Secret::parse(&kept).map_err(|error| column::unreadable(("meta", "value", "forward_secret"), error))
+    });
+    secret.map_err(|source| failed(path, source))
+}
+
+/// The value of a key of `meta`, which is `fresh` if there was none.
+async fn remembered(writer: &mut SqliteConnection, key: &str, fresh: &str) -> Result<String, sqlx::Error> {
+    sqlx::query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING")
+        .bind(key)
+        .bind(fresh)
         .execute(&mut *writer)
-        .await
-        .map_err(sqlite)?;
-    sqlx::query_scalar("SELECT value FROM meta WHERE key = 'callback_secret'")
-        .fetch_one(writer)
-        .await
-        .map_err(sqlite)
+        .await?;
+    sqlx::query_scalar("SELECT value FROM meta WHERE key = ?1").bind(key).fetch_one(writer).await
 }
 
 #[cfg(test)]

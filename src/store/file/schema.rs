@@ -15,11 +15,12 @@ macro_rules! migrations {
 }
 
 /// The migrations, each with its number and its subject in its name.
-const NAMED: [(&str, &str); 4] = migrations! {
+const NAMED: [(&str, &str); 5] = migrations! {
     "0001_initial"
     "0002_store_bounded_work"
     "0003_posts"
     "0004_queue"
+    "0005_deliveries"
 };
 
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {

@@ -14,6 +14,7 @@ use crate::domain::plan::plan;
 use crate::domain::time::Timestamp;
 use crate::domain::url::PostUrl;
 use crate::domain::want::{Arrival, Ask, AttemptStanding, Mark, Post, Terms, look_up};
+use crate::domain::webhook::callback::JobCallback;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewEvent, Touch};
 use crate::store::batch::operation::Operation;
@@ -23,6 +24,7 @@ use crate::store::derive::places::{self, Class};
 use crate::store::derive::posts::History;
 use crate::store::derive::{jobs, posts};
 use crate::store::error::ReadError;
+use crate::store::ops::deliveries::CURSOR;
 use crate::store::read::Readers;
 use crate::store::read::arriving::{Arriving, ArrivingUrl};
 use crate::store::read::estimates::Pacing;
@@ -43,6 +45,8 @@ pub struct NewJob {
     pub urls: Vec<PostUrl>,
     /// Whether to send posts even if they are known or on their way.
     pub force: bool,
+    /// The URL that receives webhooks about its events.
+    pub callback: Option<JobCallback>,
     /// The key under which the job is made only once, however often the request is repeated.
     pub idempotency: Option<IdempotencyKey>,
 }
@@ -154,8 +158,8 @@ async fn create(batch: &mut Batch<'_>, job: &NewJob) -> Result<Job, sqlx::Error>
 async fn insert(batch: &mut Batch<'_>, job: &NewJob, key: i64) -> Result<i64, sqlx::Error> {
     let number: i64 = sqlx::query_scalar(
         "INSERT INTO jobs (id, created_at, created_by, state, labels, unique_id, folder_id, quality, library,
-           force, urls, waiting, priority, key)
-         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12) RETURNING number",
+           force, urls, waiting, priority, key, callback_url, callback_events)
+         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12, ?13, ?14) RETURNING number",
     )
     .bind(job.id.to_string())
     .bind(job.at.as_millis())
@@ -169,8 +173,15 @@ async fn insert(batch: &mut Batch<'_>, job: &NewJob, key: i64) -> Result<i64, sq
     .bind(i64::try_from(job.urls.len()).unwrap_or(i64::MAX))
     .bind(job.options.priority.number())
     .bind(key)
+    .bind(job.callback.as_ref().map(|callback| callback.target.expose().as_str()))
+    .bind(job.callback.as_ref().map(|callback| {
+        json!(callback.events.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string()
+    }))
     .fetch_one(&mut *batch.connection)
     .await?;
+    if job.callback.is_some() {
+        begin_forwarding(batch).await?;
+    }
     let labels: Vec<_> = job.options.labels.iter().collect();
     sqlx::query(
         "INSERT INTO job_labels (key, value, job_id) SELECT value->>0, value->>1, ?2 FROM json_each(?1)",
@@ -180,6 +191,19 @@ async fn insert(batch: &mut Batch<'_>, job: &NewJob, key: i64) -> Result<i64, sq
     .execute(&mut *batch.connection)
     .await?;
     Ok(number)
+}
+
+/// The first job with a URL sets where deliveries begin. Otherwise a restart would look at all older events.
+async fn begin_forwarding(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO meta (key, value)
+         VALUES (?1, ifnull((SELECT CAST(seq AS TEXT) FROM sqlite_sequence WHERE name = 'events'), '0'))
+         ON CONFLICT (key) DO NOTHING",
+    )
+    .bind(CURSOR)
+    .execute(&mut *batch.connection)
+    .await
+    .map(drop)
 }
 
 pub(crate) const INSERT_WANTS: &str = "INSERT INTO wants (job, position, round, mark, url)

@@ -4,6 +4,7 @@ pub(crate) mod adopts;
 pub(crate) mod callbacks;
 pub(crate) mod cancels;
 pub(crate) mod decisions;
+pub(crate) mod deliveries;
 pub(crate) mod due;
 pub(crate) mod forming;
 pub(crate) mod hints;

@@ -118,6 +118,8 @@ macro_rules! seen {
     };
 }
 
+pub(crate) use seen;
+
 /// Selects the `seq` of the events that a job sees: its own, and those of the tasks that serve it from then on.
 fn of_job(query: &mut QueryBuilder<Sqlite>, job: &str, after: i64) {
     query.push("SELECT seq FROM events WHERE task_id IS NULL AND job_id = ").push_bind(job.to_owned());

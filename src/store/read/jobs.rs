@@ -7,6 +7,7 @@ use crate::domain::id::JobId;
 use crate::domain::job::{Job, JobOptions, JobState, JobTask, Quality};
 use crate::domain::queue::Priority;
 use crate::domain::url::Platform;
+use crate::domain::webhook::target::Target;
 use crate::store::column::{self, Counts, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
@@ -145,6 +146,7 @@ row! {
         library: String,
         force: bool,
         priority: i64,
+        callback_url: Option<String>,
         ..counts: Counts,
     }
 }
@@ -164,10 +166,17 @@ impl JobRow {
             priority: column::numbered(at("priority"), self.priority, Priority::from_number)?,
             unique_id: self.unique_id,
             folder_id: self.folder_id,
+            callback_url: shown(at("callback_url"), self.callback_url.as_deref())?,
             queue: None,
             tasks: None,
         })
     }
+}
+
+/// The URL of a job without its secrets.
+fn shown(at: column::Place<'_>, url: Option<&str>) -> Result<Option<String>, sqlx::Error> {
+    let target = url.map(Target::from_stored).transpose().map_err(|error| column::unreadable(at, error))?;
+    Ok(target.map(|target| target.to_string()))
 }
 
 impl Readers {

@@ -2,6 +2,7 @@
 
 pub(crate) mod arriving;
 pub(crate) mod callbacks;
+pub(crate) mod deliveries;
 pub(crate) mod due;
 pub(crate) mod estimates;
 pub(crate) mod events;

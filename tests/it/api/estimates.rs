@@ -28,6 +28,7 @@ fn new_job(key: &str, priority: Priority, urls: &[String]) -> NewJob {
         options: JobOptions { priority, ..JobOptions::default() },
         urls: fold(urls.iter().map(|url| PostUrl::parse(url).unwrap()).collect()),
         force: false,
+        callback: None,
         idempotency: None,
     }
 }

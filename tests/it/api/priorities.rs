@@ -212,6 +212,7 @@ async fn a_better_quality_keeps_the_claim_of_a_priority_that_has_waited() {
         options,
         urls: vec![PostUrl::parse(&post(1, 0)).unwrap()],
         force: false,
+        callback: None,
         idempotency: None,
     };
     file.store.create_job(better).await.unwrap();

@@ -28,7 +28,7 @@ fn layer(part: &str) -> Option<u8> {
         "live" | "ops" => 5,
         "writer" => 6,
         "mod" => 7,
-        "jobs" => 8,
+        "deliveries" | "jobs" => 8,
         _ => return None,
     })
 }

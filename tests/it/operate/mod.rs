@@ -8,3 +8,4 @@ mod reloading;
 mod startup;
 mod stopping;
 mod traces;
+mod webhooks;

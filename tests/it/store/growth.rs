@@ -173,6 +173,7 @@ impl Stuck {
         let credentials = Credentials {
             keys: Arc::new(Live::new(Keys::new(&config.auth.api_keys))),
             tokens: Arc::new(Live::new(tokens)),
+            forward: Arc::default(),
         };
         let metrics: Arc<Metrics> = Arc::default();
         let shared = Shared {

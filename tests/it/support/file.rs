@@ -114,6 +114,7 @@ impl File {
             options,
             urls: fold(urls),
             force,
+            callback: None,
             idempotency: None,
         };
         let CreatedJob::New(job) = self.store.create_job(job).await.unwrap() else { panic!("not new") };

@@ -13,6 +13,7 @@ pub mod process;
 pub mod proxy;
 pub mod queue;
 pub mod raw;
+pub mod receiver;
 pub mod recompute;
 pub mod rounds;
 pub mod routes;

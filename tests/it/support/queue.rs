@@ -33,6 +33,7 @@ pub async fn ask_with(file: &File, key: &str, options: JobOptions, urls: Vec<Str
         options,
         urls: fold(urls.iter().map(|url| PostUrl::parse(url).unwrap()).collect()),
         force: false,
+        callback: None,
         idempotency: None,
     };
     let CreatedJob::New(job) = file.store.create_job(job).await.unwrap() else { panic!("not new") };

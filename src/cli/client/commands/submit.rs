@@ -22,8 +22,7 @@ use crate::cli::client::show::jobs::progress;
 use crate::cli::client::show::output::{Output, Row, note, text};
 use crate::cli::client::show::queue::expected;
 use crate::cli::client::show::words::{number, requests, urls};
-use crate::domain::job::MAX_BODY;
-use crate::domain::job::{Library, Quality};
+use crate::domain::job::{Library, MAX_BODY, Quality};
 use crate::domain::queue::Priority;
 use crate::domain::{byte_order_mark, idempotency};
 
@@ -92,6 +91,9 @@ pub struct Submit {
     /// Submit only one job with this key, however often the command is run [default: a new key per call]
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    /// URL that receives a signed webhook when the job has settled
+    #[arg(long, value_name = "URL")]
+    callback_url: Option<String>,
     #[command(flatten)]
     service: Service,
 }
@@ -310,6 +312,7 @@ fn settings(args: &Submit) -> Query {
         ("quality", args.quality.clone()),
         ("library", args.library.clone()),
         ("priority", args.priority.clone()),
+        ("callback_url", args.callback_url.clone()),
         ("force", args.force.then(|| "true".to_owned())),
         ("dry_run", args.dry_run.then(|| "true".to_owned())),
     ];

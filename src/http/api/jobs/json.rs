@@ -12,16 +12,15 @@ use crate::domain::job::{JobOptions, Library, Quality};
 use crate::domain::nearest::unknown;
 use crate::domain::queue::Priority;
 use crate::domain::url::PostUrl;
+use crate::domain::webhook::callback::JobCallback;
+use crate::domain::webhook::target::Allowed;
+use crate::http::api::jobs::callback;
+use crate::http::api::jobs::settings::{TEXT_CHARS, read_labels, read_priority};
 use crate::http::edge::body::{self, escape};
 use crate::http::edge::problem::{Faults, Problem};
 
-/// The most labels of a job.
-pub(in crate::http) const LABELS: usize = 32;
-/// The most characters of a label's key or value, and of `unique_id`.
-pub(in crate::http) const TEXT_CHARS: usize = 256;
-
 /// The fields of a job as JSON.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 13] = [
     "video_urls",
     "tiktok_post_urls",
     "unique_id",
@@ -32,10 +31,24 @@ const FIELDS: [&str; 10] = [
     "priority",
     "force",
     "dry_run",
+    "callback_url",
+    "callback",
+    "callback_events",
 ];
 /// The fields that can also be query parameters.
-const PARAMETERS: [&str; 8] =
-    ["unique_id", "folder_id", "quality", "library", "label", "priority", "force", "dry_run"];
+const PARAMETERS: [&str; 11] = [
+    "unique_id",
+    "folder_id",
+    "quality",
+    "library",
+    "label",
+    "priority",
+    "force",
+    "dry_run",
+    "callback_url",
+    "callback",
+    "callback_events",
+];
 
 /// Body of `POST /v1/jobs` as JSON. At least one of the two lists must have a URL.
 #[derive(ToSchema)]
@@ -68,6 +81,16 @@ pub(in crate::http) struct JobRequest {
     force: Option<bool>,
     /// Return the plan of the job, and store nothing. Default: false.
     dry_run: Option<bool>,
+    /// URL that receives a signed webhook for each of `callback_events`.
+    #[schema(max_length = 2048, format = "uri", example = "https://example.com/scraped")]
+    callback_url: Option<String>,
+    /// Another name for `callback_url`.
+    #[schema(max_length = 2048, format = "uri")]
+    callback: Option<String>,
+    /// Kinds of events that `callback_url` receives. Patterns such as `job.*` and `*` are allowed. Default:
+    /// `["job.settled"]`.
+    #[schema(min_items = 1, max_items = 32)]
+    callback_events: Option<Vec<String>>,
 }
 
 fn folder_schema() -> Schema {
@@ -97,31 +120,46 @@ pub(in crate::http) struct AskedJob {
     pub(in crate::http) force: bool,
     /// Whether to answer with the plan, and store nothing.
     pub(in crate::http) dry_run: bool,
+    /// Who is told about its events.
+    pub(in crate::http) callback: Option<JobCallback>,
 }
 
 impl AskedJob {
     /// A hash that is equal for all ways to ask for the same job.
     pub(in crate::http) fn fingerprint(&self) -> [u8; 32] {
-        let Self { urls, options, force, dry_run: _ } = self;
+        let Self { urls, options, force, dry_run: _, callback } = self;
         let JobOptions { unique_id, folder_id, quality, library, labels, priority } = options;
         let urls: Vec<&str> = urls.iter().map(|url| url.given.as_str()).collect();
         let asked = json!([urls, unique_id, folder_id, quality, library, labels, force]);
         let hash = Sha256::new().chain_update(asked.to_string());
-        // Hashes that were stored before there were priorities must stay valid.
-        match priority {
-            Priority::Normal => hash.finalize().into(),
-            Priority::High | Priority::Low => hash.chain_update(priority.as_str()).finalize().into(),
-        }
+        // Hashes that were stored before there were priorities and callbacks must stay valid.
+        let hash = match priority {
+            Priority::Normal => hash,
+            Priority::High | Priority::Low => hash.chain_update(priority.as_str()),
+        };
+        let Some(JobCallback { target, events }) = callback else { return hash.finalize().into() };
+        let events: Vec<String> = events.iter().map(ToString::to_string).collect();
+        hash.chain_update(json!([target.expose().as_str(), events]).to_string()).finalize().into()
     }
+}
+
+/// What bodies are checked against.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http) struct Rules {
+    /// Most URLs of a job.
+    pub(in crate::http) most_urls: usize,
+    /// Which callback URLs are allowed.
+    pub(in crate::http) allowed: Allowed,
 }
 
 struct Reader {
     faults: Faults,
+    rules: Rules,
 }
 
-/// Reads a job of at most `most_urls` URLs.
-pub(in crate::http) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, Problem> {
-    let mut reader = Reader { faults: Faults::default() };
+/// Reads a job.
+pub(in crate::http) fn read(body: &[u8], rules: Rules) -> Result<AskedJob, Problem> {
+    let mut reader = Reader { faults: Faults::default(), rules };
     let body = body::parse_json(body).inspect(|value| {
         if value.is_object() {
             body::repeated(body, "labels")
@@ -133,7 +171,7 @@ pub(in crate::http) fn read(body: &[u8], most_urls: usize) -> Result<AskedJob, P
         reader.fault("", "an object is expected");
         return Err(Problem::faults(reader.faults));
     };
-    let urls = reader.urls(&mut fields, most_urls);
+    let urls = reader.urls(&mut fields, rules.most_urls);
     let settings = reader.settings(&mut fields);
     if reader.faults.is_empty() { Ok(settings.with(urls)) } else { Err(Problem::faults(reader.faults)) }
 }
@@ -144,19 +182,20 @@ pub(in crate::http) struct Settings {
     options: JobOptions,
     force: bool,
     dry_run: bool,
+    callback: Option<JobCallback>,
 }
 
 impl Settings {
     pub(in crate::http) fn with(self, urls: Vec<PostUrl>) -> AskedJob {
-        let Self { options, force, dry_run } = self;
-        AskedJob { urls, options, force, dry_run }
+        let Self { options, force, dry_run, callback } = self;
+        AskedJob { urls, options, force, dry_run, callback }
     }
 }
 
 /// Reads settings from a query, for bodies that have only URLs. The parameters have the names of the fields, and a
 /// label is `label=key:value`.
-pub(in crate::http) fn read_query(query: &str) -> Result<Settings, Problem> {
-    let mut reader = Reader { faults: Faults::default() };
+pub(in crate::http) fn read_query(query: &str, rules: Rules) -> Result<Settings, Problem> {
+    let mut reader = Reader { faults: Faults::default(), rules };
     let (mut fields, mut labels) = (Map::new(), Map::new());
     for (name, text) in url::form_urlencoded::parse(query.as_bytes()) {
         let value = match (&*name, &*text) {
@@ -176,6 +215,7 @@ pub(in crate::http) fn read_query(query: &str) -> Result<Settings, Problem> {
             }
             ("force" | "dry_run", "true") => true.into(),
             ("force" | "dry_run", "false") => false.into(),
+            ("callback_events", list) => list.split(',').map(str::trim).collect(),
             (_, text) => text.into(),
         };
         if value.is_null() {
@@ -200,6 +240,7 @@ impl Reader {
         let library = self.library(fields);
         let force = self.flag(fields, "force");
         let dry_run = self.flag(fields, "dry_run");
+        let callback = callback::read(fields, self.rules.allowed, &mut self.faults);
         let options = JobOptions {
             unique_id: self.unique_id(fields),
             folder_id: self.folder_id(fields),
@@ -214,7 +255,7 @@ impl Reader {
         for name in fields.keys() {
             self.fault(&format!("/{}", escape(name)), unknown("unknown field", name, FIELDS));
         }
-        Settings { options, force, dry_run }
+        Settings { options, force, dry_run, callback }
     }
 
     fn urls(&mut self, fields: &mut Map<String, Value>, most: usize) -> Vec<PostUrl> {
@@ -325,47 +366,4 @@ impl Reader {
         let given = fields.remove("labels").filter(|value| !value.is_null());
         given.map(|given| read_labels(given, &mut self.faults)).unwrap_or_default()
     }
-}
-
-/// Reads a priority. Returns none if the value is not one.
-pub(in crate::http) fn read_priority(value: &Value, faults: &mut Faults) -> Option<Priority> {
-    let priority = value.as_str().and_then(|text| text.parse().ok());
-    if priority.is_none() {
-        faults.push("/priority", "`high`, `normal` or `low` is expected");
-    }
-    priority
-}
-
-/// Reads labels. Leaves out invalid ones.
-pub(in crate::http) fn read_labels(given: Value, faults: &mut Faults) -> BTreeMap<String, String> {
-    let mut labels = BTreeMap::new();
-    let Value::Object(given) = given else {
-        faults.push("/labels", "an object of strings is expected");
-        return labels;
-    };
-    if given.len() > LABELS {
-        faults.push("/labels", format_args!("a job has at most {LABELS} labels"));
-        return labels;
-    }
-    for (key, value) in given {
-        let pointer = format!("/labels/{}", escape(&key));
-        let fits = |text: &str| text.chars().count() <= TEXT_CHARS && !text.contains('\0');
-        match value {
-            Value::String(_) if key.contains(':') => faults.push(
-                pointer,
-                "a key must not contain a colon, because the filter `label=key:value` could not find it",
-            ),
-            Value::String(value) if !key.is_empty() && fits(&key) && fits(&value) => {
-                labels.insert(key, value);
-            }
-            Value::String(_) => faults.push(
-                pointer,
-                format_args!(
-                    "key and value must be text of at most {TEXT_CHARS} characters, and the key not empty"
-                ),
-            ),
-            _ => faults.push(pointer, "a string is expected"),
-        }
-    }
-    labels
 }

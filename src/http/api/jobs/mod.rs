@@ -1,8 +1,10 @@
 //! `/v1/jobs`: submits jobs, shows the state of a job and its URLs, and cancels jobs.
 
-pub(in crate::http) mod json;
+pub(in crate::http) mod callback;
+mod json;
 pub(in crate::http) mod patch;
 pub(in crate::http) mod retry;
+mod settings;
 mod text;
 
 use axum::extract::{Path, Request, State};
@@ -13,7 +15,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::http::api::conflict;
-use crate::http::api::jobs::json::{AskedJob, JobRequest};
+use crate::http::api::jobs::json::{AskedJob, JobRequest, Rules};
 use crate::http::context::Context;
 use crate::http::edge::auth::Caller;
 use crate::http::edge::body::{self, Kind, NoBody};
@@ -75,13 +77,14 @@ pub(in crate::http) async fn submit_job(
     }
     query::check_text(&query)?;
     // Checked before the body, which may be long.
-    let settings = json::read_query(&query)?;
     let most = context.limits.urls_per_job;
+    let rules = Rules { most_urls: most, allowed: context.limits.targets };
+    let settings = json::read_query(&query, rules)?;
     let body = body::read_whole(request, MAX_BODY, context.limits.body_timeout).await?;
     let is_long = body.len() > LONG;
     let read = move || {
         let asked = match kind {
-            Kind::Json => json::read(&body, most)?,
+            Kind::Json => json::read(&body, rules)?,
             Kind::Lines => settings.with(text::read_lines(&body, most)?),
             Kind::Csv => settings.with(text::read_csv(&body, most)?),
         };
@@ -106,6 +109,7 @@ fn new_job(asked: AskedJob, caller: Caller, key: Option<String>) -> NewJob {
         options: asked.options,
         urls: fold(asked.urls),
         force: asked.force,
+        callback: asked.callback,
         idempotency,
     }
 }

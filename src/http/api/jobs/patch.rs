@@ -15,7 +15,7 @@ use crate::clock;
 use crate::domain::job::Job;
 use crate::domain::nearest::unknown;
 use crate::domain::queue::Priority;
-use crate::http::api::jobs::json::{LABELS, TEXT_CHARS, read_labels, read_priority};
+use crate::http::api::jobs::settings::{LABELS, TEXT_CHARS, read_labels, read_priority};
 use crate::http::api::jobs::{JobPath, parse_id, read_job};
 use crate::http::context::Context;
 use crate::http::edge::body::{self, escape};

@@ -151,7 +151,8 @@ impl<'a> Scenario<'a> {
         let key = Some(IdempotencyKey { caller: "k".into(), key: id.to_string(), request: [0; 32] });
         let created_by = Some("k".to_owned());
         let urls = fold(urls);
-        let job = NewJob { id, at: self.now(), created_by, options, urls, force, idempotency: key };
+        let job =
+            NewJob { id, at: self.now(), created_by, options, urls, force, callback: None, idempotency: key };
         let view = self.view().await;
         let posts: Vec<Post> = wanted.iter().map(|post| (*post, folder)).collect();
         let asks: Vec<Post> =

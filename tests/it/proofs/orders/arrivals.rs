@@ -216,6 +216,7 @@ fn job(urls: &[String]) -> NewJob {
         options: JobOptions::default(),
         urls,
         force: false,
+        callback: None,
         idempotency: None,
     }
 }

@@ -184,6 +184,7 @@ pub(super) fn new_job(id: JobId, urls: &[String]) -> NewJob {
         options: JobOptions::default(),
         urls,
         force: false,
+        callback: None,
         idempotency: None,
     }
 }

@@ -1,0 +1,62 @@
+//! `subscribers`: who is told about events, and the secret that proves it to them.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use secrecy::ExposeSecret;
+
+use crate::config::Config;
+use crate::store;
+
+/// Arguments of `subscribers`.
+#[derive(Args, Debug)]
+pub struct Subscribers {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Secret(Secret),
+}
+
+/// Print the secret that signs webhooks to the callback URLs of jobs
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Receivers need it to verify signatures (https://www.standardwebhooks.com). Run this on the machine of the service, \
+with its configuration. The secret is forward.secret, or else the one that the database keeps.
+
+Example:
+  scrapehook subscribers secret --config /etc/scrapehook.toml")]
+struct Secret {
+    /// Configuration file that names the database
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Prints the secret.
+///
+/// # Errors
+/// The configuration is wrong, or there is no secret yet.
+pub async fn run(args: Subscribers) -> anyhow::Result<()> {
+    let Command::Secret(Secret { config }) = args.command;
+    let config = Config::load(config.as_deref())?;
+    let secret = match &config.forward.secret {
+        Some(secret) => secret.expose(),
+        None => stored(&config).await?,
+    };
+    Ok(writeln!(anstream::stdout(), "{secret}")?)
+}
+
+/// The secret that the database keeps.
+async fn stored(config: &Config) -> anyhow::Result<String> {
+    let base = config.upstream.base_url.trim_end_matches('/');
+    let inspected = store::inspect_database(&config.store.path, base).await?;
+    let secret = inspected.and_then(|inspected| inspected.forward_secret);
+    let secret = secret.with_context(|| {
+        format!("{} has no secret for webhooks yet. Start the service once", config.store.path.display())
+    })?;
+    Ok(secret.expose_secret().to_owned())
+}

@@ -1,0 +1,223 @@
+//! Deliveries of webhooks: whom events concern, and what is due.
+
+use serde_json::json;
+
+use crate::domain::event::Event;
+use crate::domain::id::JobId;
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::callback::JobCallback;
+use crate::domain::webhook::target::Target;
+use crate::store::column::{self, row};
+use crate::store::error::ReadError;
+use crate::store::read::Readers;
+use crate::store::read::events::seen;
+
+/// The URL of a job that sees an event.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// The `seq` of the event.
+    pub seq: i64,
+    /// The job's number.
+    pub job: i64,
+    /// Its URL, and the events that it asks for.
+    pub callback: JobCallback,
+}
+
+/// A delivery whose time has come.
+#[derive(Clone, Debug)]
+pub struct DueDelivery {
+    /// Its number.
+    pub number: i64,
+    /// The job's number, which orders deliveries.
+    pub job: i64,
+    /// The job's id.
+    pub job_id: JobId,
+    /// The `seq` of the event.
+    pub seq: i64,
+    /// The host of the URL.
+    pub host: String,
+    /// The URL of the job.
+    pub target: Target,
+    /// Attempts so far, all failed.
+    pub attempts: u32,
+    /// The time of the first one.
+    pub first_attempt_at: Option<Timestamp>,
+}
+
+/// The deliveries of each kind, and since when the oldest waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryCounts {
+    /// Deliveries that wait for an attempt.
+    pub waiting: i64,
+    /// Deliveries that were given up.
+    pub dead: i64,
+    /// When the oldest waiting delivery was due, if one was.
+    pub oldest_due: Option<Timestamp>,
+}
+
+row! {
+    struct ListenerRow {
+        seq: i64,
+        number: i64,
+        id: String,
+        callback_url: String,
+        callback_events: String,
+    }
+}
+
+row! {
+    struct DueRow {
+        number: i64,
+        job: i64,
+        job_id: String,
+        seq: i64,
+        host: String,
+        callback_url: Option<String>,
+        attempts: u32,
+        first_attempt_at: Option<i64>,
+    }
+}
+
+/// The jobs with a URL that see these events: those that an event is about, and those that its task serves.
+pub(crate) const LISTENERS: &str = concat!(
+    "SELECT events.seq, jobs.number, jobs.id, callback_url, callback_events
+     FROM json_each(?1) CROSS JOIN events ON events.seq = value
+       CROSS JOIN jobs ON jobs.id = events.job_id AND jobs.callback_url IS NOT NULL
+     WHERE events.task_id IS NULL
+     UNION ALL
+     SELECT events.seq, jobs.number, jobs.id, callback_url, callback_events
+     FROM json_each(?1) CROSS JOIN events ON events.seq = value
+       CROSS JOIN tasks ON tasks.id = events.task_id
+       CROSS JOIN served ON served.task = tasks.number AND served.after < events.seq
+       CROSS JOIN jobs ON jobs.number = served.job AND jobs.callback_url IS NOT NULL
+     WHERE ",
+    seen!()
+);
+
+/// For each host, the first waiting delivery of each job that is due and not being made.
+pub(crate) const DUE: &str = "WITH RECURSIVE hosts (host) AS (
+       SELECT min(host) FROM deliveries WHERE state = 1
+       UNION ALL
+       SELECT (SELECT min(host) FROM deliveries WHERE state = 1 AND host > hosts.host) FROM hosts
+       WHERE host IS NOT NULL)
+     SELECT due.number, due.job, jobs.id AS job_id, due.seq, due.host, jobs.callback_url, due.attempts,
+       due.first_attempt_at
+     FROM hosts CROSS JOIN deliveries AS due ON due.number IN (
+         SELECT number FROM deliveries AS first
+         WHERE state = 1 AND first.host = hosts.host AND next_attempt_at <= ?1
+           AND first.job NOT IN (SELECT value FROM json_each(?3))
+           AND NOT EXISTS (SELECT 1 FROM deliveries AS before
+                           WHERE before.state = 1 AND before.job = first.job AND before.seq < first.seq)
+         ORDER BY next_attempt_at LIMIT ?2)
+       CROSS JOIN jobs ON jobs.number = due.job";
+
+impl Readers {
+    /// Whether any job has a URL that is told about its events.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn has_job_callbacks(&self) -> Result<bool, ReadError> {
+        let has: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM jobs WHERE callback_url IS NOT NULL)")
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(has)
+    }
+
+    /// The `seq` up to which deliveries are written down. None if there never was one.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn forwarded_to(&self) -> Result<Option<i64>, ReadError> {
+        let seq = sqlx::query_scalar("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'forwarded_to'");
+        Ok(seq.fetch_optional(&self.pool).await?)
+    }
+
+    /// The URLs of the jobs that see these events.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn listeners(&self, events: &[Event]) -> Result<Vec<Listener>, ReadError> {
+        let seqs: Vec<i64> = events.iter().map(|event| event.seq).collect();
+        let rows: Vec<ListenerRow> =
+            sqlx::query_as(LISTENERS).bind(json!(seqs).to_string()).fetch_all(&self.pool).await?;
+        let listener = |row: ListenerRow| {
+            let callback = callback(&row.id, &row.callback_url, &row.callback_events)?;
+            Ok(Listener { seq: row.seq, job: row.number, callback })
+        };
+        Ok(rows.into_iter().map(listener).collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    /// The deliveries that are due, at most `per_host` of each host, without those of the jobs in `busy`.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn due_deliveries(
+        &self,
+        now: Timestamp,
+        per_host: usize,
+        busy: &[i64],
+    ) -> Result<Vec<DueDelivery>, ReadError> {
+        let rows: Vec<DueRow> = sqlx::query_as(DUE)
+            .bind(now.as_millis())
+            .bind(i64::try_from(per_host).unwrap_or(i64::MAX))
+            .bind(json!(busy).to_string())
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(due).collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    /// When the next delivery after `now` is due.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn next_delivery(&self, now: Timestamp) -> Result<Option<Timestamp>, ReadError> {
+        let next: Option<i64> = sqlx::query_scalar(
+            "SELECT min(next_attempt_at) FROM deliveries WHERE state = 1 AND next_attempt_at > ?1",
+        )
+        .bind(now.as_millis())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(next.map(Timestamp::from_millis))
+    }
+
+    /// How many deliveries wait and are dead.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn delivery_counts(&self) -> Result<DeliveryCounts, ReadError> {
+        let (waiting, oldest, dead): (i64, Option<i64>, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM deliveries WHERE state = 1),
+               (SELECT min(next_attempt_at) FROM deliveries WHERE state = 1),
+               (SELECT count(*) FROM deliveries WHERE state = 3)",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(DeliveryCounts { waiting, dead, oldest_due: oldest.map(Timestamp::from_millis) })
+    }
+}
+
+/// The URL of a job and its events, as they are stored.
+pub(crate) fn callback(job: &str, url: &str, events: &str) -> Result<JobCallback, sqlx::Error> {
+    let target =
+        Target::from_stored(url).map_err(|error| column::unreadable(("jobs", "callback_url", job), error))?;
+    let at = ("jobs", "callback_events", job);
+    let events: Vec<String> = column::json(at, events)?;
+    let events = events.iter().map(|pattern| column::parsed(at, pattern)).collect::<Result<_, _>>()?;
+    Ok(JobCallback { target, events })
+}
+
+fn due(row: DueRow) -> Result<DueDelivery, sqlx::Error> {
+    let url = row.callback_url.unwrap_or_default();
+    Ok(DueDelivery {
+        number: row.number,
+        job: row.job,
+        job_id: column::parsed(("jobs", "id", &row.job_id), &row.job_id)?,
+        seq: row.seq,
+        host: row.host,
+        target: Target::from_stored(&url)
+            .map_err(|error| column::unreadable(("jobs", "callback_url", &row.job_id), error))?,
+        attempts: row.attempts,
+        first_attempt_at: row.first_attempt_at.map(Timestamp::from_millis),
+    })
+}
