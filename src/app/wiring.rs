@@ -13,7 +13,8 @@ use super::tasks::Tasks;
 use crate::callback_check::{self, Checker, LastCheck};
 use crate::clock;
 use crate::config::{Config, Live, WithoutToken};
-use crate::http::{self, ConnectionLimits, Credentials, Keys, Monitored, Shared};
+use crate::http::{self, ConnectionLimits, Credentials, Keys, Shared};
+use crate::problems::Monitored;
 use crate::store::{self, Binding, Policy, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
@@ -87,6 +88,7 @@ impl<'a> Wiring<'a> {
         let monitored = Monitored {
             store_path: path.canonicalize().unwrap_or_else(|_| path.clone()).into(),
             budget: budget.clone(),
+            urls_per_day: config.dispatch.max_urls_per_day,
             outage: upstream.outage(),
             has_callbacks: config.server.public_url.is_some(),
             backup_every: config.backup.folder.is_some().then_some(config.backup.every),

@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::edge::keys::Keys;
 use super::hint_limit::HintLimit;
-use super::monitored::Monitored;
 use super::operate::proof::Proof;
 use crate::clock;
 use crate::config::{Config, Live, WithoutToken};
 use crate::domain::token::TokenKeys;
+use crate::problems::Monitored;
 use crate::store::{Pacing, Store};
 use crate::telemetry::{Metrics, Traces};
 
@@ -70,15 +70,14 @@ impl Context {
                 callback_body: config.callback.max_body,
                 body_timeout: config.server.body_timeout,
                 urls_per_job: config.dispatch.max_urls_per_job,
-                urls_per_day: config.dispatch.max_urls_per_day,
             },
         }
     }
 
     /// The present input of estimates.
     pub(in crate::http) fn pacing(&self) -> Pacing {
-        let least = self.monitored.budget.interval();
-        Pacing { now: clock::now(), least, urls_per_day: self.limits.urls_per_day }
+        let Monitored { budget, urls_per_day, .. } = &self.monitored;
+        Pacing { now: clock::now(), least: budget.interval(), urls_per_day: *urls_per_day }
     }
 }
 
@@ -87,7 +86,6 @@ pub(in crate::http) struct Limits {
     pub(in crate::http) callback_body: usize,
     pub(in crate::http) body_timeout: Duration,
     pub(in crate::http) urls_per_job: usize,
-    pub(in crate::http) urls_per_day: Option<u64>,
 }
 
 /// The secrets that callers must have. They can be replaced while the service runs.
