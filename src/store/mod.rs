@@ -68,6 +68,7 @@ use self::ops::hints::StoreLookup;
 use self::ops::ownership::AcceptCallback;
 use self::ops::pauses::{LiftPause, SetPause};
 use self::ops::polled::EndedPoll;
+use self::ops::problems::RecordProblems;
 use self::ops::proof::Prove;
 use self::ops::retention::Prune;
 use self::ops::silence::{ClockSetBack, ClockSetForward, Sweep};
@@ -76,6 +77,7 @@ use self::writer::queue::Queues;
 use self::writer::{Commits, Resources};
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
+use crate::domain::problem::{OpenProblem, ProblemKey};
 use crate::domain::time::Timestamp;
 
 /// Most tasks that one batch marks as silent.
@@ -318,6 +320,19 @@ impl Store {
     /// [`WriteError`]
     pub async fn resume(&self, scope: String, source: Source, at: Timestamp) -> Result<(), WriteError> {
         self.queues.wait(LiftPause { scope, source, at }).await.map(drop)
+    }
+
+    /// Announces problems that have begun, and the end of others.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn record_problems(
+        &self,
+        opened: Vec<OpenProblem>,
+        closed: Vec<ProblemKey>,
+        at: Timestamp,
+    ) -> Result<(), WriteError> {
+        self.queues.wait(RecordProblems { opened, closed, at }).await
     }
 
     /// Commits something of no meaning, to prove that commits work.
