@@ -19,7 +19,7 @@ use crate::store::{self, Binding, Policy, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, Upstream};
-use crate::workers::{Backups, Budgets, CallbackUrls, Dispatcher, Pruner, Reconciler, Tracer};
+use crate::workers::{Announcer, Backups, Budgets, CallbackUrls, Dispatcher, Pruner, Reconciler, Tracer};
 
 /// The open store, and what was read of it before anything else ran.
 pub(super) struct Opened {
@@ -125,7 +125,7 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    /// Starts the workers: they submit, poll, remove, copy and trace.
+    /// Starts the workers: they submit, poll, announce, remove, copy and trace.
     pub(super) fn work(&self, tasks: &mut Tasks) {
         let Opened { store, last_event, policy, .. } = self.opened;
         let config = self.config;
@@ -141,6 +141,8 @@ impl<'a> Wiring<'a> {
         let (upstream, budget) = (self.upstream.clone(), self.budget.clone());
         let reconciler = Reconciler::new(store.for_workers(), upstream, budget, *policy, self.stop.clone());
         tasks.spawn_worker("reconciler", reconciler.traced_by(self.traces.clone()), store);
+        let announcer = Announcer::new(store.for_workers(), self.monitored.clone());
+        tasks.spawn_worker("announcer", announcer, store);
         if self.traces.are_wanted() {
             let tracer = Tracer::new(store.for_workers(), self.traces.clone(), *last_event);
             tasks.spawn_worker("tracer", tracer, store);

@@ -6,4 +6,4 @@ mod observed;
 mod rules;
 
 pub use observed::{Monitored, Observed, Unproven};
-pub use rules::find;
+pub use rules::{find, is_unclear};

@@ -66,9 +66,12 @@ pub struct Observed {
     pub(super) day_budget: Option<DayBudget>,
     /// How long upstream has given no usable answer, and its last one.
     pub(super) outage: Option<(Duration, Refusal)>,
+    /// Whether upstream has given a usable answer since the start.
+    pub(super) was_answered: bool,
     /// Free bytes on the database's disk.
     pub(super) free_room: Option<u64>,
     pub(super) last_backup: Arc<LastBackup>,
+    pub(super) backup_every: Option<Duration>,
     pub(super) has_callbacks: bool,
 }
 
@@ -99,8 +102,10 @@ impl Monitored {
             unlisted,
             day_budget,
             outage: self.outage.lasting(),
+            was_answered: self.outage.was_answered(),
             free_room: free_room(&self.store_path),
             last_backup: self.last_backup.get(),
+            backup_every: self.backup_every,
             has_callbacks: self.has_callbacks,
         })
     }

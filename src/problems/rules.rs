@@ -14,6 +14,10 @@ use crate::upstream::Refusal;
 /// Callbacks of the fastest platform come within a minute, so this long without any is a sign of a problem.
 const NO_CALLBACK_FOR: Duration = Duration::from_secs(15 * 60);
 
+const UPSTREAM_UNANSWERED: &str = "upstream_unanswered";
+const CALLBACKS_UNREACHABLE: &str = "callbacks_unreachable";
+const BACKUP_FAILED: &str = "backup_failed";
+
 /// The problems, always in the same order.
 pub fn find(observed: &Observed) -> Vec<Problem> {
     let Observed { now, overview, .. } = observed;
@@ -31,6 +35,21 @@ pub fn find(observed: &Observed) -> Vec<Problem> {
     problems.extend(unreachable(observed));
     problems.extend(without_callbacks(observed));
     problems
+}
+
+/// Whether it is unknown if a problem with this code has ended. After a start, nobody knows how the last request, the
+/// last callback check and the last backup went, until there was another one.
+pub fn is_unclear(observed: &Observed, code: &str) -> bool {
+    match code {
+        UPSTREAM_UNANSWERED => !observed.was_answered,
+        CALLBACKS_UNREACHABLE => {
+            observed.has_callbacks && observed.callback_check.state == CheckState::NotChecked
+        }
+        BACKUP_FAILED => observed
+            .backup_every
+            .is_some_and(|every| observed.last_backup.at.is_none_or(|at| observed.now.since(at) >= every)),
+        _ => false,
+    }
 }
 
 fn paused(pause: &Pause, now: Timestamp) -> Problem {
@@ -114,7 +133,7 @@ fn restored(waiting: i64, unlisted: i64) -> Option<Problem> {
 
 fn unanswered((lasts, instead): &(Duration, Refusal), now: Timestamp) -> Problem {
     Problem {
-        code: "upstream_unanswered",
+        code: UPSTREAM_UNANSWERED,
         scope: None,
         since: Some(now.before(*lasts)),
         detail: format!("The memories.ai API gives no usable answer: {}: {}.", instead.code, instead.message),
@@ -201,7 +220,7 @@ fn unreachable(observed: &Observed) -> Option<Problem> {
     let Observed { callback_check: check, overview, .. } = observed;
     let is_refuted = overview.last_callback_at.zip(check.since).is_some_and(|(came, since)| came >= since);
     (check.state == CheckState::Failed && !is_refuted).then(|| Problem {
-        code: "callbacks_unreachable",
+        code: CALLBACKS_UNREACHABLE,
         scope: None,
         since: check.since,
         detail: format!("Callbacks will not arrive: {}.", check.detail),
@@ -226,7 +245,7 @@ fn without_callbacks(observed: &Observed) -> Option<Problem> {
 fn backup(last: &LastBackup) -> Option<Problem> {
     let (_, words) = last.failure.as_ref()?;
     Some(Problem {
-        code: "backup_failed",
+        code: BACKUP_FAILED,
         scope: None,
         // The time of the last good copy.
         since: last.at,
