@@ -10,9 +10,10 @@
 //! | 0 | [`blocking`], [`domain`], [`tls`] |
 //! | 1 | [`clock`], [`config`], [`failpoint`], [`network`], [`telemetry`] |
 //! | 2 | [`upstream`], [`store`], [`callback_check`], [`forward`] |
-//! | 3 | [`http`], [`workers`] |
-//! | 4 | [`app`] |
-//! | 5 | [`cli`] |
+//! | 3 | [`problems`] |
+//! | 4 | [`http`], [`workers`] |
+//! | 5 | [`app`] |
+//! | 6 | [`cli`] |
 //!
 //! The [`simulator`] is outside of these floors and sees only [`upstream::wire`].
 
@@ -27,6 +28,7 @@ pub mod failpoint;
 pub mod forward;
 pub mod http;
 pub mod network;
+pub mod problems;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;

@@ -15,13 +15,15 @@ use crate::callback_check::{self, Checker, LastCheck};
 use crate::clock;
 use crate::config::{Config, Live, WithoutToken};
 use crate::forward::Sender;
-use crate::http::{self, ConnectionLimits, Credentials, Keys, Monitored, Shared};
+use crate::http::{self, ConnectionLimits, Credentials, Keys, Shared};
+use crate::problems::Monitored;
 use crate::store::{self, Binding, Policy, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::wire::MAX_URLS_PER_TASK;
 use crate::upstream::{Budget, Upstream};
 use crate::workers::{
-    Backups, Budgets, CallbackUrls, Dispatcher, Forwarder, Pace, Pruner, Reconciler, Schedule, Tracer,
+    Announcer, Backups, Budgets, CallbackUrls, Dispatcher, Forwarder, Pace, Pruner, Reconciler, Schedule,
+    Tracer,
 };
 
 /// The open store, and the values that were read before any other part ran.
@@ -101,6 +103,7 @@ impl<'a> Wiring<'a> {
         let monitored = Monitored {
             store_path: path.canonicalize().unwrap_or_else(|_| path.clone()).into(),
             budget: budget.clone(),
+            urls_per_day: config.dispatch.max_urls_per_day,
             outage: upstream.outage(),
             has_callbacks: config.server.public_url.is_some(),
             backup_every: config.backup.folder.is_some().then_some(config.backup.every),
@@ -137,7 +140,7 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    /// Starts the workers, which submit, poll, prune, back up and trace.
+    /// Starts the workers, which submit, poll, send webhooks, announce, prune, back up and trace.
     pub(super) fn work(&self, tasks: &mut Tasks) {
         let Opened { store, last_event, policy, .. } = self.opened;
         let config = self.config;
@@ -157,6 +160,8 @@ impl<'a> Wiring<'a> {
         let pace = Pace { max_in_flight: forward.max_in_flight, retries: forward.retries };
         let (sender, secrets) = (self.sender.clone(), self.credentials.forward.clone());
         tasks.spawn_worker("forwarder", Forwarder::new(store.for_workers(), sender, secrets, pace), store);
+        let announcer = Announcer::new(store.for_workers(), self.monitored.clone());
+        tasks.spawn_worker("announcer", announcer, store);
         if self.traces.are_wanted() {
             let tracer = Tracer::new(store.for_workers(), self.traces.clone(), *last_event);
             tasks.spawn_worker("tracer", tracer, store);

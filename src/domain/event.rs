@@ -56,6 +56,10 @@ words! {
         SendingPaused = "sending.paused",
         /// Sending continues.
         SendingResumed = "sending.resumed",
+        /// The status has shown a problem for some seconds.
+        ProblemOpened = "problem.opened",
+        /// The status has not shown the problem for a minute.
+        ProblemClosed = "problem.closed",
     }
 }
 
@@ -75,7 +79,7 @@ words! {
     }
 }
 
-/// A change of a job, a task, a video or a pause.
+/// A change of a job, a task, a video, a pause or a problem.
 #[derive(Clone, Debug, Serialize, ToSchema, PartialEq, Eq)]
 pub struct Event {
     /// Position in the event log. Grows with each event.

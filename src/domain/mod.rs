@@ -21,6 +21,7 @@ pub mod nearest;
 pub mod outcome;
 pub mod pause;
 pub mod plan;
+pub mod problem;
 pub mod queue;
 pub mod redact;
 pub mod refusal;

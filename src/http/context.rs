@@ -7,13 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::edge::keys::Keys;
 use super::hint_limit::HintLimit;
-use super::monitored::Monitored;
 use super::operate::proof::Proof;
 use crate::clock;
 use crate::config::{Config, Live, WithoutToken};
 use crate::domain::token::TokenKeys;
 use crate::domain::webhook::secret::Secret;
 use crate::domain::webhook::target::Allowed;
+use crate::problems::Monitored;
 use crate::store::{Pacing, Store};
 use crate::telemetry::{Metrics, Traces};
 
@@ -72,7 +72,6 @@ impl Context {
                 callback_body: config.callback.max_body,
                 body_timeout: config.server.body_timeout,
                 urls_per_job: config.dispatch.max_urls_per_job,
-                urls_per_day: config.dispatch.max_urls_per_day,
                 targets: config.forward.allowed,
             },
         }
@@ -80,8 +79,8 @@ impl Context {
 
     /// The present input of estimates.
     pub(in crate::http) fn pacing(&self) -> Pacing {
-        let least = self.monitored.budget.interval();
-        Pacing { now: clock::now(), least, urls_per_day: self.limits.urls_per_day }
+        let Monitored { budget, urls_per_day, .. } = &self.monitored;
+        Pacing { now: clock::now(), least: budget.interval(), urls_per_day: *urls_per_day }
     }
 }
 
@@ -90,7 +89,6 @@ pub(in crate::http) struct Limits {
     pub(in crate::http) callback_body: usize,
     pub(in crate::http) body_timeout: Duration,
     pub(in crate::http) urls_per_job: usize,
-    pub(in crate::http) urls_per_day: Option<u64>,
     /// Which callback URLs are allowed.
     pub(in crate::http) targets: Allowed,
 }

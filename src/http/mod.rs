@@ -8,7 +8,6 @@ mod context;
 mod docs_page;
 mod edge;
 mod hint_limit;
-mod monitored;
 mod openapi;
 mod operate;
 
@@ -32,7 +31,6 @@ use crate::config::Config;
 pub use self::context::{Credentials, Shared};
 pub use self::edge::keys::Keys;
 pub use self::edge::listener::{Limits as ConnectionLimits, serve};
-pub use self::monitored::Monitored;
 
 /// The routes of each listener.
 #[derive(Debug)]

@@ -71,6 +71,7 @@ use self::ops::hints::StoreLookup;
 use self::ops::ownership::AcceptCallback;
 use self::ops::pauses::{LiftPause, SetPause};
 use self::ops::polled::EndedPoll;
+use self::ops::problems::RecordProblems;
 use self::ops::proof::Prove;
 use self::ops::retention::Prune;
 use self::ops::silence::{ClockSetBack, ClockSetForward, Sweep};
@@ -79,6 +80,7 @@ use self::writer::queue::Queues;
 use self::writer::{Commits, Resources};
 use crate::domain::event::Source;
 use crate::domain::id::TaskId;
+use crate::domain::problem::{OpenProblem, ProblemKey};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::secret::Secret;
 
@@ -339,6 +341,19 @@ impl Store {
     /// [`WriteError`]
     pub async fn resume(&self, scope: String, source: Source, at: Timestamp) -> Result<(), WriteError> {
         self.queues.wait(LiftPause { scope, source, at }).await.map(drop)
+    }
+
+    /// Announces problems that have begun, and the end of others.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn record_problems(
+        &self,
+        opened: Vec<OpenProblem>,
+        closed: Vec<ProblemKey>,
+        at: Timestamp,
+    ) -> Result<(), WriteError> {
+        self.queues.wait(RecordProblems { opened, closed, at }).await
     }
 
     /// Commits a row without meaning, to prove that commits work.

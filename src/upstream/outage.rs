@@ -28,9 +28,18 @@ impl Unanswered {
     }
 }
 
+/// The results of the requests since the start.
+#[derive(Debug, Default)]
+struct Shown {
+    /// Whether any of them had an answer of use.
+    was_answered: bool,
+    /// The last ones, if they had none.
+    unanswered: Option<Unanswered>,
+}
+
 /// The record of the last requests. Every request updates it, and the status reads it.
 #[derive(Debug, Default)]
-pub struct Outage(Mutex<Option<Unanswered>>);
+pub struct Outage(Mutex<Shown>);
 
 impl Outage {
     /// Records the end of a request, without or with a usable answer.
@@ -39,10 +48,11 @@ impl Outage {
     }
 
     fn heard_at(&self, now: Instant, instead: Option<&Refusal>) {
-        let mut unanswered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = unanswered.as_ref().filter(|before| before.is_fresh(now));
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.was_answered |= instead.is_none();
+        let before = shown.unanswered.as_ref().filter(|before| before.is_fresh(now));
         let (requests, since) = before.map_or((0, now), |before| (before.requests, before.since));
-        *unanswered = instead.map(|refusal| Unanswered {
+        shown.unanswered = instead.map(|refusal| Unanswered {
             requests: requests.saturating_add(1),
             since,
             last: now,
@@ -56,9 +66,14 @@ impl Outage {
         self.lasting_at(Instant::now())
     }
 
+    /// Whether there was an answer of use since the start.
+    pub fn was_answered(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).was_answered
+    }
+
     fn lasting_at(&self, now: Instant) -> Option<(Duration, Refusal)> {
-        let unanswered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let unanswered = unanswered.as_ref().filter(|unanswered| unanswered.is_fresh(now))?;
+        let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let unanswered = shown.unanswered.as_ref().filter(|unanswered| unanswered.is_fresh(now))?;
         let is_news = unanswered.requests >= WORTH_A_WORD;
         is_news.then(|| (now.saturating_duration_since(unanswered.since), unanswered.instead.clone()))
     }
@@ -72,9 +87,11 @@ mod tests {
     fn an_outage_begins_with_the_second_request_without_an_answer_and_ends_with_an_answer() {
         let outage = Outage::default();
         let lost = Refusal::new("no_answer", "cut");
+        assert!(!outage.was_answered());
         outage.heard(None);
         outage.heard(Some(&lost));
         assert_eq!(outage.lasting(), None);
+        assert!(outage.was_answered());
         outage.heard(Some(&Refusal::new("http_502", "HTML")));
         outage.heard(Some(&lost));
         assert_eq!(outage.lasting().map(|(_, instead)| instead), Some(lost.clone()));

@@ -1,5 +1,6 @@
 //! Workers: each is a public `step`, and all share one loop. They must never know each other.
 
+mod announcer;
 mod aside;
 mod backups;
 mod dispatcher;
@@ -15,6 +16,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use announcer::Announcer;
 pub use backups::{Backups, Schedule, scheduled_copies};
 pub use dispatcher::{Budgets, CallbackUrls, Dispatcher};
 pub use forwarder::{Forwarder, Pace};

@@ -1,46 +1,24 @@
 //! `/v1/status`: problems, each with its start and the action to take, then counts.
 
-use std::path::Path;
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::callback_check::{CallbackCheck, CheckState};
+use crate::callback_check::CallbackCheck;
 use crate::clock;
-use crate::domain::pause::Pause;
-use crate::domain::refusal::UNCLEAR;
+use crate::domain;
 use crate::domain::time::Timestamp;
 use crate::http::context::Context;
 use crate::http::edge::problem::Problem;
 use crate::http::edge::query::{NoParams, Params};
-use crate::http::operate::proof::Unproven;
-use crate::store::{
-    Counts, FailureKind, LITTLE_ROOM, LastBackup, LastError, Overview, WriteError, free_room,
-};
-use crate::upstream::Outage;
-
-/// Callbacks of the fastest platform come within a minute, so this long without any is a sign of a problem.
-const NO_CALLBACK_FOR: Duration = Duration::from_secs(15 * 60);
-
-/// A problem.
-#[derive(Debug, Serialize, ToSchema)]
-struct Wrong {
-    code: &'static str,
-    /// Time when it began. Null if unknown.
-    #[schema(required)]
-    since: Option<Timestamp>,
-    detail: String,
-    /// The action to take.
-    action: &'static str,
-}
+use crate::problems::{self, Observed};
+use crate::store::{Counts, LastError};
 
 /// The status of the service.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Status {
-    problems: Vec<Wrong>,
+    problems: Vec<domain::problem::Problem>,
     counts: Counts,
     #[schema(required)]
     last_callback_at: Option<Timestamp>,
@@ -69,28 +47,10 @@ pub(in crate::http) async fn get_status(
     State(context): State<Context>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Json<Status>, Problem> {
-    let now = clock::now();
-    let overview = context.store.read().overview(now).await?;
-    let pauses = context.store.read().pauses().await?;
-    // If no URL waits, no try can end such a pause, and nobody misses anything.
-    let is_felt = |pause: &&Pause| overview.waiting > 0 || !pause.is_for_refusals();
-    let mut problems: Vec<Wrong> = pauses.iter().filter(is_felt).map(|pause| paused(pause, now)).collect();
-    if pauses.iter().any(|pause| pause.scope == Pause::RESTORED) {
-        let unlisted = context.store.read().unlisted().await?;
-        problems.extend(restored(overview.waiting, unlisted));
-    }
-    if let Some(most) = context.limits.urls_per_day.filter(|_| overview.waiting > 0) {
-        let sent = context.store.read().urls_sent_since(now.start_of_day()).await?;
-        problems.extend(spent(sent, most, overview.waiting, now));
-    }
-    problems.extend(context.proof.make(&context.store).await.err().map(not_writable));
-    problems.extend(unanswered(&context.monitored.outage, now));
-    problems.extend(room(&context.monitored.store_path));
-    problems.extend(backup(&context.monitored.last_backup.get()));
-    problems.extend(of_tasks(&overview));
-    let callback_check = context.monitored.callback_check.last();
-    problems.extend(unreachable(&callback_check, &overview));
-    problems.extend(without_callbacks(&overview, context.monitored.has_callbacks, now));
+    let mut observed = context.monitored.observe(&context.store, clock::now()).await?;
+    observed.unproven = context.proof.make(&context.store).await.err();
+    let problems = problems::find(&observed);
+    let Observed { overview, callback_check, .. } = observed;
     let interval = context.monitored.budget.interval();
     Ok(Json(Status {
         problems,
@@ -103,204 +63,4 @@ pub(in crate::http) async fn get_status(
         },
         version: env!("CARGO_PKG_VERSION"),
     }))
-}
-
-fn paused(pause: &Pause, now: Timestamp) -> Wrong {
-    let action = match (pause.scope.as_str(), pause.code.as_str()) {
-        (Pause::OPERATOR, _) => "Run `scrapehook resume` to continue sending.",
-        (Pause::RESTORED, _) => {
-            "The waiting URLs may have been sent after the backup was taken, and would then be charged again. Compare \
-             them with your memories.ai account, `scrapehook cancel` the jobs whose URLs were sent, then run \
-             `scrapehook resume`."
-        }
-        (Pause::REPEATS, _) => {
-            "Compare your memories.ai account with `scrapehook tasks --state queued`, and cancel the tasks that the \
-             API took. `scrapehook resume` sends each of the others once, and each refusal may be charged as well."
-        }
-        (Pause::ALL, UNCLEAR) => {
-            "If the memories.ai API is in trouble, wait. scrapehook tries one URL at a time, and continues with the \
-             refused requests after the first success."
-        }
-        (scope, _) if Pause::line(scope).is_some() => {
-            "Check that the folder can take videos. scrapehook tries one URL at a time, and sends the rest after the \
-             first success. `scrapehook resume` tries all of it now."
-        }
-        (_, Pause::UNCONFIRMED) => {
-            "Check whether the memories.ai API works. scrapehook tries one task at a time. `scrapehook resume` sends \
-             at once, and each further lost answer may be charged."
-        }
-        (_, "0402" | "http_402") => {
-            "Top up the account. scrapehook tries one task from time to time, and `scrapehook resume` sends at once."
-        }
-        _ => {
-            "Fix the account or its key (upstream.api_key). scrapehook tries one task from time to time, and \
-             `scrapehook resume` sends at once."
-        }
-    };
-    let reason = pause.reason();
-    let reason = match pause.scope.as_str() {
-        // With the name of the operator, as in "paused by me".
-        Pause::OPERATOR => format!("Sending is {reason}"),
-        _ => format!("Sending is paused: {}", reason.trim_end_matches('.')),
-    };
-    let next = pause.probe_at.filter(|at| *at > now).map(|at| format!(" The next try is at {at}."));
-    Wrong {
-        code: "sending_paused",
-        since: Some(pause.since),
-        detail: format!("{reason}.{}", next.unwrap_or_default()),
-        action,
-    }
-}
-
-/// The day's budget is spent, and URLs wait.
-fn spent(sent: u64, most: u64, waiting: i64, now: Timestamp) -> Option<Wrong> {
-    (sent >= most).then(|| Wrong {
-        code: "budget_spent",
-        since: None,
-        detail: format!(
-            "dispatch.max_urls_per_day is spent: {sent} of {most} URLs were sent today, and {waiting} wait until {}.",
-            now.next_day()
-        ),
-        action: "Sending continues automatically then. To send more today, raise dispatch.max_urls_per_day and \
-                 restart.",
-    })
-}
-
-/// The possible cost of a resume after a restore. None if no URL waits.
-fn restored(waiting: i64, unlisted: i64) -> Option<Wrong> {
-    (waiting > 0).then(|| Wrong {
-        code: "may_be_charged_again",
-        since: None,
-        detail: format!(
-            "URLs that wait and may be charged again: {waiting}. Tasks that came back and have not listed all of \
-             their URLs yet: {unlisted}."
-        ),
-        action: "Wait until the tasks have listed their URLs, which then leave the queue. Cancel the jobs whose URLs \
-                 were sent after the backup, then run `scrapehook resume`.",
-    })
-}
-
-fn unanswered(outage: &Outage, now: Timestamp) -> Option<Wrong> {
-    let (lasts, instead) = outage.lasting()?;
-    Some(Wrong {
-        code: "upstream_unanswered",
-        since: Some(now.before(lasts)),
-        detail: format!("The memories.ai API gives no usable answer: {}: {}.", instead.code, instead.message),
-        action: "Check whether the memories.ai API works. `scrapehook doctor` checks the connection to it. The next \
-                 submit or poll asks again, and nothing is lost.",
-    })
-}
-
-fn not_writable(unproven: Unproven) -> Wrong {
-    let action = match unproven.error {
-        WriteError::Failed(FailureKind::Full) => {
-            "Free space on the database's disk. The service then recovers automatically."
-        }
-        WriteError::Failed(FailureKind::ReadOnly) => {
-            "Give this user write access to the database and its folder, or find out why the system made the disk \
-             read-only."
-        }
-        WriteError::Failed(FailureKind::Disk) => {
-            "Check the disk, its quota and the limit on file sizes. The log names the failed operation."
-        }
-        WriteError::Failed(FailureKind::Locked) => "Close any other program that has the database open.",
-        WriteError::Failed(FailureKind::Damaged) => {
-            "Stop the service, and restore the newest backup with `scrapehook restore`."
-        }
-        WriteError::Failed(FailureKind::Gone) => "Put the file back, and start the service again.",
-        WriteError::Failed(FailureKind::Record | FailureKind::Other) => "Find the reason in the log.",
-        WriteError::Busy => "This usually passes. If it does not, check the disk.",
-        WriteError::Stopped => "If you did not stop the service, start it again.",
-    };
-    Wrong {
-        code: "not_writable",
-        since: Some(unproven.since),
-        detail: format!(
-            "The database cannot be written: {}. The service answers callbacks with 503 and sends nothing.",
-            unproven.error
-        ),
-        action,
-    }
-}
-
-/// "1 task", "2 tasks".
-fn counted(count: i64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
-}
-
-fn of_tasks(overview: &Overview) -> impl Iterator<Item = Wrong> {
-    let unconfirmed = overview.unconfirmed.map(|tasks| Wrong {
-        code: "unconfirmed",
-        since: Some(tasks.since),
-        detail: format!(
-            "The memories.ai API did not answer the submit of {}. It may have charged for them, so scrapehook does \
-             not send them again automatically.",
-            counted(tasks.count, "task")
-        ),
-        action: "Wait first, because a callback usually confirms them within minutes. After that, look for the tasks \
-                 of `scrapehook tasks --state unconfirmed` in your memories.ai account. Run `scrapehook adopt TASK \
-                 UPSTREAM_ID` for each that is there, `retry TASK` for each that is not, and `cancel TASK` for each \
-                 that nobody wants any more.",
-    });
-    let stalled = overview.stalled.map(|tasks| Wrong {
-        code: "stalled",
-        since: Some(tasks.since),
-        detail: format!("{} had no news for reconcile.deadline.", counted(tasks.count, "task")),
-        action: "Run `scrapehook refresh` to ask once more. `scrapehook retry` sends the URLs that are not indexed \
-                 again, and is charged.",
-    });
-    let hints = overview.hints.map(|hints| Wrong {
-        code: "quarantined",
-        since: Some(hints.since),
-        detail: format!("{} without a good token, kept as hints.", counted(hints.count, "callback")),
-        action: "GET /v1/quarantine shows them. If they are from memories.ai, compare the account's own callback URL \
-                 with server.public_url, and callback.secret with its earlier value. Otherwise ignore them.",
-    });
-    [unconfirmed, stalled, hints].into_iter().flatten()
-}
-
-/// The public URL leads elsewhere, or nowhere. A callback that still came proves the check wrong, because the view from
-/// inside is not always that of senders.
-fn unreachable(check: &CallbackCheck, overview: &Overview) -> Option<Wrong> {
-    let is_refuted = overview.last_callback_at.zip(check.since).is_some_and(|(came, since)| came >= since);
-    (check.state == CheckState::Failed && !is_refuted).then(|| Wrong {
-        code: "callbacks_unreachable",
-        since: check.since,
-        detail: format!("Callbacks will not arrive: {}.", check.detail),
-        action: check.action,
-    })
-}
-
-/// No callback came for accepted tasks, so something may block callbacks.
-fn without_callbacks(overview: &Overview, has_callbacks: bool, now: Timestamp) -> Option<Wrong> {
-    let silent =
-        overview.silent.filter(|silent| has_callbacks && now.since(silent.since) >= NO_CALLBACK_FOR)?;
-    Some(Wrong {
-        code: "silence",
-        since: Some(silent.since),
-        detail: format!("{} accepted since then, but no callback came.", counted(silent.count, "task")),
-        action: "Check that server.public_url reaches this service from outside. `scrapehook doctor` checks it from \
-                 inside. Polls bring the results meanwhile.",
-    })
-}
-
-fn backup(last: &LastBackup) -> Option<Wrong> {
-    let (_, words) = last.failure.as_ref()?;
-    Some(Wrong {
-        code: "backup_failed",
-        // The time of the last good copy.
-        since: last.at,
-        detail: format!("The database could not be copied: {words}."),
-        action: "Make backup.folder writable, or make room in it. scrapehook tries again every five minutes.",
-    })
-}
-
-fn room(path: &Path) -> Option<Wrong> {
-    let free = free_room(path)?;
-    (free < LITTLE_ROOM).then(|| Wrong {
-        code: "disk",
-        since: None,
-        detail: format!("Only {} MiB are free on the database's disk.", free / (1024 * 1024)),
-        action: "Free space on it. On a full disk, the service answers callbacks with 503 and sends nothing.",
-    })
 }

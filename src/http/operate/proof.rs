@@ -5,8 +5,8 @@ use std::time::Instant;
 use tokio::sync::Mutex;
 
 use crate::clock;
-use crate::domain::time::Timestamp;
-use crate::store::{Store, WriteError};
+use crate::problems::Unproven;
+use crate::store::Store;
 
 /// The last commit that was tried as a proof. Callers share one that began after they asked. So strangers who ask often
 /// do not fill the queue of the callbacks, and if each try waits for a lock, no caller waits for several tries.
@@ -17,14 +17,6 @@ pub(in crate::http) struct Proof(Mutex<Option<Tried>>);
 struct Tried {
     began: Instant,
     result: Result<(), Unproven>,
-}
-
-/// A commit failed.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::http) struct Unproven {
-    pub(in crate::http) error: WriteError,
-    /// Time of the first try since the last commit.
-    pub(in crate::http) since: Timestamp,
 }
 
 impl Proof {

@@ -15,6 +15,7 @@ pub(crate) mod ownership;
 pub(crate) mod pauses;
 pub(crate) mod polled;
 pub(crate) mod polls;
+pub(crate) mod problems;
 pub(crate) mod proof;
 pub(crate) mod recovered;
 pub(crate) mod refusals;

@@ -10,6 +10,7 @@ pub(crate) mod hints;
 pub(crate) mod job_urls;
 pub(crate) mod jobs;
 pub(crate) mod pauses;
+pub(crate) mod problems;
 pub(crate) mod queue;
 pub(crate) mod status;
 pub(crate) mod tasks;

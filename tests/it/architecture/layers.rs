@@ -9,10 +9,11 @@ fn floor(module: &str) -> Option<u8> {
         "blocking" | "domain" | "tls" => 0,
         "clock" | "config" | "failpoint" | "network" | "telemetry" => 1,
         "upstream" | "store" | "callback_check" | "forward" => 2,
-        "http" | "workers" => 3,
-        "app" | "simulator" => 4,
-        "cli" => 5,
-        "main" | "lib" => 6,
+        "problems" => 3,
+        "http" | "workers" => 4,
+        "app" | "simulator" => 5,
+        "cli" => 6,
+        "main" | "lib" => 7,
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@ mod backups;
 mod listeners;
 mod logged;
 mod metrics;
+mod problems;
 mod reloading;
 mod startup;
 mod stopping;

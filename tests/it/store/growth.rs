@@ -11,7 +11,8 @@ use scrapehook::config::Live;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::TaskId;
 use scrapehook::domain::token::{Claims, TokenKeys, callback_url};
-use scrapehook::http::{self, ConnectionLimits, Credentials, Keys, Monitored, Shared};
+use scrapehook::http::{self, ConnectionLimits, Credentials, Keys, Shared};
+use scrapehook::problems::Monitored;
 use scrapehook::store::{CallbackPage, EventFilter, LastBackup, ReceivedHint, WriteError};
 use scrapehook::telemetry::{Metrics, Traces};
 use scrapehook::upstream::Budget;
@@ -166,6 +167,7 @@ impl Stuck {
             budget: Arc::new(Budget::new(Duration::from_secs(1))),
             outage: Arc::default(),
             has_callbacks: true,
+            urls_per_day: None,
             backup_every: None,
             last_backup: Arc::new(Live::new(LastBackup::default())),
             callback_check: LastCheck::new(true),

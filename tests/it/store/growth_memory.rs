@@ -129,8 +129,9 @@ async fn streams_that_nobody_reads_hold_a_page_each_and_miss_nothing() {
         }
     }
     let seen = seen(&text);
-    assert_eq!(seen.last(), Some(&last), "it was cut: {}", service.serving.terminate().1);
-    assert_eq!(seen, (1..=last).collect::<Vec<_>>());
+    // The pause can last long enough to be announced as a problem, which is one event more.
+    assert!(seen.last() >= Some(&last), "it was cut: {}", service.serving.terminate().1);
+    assert!((1..).zip(&seen).all(|(seq, found)| *found == seq), "{seen:?}");
     drop(silent);
     assert_eq!(service.serving.terminate().0, 0);
 }
