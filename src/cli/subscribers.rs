@@ -1,4 +1,4 @@
-//! `subscribers`: who is told about events, and the secret that proves it to them.
+//! `subscribers`: the receivers of webhooks, and the secret that signs them.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -198,7 +198,7 @@ pub struct Job {
     pub library: Library,
     /// Urgency among the jobs of the same API key.
     pub priority: Priority,
-    /// URL that is told about its events, without its secrets.
+    /// URL that receives webhooks about the job, without its secrets.
     #[schema(required)]
     pub callback_url: Option<String>,
     /// Numbers of its URLs by state.

@@ -28,7 +28,7 @@ pub fn find(observed: &Observed) -> Vec<Problem> {
     problems.extend(observed.unlisted.and_then(|unlisted| restored(overview.waiting, unlisted)));
     problems.extend(observed.day_budget.and_then(|budget| spent(budget, overview.waiting, *now)));
     problems.extend(observed.unproven.map(not_writable));
-    problems.extend(observed.outage.as_ref().map(|outage| unanswered(outage, *now)));
+    problems.extend(observed.outage.as_ref().map(|(lasts, instead)| unanswered(*lasts, instead, *now)));
     problems.extend(observed.free_room.and_then(room));
     problems.extend(backup(&observed.last_backup));
     problems.extend(of_tasks(overview));
@@ -131,11 +131,11 @@ fn restored(waiting: i64, unlisted: i64) -> Option<Problem> {
     })
 }
 
-fn unanswered((lasts, instead): &(Duration, Refusal), now: Timestamp) -> Problem {
+fn unanswered(lasts: Duration, instead: &Refusal, now: Timestamp) -> Problem {
     Problem {
         code: UPSTREAM_UNANSWERED,
         scope: None,
-        since: Some(now.before(*lasts)),
+        since: Some(now.before(lasts)),
         detail: format!("The memories.ai API gives no usable answer: {}: {}.", instead.code, instead.message),
         action: "Check whether the memories.ai API works. `scrapehook doctor` checks the connection to it. The next \
                  submit or poll asks again, and nothing is lost.",

@@ -1,16 +1,16 @@
-//! The part of the store that is for the forwarder: what is to be told to whom.
+//! The part of the store for the forwarder.
 //!
-//! Must never write but through the writer.
+//! All writes must go through the writer.
 
 use crate::domain::time::Timestamp;
 use crate::store::error::WriteError;
 use crate::store::ops::deliveries::{AttemptEnd, EndAttempt, EnqueueDeliveries, NewDelivery};
 
 impl crate::store::Store {
-    /// Writes down the deliveries of all events up to the `seq` `to`.
+    /// Stores the deliveries of all events up to the `seq` `to`.
     ///
     /// # Errors
-    /// [`WriteError`]: the same events will be looked at again.
+    /// [`WriteError`]: the forwarder reads the same events again.
     pub async fn enqueue_deliveries(
         &self,
         deliveries: Vec<NewDelivery>,
@@ -20,10 +20,10 @@ impl crate::store::Store {
         self.queues.wait(EnqueueDeliveries { deliveries, to, at }).await
     }
 
-    /// Writes down how an attempt that began at `began_at` ended.
+    /// Stores the end of an attempt that began at `began_at`.
     ///
     /// # Errors
-    /// [`WriteError`]: the delivery will be made again.
+    /// [`WriteError`]: the delivery is made again.
     pub async fn end_attempt(
         &self,
         delivery: i64,

@@ -1,7 +1,7 @@
-//! The forwarder: tells the URLs of jobs about their events, in order for each job, and tries again what fails.
+//! The forwarder sends webhooks to the callback URLs of jobs, in order for each job, and repeats failed attempts.
 //!
 //! It follows the event log with a durable cursor. So a kill loses no delivery, and repeats those that were on their
-//! way. Must never hold up a commit: it reads what is committed, and writes little.
+//! way. Must never delay a commit of others, so it reads committed events and writes little.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,29 +19,29 @@ use crate::domain::webhook::secret::Secret;
 use crate::forward::{Attempt, Message, Sender};
 use crate::store::{AttemptEnd, DueDelivery, EventFilter, NewDelivery, Store};
 
-/// Events that one step reads.
+/// The events that one step reads.
 const PAGE: i64 = 500;
-/// The cursor is written down at the latest after this many events without a delivery.
+/// The cursor is stored at the latest after this many events without a delivery.
 const CURSOR_STRIDE: i64 = 10_000;
 const JSON: &str = "application/json";
 
-/// How webhooks are sent.
+/// The limits of sending.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Most requests at once; at least one.
+    /// The most requests at once, at least one.
     pub max_in_flight: usize,
     /// The spacing of attempts.
     pub retries: Retries,
 }
 
 impl Pace {
-    /// Most requests at once to one host: a quarter, so that slow hosts leave room for others.
+    /// The most requests at once to one host: a quarter, so that slow hosts leave room for others.
     const fn per_host(self) -> usize {
         if self.max_in_flight < 8 { 1 } else { self.max_in_flight / 4 }
     }
 }
 
-/// Owns webhooks.
+/// The worker that sends webhooks.
 #[derive(Debug)]
 pub struct Forwarder {
     store: Store,
@@ -49,14 +49,14 @@ pub struct Forwarder {
     secrets: Arc<Live<Vec<Secret>>>,
     pace: Pace,
     cursor: Option<Cursor>,
-    /// The jobs of the attempts that are being made, each with the host of its URL.
+    /// The jobs of the attempts on their way, each with the host of its URL.
     in_flight: HashMap<i64, String>,
     attempts: JoinSet<Ended>,
-    /// Attempts that ended since the last step.
+    /// Attempts that ended, and whose ends are not stored yet.
     ended: Vec<Ended>,
 }
 
-/// How far the log has been read.
+/// The progress in the log, as read and as stored.
 #[derive(Clone, Copy, Debug)]
 struct Cursor {
     read: i64,
@@ -74,7 +74,7 @@ struct Ended {
 }
 
 impl Forwarder {
-    /// Sends with `sender`, signed with `secrets`, of which the first counts for receivers that know one.
+    /// Sends with `sender`, and signs with each of `secrets`.
     pub fn new(store: Store, sender: Sender, secrets: Arc<Live<Vec<Secret>>>, pace: Pace) -> Self {
         Self {
             store,
@@ -98,10 +98,10 @@ impl Forwarder {
         Ok(cursor)
     }
 
-    /// Writes down the deliveries of the next events; `false` if there are no more events.
+    /// Stores the deliveries of the next events. Returns false if there are no more events.
     async fn enqueue(&mut self, now: Timestamp) -> Result<bool, StepError> {
         let cursor = self.cursor().await?;
-        // In this order: a job that comes in between has later events.
+        // The order matters: a job that arrives in between has later events.
         let last = self.store.read().last_seq().await?;
         if !self.store.read().has_job_callbacks().await? {
             self.cursor = Some(Cursor { read: last, ..cursor });
@@ -135,7 +135,7 @@ impl Forwarder {
         Ok(wanted.map(delivery).collect())
     }
 
-    /// Writes down how attempts ended; their jobs can be told about their next events.
+    /// Stores the ends of attempts. The next deliveries of their jobs can then begin.
     async fn write_down(&mut self) -> Result<(), StepError> {
         while let Some(ended) = self.attempts.try_join_next() {
             self.ended.extend(ended.ok());
@@ -147,13 +147,13 @@ impl Forwarder {
             self.ended.pop();
         }
         if self.attempts.is_empty() {
-            // An attempt that panicked has left its job here.
+            // A panic in an attempt leaves its job behind.
             self.in_flight.clear();
         }
         Ok(())
     }
 
-    /// Begins as many attempts as there is room for.
+    /// Begins attempts up to the limits.
     async fn begin(&mut self, now: Timestamp) -> Result<(), StepError> {
         let Pace { max_in_flight, .. } = self.pace;
         if self.in_flight.len() >= max_in_flight {

@@ -1,4 +1,4 @@
-//! The bodies of webhooks: the event and the whole object that it is about, so that nobody has to ask for it.
+//! The bodies of webhooks: the event and the whole objects that it is about. Receivers need no further request.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::video::Video;
 use crate::store::{EventFilter, ReadError, Store};
 
-/// Most URLs of a job in one body.
+/// The most URLs of a job in one body.
 const URLS: i64 = 1_000;
 
 /// The form of Standard Webhooks.
@@ -40,7 +40,7 @@ struct Data {
     video: Option<Video>,
 }
 
-/// The body for an event that a job is told about. None if retention has removed the event.
+/// Makes the body for an event and a job that sees it. None if retention has removed the event.
 ///
 /// # Errors
 /// [`ReadError`]
@@ -69,6 +69,6 @@ pub(super) async fn of(store: &Store, job: JobId, seq: i64) -> Result<Option<Byt
         timestamp: event.at,
         data: Data { event, job, urls, truncated, task, video },
     };
-    // Names and numbers always become JSON.
+    // These types always become JSON.
     Ok(serde_json::to_vec(&body).ok().map(Bytes::from))
 }

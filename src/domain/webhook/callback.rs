@@ -1,4 +1,4 @@
-//! The URL of a job: who is told about its events.
+//! The callback URL of a job.
 
 use super::pattern::Pattern;
 use super::target::Target;
@@ -7,19 +7,19 @@ use crate::domain::event::EventKind;
 /// The URL that a client gave with its job, and the events that it asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobCallback {
-    /// Where to.
+    /// The receiver.
     pub target: Target,
-    /// Which events, at least one pattern.
+    /// The patterns of the events that it receives, at least one.
     pub events: Vec<Pattern>,
 }
 
 impl JobCallback {
-    /// The events of a job that asks for none by name.
+    /// The patterns of a job that gives none.
     pub fn default_events() -> Vec<Pattern> {
         vec![Pattern::Kind(EventKind::JobSettled)]
     }
 
-    /// Whether it is told about events of this kind.
+    /// Whether it receives events of this kind.
     pub fn admits(&self, kind: EventKind) -> bool {
         self.events.iter().any(|pattern| pattern.admits(kind))
     }

@@ -24,7 +24,7 @@ pub enum Pattern {
 pub struct UnknownPattern;
 
 impl Pattern {
-    /// Whether an event of this kind is meant.
+    /// Whether the pattern matches this kind.
     pub fn admits(&self, kind: EventKind) -> bool {
         match self {
             Self::Every => true,

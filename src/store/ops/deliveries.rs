@@ -1,4 +1,4 @@
-//! Deliveries of webhooks: what is to be told to whom, and how each attempt ended.
+//! Deliveries of webhooks, and the ends of their attempts.
 //!
 //! Must never mark a delivery as made before its receiver has answered.
 
@@ -11,7 +11,7 @@ use crate::store::batch::operation::Operation;
 /// The row of `meta` with the `seq` up to which all deliveries are written down.
 pub(crate) const CURSOR: &str = "forwarded_to";
 
-/// An event that the URL of a job is to be told about.
+/// An event for the URL of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDelivery {
     /// The job's number.
@@ -22,7 +22,7 @@ pub struct NewDelivery {
     pub host: String,
 }
 
-/// Writes down the deliveries of all events up to a `seq`.
+/// Stores the deliveries of all events up to the `seq` `to`.
 #[derive(Debug)]
 pub(crate) struct EnqueueDeliveries {
     pub(crate) deliveries: Vec<NewDelivery>,
@@ -56,26 +56,26 @@ impl Operation for EnqueueDeliveries {
     }
 }
 
-/// How an attempt to deliver ended.
+/// The end of an attempt to deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttemptEnd {
-    /// The receiver has it.
+    /// The receiver accepted it.
     Delivered {
         /// The HTTP status of the answer.
         status: u16,
     },
-    /// It is tried again.
+    /// It failed.
     Failed {
         /// The HTTP status of the answer, if there was one.
         status: Option<u16>,
-        /// Why, for the operator.
+        /// The reason, for the operator.
         reason: String,
-        /// When it is tried again. None: no more.
+        /// The time of the next attempt. None if there is no further one.
         next_at: Option<Timestamp>,
     },
 }
 
-/// Writes down how an attempt ended.
+/// Stores the end of an attempt.
 #[derive(Debug)]
 pub(crate) struct EndAttempt {
     /// The number of the delivery.

@@ -1,4 +1,4 @@
-//! Deliveries of webhooks: whom events concern, and what is due.
+//! Queries about deliveries of webhooks: the jobs that an event concerns, and the due deliveries.
 
 use serde_json::json;
 
@@ -44,14 +44,14 @@ pub struct DueDelivery {
     pub first_attempt_at: Option<Timestamp>,
 }
 
-/// The deliveries of each kind, and since when the oldest waits.
+/// The numbers of deliveries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryCounts {
     /// Deliveries that wait for an attempt.
     pub waiting: i64,
     /// Deliveries that were given up.
     pub dead: i64,
-    /// When the oldest waiting delivery was due, if one was.
+    /// The earliest time at which a waiting delivery is due.
     pub oldest_due: Option<Timestamp>,
 }
 
@@ -78,7 +78,7 @@ row! {
     }
 }
 
-/// The jobs with a URL that see these events: those that an event is about, and those that its task serves.
+/// Selects the jobs with a URL that see these events: the job of an event, and the jobs that its task serves.
 pub(crate) const LISTENERS: &str = concat!(
     "SELECT events.seq, jobs.number, jobs.id, callback_url, callback_events
      FROM json_each(?1) CROSS JOIN events ON events.seq = value
@@ -94,7 +94,8 @@ pub(crate) const LISTENERS: &str = concat!(
     seen!()
 );
 
-/// For each host, the first waiting delivery of each job that is due and not being made.
+/// Selects the due deliveries of each host. Each is the first waiting one of its job, and no attempt of it is on its
+/// way.
 pub(crate) const DUE: &str = "WITH RECURSIVE hosts (host) AS (
        SELECT min(host) FROM deliveries WHERE state = 1
        UNION ALL
@@ -112,7 +113,7 @@ pub(crate) const DUE: &str = "WITH RECURSIVE hosts (host) AS (
        CROSS JOIN jobs ON jobs.number = due.job";
 
 impl Readers {
-    /// Whether any job has a URL that is told about its events.
+    /// Returns whether any job has a callback URL.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -124,7 +125,7 @@ impl Readers {
         Ok(has)
     }
 
-    /// The `seq` up to which deliveries are written down. None if there never was one.
+    /// Returns the `seq` up to which deliveries are stored. None if no job ever had a callback URL.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -133,7 +134,7 @@ impl Readers {
         Ok(seq.fetch_optional(&self.pool).await?)
     }
 
-    /// The URLs of the jobs that see these events.
+    /// Returns the callback URLs of the jobs that see these events.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -148,7 +149,7 @@ impl Readers {
         Ok(rows.into_iter().map(listener).collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// The deliveries that are due, at most `per_host` of each host, without those of the jobs in `busy`.
+    /// Returns the due deliveries, at most `per_host` of each host, without those of the jobs in `busy`.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -167,7 +168,7 @@ impl Readers {
         Ok(rows.into_iter().map(due).collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// When the next delivery after `now` is due.
+    /// Returns the time after `now` at which the next delivery is due.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -181,7 +182,7 @@ impl Readers {
         Ok(next.map(Timestamp::from_millis))
     }
 
-    /// How many deliveries wait and are dead.
+    /// Counts the waiting and the dead deliveries.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -197,7 +198,7 @@ impl Readers {
     }
 }
 
-/// The URL of a job and its events, as they are stored.
+/// Parses the stored callback URL of a job and its patterns.
 pub(crate) fn callback(job: &str, url: &str, events: &str) -> Result<JobCallback, sqlx::Error> {
     let target =
         Target::from_stored(url).map_err(|error| column::unreadable(("jobs", "callback_url", job), error))?;

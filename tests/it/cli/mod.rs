@@ -11,3 +11,4 @@ mod demo;
 mod doctor;
 mod init;
 mod notify;
+mod subscribers;

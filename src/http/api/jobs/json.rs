@@ -120,7 +120,7 @@ pub(in crate::http) struct AskedJob {
     pub(in crate::http) force: bool,
     /// Whether to answer with the plan, and store nothing.
     pub(in crate::http) dry_run: bool,
-    /// Who is told about its events.
+    /// The URL that receives webhooks about its events.
     pub(in crate::http) callback: Option<JobCallback>,
 }
 

@@ -361,3 +361,9 @@ INSERT INTO due_priorities (job, after_position, at) VALUES
 
 UPDATE jobs SET key = (SELECT number FROM api_keys WHERE name = ifnull(created_by, ''));
 UPDATE tasks SET key = (SELECT jobs.key FROM jobs WHERE jobs.id = tasks.job_id) WHERE state = 'queued';
+
+UPDATE jobs SET callback_url = 'https://example.com/scraped?token=x', callback_events = '["job.settled"]' WHERE number = 1;
+INSERT INTO deliveries (job, seq, host, state, attempts, first_attempt_at, next_attempt_at, ended_at, status, reason) VALUES
+  (1, 1, 'example.com', 1, 1, 1796010821637, 1796010821642, NULL, 500, 'HTTP 500'),
+  (1, 2, 'example.com', 2, 1, 1796010821637, 1796010821637, 1796010821700, 200, NULL);
+INSERT INTO meta (key, value) VALUES ('forwarded_to', '2');
