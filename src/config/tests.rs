@@ -5,6 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::domain::webhook::retry::Retries;
 
 fn read(file: Option<&str>, variables: &[(&str, &str)]) -> Result<Config, String> {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -31,7 +32,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-const DURATIONS: [&str; 11] = [
+const DURATIONS: [&str; 14] = [
     "server.header_timeout",
     "server.body_timeout",
     "upstream.timeout",
@@ -41,21 +42,37 @@ const DURATIONS: [&str; 11] = [
     "reconcile.settle_after",
     "reconcile.deadline",
     "reconcile.hint_interval",
+    "forward.timeout",
+    "forward.first_retry",
+    "forward.give_up_after",
     "backup.every",
     "retention.after",
 ];
-const COUNTS: [&str; 4] =
-    ["server.max_connections", "callback.max_body", "dispatch.max_urls_per_job", "backup.keep"];
+const COUNTS: [&str; 5] = [
+    "server.max_connections",
+    "callback.max_body",
+    "dispatch.max_urls_per_job",
+    "forward.max_in_flight",
+    "backup.keep",
+];
 const ADDRESSES: [&str; 3] = ["server.listen", "callback.listen", "metrics.listen"];
 const URLS: [&str; 3] = ["server.public_url", "upstream.base_url", "traces.endpoint"];
 const LISTS: [&str; 3] = ["server.trusted_proxies", "auth.api_keys", "callback.secret"];
-const TEXTS: [&str; 5] =
-    ["store.path", "upstream.api_key", "callback.without_token", "backup.folder", "log.level"];
+const TEXTS: [&str; 6] = [
+    "store.path",
+    "upstream.api_key",
+    "callback.without_token",
+    "forward.secret",
+    "backup.folder",
+    "log.level",
+];
+const SWITCHES: [&str; 3] = ["auth.keyless", "forward.allow_private", "forward.allow_http"];
 
 #[test]
 fn the_defaults_are_those_of_the_example() {
     let config = read(None, &[]).unwrap();
-    let Config { server, auth, store, upstream, callback, dispatch, reconcile, backup, .. } = &config;
+    let Config { server, auth, store, upstream, callback, dispatch, reconcile, forward, backup, .. } =
+        &config;
     assert_eq!(server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(server.public_url, None);
     assert_eq!((server.header_timeout, server.body_timeout), (seconds(10), seconds(10)));
@@ -71,6 +88,10 @@ fn the_defaults_are_those_of_the_example() {
     assert_eq!((dispatch.max_urls_per_job, dispatch.max_urls_per_day), (10_000, None));
     assert_eq!((reconcile.after, reconcile.settle_after), (None, seconds(600)));
     assert_eq!((reconcile.deadline, reconcile.hint_interval), (seconds(86_400), seconds(10)));
+    assert!(forward.secret.is_none() && !forward.allowed.private && !forward.allowed.http);
+    assert_eq!((forward.max_in_flight, forward.timeout), (16, seconds(15)));
+    let Retries { first_retry, give_up_after } = forward.retries;
+    assert_eq!((first_retry, give_up_after), (seconds(5), seconds(72 * 3_600)));
     assert_eq!((&backup.folder, backup.every, backup.keep), (&None, seconds(86_400), 7));
     assert_eq!(config.retention.after, seconds(90 * 86_400));
     assert_eq!(config.metrics.listen, None);
@@ -86,8 +107,8 @@ fn every_setting_of_the_example_is_of_one_of_these_kinds() {
         let value::Value::Table(table) = table else { panic!("{section} is no section") };
         count += table.len();
     }
-    let kinds = [&DURATIONS[..], &COUNTS, &ADDRESSES, &URLS, &LISTS, &TEXTS];
-    let others = ["auth.keyless", "dispatch.max_urls_per_day"];
+    let kinds = [&DURATIONS[..], &COUNTS, &ADDRESSES, &URLS, &LISTS, &TEXTS, &SWITCHES];
+    let others = ["dispatch.max_urls_per_day"];
     assert_eq!(kinds.map(<[_]>::len).iter().sum::<usize>() + others.len(), count);
 }
 
@@ -109,8 +130,10 @@ fn a_value_of_the_wrong_kind_is_named_with_the_kind_that_is_expected() {
             }
         }
     }
-    let said = toml("auth.keyless", "\"true\"").unwrap_err();
-    assert_eq!(said, "auth.keyless (--config a.toml): `true` or `false` is expected");
+    for key in SWITCHES {
+        let said = toml(key, "\"true\"").unwrap_err();
+        assert_eq!(said, format!("{key} (--config a.toml): `true` or `false` is expected"));
+    }
 }
 
 #[test]
@@ -120,7 +143,7 @@ fn a_text_that_says_nothing_good_is_named_with_its_variable() {
         (&COUNTS, &["true", "yes", "1.5", "0", "-1", "many"], "an integer is expected, from 1 to "),
         (&ADDRESSES, &["nowhere", "8080", "localhost:8080"], "an IP address with a port is expected"),
         (&URLS, &["https:/x.example", "https:x.example", "x.example"], "an http or https URL is expected"),
-        (&["auth.keyless"], &["yes", "1"], "`true` or `false` is expected"),
+        (&SWITCHES, &["yes", "1"], "`true` or `false` is expected"),
     ];
     for (keys, values, expected) in kinds {
         for key in keys {

@@ -44,17 +44,6 @@ pub struct DueDelivery {
     pub first_attempt_at: Option<Timestamp>,
 }
 
-/// The numbers of deliveries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DeliveryCounts {
-    /// Deliveries that wait for an attempt.
-    pub waiting: i64,
-    /// Deliveries that were given up.
-    pub dead: i64,
-    /// The earliest time at which a waiting delivery is due.
-    pub oldest_due: Option<Timestamp>,
-}
-
 row! {
     struct ListenerRow {
         seq: i64,
@@ -180,21 +169,6 @@ impl Readers {
         .fetch_one(&self.pool)
         .await?;
         Ok(next.map(Timestamp::from_millis))
-    }
-
-    /// Counts the waiting and the dead deliveries.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    pub async fn delivery_counts(&self) -> Result<DeliveryCounts, ReadError> {
-        let (waiting, oldest, dead): (i64, Option<i64>, i64) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM deliveries WHERE state = 1),
-               (SELECT min(next_attempt_at) FROM deliveries WHERE state = 1),
-               (SELECT count(*) FROM deliveries WHERE state = 3)",
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(DeliveryCounts { waiting, dead, oldest_due: oldest.map(Timestamp::from_millis) })
     }
 }
 
