@@ -71,7 +71,7 @@ async fn every_fault_of_a_job_is_named_at_once_and_nothing_is_stored() {
                 "video_urls": ["not a url", "ftp://x.example/y", 7, good],
                 "tiktok_post_urls": { "0": good },
                 "unique_id": "", "folder_id": "x", "quality": [], "library": "secret",
-                "labels": { "a": null }, "nope": 1, "callback_url": "https://x.example"
+                "labels": { "a": null }, "nope": 1, "callback_url": "http://x.example"
             }),
             vec![
                 "/video_urls/0",
