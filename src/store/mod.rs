@@ -50,7 +50,7 @@ pub use ops::submits::SubmitEnd;
 pub use policy::Policy;
 pub use read::Readers;
 pub use read::callbacks::CallbackPage;
-pub use read::deliveries::{DueDelivery, Listener};
+pub use read::deliveries::{DueDelivery, Recipient};
 pub use read::due::DuePoll;
 pub use read::estimates::{Pacing, QueueDestination, QueueGroup, QueueStatus};
 pub use read::events::EventFilter;

@@ -111,7 +111,7 @@ async fn every_statement_goes_to_the_rows_of_growing_tables_by_keys() {
             assert_goes_by_keys(&statement, &steps);
         }
     }
-    for statement in [events::SEEN_BY, deliveries::LISTENERS, deliveries::DUE, tasks::UPDATE.as_str()] {
+    for statement in [events::SEEN_BY, deliveries::RECIPIENTS, deliveries::DUE, tasks::UPDATE.as_str()] {
         let steps = plan(&mut file, statement).await.unwrap();
         assert_goes_by_keys(statement, &steps);
     }

@@ -12,12 +12,12 @@ use super::webhook_body;
 use super::{Step, StepError, Worker};
 use crate::clock;
 use crate::config::Live;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventKind};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::retry::{Failures, Retries};
 use crate::domain::webhook::secret::Secret;
 use crate::forward::{Attempt, Message, Sender};
-use crate::store::{AttemptEnd, DueDelivery, EventFilter, NewDelivery, Store};
+use crate::store::{AttemptEnd, DueDelivery, EventFilter, NewDelivery, Recipient, Store};
 
 /// The events that one step reads.
 const PAGE: i64 = 500;
@@ -121,18 +121,17 @@ impl Forwarder {
     }
 
     async fn deliveries(&self, events: &[Event]) -> Result<Vec<NewDelivery>, StepError> {
-        let listeners = self.store.read().listeners(events).await?;
-        let kinds: HashMap<i64, _> = events.iter().map(|event| (event.seq, event.kind)).collect();
-        let is_wanted = |seq: &i64, of: &crate::store::Listener| {
-            kinds.get(seq).is_some_and(|kind| of.callback.admits(*kind))
+        let recipients = self.store.read().recipients(events).await?;
+        let kinds: HashMap<i64, EventKind> = events.iter().map(|event| (event.seq, event.kind)).collect();
+        let is_wanted = |recipient: &Recipient| {
+            kinds.get(&recipient.seq).is_some_and(|kind| recipient.callback.admits(*kind))
         };
-        let wanted = listeners.into_iter().filter(|listener| is_wanted(&listener.seq, listener));
-        let delivery = |listener: crate::store::Listener| NewDelivery {
-            job: listener.job,
-            seq: listener.seq,
-            host: listener.callback.target.host().to_owned(),
+        let delivery = |recipient: Recipient| NewDelivery {
+            job: recipient.job,
+            seq: recipient.seq,
+            host: recipient.callback.target.host().to_owned(),
         };
-        Ok(wanted.map(delivery).collect())
+        Ok(recipients.into_iter().filter(is_wanted).map(delivery).collect())
     }
 
     /// Stores the ends of attempts. The next deliveries of their jobs can then begin.
@@ -225,7 +224,7 @@ impl Attempting {
                 };
                 self.sender.send(message).await
             }
-            Ok(None) => Attempt::Gone,
+            Ok(None) => return Self::removed(&due, began_at),
             Err(error) => {
                 tracing::warn!(%error, job = %due.job_id, "a webhook could not be made");
                 let reason = "the database could not be read".to_owned();
@@ -241,6 +240,14 @@ impl Attempting {
             );
         }
         Ended { delivery: due.number, job: due.job, began_at, at, end }
+    }
+
+    /// The end of a delivery whose event is no longer in the log.
+    fn removed(due: &DueDelivery, at: Timestamp) -> Ended {
+        let reason = "retention has removed the event".to_owned();
+        tracing::warn!(job = %due.job_id, seq = due.seq, reason, "a webhook was given up");
+        let end = AttemptEnd::Failed { status: None, reason, next_at: None };
+        Ended { delivery: due.number, job: due.job, began_at: at, at, end }
     }
 
     fn end_of(&self, attempt: Attempt, due: &DueDelivery, times: (Timestamp, Timestamp)) -> AttemptEnd {

@@ -59,16 +59,34 @@ const UNBUFFERED: [(HeaderName, HeaderValue); 1] =
 ///
 /// `id` is the `seq`, `event` is the kind, and `data` is the event. The stream starts now, or after
 /// `Last-Event-ID` or `after`.
-#[utoipa::path(get, path = "/v1/events/stream", tag = "events",
-    params(StreamParams, ("Last-Event-ID" = Option<i64>, Header, minimum = 0,
-        description = "The last `seq` that you have seen. 0 starts at the first event. A blank value counts as \
-            absent.")),
+#[utoipa::path(
+    get,
+    path = "/v1/events/stream",
+    tag = "events",
+    params(
+        StreamParams,
+        (
+            "Last-Event-ID" = Option<i64>,
+            Header,
+            minimum = 0,
+            description = "The last `seq` that you have seen. 0 starts at the first event. A blank value counts as \
+                absent.",
+        ),
+    ),
     responses(
-        (status = 200, description = "The stream.", content_type = "text/event-stream", body = String, headers(
-            ("X-Accel-Buffering" = String, description = "Always `no`, so that proxies do not buffer the stream."))),
+        (
+            status = 200,
+            description = "The stream.",
+            content_type = "text/event-stream",
+            body = String,
+            headers(
+                ("X-Accel-Buffering" = String, description = "Always `no`, so that proxies do not buffer the stream."),
+            ),
+        ),
         (status = 404, description = "No task has this id."),
-        (status = 410, description = "Some events after the cursor have been removed.")
-    ))]
+        (status = 410, description = "Some events after the cursor have been removed."),
+    ),
+)]
 pub(in crate::http) async fn stream_events(
     State(context): State<Context>,
     Params(params): Params<StreamParams>,

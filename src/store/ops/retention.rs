@@ -86,12 +86,13 @@ async fn prune(
     .fetch_optional(&mut *connection)
     .await?
     .flatten();
-    if callback.is_none() && seq.is_none() {
+    let deliveries = deliveries(connection, before, pass.rows).await?;
+    if callback.is_none() && seq.is_none() && deliveries == 0 {
         // Large bodies leave more free pages than their steps have returned.
         let has_shrunk = free_pages(connection).await? > ROWS.2 && shrink(connection, pass.rows).await?;
         return Ok(has_shrunk.then(|| Pass { rows: next_rows(pass.rows, began.elapsed()), ..pass }));
     }
-    let mut removed = 0;
+    let mut removed = deliveries;
     if let Some(last) = callback {
         removed += bodies(connection, before, pass.callback, last).await?;
     }
@@ -106,6 +107,23 @@ async fn prune(
         rows: next_rows(pass.rows, began.elapsed()),
         removed: pass.removed + removed,
     }))
+}
+
+/// Removes deliveries that ended before this time. Those that wait stay.
+async fn deliveries(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    rows: u32,
+) -> Result<u64, sqlx::Error> {
+    let removed = sqlx::query(
+        "DELETE FROM deliveries WHERE number IN (
+           SELECT number FROM deliveries WHERE state <> 1 AND ended_at < ?1 ORDER BY ended_at LIMIT ?2)",
+    )
+    .bind(before.as_millis())
+    .bind(rows)
+    .execute(connection)
+    .await?;
+    Ok(removed.rows_affected())
 }
 
 async fn free_pages(connection: &mut SqliteConnection) -> Result<u32, sqlx::Error> {

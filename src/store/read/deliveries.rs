@@ -14,7 +14,7 @@ use crate::store::read::events::seen;
 
 /// The URL of a job that sees an event.
 #[derive(Clone, Debug)]
-pub struct Listener {
+pub struct Recipient {
     /// The `seq` of the event.
     pub seq: i64,
     /// The job's number.
@@ -45,7 +45,7 @@ pub struct DueDelivery {
 }
 
 row! {
-    struct ListenerRow {
+    struct RecipientRow {
         seq: i64,
         number: i64,
         id: String,
@@ -68,7 +68,7 @@ row! {
 }
 
 /// Selects the jobs with a URL that see these events: the job of an event, and the jobs that its task serves.
-pub(crate) const LISTENERS: &str = concat!(
+pub(crate) const RECIPIENTS: &str = concat!(
     "SELECT events.seq, jobs.number, jobs.id, callback_url, callback_events
      FROM json_each(?1) CROSS JOIN events ON events.seq = value
        CROSS JOIN jobs ON jobs.id = events.job_id AND jobs.callback_url IS NOT NULL
@@ -127,15 +127,15 @@ impl Readers {
     ///
     /// # Errors
     /// [`ReadError`]
-    pub async fn listeners(&self, events: &[Event]) -> Result<Vec<Listener>, ReadError> {
+    pub async fn recipients(&self, events: &[Event]) -> Result<Vec<Recipient>, ReadError> {
         let seqs: Vec<i64> = events.iter().map(|event| event.seq).collect();
-        let rows: Vec<ListenerRow> =
-            sqlx::query_as(LISTENERS).bind(json!(seqs).to_string()).fetch_all(&self.pool).await?;
-        let listener = |row: ListenerRow| {
+        let rows: Vec<RecipientRow> =
+            sqlx::query_as(RECIPIENTS).bind(json!(seqs).to_string()).fetch_all(&self.pool).await?;
+        let recipient = |row: RecipientRow| {
             let callback = callback(&row.id, &row.callback_url, &row.callback_events)?;
-            Ok(Listener { seq: row.seq, job: row.number, callback })
+            Ok(Recipient { seq: row.seq, job: row.number, callback })
         };
-        Ok(rows.into_iter().map(listener).collect::<Result<_, sqlx::Error>>()?)
+        Ok(rows.into_iter().map(recipient).collect::<Result<_, sqlx::Error>>()?)
     }
 
     /// Returns the due deliveries, at most `per_host` of each host, without those of the jobs in `busy`.

@@ -6,7 +6,7 @@ use reqwest::Method;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::task::TaskState;
 use scrapehook::domain::video::VideoState;
-use scrapehook::store::{CallbackPage, EventFilter, Pass};
+use scrapehook::store::{AttemptEnd, CallbackPage, EventFilter, NewDelivery, Pass};
 use serde_json::json;
 
 use crate::support::file::{DAY, File, at, callback, indexed, listed};
@@ -19,6 +19,22 @@ async fn prune(file: &File, before: i64) -> u64 {
         pass = next;
     }
     pass.removed
+}
+
+#[tokio::test]
+async fn deliveries_go_once_they_ended_long_ago_and_stay_while_they_wait() {
+    let file = File::started().await;
+    file.job(&["a"]).await;
+    let delivery = |seq| NewDelivery { job: 1, seq, host: "receiver.example".to_owned() };
+    file.store.enqueue_deliveries((1..=3).map(delivery).collect(), 3, at(0)).await.unwrap();
+    let dead = AttemptEnd::Failed { status: None, reason: "no answer".to_owned(), next_at: None };
+    for (number, end, ended) in [(1, AttemptEnd::Delivered { status: 200 }, 10), (2, dead, 20)] {
+        file.store.end_attempt(number, at(5), at(ended), end).await.unwrap();
+    }
+    assert_eq!(prune(&file, 10).await, 0);
+    assert_eq!(prune(&file, 15).await, 1);
+    assert_eq!((prune(&file, 1_000).await, prune(&file, 1_000).await), (1, 0));
+    file.close().await;
 }
 
 #[tokio::test]

@@ -41,23 +41,40 @@ const LONG: usize = 64 * 1024;
 /// With `text/plain` (one URL per line) or `text/csv` (a column `url`), the other fields are query parameters. Labels
 /// are `label=key:value`. Videos in the library `public` stay there forever, for everybody. The same request with the
 /// same `Idempotency-Key` gives the same job again.
-#[utoipa::path(post, path = "/v1/jobs", tag = "jobs",
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+#[utoipa::path(
+    post,
+    path = "/v1/jobs",
+    tag = "jobs",
+    params((
+        "Idempotency-Key" = Option<String>,
+        Header,
+        min_length = 1,
+        max_length = 255,
         pattern = "^[!-~]([ -~]*[!-~])?$",
         description = "A text of your choice for this request: visible ASCII characters, and blanks between them. \
-                       scrapehook keeps it forever. `abc` and `\"abc\"` are the same key.")),
-    request_body(description = "The job.",
-        content((JobRequest = "application/json"), (String = "text/plain"), (String = "text/csv"))),
+                       scrapehook keeps it forever. `abc` and `\"abc\"` are the same key.",
+    )),
+    request_body(
+        description = "The job.",
+        content((JobRequest = "application/json"), (String = "text/plain"), (String = "text/csv")),
+    ),
     responses(
         (status = 200, description = "The plan of a dry run.", body = JobPlan),
-        (status = 202, description = "The job. It is stored on disk.", body = Job, headers(
-            ("Location" = String, description = "The path of the job."),
-            ("Idempotent-Replayed" = Option<String>, description = "`true` if the job existed already."))),
+        (
+            status = 202,
+            description = "The job. It is stored on disk.",
+            body = Job,
+            headers(
+                ("Location" = String, description = "The path of the job."),
+                ("Idempotent-Replayed" = Option<String>, description = "`true` if the job existed already."),
+            ),
+        ),
         (status = 408, description = "The request body arrived too late."),
         (status = 413, description = "The request body is larger than 8 MiB."),
         (status = 415, description = "The content type or charset is not supported, or the body is compressed."),
-        (status = 422, description = "The request body is invalid, or the Idempotency-Key belongs to another request.")
-    ))]
+        (status = 422, description = "The request body is invalid, or the Idempotency-Key belongs to another request."),
+    ),
+)]
 pub(in crate::http) async fn submit_job(
     State(context): State<Context>,
     Extension(caller): Extension<Caller>,
