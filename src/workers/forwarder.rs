@@ -183,9 +183,10 @@ impl Forwarder {
 impl Worker for Forwarder {
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
         self.write_down().await?;
-        let has_more = self.enqueue(now).await?;
+        // Deliveries that are stored do not wait for an event that can't be read.
+        let has_more = self.enqueue(now).await;
         self.begin(now).await?;
-        if has_more {
+        if has_more? {
             return Ok(Step::Worked);
         }
         let next = self.store.read().next_delivery(now).await?;
@@ -211,20 +212,26 @@ struct Attempting {
 impl Attempting {
     async fn make(self, due: DueDelivery) -> Ended {
         let began_at = clock::now();
+        let target = match &due.target {
+            Ok(target) => target,
+            Err(error) => {
+                return Self::given_up(&due, began_at, format!("the stored URL can't be read: {error}"));
+            }
+        };
         let attempt = match webhook_body::of(&self.store, due.job_id, due.seq).await {
             Ok(Some(body)) => {
                 let id = format!("msg_{}_{}", due.seq, due.job_id);
                 let message = Message {
                     id: &id,
                     attempted_at: began_at,
-                    target: &due.target,
+                    target,
                     secrets: &self.secrets,
                     content_type: JSON,
                     body,
                 };
                 self.sender.send(message).await
             }
-            Ok(None) => return Self::removed(&due, began_at),
+            Ok(None) => return Self::given_up(&due, began_at, "retention has removed the event".to_owned()),
             Err(error) => {
                 tracing::warn!(%error, job = %due.job_id, "a webhook could not be made");
                 let reason = "the database could not be read".to_owned();
@@ -235,16 +242,15 @@ impl Attempting {
         let end = self.end_of(attempt, &due, (began_at, at));
         if let AttemptEnd::Failed { reason, next_at: None, .. } = &end {
             tracing::warn!(
-                job = %due.job_id, seq = due.seq, target = %due.target, reason,
+                job = %due.job_id, seq = due.seq, %target, reason,
                 "a webhook was given up"
             );
         }
         Ended { delivery: due.number, job: due.job, began_at, at, end }
     }
 
-    /// The end of a delivery whose event is no longer in the log.
-    fn removed(due: &DueDelivery, at: Timestamp) -> Ended {
-        let reason = "retention has removed the event".to_owned();
+    /// The end of a delivery that can't be made.
+    fn given_up(due: &DueDelivery, at: Timestamp, reason: String) -> Ended {
         tracing::warn!(job = %due.job_id, seq = due.seq, reason, "a webhook was given up");
         let end = AttemptEnd::Failed { status: None, reason, next_at: None };
         Ended { delivery: due.number, job: due.job, began_at: at, at, end }

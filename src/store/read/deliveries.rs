@@ -6,7 +6,7 @@ use crate::domain::event::Event;
 use crate::domain::id::JobId;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::callback::JobCallback;
-use crate::domain::webhook::target::Target;
+use crate::domain::webhook::target::{InvalidTarget, Target};
 use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
@@ -36,8 +36,8 @@ pub struct DueDelivery {
     pub seq: i64,
     /// The host of the URL.
     pub host: String,
-    /// The URL of the job.
-    pub target: Target,
+    /// The URL of the job, or why the stored one can't be read.
+    pub target: Result<Target, InvalidTarget>,
     /// Attempts so far, all failed.
     pub attempts: u32,
     /// The time of the first one.
@@ -84,7 +84,7 @@ pub(crate) const RECIPIENTS: &str = concat!(
 );
 
 /// Selects the due deliveries of each host. Each is the first waiting one of its job, and no attempt of it is on its
-/// way.
+/// way. The longest due one is first, so that no host is always served before others.
 pub(crate) const DUE: &str = "WITH RECURSIVE hosts (host) AS (
        SELECT min(host) FROM deliveries WHERE state = 1
        UNION ALL
@@ -99,7 +99,8 @@ pub(crate) const DUE: &str = "WITH RECURSIVE hosts (host) AS (
            AND NOT EXISTS (SELECT 1 FROM deliveries AS before
                            WHERE before.state = 1 AND before.job = first.job AND before.seq < first.seq)
          ORDER BY next_attempt_at LIMIT ?2)
-       CROSS JOIN jobs ON jobs.number = due.job";
+       CROSS JOIN jobs ON jobs.number = due.job
+     ORDER BY due.next_attempt_at, due.number";
 
 impl Readers {
     /// Returns whether any job has a callback URL.
@@ -123,7 +124,8 @@ impl Readers {
         Ok(seq.fetch_optional(&self.pool).await?)
     }
 
-    /// Returns the callback URLs of the jobs that see these events.
+    /// Returns the callback URLs of the jobs that see these events. Leaves out a URL that can't be read, and logs it:
+    /// nothing could be sent there, and other jobs must not wait for it.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -131,11 +133,14 @@ impl Readers {
         let seqs: Vec<i64> = events.iter().map(|event| event.seq).collect();
         let rows: Vec<RecipientRow> =
             sqlx::query_as(RECIPIENTS).bind(json!(seqs).to_string()).fetch_all(&self.pool).await?;
-        let recipient = |row: RecipientRow| {
-            let callback = callback(&row.id, &row.callback_url, &row.callback_events)?;
-            Ok(Recipient { seq: row.seq, job: row.number, callback })
+        let recipient = |row: RecipientRow| match callback(&row.id, &row.callback_url, &row.callback_events) {
+            Ok(callback) => Some(Recipient { seq: row.seq, job: row.number, callback }),
+            Err(error) => {
+                tracing::error!(%error, "a job's callback URL can't be read, so it receives no webhooks");
+                None
+            }
         };
-        Ok(rows.into_iter().map(recipient).collect::<Result<_, sqlx::Error>>()?)
+        Ok(rows.into_iter().filter_map(recipient).collect())
     }
 
     /// Returns the due deliveries, at most `per_host` of each host, without those of the jobs in `busy`.
@@ -190,8 +195,7 @@ fn due(row: DueRow) -> Result<DueDelivery, sqlx::Error> {
         job_id: column::parsed(("jobs", "id", &row.job_id), &row.job_id)?,
         seq: row.seq,
         host: row.host,
-        target: Target::from_stored(&url)
-            .map_err(|error| column::unreadable(("jobs", "callback_url", &row.job_id), error))?,
+        target: Target::from_stored(&url),
         attempts: row.attempts,
         first_attempt_at: row.first_attempt_at.map(Timestamp::from_millis),
     })

@@ -124,6 +124,27 @@ async fn a_receiver_that_is_gone_is_not_asked_again() {
 }
 
 #[tokio::test]
+async fn a_callback_url_that_can_not_be_read_holds_up_no_other() {
+    let receiver = Receiver::start(|_, _| 200).await;
+    let (_upstream, service) = scene().start().await;
+    let damages = [
+        "UPDATE jobs SET callback_url = 'nothing of a URL' WHERE id = ?1",
+        "UPDATE jobs SET callback_events = '[' WHERE id = ?1",
+    ];
+    service.pause().await;
+    for damage in damages {
+        let job = submit(&service, 1, json!({ "callback_url": receiver.url("127.0.0.1", "/damaged") })).await;
+        let mut file = crate::support::database::open(&service.setup.database()).await;
+        sqlx::query(damage).bind(job).execute(&mut file).await.unwrap();
+    }
+    submit(&service, 1, json!({ "callback_url": receiver.url("127.0.0.1", "/whole") })).await;
+    service.resume().await;
+    let seen = receiver.until(1).await;
+    assert_eq!(seen[0].path, "/whole");
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn every_fault_of_a_callback_url_is_named_and_nothing_is_stored() {
     let (_upstream, service) = Scene::new().start().await;
     let long = format!("https://example.com/{}", "a".repeat(2_048));
