@@ -2,9 +2,15 @@
 //!
 //! Must never send anything and never read a clock.
 
+pub mod body;
 pub mod callback;
+pub mod chat;
+pub mod format;
 pub mod pattern;
 pub mod retry;
 pub mod secret;
 pub mod signature;
 pub mod target;
+pub mod template;
+pub mod upstream_body;
+pub mod wording;
