@@ -6,6 +6,7 @@ mod api;
 mod callback;
 mod context;
 mod docs_page;
+mod drop_in;
 mod edge;
 mod hint_limit;
 mod openapi;
@@ -23,6 +24,7 @@ use utoipa_axum::routes;
 
 use self::api::{events, jobs, pause, quarantine, queue, status, stream, tasks, videos};
 use self::context::Context;
+use self::drop_in::{lookup, submit};
 use self::edge::middleware::{Measured, answer_panic, finish};
 use self::edge::{auth, callback_path};
 use self::operate::{health, metrics};
@@ -67,6 +69,9 @@ fn described() -> (Router<Context>, Router<Context>, String) {
         .routes(routes!(stream::stream_events))
         .routes(routes!(status::get_status))
         .routes(routes!(quarantine::list_quarantine))
+        .routes(routes!(submit::submit_scrape))
+        .routes(routes!(submit::submit_public_scrape))
+        .routes(routes!(lookup::list_scraped_videos))
         .routes(routes!(health::get_health))
         .routes(routes!(health::get_readiness))
         .split_for_parts();

@@ -5,11 +5,12 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::AdditionalProperties;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder, SecurityRequirement};
-use utoipa::{OpenApi, ToSchema};
+use utoipa::{OpenApi, PartialSchema, ToSchema};
 
 use crate::http::context::Context;
+use crate::http::drop_in::envelope::{self, Envelope};
 use crate::http::edge::problem::ProblemBody;
 
 /// The parts of the document that are not operations.
@@ -26,6 +27,8 @@ pub(super) struct Described;
 
 const PROBLEM: &str = "application/problem+json";
 const KEY: &str = "api_key";
+/// The same keys as clients of upstream send them.
+const BARE_KEY: &str = "bare_api_key";
 
 /// Answers of every operation.
 const ALWAYS: [(&str, &str); 2] = [
@@ -69,6 +72,8 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     let components = document.components.get_or_insert_default();
     components.security_schemes.insert(KEY.to_owned(), SecurityScheme::Http(scheme).into());
+    let bare = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("Authorization")));
+    components.security_schemes.insert(BARE_KEY.to_owned(), bare.into());
     for (name, schema) in &mut components.schemas {
         let RefOr::T(openapi::Schema::Object(object)) = schema else { continue };
         if REQUESTS.contains(&name.as_str()) {
@@ -85,6 +90,11 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
         let operations = [(&mut item.get, false), (&mut item.post, true), (&mut item.patch, true)];
         for (operation, may_have_body) in operations {
             let Some(operation) = operation else { continue };
+            let has_envelope = envelope::is_used_at(path);
+            if has_envelope {
+                operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BARE_KEY, [])]);
+                add(operation, &ALWAYS);
+            }
             if may_have_body && path.starts_with("/v1/") {
                 add(operation, &WITH_BODY);
             }
@@ -100,10 +110,12 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
                 if let RefOr::T(response) = response
                     && (status.starts_with('4') || status.starts_with('5'))
                 {
-                    let body = Ref::from_schema_name(ProblemBody::name());
-                    response
-                        .content
-                        .insert(PROBLEM.to_owned(), ContentBuilder::new().schema(Some(body)).build().into());
+                    let (kind, body) = match has_envelope {
+                        true => ("application/json", Envelope::<()>::schema()),
+                        false => (PROBLEM, RefOr::Ref(Ref::from_schema_name(ProblemBody::name()))),
+                    };
+                    let body = ContentBuilder::new().schema(Some(body)).build();
+                    response.content.insert(kind.to_owned(), body.into());
                 }
             }
         }

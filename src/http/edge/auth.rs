@@ -8,6 +8,7 @@ use axum::response::Response;
 use crate::config::Role;
 use crate::domain::host::is_loopback;
 use crate::http::context::Context;
+use crate::http::drop_in::envelope;
 use crate::http::edge::keys::Keys;
 use crate::http::edge::problem::{Code, Problem};
 
@@ -26,36 +27,32 @@ pub(in crate::http) struct Caller {
     pub(in crate::http) name: Option<String>,
 }
 
-/// Checks requests under `/v1` and for the metrics, and lets all others pass.
+/// Checks requests under `/v1` and `/serve` and for the metrics, and lets all others pass.
 pub(in crate::http) async fn check_key(
     State(context): State<Context>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let path = request.uri().path();
-    if path != "/v1" && !path.starts_with("/v1/") && path != "/metrics" {
+    let is_drop_in = envelope::is_used_at(path);
+    if path != "/v1" && !path.starts_with("/v1/") && path != "/metrics" && !is_drop_in {
         return Ok(next.run(request).await);
     }
-    let caller = identify(&context.keys.get(), &request)?;
+    let caller = identify(&context.keys.get(), &request, is_drop_in)?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
-fn identify(keys: &Keys, request: &Request) -> Result<Caller, Problem> {
+fn identify(keys: &Keys, request: &Request, is_drop_in: bool) -> Result<Caller, Problem> {
     let (method, headers) = (request.method(), request.headers());
     if keys.is_empty() {
         return check_same_machine(request.uri(), headers).map(|()| Caller { name: None });
     }
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let Some((_, secret)) = bearer else {
-        let detail = "Send the header `Authorization: Bearer <api key>`.";
-        return Err(Problem::new(Code::Unauthorized, detail));
+    let Some(secret) = secret(headers, is_drop_in) else {
+        let form = if is_drop_in { "<api key>" } else { "Bearer <api key>" };
+        return Err(Problem::new(Code::Unauthorized, format!("Send the header `Authorization: {form}`.")));
     };
-    let Some(key) = keys.find(secret.trim()) else {
+    let Some(key) = keys.find(secret) else {
         let detail = "This service does not know this API key. Check auth.api_keys.";
         return Err(Problem::new(Code::Unauthorized, detail));
     };
@@ -64,6 +61,15 @@ fn identify(keys: &Keys, request: &Request) -> Result<Caller, Problem> {
         return Err(Problem::new(Code::Forbidden, detail));
     }
     Ok(Caller { name: Some(key.name.clone()) })
+}
+
+/// The key of a request, after the word `Bearer`. Clients of upstream send the key alone.
+fn secret(headers: &HeaderMap, is_drop_in: bool) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
+    match value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
+        Some((_, secret)) => Some(secret.trim()),
+        None => Some(value).filter(|value| is_drop_in && !value.is_empty()),
+    }
 }
 
 /// A page in the user's browser can reach loopback, but its requests have a foreign `Host` or `Origin`. A proxy can

@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::peer;
 use super::problem::{self, Code, Problem};
 use crate::config::Networks;
+use crate::http::drop_in::envelope;
 use crate::telemetry::Metrics;
 
 pub(in crate::http) fn answer_panic(_: Box<dyn std::any::Any + Send>) -> Response {
@@ -47,12 +48,16 @@ pub(in crate::http) async fn finish(
     let method = request.method().clone();
     // The route, not the path: a path can hold a token.
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let has_envelope = envelope::is_used_at(request.uri().path());
     let start = Instant::now();
     // At every log level, errors on the way are logged with the same id. A disabled span would have no id.
     let span = tracing::error_span!("request", request_id);
     let response = next.run(request).instrument(span).await;
     let is_ours = problem::is_ours(&response);
-    let mut response = problem::render(response, &request_id);
+    let mut response = match has_envelope {
+        true => envelope::render(response),
+        false => problem::render(response, &request_id),
+    };
     let route = route.as_ref().map_or("-", MatchedPath::as_str);
     let status = response.status().as_u16();
     let took = start.elapsed();

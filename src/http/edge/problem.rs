@@ -137,6 +137,19 @@ impl Problem {
         self.code.parts().1
     }
 
+    pub(in crate::http) const fn code(&self) -> Code {
+        self.code
+    }
+
+    pub(in crate::http) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The first faults of the body.
+    pub(in crate::http) fn named_faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
     pub(in crate::http) fn faults(faults: Faults) -> Self {
         let detail = match faults.count {
             1 => "1 error was found. Nothing was changed.".to_owned(),
@@ -280,13 +293,14 @@ pub(in crate::http) fn raw(status: StatusCode, request_id: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Gives an error its body, even if the framework made the error.
-pub(in crate::http) fn render(mut response: Response, request_id: &str) -> Response {
+/// Takes the problem out of an error, even if the framework made the error. None if this is not an error.
+pub(in crate::http) fn take(response: &mut Response) -> Option<Problem> {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
-        return response;
+        return None;
     }
-    let problem = response.extensions_mut().remove::<Problem>().unwrap_or_else(|| {
+    let problem = response.extensions_mut().remove::<Problem>();
+    Some(problem.unwrap_or_else(|| {
         let code = Code::of_status(status);
         let allowed = response.headers().get(header::ALLOW).and_then(|methods| methods.to_str().ok());
         let detail = match (code, allowed) {
@@ -295,7 +309,13 @@ pub(in crate::http) fn render(mut response: Response, request_id: &str) -> Respo
             _ => format!("{}.", code.parts().2),
         };
         Problem::new(code, detail)
-    });
+    }))
+}
+
+/// Gives an error its body, even if the framework made the error.
+pub(in crate::http) fn render(mut response: Response, request_id: &str) -> Response {
+    let Some(problem) = take(&mut response) else { return response };
+    let status = response.status();
     let (_, code, title) = problem.code.parts();
     let body = Json(ProblemBody {
         r#type: "about:blank",
@@ -306,13 +326,18 @@ pub(in crate::http) fn render(mut response: Response, request_id: &str) -> Respo
         request_id,
         errors: &problem.faults,
     });
-    let mut rendered = (status, body).into_response();
+    let mut rendered = with_headers_of(&response, (status, body).into_response());
+    let kind = HeaderValue::from_static("application/problem+json");
+    rendered.headers_mut().insert(header::CONTENT_TYPE, kind);
+    rendered
+}
+
+/// Adds the headers of an error to the answer that takes its place, except those of its body.
+pub(in crate::http) fn with_headers_of(response: &Response, mut rendered: Response) -> Response {
     for (name, value) in response.headers() {
         if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
             rendered.headers_mut().insert(name, value.clone());
         }
     }
-    let kind = HeaderValue::from_static("application/problem+json");
-    rendered.headers_mut().insert(header::CONTENT_TYPE, kind);
     rendered
 }

@@ -1,5 +1,8 @@
 //! Queries for videos. Must never show a job the videos of other jobs' URLs.
 
+use std::collections::BTreeSet;
+
+use serde_json::json;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqlitePool;
 
@@ -100,6 +103,22 @@ impl Readers {
         query.push(" ORDER BY videos.number DESC LIMIT ").push_bind(filter.limit);
         let rows: Vec<Row> = query.build_query_as().fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(video).collect::<Result<_, _>>()?)
+    }
+
+    /// Returns the videos with these ids, in any order. They must exist.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn videos_with_ids(&self, ids: &[&str]) -> Result<Vec<Video>, ReadError> {
+        let mut query = QueryBuilder::new(SELECT);
+        query.push("videos.id IN (SELECT value FROM json_each(");
+        query.push_bind(json!(ids).to_string()).push("))");
+        let rows: Vec<Row> = query.build_query_as().fetch_all(&self.pool).await?;
+        let found: BTreeSet<String> = rows.iter().map(|row| row.id.clone()).collect();
+        if let Some(id) = ids.iter().find(|id| !found.contains(**id)) {
+            Err(column::unreadable(("joins", "video", id), "no such video"))?;
+        }
+        Ok(rows.into_iter().map(|row| video(row).map(|(_, video)| video)).collect::<Result<_, _>>()?)
     }
 
     /// Returns one video.

@@ -167,10 +167,20 @@ pub(in crate::http) fn read(body: &[u8], rules: Rules) -> Result<AskedJob, Probl
                 .for_each(|pointer| reader.fault(pointer, "is given more than once"));
         }
     })?;
-    let Value::Object(mut fields) = body else {
+    let Value::Object(fields) = body else {
         reader.fault("", "an object is expected");
         return Err(Problem::faults(reader.faults));
     };
+    read_fields(fields, reader.faults, rules)
+}
+
+/// Reads a job from the fields of its body. Adds its faults to those that were found before.
+pub(in crate::http) fn read_fields(
+    mut fields: Map<String, Value>,
+    faults: Faults,
+    rules: Rules,
+) -> Result<AskedJob, Problem> {
+    let mut reader = Reader { faults, rules };
     let urls = reader.urls(&mut fields, rules.most_urls);
     let settings = reader.settings(&mut fields);
     if reader.faults.is_empty() { Ok(settings.with(urls)) } else { Err(Problem::faults(reader.faults)) }

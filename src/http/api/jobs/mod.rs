@@ -1,7 +1,7 @@
 //! `/v1/jobs`: submits jobs, shows the state of a job and its URLs, and cancels jobs.
 
 pub(in crate::http) mod callback;
-mod json;
+pub(in crate::http) mod json;
 pub(in crate::http) mod patch;
 pub(in crate::http) mod retry;
 mod settings;
@@ -98,7 +98,7 @@ pub(in crate::http) async fn submit_job(
     let rules = Rules { most_urls: most, allowed: context.limits.targets };
     let settings = json::read_query(&query, rules)?;
     let body = body::read_whole(request, MAX_BODY, context.limits.body_timeout).await?;
-    let is_long = body.len() > LONG;
+    let length = body.len();
     let read = move || {
         let asked = match kind {
             Kind::Json => json::read(&body, rules)?,
@@ -107,12 +107,20 @@ pub(in crate::http) async fn submit_job(
         };
         Ok::<_, Problem>((asked.dry_run, new_job(asked, caller, key)))
     };
-    let (is_dry, job) = if is_long { blocking::run(read).await? } else { read() }?;
+    let (is_dry, job) = read_apart_if_long(length, read).await?;
     take(&context, job, is_dry).await
 }
 
+/// Reads a body of this length, outside the threads of the runtime if it is long.
+pub(in crate::http) async fn read_apart_if_long<T: Send + 'static>(
+    length: usize,
+    read: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    if length > LONG { blocking::run(read).await? } else { read() }
+}
+
 /// Prepares a valid job for the store.
-fn new_job(asked: AskedJob, caller: Caller, key: Option<String>) -> NewJob {
+pub(in crate::http) fn new_job(asked: AskedJob, caller: Caller, key: Option<String>) -> NewJob {
     let at = clock::now();
     let idempotency = key.map(|key| IdempotencyKey {
         caller: caller.name.clone().unwrap_or_default(),
@@ -139,12 +147,7 @@ async fn take(context: &Context, job: NewJob, is_dry: bool) -> Result<Response, 
     let (job, is_again) = match context.store.create_job(job).await? {
         CreatedJob::New(job) => (job, false),
         CreatedJob::Again(job) => (job, true),
-        CreatedJob::OtherRequest => {
-            return Err(Problem::new(
-                Code::IdempotencyMismatch,
-                "Use a different Idempotency-Key for each job.",
-            ));
-        }
+        CreatedJob::OtherRequest => return Err(other_request()),
     };
     let location = [(header::LOCATION, format!("/v1/jobs/{}", job.id))];
     let job = estimated(context, job).await?;
@@ -155,7 +158,12 @@ async fn take(context: &Context, job: NewJob, is_dry: bool) -> Result<Response, 
     Ok(response)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+/// The refusal of a request whose `Idempotency-Key` belongs to another one.
+pub(in crate::http) fn other_request() -> Problem {
+    Problem::new(Code::IdempotencyMismatch, "Use a different Idempotency-Key for each job.")
+}
+
+pub(in crate::http) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut keys = headers.get_all("idempotency-key").iter();
     let Some(key) = keys.next() else { return Ok(None) };
     let bad = |detail| Problem::new(Code::BadIdempotencyKey, detail);
