@@ -7,10 +7,10 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder, SecurityRequirement};
-use utoipa::{OpenApi, PartialSchema, ToSchema};
+use utoipa::{OpenApi, ToSchema};
 
 use crate::http::context::Context;
-use crate::http::drop_in::envelope::{self, Envelope};
+use crate::http::drop_in::envelope;
 use crate::http::edge::problem::ProblemBody;
 
 /// The parts of the document that are not operations.
@@ -90,10 +90,9 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
         let operations = [(&mut item.get, false), (&mut item.post, true), (&mut item.patch, true)];
         for (operation, may_have_body) in operations {
             let Some(operation) = operation else { continue };
-            let has_envelope = envelope::is_used_at(path);
-            if has_envelope {
-                operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BARE_KEY, [])]);
-                add(operation, &ALWAYS);
+            if envelope::is_used_at(path) {
+                complete_drop_in(operation);
+                continue;
             }
             if may_have_body && path.starts_with("/v1/") {
                 add(operation, &WITH_BODY);
@@ -110,17 +109,28 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
                 if let RefOr::T(response) = response
                     && (status.starts_with('4') || status.starts_with('5'))
                 {
-                    let (kind, body) = match has_envelope {
-                        true => ("application/json", Envelope::<()>::schema()),
-                        false => (PROBLEM, RefOr::Ref(Ref::from_schema_name(ProblemBody::name()))),
-                    };
-                    let body = ContentBuilder::new().schema(Some(body)).build();
-                    response.content.insert(kind.to_owned(), body.into());
+                    let body = Ref::from_schema_name(ProblemBody::name());
+                    response
+                        .content
+                        .insert(PROBLEM.to_owned(), ContentBuilder::new().schema(Some(body)).build().into());
                 }
             }
         }
     }
     document
+}
+
+/// Adds the answers that operations below `/serve` have in common. All of them have the envelope.
+fn complete_drop_in(operation: &mut Operation) {
+    operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BARE_KEY, [])]);
+    add(operation, &ALWAYS);
+    let Some(RefOr::T(success)) = operation.responses.responses.get("200") else { return };
+    let content = success.content.clone();
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            response.content.clone_from(&content);
+        }
+    }
 }
 
 fn add(operation: &mut Operation, answers: &[(&str, &str)]) {

@@ -70,8 +70,8 @@ fn every_route_is_shown_and_each_command_asks_for_one() {
             || line.contains("$API/")
     });
     for line in commands {
-        let start =
-            line.find("/v1").or_else(|| line.find("/metrics")).or_else(|| Some(line.find("$API/")? + 4));
+        let start = ["/serve/", "/v1", "/metrics"].iter().find_map(|path| line.find(path));
+        let start = start.or_else(|| Some(line.find("$API/")? + 4));
         let path = &line[start.unwrap()..];
         let end = path.find(['?', '"', '\'', ' ']).unwrap_or(path.len());
         let (path, method) = (&path[..end], asked(line));

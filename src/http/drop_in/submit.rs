@@ -25,15 +25,8 @@ use crate::http::edge::problem::{Code, Faults, Problem};
 use crate::store::CreatedJob;
 
 /// The fields of a submit. Upstream ignores all others.
-const FIELDS: [&str; 7] = [
-    "video_urls",
-    "tiktok_post_urls",
-    "unique_id",
-    "folder_id",
-    "quality",
-    "callback_url",
-    "callback",
-];
+const FIELDS: [&str; 7] =
+    ["video_urls", "tiktok_post_urls", "unique_id", "folder_id", "quality", "callback_url", "callback"];
 /// The fields that name a folder. The public library has none.
 const FOLDERS: [&str; 2] = ["unique_id", "folder_id"];
 /// The fields whose text may be sent as a number.

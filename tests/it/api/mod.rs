@@ -1,10 +1,11 @@
-//! The HTTP API under `/v1`: jobs and tasks, the queue, the status, streams, and input that is refused.
+//! The HTTP API under `/v1` and `/serve`: jobs and tasks, the queue, the status, streams, and input that is refused.
 
 mod bad_input;
 mod bad_input_routes;
 mod cancels;
 mod conversations;
 mod decisions;
+mod drop_in;
 mod encodings;
 mod estimates;
 mod estimates_shown;
