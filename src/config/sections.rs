@@ -55,7 +55,7 @@ impl Server {
 /// `[auth]`
 #[derive(Clone, Debug)]
 pub struct Auth {
-    /// The keys for `/v1/*` and `/metrics`. There are none in keyless operation.
+    /// The keys for `/v1/*`, `/serve/*` and `/metrics`. There are none in keyless operation.
     pub api_keys: ApiKeys,
     /// Whether keyless operation is requested. This has no effect if there are keys.
     pub keyless: bool,

@@ -1,5 +1,7 @@
 //! The routes below `/serve`: a client of memories.ai hears the same from scrapehook as from upstream.
 
+use std::collections::BTreeSet;
+
 use reqwest::{Method, RequestBuilder};
 use scrapehook::simulator::{Faults, Simulator};
 use serde_json::{Value, json};
@@ -24,12 +26,8 @@ async fn answer(request: RequestBuilder) -> (u16, Value) {
     assert_eq!(answer.headers()["content-type"], "application/json");
     let text = answer.text().await.unwrap();
     let body: Value = serde_json::from_str(&text).unwrap();
-    let names: Vec<&String> = body.as_object().unwrap().keys().collect();
-    let mut wanted = ["code", "msg", "data", "success", "failed"];
-    if !names.iter().map(|name| name.as_str()).eq(wanted) {
-        wanted.sort_unstable();
-        assert_eq!(names, wanted, "{body}");
-    }
+    let names: BTreeSet<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, BTreeSet::from(["code", "msg", "data", "success", "failed"]), "{body}");
     assert_eq!(body["success"], body["code"] == "0000", "{body}");
     assert_eq!(body["failed"], body["code"] != "0000", "{body}");
     assert_eq!(body["data"].is_null(), body["code"] != "0000", "{body}");
@@ -224,6 +222,16 @@ async fn sixty_urls_of_three_platforms_are_one_job_and_its_videos_are_listed_in_
     assert_eq!(json!(settings), json!(["public", null, null, "720"]));
     let private = submitted(&service, PRIVATE, json!({ "video_urls": [URL] })).await;
     assert_eq!(service.get(&format!("/v1/jobs/{private}")).await["quality"], "360");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_of_more_than_a_page_lists_the_videos_of_all_its_urls() {
+    let (_upstream, service) = Scene::new().start().await;
+    let urls = mixed_urls(1_100);
+    let job = submitted(&service, PRIVATE, json!({ "video_urls": urls })).await;
+    service.until_settled(&job).await;
+    assert_eq!(field(&videos(&service, &job).await, "video_url"), urls);
     service.stop().await;
 }
 
