@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::schema::{AdditionalProperties, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder, SecurityRequirement};
 use utoipa::{OpenApi, ToSchema};
@@ -64,6 +64,8 @@ const EXAMPLES: [(&str, &str); 9] = [
 
 /// Request bodies. Unknown fields in them are errors.
 const REQUESTS: [&str; 4] = ["JobRequest", "AdoptRequest", "JobRetryRequest", "JobPatchRequest"];
+/// The beginning of the names of answers below `/serve`.
+const ENVELOPE: &str = "Envelope_";
 /// The request body that needs at least one field.
 const NOT_EMPTY: &str = "JobPatchRequest";
 
@@ -81,6 +83,12 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
         }
         if name == NOT_EMPTY {
             object.min_properties = Some(1);
+        }
+        if name.starts_with(ENVELOPE)
+            && let Some(RefOr::T(openapi::Schema::Object(data))) = object.properties.get_mut("data")
+        {
+            // The derived schema of a generic field does not say so.
+            data.schema_type = SchemaType::from_iter([Type::Object, Type::Null]);
         }
         if let Some((_, example)) = EXAMPLES.iter().find(|(of, _)| of == name) {
             object.examples = serde_json::from_str(example).into_iter().collect();
