@@ -25,7 +25,7 @@ lint:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-# The callback path beside an empty handler (needs wrk).
+# The callback path beside an empty handler, with and without forwarding (needs wrk).
 bench:
     cargo bench --bench callback_rate
 
@@ -36,6 +36,10 @@ kill rounds="1000":
 # Ends the process at each passing of each fail point (about a minute).
 kill-matrix:
     SCRAPEHOOK_KILL_PASSINGS=1000 cargo test --test it kill_matrix:: -- --nocapture
+
+# Ten subscribers of twenty thousand events, three of which fail often, and ten kills (about 10 minutes).
+forwarding events="20000" kills="10":
+    SCRAPEHOOK_FORWARD_EVENTS={{events}} SCRAPEHOOK_FORWARD_KILLS={{kills}} cargo test --release --test it forwarding:: -- --nocapture
 
 # Every order of every choice from sets of six, and a longer random walk (about 10 minutes).
 orders:

@@ -1,7 +1,8 @@
-//! How fast callbacks are committed, beside an empty handler, in one run.
+//! How fast callbacks are committed, beside an empty handler, with and without forwarding, in one run.
 //!
 //! `cargo bench --bench callback_rate` (needs `wrk`): 64 connections, full tasks, every callback a new video
-//! of one of them, each answered after its commit. Prints the rates of alternating rounds and their ratio.
+//! of one of them, each answered after its commit. Prints the rates of alternating rounds and their ratios. With
+//! forwarding, ten subscribers are told about every event, by a receiver in this process that answers at once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that fails may panic")]
 
@@ -11,11 +12,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::post;
+use reqwest::Client;
 use scrapehook::app::App;
 use scrapehook::config::Config;
 use scrapehook::simulator::{Settings, Simulator};
 use scrapehook::upstream::wire::MAX_URLS_PER_TASK;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 const JOBS: usize = 10;
@@ -23,6 +25,7 @@ const URLS_PER_JOB: usize = 10_000;
 const TASKS: usize = JOBS * URLS_PER_JOB / MAX_URLS_PER_TASK;
 const ROUNDS: usize = 3;
 const ROUND: &str = "4s";
+const SUBSCRIBERS: usize = 10;
 
 #[tokio::main]
 async fn main() {
@@ -45,6 +48,8 @@ async fn main() {
         ("UPSTREAM__API_KEY", "simulator".to_owned()),
         ("DISPATCH__MIN_INTERVAL", "1ms".to_owned()),
         ("RECONCILE__AFTER", "1h".to_owned()),
+        ("FORWARD__ALLOW_PRIVATE", "true".to_owned()),
+        ("FORWARD__ALLOW_HTTP", "true".to_owned()),
     ];
     let settings = settings.map(|(key, value)| (format!("SCRAPEHOOK_{key}"), value)).to_vec();
     let app = App::bind(&Config::load_with(None, settings).unwrap(), false).await.unwrap();
@@ -52,17 +57,13 @@ async fn main() {
     let service = tokio::spawn(app.join());
 
     let client = scrapehook::tls::client().no_proxy().build().unwrap();
-    for job in 0..JOBS {
-        let posts = job * URLS_PER_JOB..(job + 1) * URLS_PER_JOB;
-        let urls: Vec<_> = posts.map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
-        let job = client.post(format!("http://{address}/v1/jobs")).json(&json!({ "video_urls": urls }));
-        job.send().await.unwrap().error_for_status().unwrap();
-    }
+    let base = format!("http://{address}");
+    submit(&client, &base).await;
     simulator.until(|simulator| simulator.submits().len() >= TASKS).await;
     let paths: Vec<String> = simulator
         .submits()
         .into_iter()
-        .filter_map(|submit| Some(submit.body.callback_url?.split_off(format!("http://{address}").len())))
+        .filter_map(|submit| Some(submit.body.callback_url?.split_off(base.len())))
         .collect();
 
     let empty = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -70,24 +71,65 @@ async fn main() {
     let router = Router::new().fallback(post(|| async {}));
     let empty = tokio::spawn(async move { axum::serve(empty, router).await });
 
+    let subscribers = subscribe(&client, &base, &format!("http://{ceiling}")).await;
     let script = folder.path().join("callbacks.lua");
-    let mut ratios = Vec::new();
+    let (mut ratios, mut forwarded) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        std::fs::write(&script, lua(&paths, round)).unwrap();
+        std::fs::write(&script, lua(&paths, 2 * round)).unwrap();
         let handler = wrk(&script, &format!("http://{ceiling}")).await;
-        let callbacks = wrk(&script, &format!("http://{address}")).await;
-        ratios.push(callbacks / handler);
+        let callbacks = wrk(&script, &base).await;
+        std::fs::write(&script, lua(&paths, 2 * round + 1)).unwrap();
+        enable(&client, &subscribers, true).await;
+        let forwarding = wrk(&script, &base).await;
+        enable(&client, &subscribers, false).await;
+        let (ratio, with) = (callbacks / handler, forwarding / callbacks);
+        ratios.push(ratio);
+        forwarded.push(with);
         println!(
-            "empty handler {handler:>8.0}/s   callbacks {callbacks:>8.0}/s   {:.2}",
-            callbacks / handler
+            "empty handler {handler:>8.0}/s   callbacks {callbacks:>8.0}/s   {ratio:.2}   \
+             with forwarding {forwarding:>8.0}/s   {with:.2}"
         );
     }
-    ratios.sort_by(f64::total_cmp);
-    println!("median ratio {:.2}", ratios[ROUNDS / 2]);
+    println!("median ratio {:.2}, with forwarding to without {:.2}", median(ratios), median(forwarded));
     empty.abort();
     stop.cancel();
     service.await.unwrap().unwrap();
     simulator.shutdown().await;
+}
+
+/// Submits all URLs.
+async fn submit(client: &Client, base: &str) {
+    for job in 0..JOBS {
+        let posts = job * URLS_PER_JOB..(job + 1) * URLS_PER_JOB;
+        let urls: Vec<_> = posts.map(|n| format!("https://www.tiktok.com/@u/video/{n}")).collect();
+        let job = client.post(format!("{base}/v1/jobs")).json(&json!({ "video_urls": urls }));
+        job.send().await.unwrap().error_for_status().unwrap();
+    }
+}
+
+/// Adds subscribers that are disabled; gives the URL of each.
+async fn subscribe(client: &Client, base: &str, receiver: &str) -> Vec<String> {
+    let mut subscribers = Vec::new();
+    for number in 0..SUBSCRIBERS {
+        let body = json!({ "url": format!("{receiver}/{number}"), "enabled": false });
+        let added = client.post(format!("{base}/v1/subscribers")).json(&body).send().await.unwrap();
+        let added: Value = added.error_for_status().unwrap().json().await.unwrap();
+        subscribers.push(format!("{base}/v1/subscribers/{}", added["id"].as_str().unwrap()));
+    }
+    subscribers
+}
+
+/// Enables all subscribers, or disables them.
+async fn enable(client: &Client, subscribers: &[String], enabled: bool) {
+    for subscriber in subscribers {
+        let patch = client.patch(subscriber).json(&json!({ "enabled": enabled }));
+        patch.send().await.unwrap().error_for_status().unwrap();
+    }
+}
+
+fn median(mut ratios: Vec<f64>) -> f64 {
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
 }
 
 /// Each request states that a video nobody has heard of is indexed.

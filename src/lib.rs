@@ -10,7 +10,7 @@
 //! | 0 | [`blocking`], [`domain`], [`tls`] |
 //! | 1 | [`clock`], [`config`], [`failpoint`], [`network`], [`telemetry`] |
 //! | 2 | [`upstream`], [`store`], [`callback_check`], [`forward`] |
-//! | 3 | [`problems`] |
+//! | 3 | [`problems`], [`webhooks`] |
 //! | 4 | [`http`], [`workers`] |
 //! | 5 | [`app`] |
 //! | 6 | [`cli`] |
@@ -34,4 +34,5 @@ pub mod store;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;
+pub mod webhooks;
 pub mod workers;

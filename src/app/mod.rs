@@ -83,6 +83,7 @@ impl App {
         })?;
         let listeners = Listeners::open(config, listener).await?;
         let opened = wiring::open_store(config, accept_upstream_change, &metrics).await?;
+        reload::configure_subscribers(config, &opened.store).await?;
         let address = listeners.main.address;
         let callback_address = listeners.callbacks.as_ref().map(|listening| listening.address);
         let metrics_address = listeners.metrics.as_ref().map(|listening| listening.address);

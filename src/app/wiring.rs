@@ -122,6 +122,7 @@ impl<'a> Wiring<'a> {
             monitored: self.monitored.clone(),
             metrics: self.metrics.clone(),
             traces: self.traces.clone(),
+            sender: self.sender.clone(),
             stop: self.stop.clone(),
         };
         let routes = http::routes(self.config, shared);
@@ -159,7 +160,8 @@ impl<'a> Wiring<'a> {
         let forward = &config.forward;
         let pace = Pace { max_in_flight: forward.max_in_flight, retries: forward.retries };
         let (sender, secrets) = (self.sender.clone(), self.credentials.forward.clone());
-        tasks.spawn_worker("forwarder", Forwarder::new(store.for_workers(), sender, secrets, pace), store);
+        let forwarder = Forwarder::new(store.for_workers(), sender, secrets, pace, self.metrics.clone());
+        tasks.spawn_worker("forwarder", forwarder, store);
         let announcer = Announcer::new(store.for_workers(), self.monitored.clone());
         tasks.spawn_worker("announcer", announcer, store);
         if self.traces.are_wanted() {

@@ -50,7 +50,7 @@ enum Command {
     Restore(backup::Restore),
     /// Check the configuration and print the settings in force
     CheckConfig(check_config::CheckConfig),
-    /// Print the secret that signs webhooks
+    /// List, add and try receivers of webhooks
     Subscribers(subscribers::Subscribers),
     /// Check configuration, database, network and API key, and advise
     Doctor(doctor::Doctor),
@@ -92,7 +92,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Backup(args) => as_far_as_read(backup::back_up(args).await.map(done)),
         Command::Restore(args) => as_far_as_read(backup::restore(args).await.map(done)),
         Command::CheckConfig(args) => as_far_as_read(check_config::run(&args).map(done)),
-        Command::Subscribers(args) => as_far_as_read(subscribers::run(args).await.map(done)),
+        Command::Subscribers(args) => as_far_as_read(subscribers::run(args).await),
         Command::Doctor(args) => as_far_as_read(doctor::run(args).await),
         Command::Health(args) => as_far_as_read(health::run(args).await.map(done)),
         Command::Completions(args) => as_far_as_read(completions::run(&args, Cli::command()).map(done)),

@@ -63,19 +63,23 @@ fn reader(file: Option<PathBuf>) -> io::Result<(SyncSender<()>, UnboundedReceive
 }
 
 /// Applies those settings that can change without a restart. A configuration with an error changes nothing.
-fn take_over(read: Read, reloader: &Reloader, set_level: &SetLevel) {
-    match read.and_then(|config| reloader.apply(&config).map(|()| config)) {
+async fn take_over(read: Read, reloader: &Reloader, set_level: &SetLevel) {
+    let applied = match read {
+        Ok(config) => reloader.apply(&config).await.map(|()| config),
+        Err(error) => Err(error),
+    };
+    match applied {
         Ok(config) => {
             set_level(&config.log.level);
             let keys = config.auth.api_keys.0.len();
             tracing::info!(
                 keys,
                 level = config.log.level,
-                "reloaded API keys, callback secrets and log level"
+                "reloaded API keys, secrets, subscribers and log level"
             );
         }
         Err(error) => {
-            tracing::error!(%error, "reload failed, so API keys, callback secrets and log level stay as they are")
+            tracing::error!(%error, "reload failed, so API keys, secrets, subscribers and log level stay as they are")
         }
     }
 }
@@ -124,7 +128,7 @@ pub async fn run(args: Serve) -> anyhow::Result<()> {
             _ = terminate.recv() => break,
             // If a request is waiting already, it will read the present configuration.
             _ = hang_up.recv() => drop(reread.try_send(())),
-            Some(read) = read_again.recv() => take_over(read, &reloader, &set_level),
+            Some(read) = read_again.recv() => take_over(read, &reloader, &set_level).await,
         }
     }
     tracing::info!("stopping, a second signal stops at once");

@@ -15,6 +15,9 @@ pub(super) const DEFAULTS: &str = include_str!("../../config.example.toml");
 /// A blank level in a file counts as unset, as in a variable.
 const LEVEL: &str = "log.level";
 
+/// The only setting outside of a section: a list of tables. No variable can hold it.
+pub(super) const SUBSCRIBERS: &str = "subscribers";
+
 /// Every setting with its value.
 pub(super) struct Layers {
     values: BTreeMap<String, Found>,
@@ -34,10 +37,14 @@ impl Layers {
         let mut values: BTreeMap<String, Found> = flatten(&defaults)
             .map(|(key, value)| (key, Found { origin: Origin::Default, value: value.clone() }))
             .collect();
+        let mut subscribers = Found { origin: Origin::Default, value: Value::Array(Vec::new()) };
         if let Some((name, text)) = file {
             let in_file = |what: String| ConfigError(format!("--config {name}: {what}"));
             let document = value::parse(text).map_err(in_file)?;
             check_sections(&document, &defaults).map_err(in_file)?;
+            if let Some(value) = document.get(SUBSCRIBERS) {
+                subscribers = Found { origin: Origin::File(name.to_owned()), value: value.clone() };
+            }
             for (key, value) in flatten(&document) {
                 let is_unset = key == LEVEL && is_blank(value);
                 if !values.contains_key(&key) {
@@ -56,6 +63,7 @@ impl Layers {
         let known: Vec<&str> = values.keys().map(String::as_str).collect();
         let environment = Environment::read(environment, &known)?;
         values.extend(environment.settings);
+        values.insert(SUBSCRIBERS.to_owned(), subscribers);
         Ok(Self { values, rust_log: environment.rust_log })
     }
 
@@ -89,6 +97,10 @@ fn flatten(document: &Table) -> impl Iterator<Item = (String, &Value)> {
 fn check_sections(document: &Table, known: &Table) -> Result<(), String> {
     for (section, value) in document {
         match value {
+            Value::Array(_) if section == SUBSCRIBERS => {}
+            _ if section == SUBSCRIBERS => {
+                return Err(format!("{section}: a list of tables is expected, each as `[[{section}]]`"));
+            }
             Value::Table(_) if known.contains_key(section) => {}
             Value::Table(table) if !table.is_empty() => {}
             Value::Table(_) => {

@@ -13,6 +13,7 @@ mod network;
 mod secrets;
 mod sections;
 mod setting;
+mod subscribers;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -22,7 +23,7 @@ mod value;
 use std::path::Path;
 use std::time::Duration;
 
-use self::layers::Layers;
+use self::layers::{Layers, SUBSCRIBERS};
 
 pub use self::api_keys::{ApiKey, ApiKeys, Role};
 pub use self::error::ConfigError;
@@ -34,6 +35,7 @@ pub use self::sections::{
     Auth, Backup, Callback, Dispatch, Forward, Log, Metrics, Reconcile, Retention, Server, Store, Traces,
     Upstream, WithoutToken,
 };
+pub use self::subscribers::Subscriber;
 pub use self::text::is_in_quotes;
 
 /// The time until the first poll of a silent task, if there are callbacks.
@@ -60,6 +62,8 @@ pub struct Config {
     pub reconcile: Reconcile,
     /// The webhooks that are sent.
     pub forward: Forward,
+    /// The receivers of webhooks that the configuration names.
+    pub subscribers: Vec<Subscriber>,
     /// The backups.
     pub backup: Backup,
     /// The removal of old data.
@@ -101,6 +105,7 @@ impl Config {
     /// [`ConfigError`] names the setting.
     pub fn read(file: Option<(&str, &str)>, environment: Vec<(String, String)>) -> Result<Self, ConfigError> {
         let layers = Layers::read(file, environment)?;
+        let forward = Forward::read(&layers)?;
         Ok(Self {
             server: Server::read(&layers)?,
             auth: Auth::read(&layers)?,
@@ -109,7 +114,8 @@ impl Config {
             callback: Callback::read(&layers)?,
             dispatch: Dispatch::read(&layers)?,
             reconcile: Reconcile::read(&layers)?,
-            forward: Forward::read(&layers)?,
+            subscribers: subscribers::read(layers.setting(SUBSCRIBERS), forward.allowed)?,
+            forward,
             backup: Backup::read(&layers)?,
             retention: Retention::read(&layers)?,
             metrics: Metrics::read(&layers)?,

@@ -60,6 +60,8 @@ words! {
         ProblemOpened = "problem.opened",
         /// The status has not shown the problem for a minute.
         ProblemClosed = "problem.closed",
+        /// scrapehook sends a subscriber no more webhooks.
+        SubscriberDisabled = "subscriber.disabled",
     }
 }
 
@@ -79,7 +81,7 @@ words! {
     }
 }
 
-/// A change of a job, a task, a video, a pause or a problem.
+/// A change of a job, a task, a video, a pause, a problem or a subscriber.
 #[derive(Clone, Debug, Serialize, ToSchema, PartialEq, Eq)]
 pub struct Event {
     /// Position in the event log. Grows with each event.

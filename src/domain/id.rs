@@ -105,6 +105,7 @@ macro_rules! id {
 
 id!(JobId, "job_", "job");
 id!(TaskId, "task_", "task");
+id!(SubscriberId, "sub_", "subscriber");
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,8 @@ pub struct Message<'a> {
     pub secrets: &'a [Secret],
     /// The type of the body, such as `application/json`.
     pub content_type: &'a str,
+    /// Further headers that the receiver's format needs.
+    pub headers: &'a [(&'static str, &'static str)],
     /// The body, signed and sent as it is.
     pub body: Bytes,
 }

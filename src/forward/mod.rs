@@ -112,6 +112,9 @@ impl Sender {
             .header(CONTENT_TYPE, message.content_type)
             .header(ID, message.id)
             .header(TIMESTAMP, seconds(message.attempted_at));
+        for (name, value) in message.headers {
+            request = request.header(*name, *value);
+        }
         if !signature.is_empty() {
             request = request.header(SIGNATURE, signature);
         }

@@ -65,6 +65,7 @@ async fn send(sender: &Sender, url: &str) -> Attempt {
         target: &target,
         secrets: &secrets(),
         content_type: "application/json",
+        headers: &[],
         body: Bytes::from_static(BODY.as_bytes()),
     };
     sender.send(message).await
@@ -111,9 +112,12 @@ async fn a_webhook_without_a_secret_has_no_signature() {
     let receiver = Receiver::start(Behavior::Answer(answer("200 OK", "", 2))).await;
     let target = Target::from_stored(&receiver.url("hooks.example", "/")).unwrap();
     let (id, content_type, body) = ("msg_1", "text/plain", Bytes::new());
-    let message = Message { id, attempted_at: AT, target: &target, secrets: &[], content_type, body };
+    let headers = &[("title", "scrapehook")];
+    let message =
+        Message { id, attempted_at: AT, target: &target, secrets: &[], content_type, headers, body };
     assert_eq!(sender(OPEN).send(message).await, Attempt::Delivered { status: 200 });
     assert_eq!(receiver.requests()[0].header("webhook-signature"), None);
+    assert_eq!(receiver.requests()[0].header("title"), Some("scrapehook"));
 }
 
 #[tokio::test]

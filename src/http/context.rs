@@ -13,6 +13,7 @@ use crate::config::{Config, Live, WithoutToken};
 use crate::domain::token::TokenKeys;
 use crate::domain::webhook::secret::Secret;
 use crate::domain::webhook::target::Allowed;
+use crate::forward::Sender;
 use crate::problems::Monitored;
 use crate::store::{Pacing, Store};
 use crate::telemetry::{Metrics, Traces};
@@ -31,6 +32,8 @@ pub(in crate::http) struct Context {
     /// Ends waiting requests and streams.
     pub(in crate::http) stop: CancellationToken,
     pub(in crate::http) monitored: Monitored,
+    /// Sends and signs test messages.
+    pub(in crate::http) forward: Forward,
     /// The description of the API.
     pub(in crate::http) document: Arc<str>,
     pub(in crate::http) limits: Limits,
@@ -49,13 +52,23 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Traces of tasks.
     pub traces: Traces,
+    /// Sends webhooks.
+    pub sender: Sender,
     /// Ends waiting requests and streams.
     pub stop: CancellationToken,
 }
 
+/// The parts that send test messages.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct Forward {
+    pub(in crate::http) sender: Sender,
+    /// They sign for receivers without a secret.
+    pub(in crate::http) secrets: Arc<Live<Vec<Secret>>>,
+}
+
 impl Context {
     pub(in crate::http) fn new(config: &Config, shared: Shared, document: String) -> Self {
-        let Shared { store, credentials, monitored, metrics, traces, stop } = shared;
+        let Shared { store, credentials, monitored, metrics, traces, sender, stop } = shared;
         Self {
             store,
             tokens: credentials.tokens,
@@ -67,6 +80,7 @@ impl Context {
             without_token: config.callback.without_token,
             stop,
             monitored,
+            forward: Forward { sender, secrets: credentials.forward },
             document: document.into(),
             limits: Limits {
                 callback_body: config.callback.max_body,

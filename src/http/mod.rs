@@ -22,7 +22,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::api::{events, jobs, pause, quarantine, queue, status, stream, tasks, videos};
+use self::api::{events, jobs, pause, quarantine, queue, status, stream, subscribers, tasks, videos};
 use self::context::Context;
 use self::drop_in::{lookup, submit};
 use self::edge::middleware::{Measured, answer_panic, finish};
@@ -53,6 +53,8 @@ fn described() -> (Router<Context>, Router<Context>, String) {
         .routes(routes!(jobs::list_job_urls))
         .routes(routes!(jobs::cancel_job))
         .routes(routes!(jobs::retry::retry_job))
+        .routes(routes!(subscribers::deliveries::list_job_deliveries))
+        .routes(routes!(subscribers::deliveries::replay_job))
         .routes(routes!(queue::get_queue))
         .routes(routes!(tasks::list_tasks))
         .routes(routes!(tasks::get_task))
@@ -68,6 +70,16 @@ fn described() -> (Router<Context>, Router<Context>, String) {
         .routes(routes!(events::list_events))
         .routes(routes!(stream::stream_events))
         .routes(routes!(status::get_status))
+        .routes(routes!(subscribers::list_subscribers, subscribers::add_subscriber))
+        .routes(routes!(
+            subscribers::get_subscriber,
+            subscribers::patch_subscriber,
+            subscribers::remove_subscriber
+        ))
+        .routes(routes!(subscribers::rotate_secret))
+        .routes(routes!(subscribers::trial::test_subscriber))
+        .routes(routes!(subscribers::deliveries::replay))
+        .routes(routes!(subscribers::deliveries::list_deliveries))
         .routes(routes!(quarantine::list_quarantine))
         .routes(routes!(submit::submit_scrape))
         .routes(routes!(submit::submit_public_scrape))

@@ -63,11 +63,19 @@ const EXAMPLES: [(&str, &str); 9] = [
 ];
 
 /// Request bodies. Unknown fields in them are errors.
-const REQUESTS: [&str; 4] = ["JobRequest", "AdoptRequest", "JobRetryRequest", "JobPatchRequest"];
+const REQUESTS: [&str; 7] = [
+    "JobRequest",
+    "AdoptRequest",
+    "JobRetryRequest",
+    "JobPatchRequest",
+    "NewSubscriber",
+    "SubscriberPatch",
+    "ReplayRequest",
+];
 /// The beginning of the names of answers below `/serve`.
 const ENVELOPE: &str = "Envelope_";
-/// The request body that needs at least one field.
-const NOT_EMPTY: &str = "JobPatchRequest";
+/// The request bodies that need at least one field.
+const NOT_EMPTY: [&str; 2] = ["JobPatchRequest", "SubscriberPatch"];
 
 /// Adds the answers that operations have in common, and the schema of their problems.
 pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
@@ -81,7 +89,7 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
         if REQUESTS.contains(&name.as_str()) {
             object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
         }
-        if name == NOT_EMPTY {
+        if NOT_EMPTY.contains(&name.as_str()) {
             object.min_properties = Some(1);
         }
         if name.starts_with(ENVELOPE)
@@ -95,7 +103,12 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
         }
     }
     for (path, item) in &mut document.paths.paths {
-        let operations = [(&mut item.get, false), (&mut item.post, true), (&mut item.patch, true)];
+        let operations = [
+            (&mut item.get, false),
+            (&mut item.post, true),
+            (&mut item.patch, true),
+            (&mut item.delete, true),
+        ];
         for (operation, may_have_body) in operations {
             let Some(operation) = operation else { continue };
             if envelope::is_used_at(path) {

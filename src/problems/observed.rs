@@ -8,7 +8,7 @@ use crate::callback_check::{CallbackCheck, LastCheck};
 use crate::config::Live;
 use crate::domain::pause::Pause;
 use crate::domain::time::Timestamp;
-use crate::store::{LastBackup, Overview, ReadError, Store, WriteError, free_room};
+use crate::store::{DisabledSubscriber, LastBackup, Overview, ReadError, Store, WriteError, free_room};
 use crate::upstream::{Budget, Outage, Refusal};
 
 /// The parts of the service that status, metrics and announcements depend on.
@@ -60,6 +60,8 @@ pub struct Observed {
     /// The failure of the last proof that the database can be written, if the caller has made one.
     pub unproven: Option<Unproven>,
     pub(super) pauses: Vec<Pause>,
+    /// The subscribers that scrapehook has disabled.
+    pub(super) disabled: Vec<DisabledSubscriber>,
     /// Tasks that have not listed all of their URLs. None unless sending is paused after a restore.
     pub(super) unlisted: Option<i64>,
     /// None if there is no limit, or if no URL waits.
@@ -99,6 +101,7 @@ impl Monitored {
             callback_check: self.callback_check.last(),
             unproven: None,
             pauses,
+            disabled: store.read().disabled_subscribers().await?,
             unlisted,
             day_budget,
             outage: self.outage.lasting(),

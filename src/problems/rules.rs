@@ -8,7 +8,7 @@ use crate::domain::pause::Pause;
 use crate::domain::problem::Problem;
 use crate::domain::refusal::UNCLEAR;
 use crate::domain::time::Timestamp;
-use crate::store::{FailureKind, LITTLE_ROOM, LastBackup, Overview, WriteError};
+use crate::store::{DisabledSubscriber, FailureKind, LITTLE_ROOM, LastBackup, Overview, WriteError};
 use crate::upstream::Refusal;
 
 /// Callbacks of the fastest platform come within a minute, so this long without any is a sign of a problem.
@@ -34,6 +34,7 @@ pub fn find(observed: &Observed) -> Vec<Problem> {
     problems.extend(of_tasks(overview));
     problems.extend(unreachable(observed));
     problems.extend(without_callbacks(observed));
+    problems.extend(observed.disabled.iter().map(disabled));
     problems
 }
 
@@ -172,6 +173,22 @@ fn not_writable(unproven: Unproven) -> Problem {
             unproven.error
         ),
         action,
+    }
+}
+
+fn disabled(subscriber: &DisabledSubscriber) -> Problem {
+    let DisabledSubscriber { id, name, disabled_at, disabled_seq, disabled_reason } = subscriber;
+    Problem {
+        code: "subscriber_disabled",
+        scope: Some(id.clone()),
+        since: Some(Timestamp::from_millis(*disabled_at)),
+        detail: format!(
+            "The subscriber {name} receives no webhooks: {disabled_reason}. It misses the events from {disabled_seq} \
+             on."
+        ),
+        action: "Mend the receiver, then run `scrapehook subscribers set SUBSCRIBER --enabled true`. `scrapehook \
+                 subscribers replay SUBSCRIBER --from SEQ` sends what it has missed, and without `--from` what was \
+                 given up.",
     }
 }
 

@@ -31,6 +31,12 @@ pub(super) struct OfRequest {
     pub(super) outcome: &'static str,
 }
 
+/// Labels of one attempt to deliver a webhook.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfOutcome {
+    pub(super) outcome: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct OfState {
     pub(super) state: String,

@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::labels::{OfAnswer, OfBuild, OfCallback, OfFact, OfQueue, OfRequest, OfScope, OfState, Unlabeled};
+use super::webhooks::WebhookMetrics;
 use super::{Kept, Snapshot, text};
 use crate::domain::event::Source;
 use crate::domain::task::{FactKind, TaskState};
@@ -53,6 +54,7 @@ pub struct Metrics {
     last_backup: Family<Unlabeled, Seconds>,
     backup_interval: Family<Unlabeled, Seconds>,
     bytes: [Family<Unlabeled, Gauge>; 3],
+    webhooks: WebhookMetrics,
     failed_reads: Counter,
     looks: Mutex<()>,
 }
@@ -87,6 +89,7 @@ impl Default for Metrics {
             last_backup: Family::default(),
             backup_interval: Family::default(),
             bytes: Default::default(),
+            webhooks: WebhookMetrics::default(),
             failed_reads: Counter::default(),
             looks: Mutex::default(),
         };
@@ -164,6 +167,7 @@ impl Metrics {
             "How long the oldest URL has waited to be sent, or 0 if none waits",
             self.waiting_oldest.clone(),
         );
+        self.webhooks.register(registry);
         registry.register("quarantined_hints", "Hints that are kept", self.hints.clone());
         registry.register("queued_operations", "Operations that wait for their commit", self.queued.clone());
         registry.register(
@@ -272,6 +276,7 @@ impl Metrics {
             self.paused.get_or_create(&OfScope { scope: scope.clone() }).set((*is_paused).into());
         }
         self.hints.get_or_create(&Unlabeled {}).set(kept.hints);
+        self.webhooks.set(&kept.webhooks);
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.waiting_urls.get_or_create(&Unlabeled {}).set(count(kept.waiting.urls));
         self.waiting_requests.get_or_create(&Unlabeled {}).set(count(kept.waiting.requests));
@@ -279,6 +284,11 @@ impl Metrics {
         if let Some(at) = kept.last_callback {
             self.last_callback.get_or_create(&Unlabeled {}).set(at);
         }
+    }
+
+    /// Counts an attempt to deliver a webhook.
+    pub fn webhook_attempt(&self, is_success: bool) {
+        self.webhooks.attempted(is_success);
     }
 
     /// Returns all metrics in Prometheus' text format.
@@ -292,6 +302,7 @@ impl Metrics {
         self.waiting_requests.clear();
         self.waiting_oldest.clear();
         self.last_callback.clear();
+        self.webhooks.clear();
         if let Some(kept) = &snapshot.kept {
             self.set_kept(kept);
         }

@@ -10,6 +10,7 @@ mod snapshot;
 mod span;
 mod text;
 mod traces;
+mod webhooks;
 
 use std::io::IsTerminal;
 
@@ -18,6 +19,7 @@ pub use snapshot::{Copies, Kept, Snapshot, Waiting};
 pub use span::{Span, SpanName, TracesError};
 pub use text::MEDIA_TYPE;
 pub use traces::Traces;
+pub use webhooks::KeptWebhooks;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{Targets, filter_fn};

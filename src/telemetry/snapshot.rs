@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::webhooks::KeptWebhooks;
+
 /// The values from the database.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
@@ -14,6 +16,8 @@ pub struct Kept {
     pub waiting: Waiting,
     /// The number of stored hints.
     pub hints: i64,
+    /// The webhooks.
+    pub webhooks: KeptWebhooks,
     /// The time of the last callback in seconds since the Unix epoch, or 0 if there was none. None if there is no
     /// public URL.
     pub last_callback: Option<f64>,

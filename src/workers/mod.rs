@@ -8,7 +8,6 @@ mod forwarder;
 mod pruner;
 mod reconciler;
 mod tracer;
-mod webhook_body;
 
 use std::time::Duration;
 

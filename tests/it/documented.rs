@@ -51,6 +51,8 @@ fn asked(line: &str) -> &'static str {
     let has = |option| line.contains(option);
     if has("-X PATCH") {
         "PATCH"
+    } else if has("-X DELETE") {
+        "DELETE"
     } else if has("-X POST") || has("--json") || has("--data-binary") {
         "POST"
     } else {

@@ -12,7 +12,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use self::api::failure::ClientError;
-use self::commands::{decide, events, jobs, queue, status, submit, tasks, watch};
+pub use self::commands::subscribers::{SubscriberCommand, SubscriberList};
+use self::commands::{decide, events, jobs, queue, status, submit, subscribers, tasks, watch};
 use self::show::output::note;
 
 /// What a client asks for.
@@ -73,6 +74,25 @@ pub async fn run(command: ClientCommand) -> anyhow::Result<ExitCode> {
         ClientCommand::Pause(args) => decide::pause(args).await.map(done),
         ClientCommand::Resume(args) => decide::resume(args).await.map(done),
     };
+    reported(result)
+}
+
+/// Lists subscribers, or carries out a command about one. See [`run`].
+///
+/// # Errors
+/// See [`run`].
+pub async fn run_subscribers(
+    command: Option<SubscriberCommand>,
+    list: SubscriberList,
+) -> anyhow::Result<ExitCode> {
+    reported(match command {
+        Some(command) => subscribers::run(command).await,
+        None => subscribers::list(list).await.map(|()| ExitCode::SUCCESS),
+    })
+}
+
+/// Reports a failure of the service or the network.
+fn reported(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
     result.or_else(|error| match error.downcast_ref::<ClientError>() {
         Some(error) => {
             note(&format!("scrapehook: {error}"));

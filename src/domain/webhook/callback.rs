@@ -1,5 +1,6 @@
 //! The callback URL of a job.
 
+use super::format::Format;
 use super::pattern::Pattern;
 use super::target::Target;
 use crate::domain::event::EventKind;
@@ -11,6 +12,8 @@ pub struct JobCallback {
     pub target: Target,
     /// The patterns of the events that it receives, at least one.
     pub events: Vec<Pattern>,
+    /// The form of the bodies.
+    pub format: Format,
 }
 
 impl JobCallback {

@@ -5,11 +5,13 @@
 pub mod body;
 pub mod callback;
 pub mod chat;
+pub mod delivery;
 pub mod format;
 pub mod pattern;
 pub mod retry;
 pub mod secret;
 pub mod signature;
+pub mod subscriber;
 pub mod target;
 pub mod template;
 pub mod upstream_body;

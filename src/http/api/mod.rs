@@ -8,5 +8,6 @@ pub(in crate::http) mod quarantine;
 pub(in crate::http) mod queue;
 pub(in crate::http) mod status;
 pub(in crate::http) mod stream;
+pub(in crate::http) mod subscribers;
 pub(in crate::http) mod tasks;
 pub(in crate::http) mod videos;

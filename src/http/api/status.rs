@@ -13,7 +13,7 @@ use crate::http::context::Context;
 use crate::http::edge::problem::Problem;
 use crate::http::edge::query::{NoParams, Params};
 use crate::problems::{self, Observed};
-use crate::store::{Counts, LastError};
+use crate::store::{Counts, LastError, Webhooks};
 
 /// The status of the service.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,6 +25,7 @@ pub(in crate::http) struct Status {
     /// Whether `server.public_url` leads to this service, as far as scrapehook can tell from inside.
     callback_check: CallbackCheck,
     upstream: UpstreamStatus,
+    webhooks: Webhooks,
     version: &'static str,
 }
 
@@ -61,6 +62,7 @@ pub(in crate::http) async fn get_status(
             last_error: overview.last_error,
             interval_ms: u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
         },
+        webhooks: context.store.read().webhooks().await?,
         version: env!("CARGO_PKG_VERSION"),
     }))
 }

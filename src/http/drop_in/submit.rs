@@ -14,6 +14,7 @@ use crate::domain::event::EventKind;
 use crate::domain::id::JobId;
 use crate::domain::job::{Library, MAX_BODY, Quality};
 use crate::domain::webhook::callback::JobCallback;
+use crate::domain::webhook::format::Format;
 use crate::domain::webhook::pattern::Pattern;
 use crate::http::api::jobs;
 use crate::http::api::jobs::json::{self, AskedJob, Rules};
@@ -152,6 +153,8 @@ fn read(body: &[u8], library: Library, rules: Rules) -> Result<AskedJob, Problem
     for name in FIELDS.into_iter().filter(known) {
         let value = match given.remove(name) {
             Some(Value::Number(number)) if TEXTS.contains(&name) => number.to_string().into(),
+            // Clients send an empty text for a setting that they do not have.
+            Some(Value::String(text)) if text.trim().is_empty() => continue,
             Some(value) => value,
             None => continue,
         };
@@ -162,10 +165,9 @@ fn read(body: &[u8], library: Library, rules: Rules) -> Result<AskedJob, Problem
     Ok(AskedJob { callback: asked.callback.map(callback_of), ..asked })
 }
 
-/// The callback of a job that was submitted here, with the events that upstream reports. The form of its bodies belongs
-/// here, too.
+/// The callback of a job that was submitted here: upstream's bodies, for the events that bring them.
 fn callback_of(given: JobCallback) -> JobCallback {
     const EVENTS: [EventKind; 4] =
         [EventKind::JobCreated, EventKind::TaskDownloaded, EventKind::VideoIndexed, EventKind::JobSettled];
-    JobCallback { events: EVENTS.map(Pattern::Kind).into(), ..given }
+    JobCallback { events: EVENTS.map(Pattern::Kind).into(), format: Format::Upstream, ..given }
 }

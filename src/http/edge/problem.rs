@@ -101,6 +101,13 @@ impl Faults {
         }
     }
 
+    /// Adds the faults of another part.
+    pub(in crate::http) fn append(&mut self, other: Self) {
+        self.count += other.count;
+        self.named.extend(other.named);
+        self.named.truncate(NAMED);
+    }
+
     pub(in crate::http) const fn is_empty(&self) -> bool {
         self.count == 0
     }

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use crate::domain::pause::Pause;
 use crate::http::context::Context;
 use crate::store::{ReadError, free_room};
-use crate::telemetry::{Copies, Kept, MEDIA_TYPE, Snapshot, Waiting};
+use crate::telemetry::{Copies, Kept, KeptWebhooks, MEDIA_TYPE, Snapshot, Waiting};
 
 /// Shows all metrics in the Prometheus text format.
 #[utoipa::path(
@@ -56,6 +56,7 @@ async fn kept(context: &Context) -> Result<Kept, ReadError> {
         [Pause::ALL, Pause::OPERATOR, Pause::RESTORED].map(|scope| (scope.to_owned(), false)).into();
     paused.extend(store.read().pauses().await?.into_iter().map(|pause| (pause.scope, true)));
     let queue = store.read().queue(pacing).await?;
+    let webhooks = store.read().webhooks().await?;
     Ok(Kept {
         waiting: Waiting {
             urls: queue.waiting,
@@ -65,6 +66,11 @@ async fn kept(context: &Context) -> Result<Kept, ReadError> {
         tasks: tally.tasks.into_iter().collect(),
         paused: paused.into_iter().collect(),
         hints: tally.hints,
+        webhooks: KeptWebhooks {
+            oldest: webhooks.oldest_waiting_at.map_or(Duration::ZERO, |oldest| pacing.now.since(oldest)),
+            failing: webhooks.failing,
+            deliveries: webhooks.deliveries.into_iter().collect(),
+        },
         last_callback: has_callbacks
             .then(|| tally.last_callback_at.map_or(0.0, |at| seconds(at.as_millis()))),
     })

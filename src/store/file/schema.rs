@@ -15,12 +15,13 @@ macro_rules! migrations {
 }
 
 /// The migrations, each with its number and its subject in its name.
-const NAMED: [(&str, &str); 5] = migrations! {
+const NAMED: [(&str, &str); 6] = migrations! {
     "0001_initial"
     "0002_store_bounded_work"
     "0003_posts"
     "0004_queue"
     "0005_deliveries"
+    "0006_subscribers"
 };
 
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {

@@ -24,7 +24,7 @@ use crate::store::derive::places::{self, Class};
 use crate::store::derive::posts::History;
 use crate::store::derive::{jobs, posts};
 use crate::store::error::ReadError;
-use crate::store::ops::deliveries::CURSOR;
+use crate::store::ops::deliveries::begin_forwarding;
 use crate::store::read::Readers;
 use crate::store::read::arriving::{Arriving, ArrivingUrl};
 use crate::store::read::estimates::Pacing;
@@ -158,8 +158,8 @@ async fn create(batch: &mut Batch<'_>, job: &NewJob) -> Result<Job, sqlx::Error>
 async fn insert(batch: &mut Batch<'_>, job: &NewJob, key: i64) -> Result<i64, sqlx::Error> {
     let number: i64 = sqlx::query_scalar(
         "INSERT INTO jobs (id, created_at, created_by, state, labels, unique_id, folder_id, quality, library,
-           force, urls, waiting, priority, key, callback_url, callback_events)
-         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12, ?13, ?14) RETURNING number",
+           force, urls, waiting, priority, key, callback_url, callback_events, callback_format)
+         VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12, ?13, ?14, ?15) RETURNING number",
     )
     .bind(job.id.to_string())
     .bind(job.at.as_millis())
@@ -177,6 +177,7 @@ async fn insert(batch: &mut Batch<'_>, job: &NewJob, key: i64) -> Result<i64, sq
     .bind(job.callback.as_ref().map(|callback| {
         json!(callback.events.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string()
     }))
+    .bind(job.callback.as_ref().map(|callback| callback.format.as_str()))
     .fetch_one(&mut *batch.connection)
     .await?;
     if job.callback.is_some() {
@@ -191,19 +192,6 @@ async fn insert(batch: &mut Batch<'_>, job: &NewJob, key: i64) -> Result<i64, sq
     .execute(&mut *batch.connection)
     .await?;
     Ok(number)
-}
-
-/// The first job with a URL sets where deliveries begin. Otherwise a restart would look at all older events.
-async fn begin_forwarding(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO meta (key, value)
-         VALUES (?1, ifnull((SELECT CAST(seq AS TEXT) FROM sqlite_sequence WHERE name = 'events'), '0'))
-         ON CONFLICT (key) DO NOTHING",
-    )
-    .bind(CURSOR)
-    .execute(&mut *batch.connection)
-    .await
-    .map(drop)
 }
 
 pub(crate) const INSERT_WANTS: &str = "INSERT INTO wants (job, position, round, mark, url)

@@ -1,8 +1,10 @@
 //! The operations of the writer, one file each, with their arguments.
 
 pub(crate) mod adopts;
+pub(crate) mod attempts;
 pub(crate) mod callbacks;
 pub(crate) mod cancels;
+pub(crate) mod configured;
 pub(crate) mod decisions;
 pub(crate) mod deliveries;
 pub(crate) mod due;
@@ -17,12 +19,15 @@ pub(crate) mod polled;
 pub(crate) mod polls;
 pub(crate) mod problems;
 pub(crate) mod proof;
+pub(crate) mod purge;
 pub(crate) mod recovered;
 pub(crate) mod refusals;
+pub(crate) mod replays;
 pub(crate) mod retention;
 pub(crate) mod second_look;
 pub(crate) mod silence;
 pub(crate) mod splits;
 pub(crate) mod submits;
+pub(crate) mod subscribers;
 pub(crate) mod taken_in;
 pub(crate) mod task_retries;

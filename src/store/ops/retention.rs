@@ -173,6 +173,7 @@ async fn events(
          WHERE seq > ?1 AND seq <= ?2 AND at < ?3
            AND (task_id IS NULL OR (SELECT settled_at FROM tasks WHERE tasks.id = task_id) < ?3)
            AND (job_id IS NULL OR (SELECT settled_at FROM jobs WHERE jobs.id = job_id) < ?3)
+           AND NOT EXISTS (SELECT 1 FROM deliveries WHERE state = 1 AND deliveries.seq = events.seq)
          RETURNING seq",
     )
     .bind(after)

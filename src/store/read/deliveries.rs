@@ -1,12 +1,16 @@
-//! Queries about deliveries of webhooks: the jobs that an event concerns, and the due deliveries.
+//! Queries about deliveries of webhooks: the jobs that an event concerns, and the deliveries that are due.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::TryStreamExt;
 use serde_json::json;
 
 use crate::domain::event::Event;
-use crate::domain::id::JobId;
+use crate::domain::id::{JobId, SubscriberId};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::callback::JobCallback;
-use crate::domain::webhook::target::{InvalidTarget, Target};
+use crate::domain::webhook::format::Format;
+use crate::domain::webhook::target::Target;
 use crate::store::column::{self, row};
 use crate::store::error::ReadError;
 use crate::store::read::Readers;
@@ -19,8 +23,12 @@ pub struct Recipient {
     pub seq: i64,
     /// The job's number.
     pub job: i64,
+    /// The job's id.
+    pub job_id: JobId,
     /// Its URL, and the events that it asks for.
     pub callback: JobCallback,
+    /// Whether it has answered 410.
+    pub is_gone: bool,
 }
 
 /// A delivery whose time has come.
@@ -28,20 +36,34 @@ pub struct Recipient {
 pub struct DueDelivery {
     /// Its number.
     pub number: i64,
-    /// The job's number, which orders deliveries.
-    pub job: i64,
-    /// The job's id.
-    pub job_id: JobId,
+    /// The subscriber's id. None for the URL of the job.
+    pub subscriber: Option<SubscriberId>,
+    /// The id of the job that the body shows.
+    pub job: Option<JobId>,
+    /// Distinguishes it from all other deliveries to this receiver.
+    pub key: String,
     /// The `seq` of the event.
     pub seq: i64,
-    /// The host of the URL.
-    pub host: String,
-    /// The URL of the job, or why the stored one can't be read.
-    pub target: Result<Target, InvalidTarget>,
+    /// The receiver, among which requests are shared.
+    pub receiver: String,
     /// Attempts so far, all failed.
     pub attempts: u32,
     /// The time of the first one.
     pub first_attempt_at: Option<Timestamp>,
+}
+
+row! {
+    /// What there is to forward.
+    pub struct Forwardable {
+        /// The `seq` of the last event.
+        pub last_seq: i64,
+        /// Whether anybody may be told about events.
+        pub has_receivers: bool,
+        /// Whether a replay is not finished.
+        pub has_replays: bool,
+        /// Whether deliveries of removed subscribers are left.
+        pub has_removed_subscribers: bool,
+    }
 }
 
 row! {
@@ -51,17 +73,27 @@ row! {
         id: String,
         callback_url: String,
         callback_events: String,
+        callback_format: Option<String>,
+        is_gone: bool,
+    }
+}
+
+row! {
+    struct JobOfEvent {
+        seq: i64,
+        number: i64,
+        labels: Option<String>,
     }
 }
 
 row! {
     struct DueRow {
         number: i64,
-        job: i64,
-        job_id: String,
+        subscriber_id: Option<String>,
+        job_id: Option<String>,
+        key: String,
         seq: i64,
-        host: String,
-        callback_url: Option<String>,
+        receiver: String,
         attempts: u32,
         first_attempt_at: Option<i64>,
     }
@@ -69,12 +101,14 @@ row! {
 
 /// Selects the jobs with a URL that see these events: the job of an event, and the jobs that its task serves.
 pub(crate) const RECIPIENTS: &str = concat!(
-    "SELECT events.seq, jobs.number, jobs.id, callback_url, callback_events
+    "SELECT events.seq, jobs.number, jobs.id, callback_url, callback_events, callback_format,
+       callback_gone_at IS NOT NULL AS is_gone
      FROM json_each(?1) CROSS JOIN events ON events.seq = value
        CROSS JOIN jobs ON jobs.id = events.job_id AND jobs.callback_url IS NOT NULL
      WHERE events.task_id IS NULL
      UNION ALL
-     SELECT events.seq, jobs.number, jobs.id, callback_url, callback_events
+     SELECT events.seq, jobs.number, jobs.id, callback_url, callback_events, callback_format,
+       callback_gone_at IS NOT NULL AS is_gone
      FROM json_each(?1) CROSS JOIN events ON events.seq = value
        CROSS JOIN tasks ON tasks.id = events.task_id
        CROSS JOIN served ON served.task = tasks.number AND served.after < events.seq
@@ -83,39 +117,111 @@ pub(crate) const RECIPIENTS: &str = concat!(
     seen!()
 );
 
-/// Selects the due deliveries of each host. Each is the first waiting one of its job, and no attempt of it is on its
-/// way. The longest due one is first, so that no host is always served before others.
-pub(crate) const DUE: &str = "WITH RECURSIVE hosts (host) AS (
-       SELECT min(host) FROM deliveries WHERE state = 1
-       UNION ALL
-       SELECT (SELECT min(host) FROM deliveries WHERE state = 1 AND host > hosts.host) FROM hosts
-       WHERE host IS NOT NULL)
-     SELECT due.number, due.job, jobs.id AS job_id, due.seq, due.host, jobs.callback_url, due.attempts,
-       due.first_attempt_at
-     FROM hosts CROSS JOIN deliveries AS due ON due.number IN (
+/// Selects all jobs that see these events, with their labels if `?2`.
+pub(crate) const JOBS_OF_EVENTS: &str = concat!(
+    "SELECT events.seq, jobs.number, iif(?2, jobs.labels, NULL) AS labels
+     FROM json_each(?1) CROSS JOIN events ON events.seq = value CROSS JOIN jobs ON jobs.id = events.job_id
+     WHERE events.task_id IS NULL
+     UNION ALL
+     SELECT events.seq, jobs.number, iif(?2, jobs.labels, NULL)
+     FROM json_each(?1) CROSS JOIN events ON events.seq = value
+       CROSS JOIN tasks ON tasks.id = events.task_id
+       CROSS JOIN served ON served.task = tasks.number AND served.after < events.seq
+       CROSS JOIN jobs ON jobs.number = served.job
+     WHERE ",
+    seen!()
+);
+
+/// Selects all jobs that the tasks of these events serve.
+pub(crate) const JOBS_OF_TASKS: &str = "SELECT events.seq, served.job AS number, NULL AS labels
+     FROM json_each(?1) CROSS JOIN events ON events.seq = value
+       CROSS JOIN tasks ON tasks.id = events.task_id
+       CROSS JOIN served ON served.task = tasks.number AND served.after < events.seq";
+
+/// Names the receivers with waiting deliveries, without disabled subscribers.
+macro_rules! receivers {
+    ($index:literal) => {
+        concat!(
+            "WITH RECURSIVE every (receiver) AS (
+               SELECT min(receiver) FROM deliveries INDEXED BY ",
+            $index,
+            "
+               UNION ALL
+               SELECT (SELECT min(receiver) FROM deliveries INDEXED BY ",
+            $index,
+            " AND receiver > every.receiver) FROM every
+               WHERE receiver IS NOT NULL),
+             receivers (receiver) AS MATERIALIZED (
+               SELECT receiver FROM every WHERE receiver IS NOT NULL AND receiver NOT IN (
+                 SELECT 'subscriber ' || number FROM subscribers WHERE enabled = 0))"
+        )
+    };
+}
+
+/// Selects the due deliveries of each receiver: those with nothing ahead, of which no attempt is on its way. The
+/// longest due one is first, so that no receiver is always served before others.
+pub(crate) const DUE: &str = concat!(
+    receivers!("deliveries_ready WHERE state = 1 AND ahead = 0"),
+    " SELECT due.number, subscribers.id AS subscriber_id, jobs.id AS job_id, due.key, due.seq, due.receiver,
+       due.attempts, due.first_attempt_at
+     FROM receivers CROSS JOIN deliveries AS due ON due.number IN (
          SELECT number FROM deliveries AS first
-         WHERE state = 1 AND first.host = hosts.host AND next_attempt_at <= ?1
-           AND first.job NOT IN (SELECT value FROM json_each(?3))
-           AND NOT EXISTS (SELECT 1 FROM deliveries AS before
-                           WHERE before.state = 1 AND before.job = first.job AND before.seq < first.seq)
+         WHERE state = 1 AND ahead = 0 AND first.receiver = receivers.receiver AND next_attempt_at <= ?1
+           AND first.number NOT IN (SELECT value FROM json_each(?3))
          ORDER BY next_attempt_at LIMIT ?2)
-       CROSS JOIN jobs ON jobs.number = due.job
-     ORDER BY due.next_attempt_at, due.number";
+       LEFT JOIN jobs ON jobs.number = due.job
+       LEFT JOIN subscribers ON subscribers.number = due.subscriber
+     ORDER BY due.next_attempt_at, due.number"
+);
+
+/// Selects the time of the oldest waiting delivery.
+pub(crate) const OLDEST: &str = concat!(
+    receivers!("deliveries_oldest WHERE state = 1"),
+    " SELECT min((SELECT min(created_at) FROM deliveries WHERE state = 1
+                  AND deliveries.receiver = receivers.receiver)) FROM receivers"
+);
+
+/// The jobs that see each of some events.
+#[derive(Clone, Debug, Default)]
+pub struct EventJobs {
+    /// The first jobs of each event, by its `seq`.
+    pub order: BTreeMap<i64, Vec<i64>>,
+    /// The events that no job sees yet, such as those about a video whose post is not known. Their order is that of all
+    /// jobs of their task.
+    unseen: BTreeSet<i64>,
+    /// For each event and each asker, by its place, the first job with labels that it asks for.
+    pub fitting: BTreeMap<(i64, usize), i64>,
+}
+
+impl EventJobs {
+    /// Whether a job sees the event.
+    pub fn is_seen(&self, seq: i64) -> bool {
+        !self.unseen.contains(&seq)
+    }
+}
+
+/// The jobs of an event in whose order its delivery is made. An event of a task that serves more jobs keeps the order
+/// of these.
+const MOST_JOBS: usize = 100;
 
 impl Readers {
-    /// Returns whether any job has a callback URL.
+    /// Returns what there is to forward. Every commit asks for it.
     ///
     /// # Errors
     /// [`ReadError`]
-    pub async fn has_job_callbacks(&self) -> Result<bool, ReadError> {
-        let has: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM jobs WHERE callback_url IS NOT NULL)")
-                .fetch_one(&self.pool)
-                .await?;
-        Ok(has)
+    pub async fn forwardable(&self) -> Result<Forwardable, ReadError> {
+        // One statement sees one state: a receiver that is not seen has later events.
+        let forwardable = sqlx::query_as(
+            "SELECT ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) AS last_seq,
+               EXISTS (SELECT 1 FROM subscribers WHERE enabled = 1)
+                 OR EXISTS (SELECT 1 FROM jobs WHERE callback_url IS NOT NULL) AS has_receivers,
+               EXISTS (SELECT 1 FROM subscribers WHERE replay_after IS NOT NULL AND enabled = 1) AS has_replays,
+               EXISTS (SELECT 1 FROM subscribers WHERE removed_at IS NOT NULL) AS has_removed_subscribers",
+        );
+        Ok(forwardable.fetch_one(&self.pool).await?)
     }
 
-    /// Returns the `seq` up to which deliveries are stored. None if no job ever had a callback URL.
+    /// Returns the `seq` up to which deliveries are stored. None if there never was a receiver.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -131,10 +237,11 @@ impl Readers {
     /// [`ReadError`]
     pub async fn recipients(&self, events: &[Event]) -> Result<Vec<Recipient>, ReadError> {
         let seqs: Vec<i64> = events.iter().map(|event| event.seq).collect();
-        let rows: Vec<RecipientRow> =
+        let mut rows: Vec<RecipientRow> =
             sqlx::query_as(RECIPIENTS).bind(json!(seqs).to_string()).fetch_all(&self.pool).await?;
-        let recipient = |row: RecipientRow| match callback(&row.id, &row.callback_url, &row.callback_events) {
-            Ok(callback) => Some(Recipient { seq: row.seq, job: row.number, callback }),
+        rows.sort_by_key(|row| (row.seq, row.number));
+        let recipient = |row: RecipientRow| match of_recipient(&row) {
+            Ok(recipient) => Some(recipient),
             Err(error) => {
                 tracing::error!(%error, "a job's callback URL can't be read, so it receives no webhooks");
                 None
@@ -143,19 +250,64 @@ impl Readers {
         Ok(rows.into_iter().filter_map(recipient).collect())
     }
 
-    /// Returns the due deliveries, at most `per_host` of each host, without those of the jobs in `busy`.
+    /// Returns the jobs that see these events. Each of `askers` asks for jobs with some labels, and may ask for none.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn jobs_of_events(
+        &self,
+        events: &[Event],
+        askers: &[&BTreeMap<String, String>],
+    ) -> Result<EventJobs, ReadError> {
+        let seqs: Vec<i64> = events.iter().map(|event| event.seq).collect();
+        let with_labels = askers.iter().any(|labels| !labels.is_empty());
+        let mut found = EventJobs::default();
+        let mut rows =
+            sqlx::query_as(JOBS_OF_EVENTS).bind(json!(seqs).to_string()).bind(with_labels).fetch(&self.pool);
+        while let Some(JobOfEvent { seq, number, labels }) = rows.try_next().await? {
+            let order = found.order.entry(seq).or_default();
+            if order.len() < MOST_JOBS {
+                order.push(number);
+            }
+            let Some(labels) = labels else { continue };
+            let labels: BTreeMap<String, String> =
+                column::json(("jobs", "labels", &number.to_string()), &labels)?;
+            for (place, asked) in askers.iter().enumerate() {
+                if asked.iter().all(|(key, value)| labels.get(key) == Some(value)) {
+                    found.fitting.entry((seq, place)).or_insert(number);
+                }
+            }
+        }
+        drop(rows);
+        let is_unseen = |event: &&Event| event.task_id.is_some() && !found.order.contains_key(&event.seq);
+        let unseen: Vec<i64> = events.iter().filter(is_unseen).map(|event| event.seq).collect();
+        if !unseen.is_empty() {
+            let seqs = json!(unseen).to_string();
+            let mut rows = sqlx::query_as(JOBS_OF_TASKS).bind(seqs).fetch(&self.pool);
+            while let Some(JobOfEvent { seq, number, .. }) = rows.try_next().await? {
+                let order = found.order.entry(seq).or_default();
+                if order.len() < MOST_JOBS {
+                    order.push(number);
+                }
+            }
+            found.unseen.extend(unseen);
+        }
+        Ok(found)
+    }
+
+    /// Returns the due deliveries, at most `per_receiver` of each receiver, without those in `busy`.
     ///
     /// # Errors
     /// [`ReadError`]
     pub async fn due_deliveries(
         &self,
         now: Timestamp,
-        per_host: usize,
+        per_receiver: usize,
         busy: &[i64],
     ) -> Result<Vec<DueDelivery>, ReadError> {
         let rows: Vec<DueRow> = sqlx::query_as(DUE)
             .bind(now.as_millis())
-            .bind(i64::try_from(per_host).unwrap_or(i64::MAX))
+            .bind(i64::try_from(per_receiver).unwrap_or(i64::MAX))
             .bind(json!(busy).to_string())
             .fetch_all(&self.pool)
             .await?;
@@ -168,34 +320,72 @@ impl Readers {
     /// [`ReadError`]
     pub async fn next_delivery(&self, now: Timestamp) -> Result<Option<Timestamp>, ReadError> {
         let next: Option<i64> = sqlx::query_scalar(
-            "SELECT min(next_attempt_at) FROM deliveries WHERE state = 1 AND next_attempt_at > ?1",
+            "SELECT min(next_attempt_at) FROM deliveries WHERE state = 1 AND ahead = 0 AND next_attempt_at > ?1",
         )
         .bind(now.as_millis())
         .fetch_one(&self.pool)
         .await?;
         Ok(next.map(Timestamp::from_millis))
     }
+
+    /// Returns the time of the oldest waiting delivery, without those of disabled subscribers.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn oldest_delivery(&self) -> Result<Option<Timestamp>, ReadError> {
+        let oldest: Option<i64> = sqlx::query_scalar(OLDEST).fetch_one(&self.pool).await?;
+        Ok(oldest.map(Timestamp::from_millis))
+    }
+
+    /// Returns the callback URL of a job. None if it has none.
+    ///
+    /// # Errors
+    /// [`ReadError`], also if the stored URL can't be read.
+    pub async fn job_callback(&self, job: JobId) -> Result<Option<JobCallback>, ReadError> {
+        let row: Option<RecipientRow> = sqlx::query_as(
+            "SELECT 0 AS seq, number, id, callback_url, callback_events, callback_format,
+               callback_gone_at IS NOT NULL AS is_gone
+             FROM jobs
+             WHERE id = ?1 AND callback_url IS NOT NULL",
+        )
+        .bind(job.to_string())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| of_recipient(&row)).transpose()?.map(|recipient| recipient.callback))
+    }
 }
 
-/// Parses the stored callback URL of a job and its patterns.
-pub(crate) fn callback(job: &str, url: &str, events: &str) -> Result<JobCallback, sqlx::Error> {
-    let target =
-        Target::from_stored(url).map_err(|error| column::unreadable(("jobs", "callback_url", job), error))?;
-    let at = ("jobs", "callback_events", job);
-    let events: Vec<String> = column::json(at, events)?;
-    let events = events.iter().map(|pattern| column::parsed(at, pattern)).collect::<Result<_, _>>()?;
-    Ok(JobCallback { target, events })
+/// Parses the stored callback URL of a job, its patterns and its format.
+fn of_recipient(row: &RecipientRow) -> Result<Recipient, sqlx::Error> {
+    let at = |column| ("jobs", column, row.id.as_str());
+    let target = Target::from_stored(&row.callback_url)
+        .map_err(|error| column::unreadable(at("callback_url"), error))?;
+    let events: Vec<String> = column::json(at("callback_events"), &row.callback_events)?;
+    let events = events.iter().map(|pattern| column::parsed(at("callback_events"), pattern));
+    let format = column::parsed_option(at("callback_format"), row.callback_format.as_deref())?;
+    Ok(Recipient {
+        seq: row.seq,
+        job: row.number,
+        job_id: column::parsed(at("id"), &row.id)?,
+        is_gone: row.is_gone,
+        callback: JobCallback {
+            target,
+            events: events.collect::<Result<_, _>>()?,
+            format: format.unwrap_or(Format::Standard),
+        },
+    })
 }
 
 fn due(row: DueRow) -> Result<DueDelivery, sqlx::Error> {
-    let url = row.callback_url.unwrap_or_default();
+    let number = row.number.to_string();
+    let subscriber = ("subscribers", "id", number.as_str());
     Ok(DueDelivery {
         number: row.number,
-        job: row.job,
-        job_id: column::parsed(("jobs", "id", &row.job_id), &row.job_id)?,
+        subscriber: column::parsed_option(subscriber, row.subscriber_id.as_deref())?,
+        job: column::parsed_option(("jobs", "id", &number), row.job_id.as_deref())?,
+        key: row.key,
         seq: row.seq,
-        host: row.host,
-        target: Target::from_stored(&url),
+        receiver: row.receiver,
         attempts: row.attempts,
         first_attempt_at: row.first_attempt_at.map(Timestamp::from_millis),
     })

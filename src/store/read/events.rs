@@ -88,6 +88,17 @@ impl Readers {
         Ok(seq.unwrap_or_default())
     }
 
+    /// Returns the `seq` of the first event after this one.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn next_seq(&self, after: i64) -> Result<Option<i64>, ReadError> {
+        Ok(sqlx::query_scalar("SELECT min(seq) FROM events WHERE seq > ?1")
+            .bind(after)
+            .fetch_one(&self.pool)
+            .await?)
+    }
+
     /// Returns the last removed `seq`, or zero.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ fn floor(module: &str) -> Option<u8> {
         "blocking" | "domain" | "tls" => 0,
         "clock" | "config" | "failpoint" | "network" | "telemetry" => 1,
         "upstream" | "store" | "callback_check" | "forward" => 2,
-        "problems" => 3,
+        "problems" | "webhooks" => 3,
         "http" | "workers" => 4,
         "app" | "simulator" => 5,
         "cli" => 6,

@@ -1,4 +1,4 @@
-//! `subscribers secret` and `submit --callback-url`.
+//! `subscribers` with its commands, and `submit --callback-url`.
 
 use crate::support::binary::Binary;
 use crate::support::receiver::{Receiver, SECRET};
@@ -38,4 +38,55 @@ async fn a_database_keeps_one_secret_and_the_command_line_gives_a_callback_url()
         stdout
     };
     assert!(secret().starts_with("whsec_") && secret() == secret());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_command_about_subscribers_does_what_it_says() {
+    let receiver = Receiver::start(|received, _| if received.path == "/bad" { 500 } else { 200 }).await;
+    let scene = Scene::new().set("FORWARD__ALLOW_PRIVATE", "true").set("FORWARD__ALLOW_HTTP", "true");
+    let (_upstream, service) = scene.start().await;
+    let client = Binary::bare().variable("SCRAPEHOOK_URL", &service.base);
+    let run = |arguments: &[&str]| {
+        let (code, stdout, stderr) = client.run(&[&["subscribers"], arguments].concat());
+        (code, stdout, stderr)
+    };
+    let (code, stdout, _) = run(&[]);
+    assert_eq!((code, stdout.contains("There are no subscribers")), (0, true), "{stdout}");
+    let url = receiver.url("127.0.0.1", "/good?token=secret");
+    let arguments = ["add", &url, "--name", "mine", "--event", "job.*", "--label", "team=a", "--json"];
+    let (code, stdout, stderr) = run(&arguments);
+    let added: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, added["labels"]["team"].as_str()), (0, Some("a")), "{stderr}");
+    assert!(added["secret"].as_str().unwrap().starts_with("whsec_") && stderr.contains("only once"));
+    let (code, stdout, _) = run(&["test", "mine"]);
+    assert!(code == 0 && stdout.starts_with("Delivered: HTTP 200 after "), "{stdout}");
+    let bad = receiver.url("127.0.0.1", "/bad");
+    let (code, stdout, _) = run(&["set", "mine", "--url", &bad, "--event", "*", "--enabled", "false"]);
+    assert!(code == 0 && stdout.contains("disabled") && stdout.contains("/bad"), "{stdout}");
+    let (code, stdout, _) = run(&["test", "mine"]);
+    assert!(code == 1 && stdout.starts_with("Not delivered: HTTP 500, after "), "{stdout}");
+    let (code, _, stderr) = run(&["replay", "mine", "--from", "1"]);
+    assert!(code == 1 && stderr.contains("is disabled"), "{stderr}");
+    run(&["set", "mine", "--url", &url, "--enabled", "true"]);
+    let job =
+        service.submit_with(serde_json::json!({ "video_urls": mixed_urls(1), "labels": { "team": "a" } }));
+    service.until_settled(&job.await).await;
+    let (code, stdout, _) = run(&["replay", "mine", "--from", "1"]);
+    assert!(code == 0 && stdout.starts_with("Events from 1 to "), "{stdout}");
+    let (code, stdout, _) = run(&["replay", "mine"]);
+    assert_eq!((code, stdout.as_str()), (0, "Dead deliveries that are sent again: 0.\n"));
+    let (code, stdout, _) = run(&["deliveries", "mine", "--state", "delivered", "--all"]);
+    assert!(code == 0 && stdout.starts_with("SEQ "), "{stdout}");
+    let (code, stdout, _) = run(&["rotate", "mine"]);
+    assert!(code == 0 && stdout.contains("whsec_") && stdout.contains("old secret until"), "{stdout}");
+    for arguments in [&[][..], &["show", "mine"]] {
+        let (code, stdout, _) = run(arguments);
+        assert!(code == 0 && stdout.contains("mine") && !stdout.contains("whsec_"), "{stdout}");
+        assert!(!stdout.contains("token"), "{stdout}");
+    }
+    let (code, _, stderr) = run(&["remove", "mine"]);
+    assert!(code == 0 && stderr.contains("removed"), "{stderr}");
+    let (code, _, stderr) = run(&["show", "mine"]);
+    assert!(code == 1 && stderr.contains("No subscriber has this id or name"), "{stderr}");
+    service.stop().await;
 }

@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::support::binary::{Binary, Serving, signal};
 use crate::support::{Scene, mixed_urls};
 
-const TAKEN_OVER: &str = "reloaded API keys, callback secrets and log level";
-const REFUSED: &str = "reload failed, so API keys, callback secrets and log level stay as they are";
+const TAKEN_OVER: &str = "reloaded API keys, secrets, subscribers and log level";
+const REFUSED: &str = "reload failed, so API keys, secrets, subscribers and log level stay as they are";
 
 async fn asked(client: &Client, serving: &Serving, key: &str) -> StatusCode {
     client.get(format!("{}/v1/jobs", serving.base)).bearer_auth(key).send().await.unwrap().status()

@@ -2,6 +2,7 @@
 
 mod aside;
 mod floods;
+mod forwarding;
 mod fuzz;
 mod kill;
 mod kill_matrix;

@@ -11,6 +11,7 @@ use scrapehook::config::Live;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::id::TaskId;
 use scrapehook::domain::token::{Claims, TokenKeys, callback_url};
+use scrapehook::forward::{self, Sender};
 use scrapehook::http::{self, ConnectionLimits, Credentials, Keys, Shared};
 use scrapehook::problems::Monitored;
 use scrapehook::store::{CallbackPage, EventFilter, LastBackup, ReceivedHint, WriteError};
@@ -177,6 +178,8 @@ impl Stuck {
             tokens: Arc::new(Live::new(tokens)),
             forward: Arc::default(),
         };
+        let forward =
+            forward::Settings { allow_private: false, allow_http: false, timeout: Duration::from_secs(1) };
         let metrics: Arc<Metrics> = Arc::default();
         let shared = Shared {
             store: file.store.clone(),
@@ -184,6 +187,7 @@ impl Stuck {
             monitored,
             metrics: metrics.clone(),
             traces: Traces::default(),
+            sender: Sender::new(forward).unwrap(),
             stop: stop.clone(),
         };
         let routes = http::routes(&config, shared);

@@ -4,6 +4,7 @@ mod bounded_commits;
 mod carried_over;
 mod consistency;
 mod damage;
+mod deliveries;
 pub mod disk;
 #[cfg(target_os = "linux")]
 mod faulty_disk;

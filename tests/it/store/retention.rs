@@ -6,7 +6,7 @@ use reqwest::Method;
 use scrapehook::domain::callback::Meaning;
 use scrapehook::domain::task::TaskState;
 use scrapehook::domain::video::VideoState;
-use scrapehook::store::{AttemptEnd, CallbackPage, EventFilter, NewDelivery, Pass};
+use scrapehook::store::{AttemptEnd, CallbackPage, EndedAttempt, EventFilter, NewDelivery, Pass, Progress};
 use serde_json::json;
 
 use crate::support::file::{DAY, File, at, callback, indexed, listed};
@@ -25,11 +25,21 @@ async fn prune(file: &File, before: i64) -> u64 {
 async fn deliveries_go_once_they_ended_long_ago_and_stay_while_they_wait() {
     let file = File::started().await;
     file.job(&["a"]).await;
-    let delivery = |seq| NewDelivery { job: 1, seq, host: "receiver.example".to_owned() };
-    file.store.enqueue_deliveries((1..=3).map(delivery).collect(), 3, at(0)).await.unwrap();
+    let delivery = |seq: i64| NewDelivery {
+        subscriber: None,
+        job: Some(1),
+        key: seq.to_string(),
+        seq,
+        receiver: "receiver.example".to_owned(),
+        order: vec![1],
+        is_dead: false,
+    };
+    let deliveries = (1..=3).map(delivery).collect();
+    file.store.enqueue_deliveries(deliveries, Progress::Forwarded(3), at(0)).await.unwrap();
     let dead = AttemptEnd::Failed { status: None, reason: "no answer".to_owned(), next_at: None };
     for (number, end, ended) in [(1, AttemptEnd::Delivered { status: 200 }, 10), (2, dead, 20)] {
-        file.store.end_attempt(number, at(5), at(ended), end).await.unwrap();
+        let attempt = EndedAttempt { delivery: number, began_at: at(5), at: at(ended), end };
+        file.store.end_attempts(vec![attempt], DAY).await.unwrap();
     }
     assert_eq!(prune(&file, 10).await, 0);
     assert_eq!(prune(&file, 15).await, 1);
@@ -89,6 +99,42 @@ async fn what_settled_long_ago_loses_its_bodies_and_events_and_nothing_else() {
     file.store.receive_callback(callback(old, 2_000, indexed("w"), "t")).await.unwrap();
     prune(&file, 1_500).await;
     assert_eq!(bodies(old).await, [(true, 1), (false, 1), (false, 2)]);
+    file.close().await;
+}
+
+#[tokio::test]
+async fn an_event_stays_until_everybody_is_told() {
+    let file = File::started().await;
+    let urls = vec!["https://a.example/post".to_owned()];
+    let task = file.job_of(&urls).await[0];
+    file.accept(task).await;
+    file.store.receive_callback(callback(task, 10, Some(Meaning::Succeeded), "t")).await.unwrap();
+    file.store.receive_callback(callback(task, 20, indexed("v"), "t")).await.unwrap();
+    let poll = file.due().await.unwrap();
+    let end = listed(&[("v", VideoState::Indexed, &urls[0])]);
+    file.store.record_poll(poll, at(30), at(30), end).await.unwrap();
+    let all = EventFilter { limit: 500, ..EventFilter::default() };
+    let seqs = async || -> Vec<i64> {
+        file.store.read().events(&all).await.unwrap().iter().map(|event| event.seq).collect()
+    };
+    let last = *seqs().await.last().unwrap();
+    let delivery = NewDelivery {
+        subscriber: None,
+        job: Some(1),
+        key: last.to_string(),
+        seq: last,
+        receiver: "receiver.example".to_owned(),
+        order: vec![1],
+        is_dead: false,
+    };
+    file.store.enqueue_deliveries(vec![delivery], Progress::Forwarded(last), at(40)).await.unwrap();
+    prune(&file, 1_000).await;
+    assert_eq!(seqs().await, [last]);
+    let end = AttemptEnd::Delivered { status: 200 };
+    let attempt = EndedAttempt { delivery: 1, began_at: at(50), at: at(50), end };
+    file.store.end_attempts(vec![attempt], DAY).await.unwrap();
+    prune(&file, 1_000).await;
+    assert!(seqs().await.is_empty());
     file.close().await;
 }
 

@@ -322,7 +322,11 @@ async fn assert_counts(file: &mut SqliteConnection) {
     let counted: Vec<(String, String, i64)> = sqlx::query_as(
         "SELECT 'jobs', state, count(*) FROM jobs GROUP BY state
          UNION ALL SELECT 'tasks', state, count(*) FROM tasks GROUP BY state
-         UNION ALL SELECT 'videos', state, count(*) FROM videos GROUP BY state ORDER BY 1, 2",
+         UNION ALL SELECT 'videos', state, count(*) FROM videos GROUP BY state
+         UNION ALL SELECT 'deliveries', CAST(state AS TEXT), count(*) FROM deliveries GROUP BY state
+         UNION ALL SELECT 'subscriber ' || subscriber, CAST(state AS TEXT), count(*) FROM deliveries
+           GROUP BY subscriber, state
+         ORDER BY 1, 2",
     )
     .fetch_all(&mut *file)
     .await
@@ -335,6 +339,18 @@ async fn assert_counts(file: &mut SqliteConnection) {
     .await
     .unwrap();
     assert_eq!(miscounted, Vec::<i64>::new());
+    let out_of_order: Vec<i64> = sqlx::query_scalar(
+        "SELECT number FROM deliveries WHERE
+           (state = 1) <> EXISTS (SELECT 1 FROM delivery_order WHERE delivery = number)
+           OR (state = 1 AND ahead <> (
+             SELECT count(*) FROM delivery_order AS mine WHERE mine.delivery = number AND EXISTS (
+               SELECT 1 FROM delivery_order AS before WHERE before.subscriber = mine.subscriber
+                 AND before.job = mine.job AND before.delivery < mine.delivery)))",
+    )
+    .fetch_all(&mut *file)
+    .await
+    .unwrap();
+    assert_eq!(out_of_order, Vec::<i64>::new());
 }
 
 /// Each post that waits in a line has one place for each priority in which a key wants it, and every count is the one

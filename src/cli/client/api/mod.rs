@@ -145,6 +145,10 @@ impl Api {
         self.ask_for(Method::PATCH, path, Some(body)).await
     }
 
+    pub(in crate::cli) async fn delete(&self, path: &[&str]) -> Result<Answer, ClientError> {
+        self.ask_for(Method::DELETE, path, None).await
+    }
+
     async fn ask_for(
         &self,
         method: Method,
@@ -193,6 +197,9 @@ impl Api {
         let status = response.status();
         let is_again = response.headers().get("idempotent-replayed").is_some();
         let text = text(response).await.map_err(|error| self.lost(error))?;
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Answer { status, text, value: Value::Null, is_again });
+        }
         let value =
             serde_json::from_str(&text).map_err(|_| self.stranger("with something that is not JSON"))?;
         Ok(Answer { status, text, value, is_again })

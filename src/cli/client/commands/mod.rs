@@ -8,5 +8,6 @@ mod list;
 pub(super) mod queue;
 pub(super) mod status;
 pub(super) mod submit;
+pub(super) mod subscribers;
 pub(super) mod tasks;
 pub(super) mod watch;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::cli::client::api::{Query, Service};
 use crate::cli::client::show::output::{Output, age, text, time};
 use crate::clock;
+use crate::domain::time::Timestamp;
 
 const EXAMPLES: &str = "\
 Exit code: 0 if nothing is wrong, 1 if something is or if the service cannot be reached.
@@ -72,6 +73,7 @@ fn show(output: &mut Output, status: &Value) -> std::io::Result<()> {
         ("quarantine", text(counts, "quarantine")),
         ("last callback", with_age(status, "last_callback_at")),
         ("callback check", callback_check(&status["callback_check"])),
+        ("webhooks", webhooks(&status["webhooks"], now)),
         ("last error", last_error),
         (
             "interval",
@@ -87,6 +89,26 @@ fn callback_check(check: &Value) -> String {
         state if state.is_empty() => state,
         state => format!("{state}, {}", text(check, "detail")),
     }
+}
+
+/// Describes the webhooks. Empty if there never was one, or if the service is older than they are.
+fn webhooks(webhooks: &Value, now: Timestamp) -> String {
+    let count = |state: &str| webhooks["deliveries"][state].as_i64().unwrap_or_default();
+    let counts = ["waiting", "delivered", "dead"].map(|state| (count(state), state));
+    if counts.iter().all(|(count, _)| *count == 0) {
+        return String::new();
+    }
+    let mut said: Vec<String> = counts.iter().map(|(count, state)| format!("{count} {state}")).collect();
+    let oldest = age(webhooks, "oldest_waiting_at", now);
+    if !oldest.is_empty() {
+        said.push(format!("the oldest has waited {oldest}"));
+    }
+    match webhooks["failing"].as_i64().unwrap_or_default() {
+        0 => {}
+        1 => said.push("1 subscriber fails".to_owned()),
+        failing => said.push(format!("{failing} subscribers fail")),
+    }
+    said.join(", ")
 }
 
 fn by_state(counts: &Value) -> String {

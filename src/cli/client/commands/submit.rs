@@ -125,6 +125,11 @@ impl FromStr for Label {
 }
 
 impl Label {
+    /// Returns the key and the value, for JSON.
+    pub(in crate::cli) fn pair(&self) -> (String, Value) {
+        (self.key.clone(), self.value.clone().into())
+    }
+
     /// Returns the form of the API's queries.
     pub(in crate::cli) fn query(&self) -> String {
         format!("{}:{}", self.key, self.value)

@@ -4,5 +4,6 @@ pub(in crate::cli) mod jobs;
 pub(in crate::cli) mod output;
 pub(in crate::cli) mod progress;
 pub(in crate::cli) mod queue;
+pub(super) mod subscribers;
 pub(in crate::cli) mod tasks;
 pub(in crate::cli) mod words;

@@ -3,12 +3,11 @@
 use serde_json::{Map, Value};
 
 use crate::domain::webhook::callback::JobCallback;
+use crate::domain::webhook::format::Format;
 use crate::domain::webhook::pattern::Pattern;
+use crate::domain::webhook::subscriber::MOST_EVENTS;
 use crate::domain::webhook::target::{Allowed, Target};
 use crate::http::edge::problem::Faults;
-
-/// Most patterns of events.
-const MOST_EVENTS: usize = 32;
 
 /// Reads `callback_url`, its alias `callback`, and `callback_events`, and takes them out of the fields.
 pub(in crate::http) fn read(
@@ -23,7 +22,7 @@ pub(in crate::http) fn read(
         return None;
     }
     let pointer = if alias.is_some() { "/callback" } else { "/callback_url" };
-    let events = events.map(|events| read_events(&events, faults));
+    let events = events.map(|events| read_events(&events, "/callback_events", faults));
     let Some(url) = url.or(alias) else {
         if events.is_some() {
             faults.push("/callback_events", "needs a callback_url");
@@ -36,7 +35,8 @@ pub(in crate::http) fn read(
     };
     match Target::parse(text.trim(), allowed) {
         Ok(target) => {
-            Some(JobCallback { target, events: events.unwrap_or_else(JobCallback::default_events) })
+            let events = events.unwrap_or_else(JobCallback::default_events);
+            Some(JobCallback { target, events, format: Format::Standard })
         }
         Err(error) => {
             faults.push(pointer, error);
@@ -45,21 +45,22 @@ pub(in crate::http) fn read(
     }
 }
 
-fn read_events(given: &Value, faults: &mut Faults) -> Vec<Pattern> {
+/// Reads patterns of event kinds. Leaves out invalid ones.
+pub(in crate::http) fn read_events(given: &Value, pointer: &str, faults: &mut Faults) -> Vec<Pattern> {
     let Some(list) = given.as_array() else {
-        faults.push("/callback_events", "a list of event kinds is expected");
+        faults.push(pointer, "a list of event kinds is expected");
         return Vec::new();
     };
     if list.is_empty() || list.len() > MOST_EVENTS {
-        faults.push("/callback_events", format_args!("must have from 1 to {MOST_EVENTS} entries"));
+        faults.push(pointer, format_args!("must have from 1 to {MOST_EVENTS} entries"));
         return Vec::new();
     }
     let mut patterns = Vec::new();
     for (place, entry) in list.iter().enumerate() {
         match entry.as_str().map(str::parse) {
             Some(Ok(pattern)) => patterns.push(pattern),
-            Some(Err(error)) => faults.push(format_args!("/callback_events/{place}"), error),
-            None => faults.push(format_args!("/callback_events/{place}"), "a string is expected"),
+            Some(Err(error)) => faults.push(format_args!("{pointer}/{place}"), error),
+            None => faults.push(format_args!("{pointer}/{place}"), "a string is expected"),
         }
     }
     patterns

@@ -13,6 +13,7 @@ use crate::domain::nearest::unknown;
 use crate::domain::queue::Priority;
 use crate::domain::url::PostUrl;
 use crate::domain::webhook::callback::JobCallback;
+use crate::domain::webhook::format::Format;
 use crate::domain::webhook::target::Allowed;
 use crate::http::api::jobs::callback;
 use crate::http::api::jobs::settings::{TEXT_CHARS, read_labels, read_priority};
@@ -137,9 +138,14 @@ impl AskedJob {
             Priority::Normal => hash,
             Priority::High | Priority::Low => hash.chain_update(priority.as_str()),
         };
-        let Some(JobCallback { target, events }) = callback else { return hash.finalize().into() };
+        let Some(JobCallback { target, events, format }) = callback else { return hash.finalize().into() };
         let events: Vec<String> = events.iter().map(ToString::to_string).collect();
-        hash.chain_update(json!([target.expose().as_str(), events]).to_string()).finalize().into()
+        let hash = hash.chain_update(json!([target.expose().as_str(), events]).to_string());
+        // Nor may those from before there were formats change.
+        match format {
+            Format::Standard => hash.finalize().into(),
+            _ => hash.chain_update(format.as_str()).finalize().into(),
+        }
     }
 }
 

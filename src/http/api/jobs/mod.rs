@@ -4,7 +4,7 @@ pub(in crate::http) mod callback;
 pub(in crate::http) mod json;
 pub(in crate::http) mod patch;
 pub(in crate::http) mod retry;
-mod settings;
+pub(in crate::http) mod settings;
 mod text;
 
 use axum::extract::{Path, Request, State};
