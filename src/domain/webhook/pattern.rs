@@ -1,9 +1,13 @@
 //! Patterns of event kinds: a kind, all kinds that begin alike, or every kind.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::event::EventKind;
 
@@ -60,9 +64,38 @@ impl fmt::Display for Pattern {
     }
 }
 
+impl PartialSchema for Pattern {
+    fn schema() -> RefOr<Schema> {
+        let mut nouns: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (noun, verb) in EventKind::ALL.iter().filter_map(|kind| kind.as_str().split_once('.')) {
+            nouns.entry(noun).or_default().push(verb);
+        }
+        // The same as a list of values makes tools that combine them very slow.
+        let kinds: String =
+            nouns.iter().map(|(noun, verbs)| format!(r"|{noun}\.(\*|{})", verbs.join("|"))).collect();
+        let description = "A kind of event, all kinds of a noun such as `job.*`, or all kinds: `*`.";
+        let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(format!(r"^(\*{kinds})$")));
+        schema.description(Some(description)).into()
+    }
+}
+
+impl ToSchema for Pattern {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "EventPattern".into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_schema_names_all_kinds_and_nouns() {
+        let schema = serde_json::to_value(Pattern::schema()).unwrap();
+        let pattern = schema["pattern"].as_str().unwrap();
+        assert!(pattern.starts_with(r"^(\*|callback\.(\*|unrecognized|hint)|job\.(\*|created|"), "{pattern}");
+        assert!(pattern.ends_with(r"|video\.(\*|indexing|indexed|failed))$"), "{pattern}");
+    }
 
     #[test]
     fn a_pattern_admits_the_kinds_that_it_names() {

@@ -14,6 +14,7 @@ use crate::domain::queue::Priority;
 use crate::domain::url::PostUrl;
 use crate::domain::webhook::callback::JobCallback;
 use crate::domain::webhook::format::Format;
+use crate::domain::webhook::pattern::Pattern;
 use crate::domain::webhook::target::Allowed;
 use crate::http::api::jobs::callback;
 use crate::http::api::jobs::settings::{TEXT_CHARS, read_labels, read_priority};
@@ -91,7 +92,7 @@ pub(in crate::http) struct JobRequest {
     /// Kinds of events that `callback_url` receives. Patterns such as `job.*` and `*` are allowed. Default:
     /// `["job.settled"]`.
     #[schema(min_items = 1, max_items = 32)]
-    callback_events: Option<Vec<String>>,
+    callback_events: Option<Vec<Pattern>>,
 }
 
 fn folder_schema() -> Schema {

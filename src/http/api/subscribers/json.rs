@@ -34,13 +34,13 @@ pub(in crate::http) struct NewSubscriber {
     /// Kinds of events. Patterns such as `job.*` and `*` are allowed. Default: `["*"]`, in the chats
     /// `["job.settled", "problem.*"]`, and with `upstream` its two kinds.
     #[schema(min_items = 1, max_items = 32)]
-    events: Option<Vec<String>>,
+    events: Option<Vec<Pattern>>,
     /// Only events of jobs with all of these labels. Default: all events.
     labels: Option<BTreeMap<String, String>>,
     /// Form of the bodies. Default: `standard`.
     format: Option<Format>,
     /// Template of the format `template`: JSON with placeholders such as `{{data.job.id}}`.
-    #[schema(max_length = 16384)]
+    #[schema(min_length = 1, max_length = 16384)]
     template: Option<String>,
     /// Whether webhooks are sent. Default: true.
     enabled: Option<bool>,
@@ -60,7 +60,7 @@ pub(in crate::http) struct SubscriberPatch {
     name: Option<String>,
     /// All kinds of events from now on.
     #[schema(required = false, min_items = 1, max_items = 32)]
-    events: Vec<String>,
+    events: Vec<Pattern>,
     /// All labels from now on.
     #[schema(required = false)]
     labels: BTreeMap<String, String>,
@@ -68,7 +68,7 @@ pub(in crate::http) struct SubscriberPatch {
     #[schema(required = false)]
     format: Format,
     /// New template. Null removes it.
-    #[schema(max_length = 16384)]
+    #[schema(min_length = 1, max_length = 16384)]
     template: Option<String>,
     /// Whether webhooks are sent.
     #[schema(required = false)]
