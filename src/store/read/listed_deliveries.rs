@@ -1,5 +1,7 @@
 //! Lists of deliveries, for clients.
 
+use serde_json::json;
+
 use crate::domain::id::{JobId, SubscriberId};
 use crate::domain::webhook::delivery::{Delivery, DeliveryState, LastAnswer};
 use crate::store::column::{self, row};
@@ -24,20 +26,28 @@ row! {
     }
 }
 
-/// Selects deliveries of a subscriber or of a job, newest first.
+/// Selects deliveries of a subscriber or of a job, newest first, in one statement: a delivery whose state changes in
+/// between must be listed once.
 pub(crate) const OF_SUBSCRIBER: &str = "SELECT deliveries.number, subscribers.id AS receiver_id, deliveries.key,
        deliveries.seq, events.kind, jobs.id AS job_id, deliveries.state, attempts, last_attempt_at, next_attempt_at,
        ended_at, status, reason
-     FROM subscribers CROSS JOIN deliveries ON deliveries.subscriber = subscribers.number AND deliveries.subscriber > 0
+     FROM json_each(?2) AS states CROSS JOIN subscribers CROSS JOIN deliveries ON deliveries.number IN (
+         SELECT number FROM deliveries AS own
+         WHERE own.subscriber = subscribers.number AND own.subscriber > 0 AND own.state = states.value
+           AND own.number < ?3
+         ORDER BY own.number DESC LIMIT ?4)
        LEFT JOIN jobs ON jobs.number = deliveries.job LEFT JOIN events ON events.seq = deliveries.seq
-     WHERE subscribers.id = ?1 AND removed_at IS NULL AND deliveries.state = ?2 AND deliveries.number < ?3
+     WHERE subscribers.id = ?1 AND removed_at IS NULL
      ORDER BY deliveries.number DESC LIMIT ?4";
 pub(crate) const OF_JOB: &str = "SELECT deliveries.number, jobs.id AS receiver_id, deliveries.key, deliveries.seq,
        events.kind, jobs.id AS job_id, deliveries.state, attempts, last_attempt_at, next_attempt_at, ended_at, status,
        reason
-     FROM jobs CROSS JOIN deliveries ON deliveries.job = jobs.number AND deliveries.subscriber = 0
+     FROM json_each(?2) AS states CROSS JOIN jobs CROSS JOIN deliveries ON deliveries.number IN (
+         SELECT number FROM deliveries AS own
+         WHERE own.job = jobs.number AND own.subscriber = 0 AND own.state = states.value AND own.number < ?3
+         ORDER BY own.number DESC LIMIT ?4)
        LEFT JOIN events ON events.seq = deliveries.seq
-     WHERE jobs.id = ?1 AND deliveries.state = ?2 AND deliveries.number < ?3
+     WHERE jobs.id = ?1
      ORDER BY deliveries.number DESC LIMIT ?4";
 
 /// Whose deliveries are listed.
@@ -75,20 +85,14 @@ impl Readers {
             ListedOf::Job(id) => (OF_JOB, id.to_string()),
         };
         let states = state.map_or(DeliveryState::ALL.to_vec(), |state| vec![state]);
-        let mut rows: Vec<DeliveryRow> = Vec::new();
-        for state in states {
-            rows.extend::<Vec<DeliveryRow>>(
-                sqlx::query_as(statement)
-                    .bind(&id)
-                    .bind(state.number())
-                    .bind(before.unwrap_or(i64::MAX))
-                    .bind(limit)
-                    .fetch_all(&self.pool)
-                    .await?,
-            );
-        }
-        rows.sort_by_key(|row| std::cmp::Reverse(row.number));
-        rows.truncate(usize::try_from(limit).unwrap_or_default());
+        let states: Vec<i64> = states.into_iter().map(DeliveryState::number).collect();
+        let rows: Vec<DeliveryRow> = sqlx::query_as(statement)
+            .bind(&id)
+            .bind(json!(states).to_string())
+            .bind(before.unwrap_or(i64::MAX))
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
         Ok(rows.into_iter().map(delivery).collect::<Result<_, sqlx::Error>>()?)
     }
 }
