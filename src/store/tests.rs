@@ -13,7 +13,7 @@ use crate::store::derive::tasks;
 use crate::store::file::lock::InstanceLock;
 use crate::store::file::open::{self, Binding};
 use crate::store::read::jobs::{self, JobFilter};
-use crate::store::read::{deliveries, events, status};
+use crate::store::read::{deliveries, events, recipients, status};
 
 /// Tables that grow with submitted URLs.
 const GROWING: [&str; 20] = [
@@ -114,8 +114,8 @@ async fn every_statement_goes_to_the_rows_of_growing_tables_by_keys() {
     }
     for statement in [
         events::SEEN_BY,
-        deliveries::RECIPIENTS,
-        deliveries::JOBS_OF_EVENTS,
+        recipients::RECIPIENTS,
+        recipients::JOBS_OF_EVENTS,
         deliveries::DUE,
         deliveries::OLDEST,
         tasks::UPDATE.as_str(),

@@ -10,6 +10,7 @@ use crate::domain::webhook::secret::Secret;
 use crate::domain::webhook::subscriber::SubscriberSettings;
 use crate::store::batch::Batch;
 use crate::store::batch::operation::Operation;
+use crate::store::column;
 use crate::store::ops::subscribers::{disable, enable, insert, try_now, update};
 use crate::store::read::subscribers::stored_settings;
 
@@ -84,8 +85,17 @@ impl ConfigureSubscribers {
             Some(number) => number,
             None => insert(batch, SubscriberId::new(self.at), settings, self.at).await?,
         };
+        // Settings that can't be read are replaced, like all that have changed: one row must not stop every start.
+        let stored = match stored_settings(batch.connection, number).await {
+            Ok(stored) => Some(stored),
+            Err(error) if column::is_unreadable(&error) => {
+                tracing::warn!(%error, "the stored settings of a subscriber can't be read, and are replaced");
+                None
+            }
+            Err(error) => return Err(error),
+        };
         let is_same = known.is_some()
-            && stored_settings(batch.connection, number).await? == *settings
+            && stored.as_ref() == Some(settings)
             && sqlx::query_scalar("SELECT is_configured = 1 FROM subscribers WHERE number = ?1")
                 .bind(number)
                 .fetch_one(&mut *batch.connection)

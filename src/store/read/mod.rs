@@ -13,6 +13,7 @@ pub(crate) mod listed_deliveries;
 pub(crate) mod pauses;
 pub(crate) mod problems;
 pub(crate) mod queue;
+pub(crate) mod recipients;
 pub(crate) mod status;
 pub(crate) mod subscribers;
 pub(crate) mod tasks;

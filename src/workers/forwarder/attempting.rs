@@ -1,6 +1,7 @@
 //! One attempt to deliver.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -44,7 +45,8 @@ impl Attempting {
             }
             Err(Unsendable::Unread(error)) => {
                 tracing::warn!(%error, "a webhook could not be made");
-                let next_at = Some(clock::now().after(self.retries.first_retry));
+                // A row that stays unreadable must not hold up the order of its jobs for ever.
+                let next_at = self.next_attempt(&due, began_at, None);
                 let reason = "the database could not be read".to_owned();
                 return ended(&due, began_at, AttemptEnd::Unsent { reason, next_at });
             }
@@ -58,16 +60,26 @@ impl Attempting {
             Attempt::Delivered { status } => AttemptEnd::Delivered { status },
             Attempt::Gone => AttemptEnd::Gone,
             Attempt::Failed { status, reason, retry_after } => {
-                let failures = Failures {
-                    first_attempt: due.first_attempt_at.unwrap_or(began_at),
-                    attempts: due.attempts + 1,
-                    failed_at: clock::now(),
-                    retry_after,
-                };
-                let next_at = self.retries.next_attempt(&failures, rand::random());
+                let next_at = self.next_attempt(due, began_at, retry_after);
                 AttemptEnd::Failed { status, reason, next_at }
             }
         }
+    }
+
+    /// The time of the attempt after one that failed. None if there is no further one.
+    fn next_attempt(
+        &self,
+        due: &DueDelivery,
+        began_at: Timestamp,
+        retry_after: Option<Duration>,
+    ) -> Option<Timestamp> {
+        let failures = Failures {
+            first_attempt: due.first_attempt_at.unwrap_or(began_at),
+            attempts: due.attempts + 1,
+            failed_at: clock::now(),
+            retry_after,
+        };
+        self.retries.next_attempt(&failures, rand::random())
     }
 }
 

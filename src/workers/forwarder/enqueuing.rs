@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::addressing::{Addressing, to_job, to_subscribers};
 use crate::domain::event::Event;
+use crate::domain::id::JobId;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::format::Format;
 use crate::store::{EventFilter, Listener, NewDelivery, Progress, Store};
@@ -202,13 +203,25 @@ impl Enqueuing {
                 continue;
             };
             let keys = match recipient.callback.format {
-                Format::Upstream => webhooks::upstream_keys(&self.store, recipient.job_id, event).await?,
+                Format::Upstream => self.upstream_keys(recipient.job_id, event).await?,
                 _ => vec![event.seq.to_string()],
             };
             deliveries.extend(keys.into_iter().map(|key| to_job(&recipient, key)));
         }
         deliveries.sort_by_key(|delivery| delivery.seq);
         Ok(deliveries)
+    }
+
+    /// The keys of an event in the format of upstream. None if the job's URLs can't be read, which is logged: others
+    /// must not wait for it.
+    async fn upstream_keys(&self, job: JobId, event: &Event) -> Result<Vec<String>, StepError> {
+        match webhooks::upstream_keys(&self.store, job, event).await {
+            Err(error) if error.is_about_a_row() => {
+                tracing::error!(%error, %job, seq = event.seq, "a job can't be read, so its URL is not told");
+                Ok(Vec::new())
+            }
+            keys => Ok(keys?),
+        }
     }
 
     /// The deliveries to those of the subscribers that hear of the events after a `seq`.

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::subscribers::{add, scene};
+use crate::support::database::open;
 use crate::support::receiver::{Received, Receiver, SILENCE};
 use crate::support::{Service, mixed_urls};
 
@@ -195,5 +196,58 @@ async fn changes_at_once_are_all_made_and_a_mended_receiver_is_tried_at_once() {
     service.until_unannounced(&path, |one: &Value| !one["failing_since"].is_null()).await;
     patch(&service, &id, json!({ "url": good.url("127.0.0.1", "/") })).await;
     assert_eq!(good.until(1).await[0].kind, "job.settled");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_can_not_be_read_holds_up_no_webhook_of_others() {
+    let receiver = Receiver::start(|_, _| 200).await;
+    // A webhook that can't be made is given up after its second attempt.
+    let (_upstream, service) =
+        scene().set("FORWARD__FIRST_RETRY", "10ms").set("FORWARD__GIVE_UP_AFTER", "20ms").start().await;
+    let labelled = |name: &str| json!({ "video_urls": alike(1, name), "labels": { "team": "news" } });
+    let (bad, good) =
+        (service.submit_with(labelled("bad")).await, service.submit_with(labelled("fine")).await);
+    service.until_settled(&bad).await;
+    service.until_settled(&good).await;
+    let setup = service.stop().await;
+    // All events are looked at again, and the URLs of both jobs hear of them.
+    let mut database = open(&setup.database()).await;
+    let url = receiver.url("127.0.0.1", "/url");
+    for (statement, value) in [
+        (
+            "UPDATE jobs SET callback_format = 'upstream', callback_events = '[\"*\"]', callback_url = ?1",
+            &url,
+        ),
+        ("UPDATE jobs SET labels = 'odd' WHERE id = ?1", &bad),
+        ("UPDATE wants SET mark = 99 WHERE job = (SELECT number FROM jobs WHERE id = ?1)", &bad),
+        ("INSERT OR REPLACE INTO meta (key, value) VALUES ('forwarded_to', ?1)", &"0".to_owned()),
+    ] {
+        sqlx::query(statement).bind(value).execute(&mut database).await.unwrap();
+    }
+    let service = setup.start().await;
+    let all = json!({ "url": receiver.url("127.0.0.1", "/all"), "events": ["job.*"] });
+    let news = json!({
+        "url": receiver.url("127.0.0.1", "/news"),
+        "events": ["job.settled"],
+        "labels": { "team": "news" },
+    });
+    let (all, news) = (add(&service, all).await.0, add(&service, news).await.0);
+    for id in [&all, &news] {
+        let replay = format!("/v1/subscribers/{id}/replay");
+        assert_eq!(service.call(&replay, json!({ "from": 1 })).await.0, 202);
+    }
+    let is_told = |seen: &[Received]| {
+        ["/all", "/news"].iter().all(|path| {
+            seen.iter().any(|one| {
+                one.path == *path && one.kind == "job.settled" && one.body["data"]["job"]["id"] == *good
+            })
+        }) && seen.iter().any(|one| one.path == "/url" && one.body["status"] == "INDEXING_SUCCEEDED")
+    };
+    receiver.until_all(is_told).await;
+    let are_over = |one: &Value| one["deliveries"] == json!({ "waiting": 0, "delivered": 2, "dead": 2 });
+    service.until_unannounced(&format!("/v1/subscribers/{all}"), are_over).await;
+    let mended = "UPDATE wants SET mark = NULL WHERE mark = 99";
+    sqlx::query(mended).execute(&mut database).await.unwrap();
     service.stop().await;
 }

@@ -3,6 +3,8 @@
 //! `SCRAPEHOOK_DELIVERIES=20000 cargo test --test it deliveries:: -- --nocapture` is the long form;
 //! `SCRAPEHOOK_DELIVERIES_SEED` replays a run.
 
+mod model;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -14,8 +16,12 @@ use scrapehook::domain::webhook::format::Format;
 use scrapehook::domain::webhook::secret::Secret;
 use scrapehook::domain::webhook::subscriber::{SubscriberPatch, SubscriberSettings};
 use scrapehook::domain::webhook::target::Target;
-use scrapehook::store::{AttemptEnd, DueDelivery, EndedAttempt, NewDelivery, Progress, ReceiverOf};
+use scrapehook::store::{
+    AttemptEnd, ConfiguredSubscriber, DueDelivery, EndedAttempt, NewDelivery, Progress, ReceiverOf,
+};
+use sqlx::AssertSqlSafe;
 
+use self::model::Model;
 use crate::support::aftermath::number;
 use crate::support::file::{DAY, File, at};
 
@@ -142,88 +148,24 @@ async fn numbers_of_removed_subscribers_and_deliveries_are_not_used_again() {
     file.close().await;
 }
 
-/// What must be due, in other words than the store's.
-#[derive(Default)]
-struct Model {
-    /// The waiting deliveries of each receiver and job, in their order.
-    lists: BTreeMap<(String, i64), Vec<i64>>,
-    /// The time of the next attempt, and the job that the body shows.
-    waiting: BTreeMap<Key, (i64, Option<i64>)>,
-    /// Ended ones: whether they are dead, and the job that the body shows.
-    ended: BTreeMap<Key, (bool, Option<i64>)>,
-    disabled: BTreeSet<String>,
-}
-
-impl Model {
-    fn enqueue(&mut self, new: &NewDelivery, again: bool, millis: i64) {
-        let key = (new.receiver.clone(), new.seq);
-        if self.waiting.contains_key(&key) || (self.ended.contains_key(&key) && !again) {
-            return;
-        }
-        self.ended.remove(&key);
-        let jobs = if new.order.is_empty() { &[0][..] } else { &new.order };
-        for job in jobs {
-            self.lists.entry((new.receiver.clone(), *job)).or_default().push(new.seq);
-        }
-        self.waiting.insert(key, (millis, new.job));
+#[tokio::test]
+async fn stored_settings_that_can_not_be_read_are_replaced_by_the_configuration() {
+    let file = File::started().await;
+    let configured = || {
+        let settings = SubscriberSettings { name: Some("chat".to_owned()), ..settings() };
+        vec![ConfiguredSubscriber { settings, secrets: Vec::new() }]
+    };
+    assert_eq!(file.store.configure_subscribers(configured(), at(1)).await.unwrap(), None);
+    let mut spoiling = crate::support::database::open(&file.folder.path().join("scrapehook.db")).await;
+    for column in ["url", "events", "labels", "format"] {
+        let spoil = format!("UPDATE subscribers SET {column} = 'odd'");
+        sqlx::query(AssertSqlSafe(spoil)).execute(&mut spoiling).await.unwrap();
+        assert!(file.store.read().subscriber("chat").await.is_err(), "{column}");
+        assert_eq!(file.store.configure_subscribers(configured(), at(2)).await.unwrap(), None, "{column}");
+        let stored = file.store.read().subscriber("chat").await.unwrap().unwrap();
+        assert!(stored.shown.enabled, "{column}");
     }
-
-    fn end(&mut self, key: &Key, is_dead: bool) {
-        let Some((_, job)) = self.waiting.remove(key) else { return };
-        for (_, list) in self.lists.iter_mut().filter(|((receiver, _), _)| *receiver == key.0) {
-            list.retain(|seq| *seq != key.1);
-        }
-        self.ended.insert(key.clone(), (is_dead, job));
-    }
-
-    /// Gives up all deliveries of a receiver.
-    fn give_up(&mut self, receiver: &str) {
-        let all: Vec<Key> = self.waiting.keys().filter(|key| key.0 == receiver).cloned().collect();
-        all.iter().for_each(|key| self.end(key, true));
-    }
-
-    /// Makes the dead ones of a receiver again, in the order of their job alone; gives how many.
-    fn revive(&mut self, receiver: &str, millis: i64) -> u64 {
-        let is_dead = |(key, (is_dead, _)): &(&Key, &(bool, Option<i64>))| *is_dead && key.0 == receiver;
-        let dead: Vec<_> = self.ended.iter().filter(is_dead).map(|(key, (_, job))| (key.1, *job)).collect();
-        for (seq, job) in &dead {
-            let order = job.iter().copied().collect();
-            let again = NewDelivery { job: *job, order, ..of_subscriber(0, *seq, &[]) };
-            self.enqueue(&NewDelivery { receiver: receiver.to_owned(), ..again }, true, millis);
-        }
-        // More than one commit keeps no order among them: those that were revived before come later.
-        assert!(dead.len() < ONE_COMMIT, "the walk has too many dead deliveries: {}", dead.len());
-        dead.len() as u64
-    }
-
-    fn forget(&mut self, receiver: &str) {
-        self.lists.retain(|(of, _), _| of != receiver);
-        self.waiting.retain(|(of, _), _| of != receiver);
-        self.ended.retain(|(of, _), _| of != receiver);
-        self.disabled.remove(receiver);
-    }
-
-    fn is_behind(&self, key: &Key) -> bool {
-        let mut lists = self.lists.iter().filter(|((receiver, _), _)| *receiver == key.0);
-        lists.any(|(_, list)| list.contains(&key.1) && list[0] != key.1)
-    }
-
-    /// Makes the next attempts of a receiver due, as far as nothing is before them.
-    fn try_now(&mut self, receiver: &str, millis: i64) {
-        let first: Vec<Key> =
-            self.waiting.keys().filter(|key| key.0 == receiver && !self.is_behind(key)).cloned().collect();
-        for key in first {
-            self.waiting.entry(key).and_modify(|(time, _)| *time = millis);
-        }
-    }
-
-    /// Those with nothing before them in any list, each with its time.
-    fn due(&self, millis: i64) -> BTreeMap<Key, i64> {
-        let is_due = |(key, (time, _)): &(&Key, &(i64, Option<i64>))| {
-            *time <= millis && !self.disabled.contains(&key.0) && !self.is_behind(key)
-        };
-        self.waiting.iter().filter(is_due).map(|(key, (time, _))| (key.clone(), *time)).collect()
-    }
+    file.close().await;
 }
 
 /// A file and its model, which go through the same random steps.
