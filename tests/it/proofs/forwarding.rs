@@ -30,6 +30,8 @@ const SUBSCRIBERS: usize = 10;
 /// Subscribers whose receivers fail a third of their requests.
 const FAILING: usize = 3;
 const FAILURES: [u16; 4] = [500, 503, 404, CUT];
+/// The most failures of one event in a row. The wait doubles with each of them, and more would outlast the deadline.
+const MOST_FAILURES: u32 = 7;
 const URLS_PER_JOB: usize = 12;
 /// URLs of a job that the job before it has, too, so that jobs share tasks.
 const SHARED: usize = 4;
@@ -42,6 +44,8 @@ struct Heard {
     secret: Option<String>,
     fails: bool,
     random: StdRng,
+    /// The failures of each event so far.
+    failures: HashMap<i64, u32>,
     /// The `seq` of each event, in the order in which they were first answered 200.
     order: Vec<i64>,
     /// The `webhook-id` of each event.
@@ -60,6 +64,7 @@ impl Heard {
             secret: None,
             fails: place < FAILING,
             random: StdRng::seed_from_u64(seed + place as u64),
+            failures: HashMap::new(),
             order: Vec::new(),
             ids: HashMap::new(),
             answered: BTreeSet::new(),
@@ -80,7 +85,9 @@ impl Heard {
         if *id != received.id {
             self.faults.push(format!("{seq} came as {id} and as {}", received.id));
         }
-        if self.fails && self.random.random_ratio(1, 3) {
+        let failures = self.failures.entry(seq).or_default();
+        if self.fails && *failures < MOST_FAILURES && self.random.random_ratio(1, 3) {
+            *failures += 1;
             return *FAILURES.choose(&mut self.random).unwrap();
         }
         if self.answered.insert(seq) {
