@@ -3,7 +3,6 @@
 //! Must never move the cursor past an event whose deliveries are not stored.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
 
 use super::addressing::{Addressing, to_job, to_subscribers};
 use crate::domain::event::Event;
@@ -28,9 +27,6 @@ pub(super) struct Enqueuing {
     cursor: Option<Cursor>,
     /// Deliveries that are not stored yet.
     pending: Option<Pending>,
-    /// The next commit comes after a rest, as long as the last one took. So callbacks wait for it at most half the
-    /// time.
-    rest_until: Option<Timestamp>,
 }
 
 /// The deliveries of a page of events.
@@ -38,17 +34,6 @@ pub(super) struct Enqueuing {
 struct Pending {
     deliveries: VecDeque<NewDelivery>,
     progress: Progress,
-}
-
-/// When there is more to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// At once.
-    Now,
-    /// At this time.
-    At(Timestamp),
-    /// After a further event.
-    Nothing,
 }
 
 /// The progress in the log, as read and as stored.
@@ -67,7 +52,7 @@ struct Page {
 
 impl Enqueuing {
     pub(super) const fn new(store: Store) -> Self {
-        Self { store, cursor: None, pending: None, rest_until: None }
+        Self { store, cursor: None, pending: None }
     }
 
     async fn cursor(&mut self) -> Result<Cursor, StepError> {
@@ -80,11 +65,8 @@ impl Enqueuing {
         Ok(cursor)
     }
 
-    /// Does the next piece of work, which is at most one commit of bounded size.
-    pub(super) async fn step(&mut self, now: Timestamp) -> Result<Next, StepError> {
-        if let Some(rest_until) = self.rest_until.filter(|until| *until > now) {
-            return Ok(Next::At(rest_until));
-        }
+    /// Does the next piece of work, which is at most one commit of bounded size. Returns whether there is more to do.
+    pub(super) async fn step(&mut self, now: Timestamp) -> Result<bool, StepError> {
         if self.pending.is_some() {
             return self.store_some(now).await;
         }
@@ -96,7 +78,7 @@ impl Enqueuing {
         } else if self.take_page(cursor).await? || (there_is.has_replays && self.take_replay().await?) {
             return self.store_some(now).await;
         }
-        Ok(if is_purging { Next::Now } else { Next::Nothing })
+        Ok(is_purging)
     }
 
     /// Makes the deliveries of the next events. Returns whether there are more events.
@@ -126,9 +108,10 @@ impl Enqueuing {
         Ok(true)
     }
 
-    /// Stores pending deliveries in a commit of bounded size. The last commit stores the progress.
-    async fn store_some(&mut self, now: Timestamp) -> Result<Next, StepError> {
-        let Some(pending) = &self.pending else { return Ok(Next::Nothing) };
+    /// Stores pending deliveries in a commit of bounded size. The last commit stores the progress. Returns whether there
+    /// is more to do.
+    async fn store_some(&mut self, now: Timestamp) -> Result<bool, StepError> {
+        let Some(pending) = &self.pending else { return Ok(false) };
         let mut rows = 0;
         let some = pending.deliveries.iter().take_while(|delivery| {
             let is_first = rows == 0;
@@ -142,7 +125,6 @@ impl Enqueuing {
             Progress::Replayed { .. } => Progress::Partial { again: true },
             _ => Progress::Partial { again: false },
         };
-        let began = Instant::now();
         match (progress, self.cursor) {
             (Progress::Forwarded(to), Some(cursor)) if count == 0 && to - cursor.stored < CURSOR_STRIDE => {
                 self.cursor = Some(Cursor { read: to, ..cursor });
@@ -152,14 +134,13 @@ impl Enqueuing {
                 if let Progress::Forwarded(to) = progress {
                     self.cursor = Some(Cursor { read: to, stored: to });
                 }
-                self.rest_until = Some(now.after(began.elapsed() * 2));
             }
         }
         match &mut self.pending {
             Some(pending) if !is_last => drop(pending.deliveries.drain(..count)),
             _ => self.pending = None,
         }
-        Ok(Next::Now)
+        Ok(true)
     }
 
     /// Moves on to the end of the log, because nobody is told about the events before it.

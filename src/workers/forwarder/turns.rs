@@ -58,12 +58,13 @@ impl Turns {
         }
     }
 
-    /// Chooses among due deliveries, given the receivers of the attempts on their way.
+    /// Chooses at most `most` of the due deliveries, given the receivers of the attempts on their way.
     pub(super) fn choose<'a>(
         &mut self,
         due: Vec<DueDelivery>,
         in_flight: impl Iterator<Item = &'a String>,
         pace: Pace,
+        most: usize,
     ) -> Vec<DueDelivery> {
         let (mut of, mut all, mut unproven) = (HashMap::<String, usize>::new(), 0, 0);
         for receiver in in_flight {
@@ -76,7 +77,7 @@ impl Turns {
         }
         let mut chosen = Vec::new();
         for delivery in self.in_turns(due) {
-            if all >= pace.max_in_flight {
+            if all >= pace.max_in_flight || chosen.len() >= most {
                 break;
             }
             let is_proven = self.proven.contains_key(&delivery.receiver);
@@ -151,7 +152,8 @@ mod tests {
         for receiver in ["a", "b", "c"] {
             turns.ended(receiver.to_owned(), Some(true));
         }
-        let mut next = || names(&turns.choose(due(&["a", "b", "c"], 4), [].iter(), pace)).concat();
+        let mut next =
+            || names(&turns.choose(due(&["a", "b", "c"], 4), [].iter(), pace, usize::MAX)).concat();
         assert_eq!([next(), next(), next()], ["ab", "ca", "bc"]);
     }
 
@@ -164,7 +166,7 @@ mod tests {
         }
         let every = ["a", "b", "c", "failing"];
         let chosen: Vec<String> = (0..4)
-            .flat_map(|_| turns.choose(due(&every, 9), [].iter(), pace))
+            .flat_map(|_| turns.choose(due(&every, 9), [].iter(), pace, usize::MAX))
             .map(|delivery| delivery.receiver)
             .collect();
         assert_eq!(chosen.iter().filter(|receiver| *receiver == "failing").count(), 2, "{chosen:?}");
@@ -175,17 +177,20 @@ mod tests {
         let mut turns = Turns::default();
         let pace = Pace { max_in_flight: 8, retries: RETRIES };
         let silent = ["a", "b", "c", "d", "e", "f"];
-        let chosen = turns.choose(due(&silent, 9), [].iter(), pace);
+        let chosen = turns.choose(due(&silent, 9), [].iter(), pace, usize::MAX);
         assert_eq!(names(&chosen), ["a", "b", "c", "d"], "half of the requests, one each");
         turns.ended("good".to_owned(), Some(true));
         let in_flight: Vec<String> = names(&chosen).into_iter().map(str::to_owned).collect();
         let every: Vec<&str> = silent.into_iter().chain(["good"]).collect();
-        assert_eq!(names(&turns.choose(due(&every, 9), in_flight.iter(), pace)), ["good", "good"]);
+        assert_eq!(
+            names(&turns.choose(due(&every, 9), in_flight.iter(), pace, usize::MAX)),
+            ["good", "good"]
+        );
         for _ in 0..2 {
             turns.ended("good".to_owned(), Some(false));
-            assert!(!turns.choose(due(&every, 9), in_flight.iter(), pace).is_empty());
+            assert!(!turns.choose(due(&every, 9), in_flight.iter(), pace, usize::MAX).is_empty());
         }
         turns.ended("good".to_owned(), Some(false));
-        assert!(turns.choose(due(&every, 9), in_flight.iter(), pace).is_empty());
+        assert!(turns.choose(due(&every, 9), in_flight.iter(), pace, usize::MAX).is_empty());
     }
 }
