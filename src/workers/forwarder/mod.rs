@@ -28,10 +28,12 @@ use crate::store::{EndedAttempt, Store};
 use crate::telemetry::Metrics;
 use crate::webhooks::Recent;
 
-/// The rest after a step, in times of the step, while operations of others wait for their commit. So callbacks share
-/// the disk and the processor with webhooks for at most a tenth of the time.
+/// Operations that wait for their commit when the service is busy. A few wait at every moment.
+const BUSY: usize = 8;
+/// The rest after a step, in times of the step, while the service is busy. So callbacks share the disk and the
+/// processor with webhooks for at most a tenth of the time.
 const REST: u32 = 9;
-/// The attempts that a step begins at most in such times.
+/// The attempts that a step begins at most while the service is busy.
 const FEW: usize = 8;
 
 /// The worker that sends webhooks.
@@ -77,6 +79,10 @@ impl Forwarder {
             ended: Vec::new(),
             rest_until: None,
         }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.store.backlog().facts >= BUSY
     }
 
     /// Stores the ends of attempts. The next deliveries of their jobs can then begin.
@@ -132,12 +138,12 @@ impl Worker for Forwarder {
         if let Some(rest_until) = self.rest_until.filter(|until| *until > now) {
             return Ok(Step::WaitUntil(rest_until));
         }
-        let others_wait = self.store.backlog().facts > 0;
+        let was_busy = self.is_busy();
         // Deliveries that are stored do not wait for an event that can't be read.
         let has_more = self.enqueuing.step(now).await;
-        self.begin(now, if others_wait { FEW } else { usize::MAX }).await?;
+        self.begin(now, if was_busy { FEW } else { usize::MAX }).await?;
         let has_more = has_more?;
-        if others_wait || self.store.backlog().facts > 0 {
+        if was_busy || self.is_busy() {
             let rest_until = now.after(began.elapsed() * (1 + REST));
             self.rest_until = Some(rest_until);
             return Ok(Step::WaitUntil(rest_until));
