@@ -347,5 +347,8 @@ async fn killed_at_random_it_tells_every_subscriber_of_every_event_in_the_order_
     let Proof { upstream, binary, serving, context, .. } = proof;
     assert_eq!(serving.terminate().0, 0, "{context}");
     let counts = assert_promises_were_kept(&upstream, &binary.path("scrapehook.db"), &context).await;
-    println!("{context}: {counts:?}");
+    println!(
+        "{context}: {} submits, {} acknowledged callbacks, {} tasks unconfirmed",
+        counts.submits, counts.acknowledged, counts.unconfirmed
+    );
 }
