@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::edge::keys::Keys;
+use super::edge::sign_in_limit::SignInLimit;
 use super::hint_limit::HintLimit;
 use super::operate::proof::Proof;
 use crate::clock;
@@ -28,6 +29,7 @@ pub(in crate::http) struct Context {
     pub(in crate::http) traces: Traces,
     pub(in crate::http) proof: Arc<Proof>,
     pub(in crate::http) hint_limit: Arc<HintLimit>,
+    pub(in crate::http) sign_in_limit: Arc<SignInLimit>,
     pub(in crate::http) without_token: WithoutToken,
     /// Ends waiting requests and streams.
     pub(in crate::http) stop: CancellationToken,
@@ -76,6 +78,7 @@ impl Context {
             metrics,
             traces,
             proof: Arc::default(),
+            sign_in_limit: Arc::default(),
             hint_limit: Arc::new(HintLimit::new(Instant::now())),
             without_token: config.callback.without_token,
             stop,

@@ -22,7 +22,9 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::api::{events, jobs, pause, quarantine, queue, status, stream, subscribers, tasks, videos};
+use self::api::{
+    events, jobs, pause, quarantine, queue, session, stats, status, stream, subscribers, tasks, videos,
+};
 use self::context::Context;
 use self::drop_in::{lookup, submit};
 use self::edge::middleware::{Measured, answer_panic, finish};
@@ -70,6 +72,7 @@ fn described() -> (Router<Context>, Router<Context>, String) {
         .routes(routes!(events::list_events))
         .routes(routes!(stream::stream_events))
         .routes(routes!(status::get_status))
+        .routes(routes!(stats::get_stats))
         .routes(routes!(subscribers::list_subscribers, subscribers::add_subscriber))
         .routes(routes!(
             subscribers::get_subscriber,
@@ -80,6 +83,7 @@ fn described() -> (Router<Context>, Router<Context>, String) {
         .routes(routes!(subscribers::trial::test_subscriber))
         .routes(routes!(subscribers::deliveries::replay))
         .routes(routes!(subscribers::deliveries::list_deliveries))
+        .routes(routes!(session::get_session, session::sign_in, session::sign_out))
         .routes(routes!(quarantine::list_quarantine))
         .routes(routes!(submit::submit_scrape))
         .routes(routes!(submit::submit_public_scrape))
@@ -106,7 +110,10 @@ pub fn routes(config: &Config, shared: Shared) -> Routes {
         .route("/callback", post(callback::receive_hint))
         .route("/callback/", post(callback::receive_hint))
         .route("/callback/{*token}", post(callback::receive_callback));
-    let mut main = api.route("/openapi.json", get(openapi::get_document)).merge(docs_page::routes());
+    let mut main = api
+        .route("/openapi.json", get(openapi::get_document))
+        .merge(docs_page::routes())
+        ;
     let complete = |router: Router<Context>| {
         let router = router
             .layer(middleware::from_fn_with_state(context.clone(), auth::check_key))

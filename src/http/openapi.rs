@@ -63,7 +63,7 @@ const EXAMPLES: [(&str, &str); 9] = [
 ];
 
 /// Request bodies. Unknown fields in them are errors.
-const REQUESTS: [&str; 7] = [
+const REQUESTS: [&str; 8] = [
     "JobRequest",
     "AdoptRequest",
     "JobRetryRequest",
@@ -71,6 +71,7 @@ const REQUESTS: [&str; 7] = [
     "NewSubscriber",
     "SubscriberPatch",
     "ReplayRequest",
+    "SignIn",
 ];
 /// The beginning of the names of answers below `/serve`.
 const ENVELOPE: &str = "Envelope_";

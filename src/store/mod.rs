@@ -14,6 +14,7 @@ mod live;
 mod ops;
 mod policy;
 mod read;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -63,6 +64,7 @@ pub use read::jobs::JobFilter;
 pub use read::listed_deliveries::ListedOf;
 pub use read::queue::{NextTurn, Request, Search, Turn};
 pub use read::recipients::{EventJobs, Recipient};
+pub use read::sessions::StoredSession;
 pub use read::status::{Count, Counts, LastError, Overview, Tally};
 pub use read::subscribers::{DisabledSubscriber, Listener, StoredSubscriber, Webhooks};
 pub use read::tasks::TaskFilter;

@@ -6,6 +6,8 @@ pub(in crate::http) mod jobs;
 pub(in crate::http) mod pause;
 pub(in crate::http) mod quarantine;
 pub(in crate::http) mod queue;
+pub(in crate::http) mod session;
+pub(in crate::http) mod stats;
 pub(in crate::http) mod status;
 pub(in crate::http) mod stream;
 pub(in crate::http) mod subscribers;

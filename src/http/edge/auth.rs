@@ -1,36 +1,44 @@
-//! Who may use the API: a caller with a key. Without keys, only this machine has access.
+//! Who may use the API: a caller with a key, or a browser that has signed in with one. Without keys, only this machine
+//! has access.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::clock;
 use crate::config::Role;
-use crate::domain::host::is_loopback;
+use crate::domain::session::{IDLE, SessionToken, USE_STRIDE};
 use crate::http::context::Context;
 use crate::http::drop_in::envelope;
-use crate::http::edge::keys::Keys;
+use crate::http::edge::cookie;
+use crate::http::edge::keys::{Key, Keys};
+use crate::http::edge::origin::{check_same_machine, check_same_site};
 use crate::http::edge::problem::{Code, Problem};
 
-/// Headers that proxies and tunnels add. A client behind one is not on this machine.
-const FORWARDING: [&str; 2] = ["via", "cdn-loop"];
-/// Beginnings of the names of more such headers.
-const FORWARDING_PREFIXES: [&str; 4] = ["cf-", "fly-", "x-azure-", "x-vercel-"];
-/// Words in the names of more such headers. Each product has different names for the same few things.
-const FORWARDING_WORDS: [&str; 7] =
-    ["forwarded", "client-ip", "clientip", "connecting-ip", "real-ip", "original-host", "external-address"];
+/// The path that signs in and out.
+pub(in crate::http) const SESSION: &str = "/v1/session";
 
 /// The client that sent a request.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct Caller {
     /// The name of the API key. None without keys.
     pub(in crate::http) name: Option<String>,
+    /// The role of the key. Without keys, everybody may write.
+    pub(in crate::http) role: Role,
+}
+
+impl Caller {
+    fn with(key: &Key) -> Self {
+        Self { name: Some(key.name.clone()), role: key.role }
+    }
 }
 
 /// Checks requests under `/v1` and `/serve` and for the metrics, and lets all others pass.
 pub(in crate::http) async fn check_key(
     State(context): State<Context>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let path = request.uri().path();
@@ -38,29 +46,82 @@ pub(in crate::http) async fn check_key(
     if path != "/v1" && !path.starts_with("/v1/") && path != "/metrics" && !is_drop_in {
         return Ok(next.run(request).await);
     }
-    let caller = identify(&context.keys.get(), &request, is_drop_in)?;
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let (mut parts, body) = request.into_parts();
+    if let Some(caller) = identify(&context, &parts, is_drop_in).await? {
+        parts.extensions.insert(caller);
+    }
+    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-fn identify(keys: &Keys, request: &Request, is_drop_in: bool) -> Result<Caller, Problem> {
-    let (method, headers) = (request.method(), request.headers());
+/// The client of a request. None for one that is about to sign in, or that asks whether it has.
+async fn identify(context: &Context, request: &Parts, is_drop_in: bool) -> Result<Option<Caller>, Problem> {
+    let (method, headers) = (&request.method, &request.headers);
+    let keys = context.keys.get();
     if keys.is_empty() {
-        return check_same_machine(request.uri(), headers).map(|()| Caller { name: None });
+        check_same_machine(&request.uri, headers)?;
+        return Ok(Some(Caller { name: None, role: Role::Write }));
     }
-    let Some(secret) = secret(headers, is_drop_in) else {
-        let form = if is_drop_in { "<api key>" } else { "Bearer <api key>" };
-        return Err(Problem::new(Code::Unauthorized, format!("Send the header `Authorization: {form}`.")));
+    let is_session = request.uri.path() == SESSION;
+    if is_session && method == Method::POST {
+        return Ok(None);
+    }
+    let caller = match secret(headers, is_drop_in) {
+        Some(secret) => keys.find(secret).map(Caller::with).ok_or_else(|| {
+            let detail = "This service does not know this API key. Check auth.api_keys.";
+            Problem::new(Code::Unauthorized, detail)
+        }),
+        None => match cookie::token(headers).filter(|_| !is_drop_in) {
+            Some(token) => signed_in(context, &keys, request, &token).await,
+            None => {
+                let form = if is_drop_in { "<api key>" } else { "Bearer <api key>" };
+                Err(Problem::new(Code::Unauthorized, format!("Send the header `Authorization: {form}`.")))
+            }
+        },
     };
-    let Some(key) = keys.find(secret) else {
-        let detail = "This service does not know this API key. Check auth.api_keys.";
-        return Err(Problem::new(Code::Unauthorized, detail));
+    let caller = match caller {
+        // Whether somebody is signed in is a question, so the answer is no error.
+        Err(problem) if is_session && problem.code() == Code::Unauthorized && method == Method::GET => {
+            return Ok(None);
+        }
+        caller => caller?,
     };
-    if key.role == Role::Read && !matches!(*method, Method::GET | Method::HEAD) {
-        let detail = format!("The key `{}` has the role `read`. Use a key with the role `write`.", key.name);
+    let only_reads = is_session || matches!(*method, Method::GET | Method::HEAD);
+    if caller.role == Role::Read && !only_reads {
+        let name = caller.name.unwrap_or_default();
+        let detail = format!("The key `{name}` has the role `read`. Use a key with the role `write`.");
         return Err(Problem::new(Code::Forbidden, detail));
     }
-    Ok(Caller { name: Some(key.name.clone()) })
+    Ok(Some(caller))
+}
+
+/// The client behind the cookie of a session. A session ends with its key.
+async fn signed_in(
+    context: &Context,
+    keys: &Keys,
+    request: &Parts,
+    token: &SessionToken,
+) -> Result<Caller, Problem> {
+    let now = clock::now();
+    let hash = token.hash();
+    let stored = context.store.read().session(&hash).await?;
+    let stored = stored.filter(|session| session.used_at.after(IDLE) > now);
+    let found = stored.and_then(|session| {
+        let key = keys.all().find(|key| token.mark(&key.hash)[..] == session.mark[..])?.clone();
+        Some((session, key))
+    });
+    let Some((session, key)) = found else {
+        return Err(Problem::new(Code::Unauthorized, "This session has ended. Sign in again."));
+    };
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        check_same_site(&request.headers)?;
+    }
+    if session.used_at.after(USE_STRIDE) <= now
+        && let Err(error) = context.store.use_session(hash, now).await
+    {
+        // The session ends a little earlier, which is no reason to refuse the request.
+        tracing::debug!(%error, "the use of a session could not be noted");
+    }
+    Ok(Caller::with(&key))
 }
 
 /// The key of a request, after the word `Bearer`. Clients of upstream send the key alone.
@@ -69,153 +130,5 @@ fn secret(headers: &HeaderMap, is_drop_in: bool) -> Option<&str> {
     match value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
         Some((_, secret)) => Some(secret.trim()),
         None => Some(value).filter(|value| is_drop_in && !value.is_empty()),
-    }
-}
-
-/// A page in the user's browser can reach loopback, but its requests have a foreign `Host` or `Origin`. A proxy can
-/// reach loopback as well and may name this machine as the `Host`, but it adds headers.
-fn check_same_machine(target: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-    let foreign = |detail: String| Err(Problem::new(Code::CrossSite, detail));
-    // An absolute target also names the host, and wins over the header.
-    if target.host().is_some_and(|host| !is_loopback(host)) {
-        return foreign(
-            "The request's target must name this machine: localhost or a loopback address.".to_owned(),
-        );
-    }
-    let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
-    let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) if is_loopback(without_port(host)) => host,
-        _ => {
-            return foreign(
-                "The Host header must name this machine: localhost or a loopback address.".to_owned(),
-            );
-        }
-    };
-    if let Some(name) = headers.keys().find(|name| is_forwarding(name.as_str())) {
-        return foreign(format!(
-            "The header `{name}` shows that a proxy passed this request on. Set auth.api_keys, and send a key."
-        ));
-    }
-    let is_own = |origin: &HeaderValue| {
-        origin.to_str().is_ok_and(|origin| origin.strip_prefix("http://") == Some(host))
-    };
-    if headers.get_all(header::ORIGIN).iter().all(is_own) {
-        Ok(())
-    } else {
-        foreign("The Origin header names another site. Without API keys, it must name this one.".to_owned())
-    }
-}
-
-/// Whether proxies add this header. The name is in lower case.
-fn is_forwarding(name: &str) -> bool {
-    let name = name.replace('_', "-");
-    FORWARDING.contains(&name.as_str())
-        || FORWARDING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        || FORWARDING_WORDS.iter().any(|word| name.contains(word))
-}
-
-fn without_port(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderName;
-
-    use super::*;
-
-    fn is_let_in(headers: &[(&str, &str)]) -> bool {
-        is_let_in_at("/v1/status", headers)
-    }
-
-    fn is_let_in_at(target: &str, headers: &[(&str, &str)]) -> bool {
-        let header = |(name, value): &(&str, &str)| {
-            (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
-        };
-        let mut map = HeaderMap::new();
-        for (name, value) in headers.iter().map(header) {
-            map.append(name, value);
-        }
-        check_same_machine(&target.parse().unwrap(), &map).is_ok()
-    }
-
-    #[test]
-    fn only_a_loopback_host_is_let_in() {
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:8080"] {
-            assert!(is_let_in(&[("host", host)]), "{host}");
-        }
-        for host in ["", "example.com", "localhost.example.com", "10.0.0.1:8080", "::1:x", "127.0.0.1:8080x"]
-        {
-            assert!(!is_let_in(&[("host", host)]), "{host}");
-        }
-        assert!(!is_let_in(&[]));
-        assert!(!is_let_in(&[("host", "localhost"), ("host", "localhost")]));
-        assert!(!is_let_in(&[("host", "localhost"), ("host", "example.com")]));
-    }
-
-    #[test]
-    fn a_target_that_names_another_host_is_not_let_in() {
-        let host = ("host", "localhost");
-        for target in ["http://localhost/v1/status", "http://127.0.0.1:8080/v1/status", "http://[::1]:1/"] {
-            assert!(is_let_in_at(target, &[host]), "{target}");
-            assert!(!is_let_in_at(target, &[("host", "evil.example")]), "{target}");
-        }
-        for target in ["http://evil.example/v1/status", "http://localhost@evil.example/", "evil.example:80"] {
-            assert!(!is_let_in_at(target, &[host]), "{target}");
-        }
-    }
-
-    #[test]
-    fn only_the_own_origin_is_let_in() {
-        let host = ("host", "localhost:8080");
-        assert!(is_let_in(&[host, ("origin", "http://localhost:8080")]));
-        for origin in ["null", "", "https://localhost:8080", "http://localhost", "http://evil.example"] {
-            assert!(!is_let_in(&[host, ("origin", origin)]), "{origin}");
-        }
-        let twice = [host, ("origin", "http://localhost:8080"), ("origin", "http://evil.example")];
-        assert!(!is_let_in(&twice));
-    }
-
-    #[test]
-    fn a_request_that_was_passed_on_is_not_let_in() {
-        for name in [
-            "Forwarded",
-            "Via",
-            "X-Real-IP",
-            "X-Forwarded-For",
-            "X-Forwarded-Host",
-            "X-Forwarded-Proto",
-            "X-Forwarded-Port",
-            "X-Forwarded-Anything",
-            "CF-Connecting-IP",
-            "CF-Ray",
-            "True-Client-IP",
-            "CDN-Loop",
-            "X-Original-Forwarded-For",
-            "X-Client-IP",
-            "Fastly-Client-IP",
-            "X-Cluster-Client-IP",
-            "X-Envoy-External-Address",
-            "Fly-Client-IP",
-            "Fly-Region",
-            "X-Vercel-Forwarded-For",
-            "X-Azure-ClientIP",
-            "Client-IP",
-            "Proxy-Client-IP",
-            "WL-Proxy-Client-IP",
-            "Do-Connecting-IP",
-            "X-Original-Host",
-            "X_Forwarded_For",
-        ] {
-            for value in ["127.0.0.1", ""] {
-                assert!(!is_let_in(&[("host", "localhost"), (name, value)]), "{name}: {value}");
-            }
-        }
-        for name in ["X-Requested-With", "User-Agent", "X-Forward", "Cookie"] {
-            assert!(is_let_in(&[("host", "localhost"), (name, "x")]), "{name}");
-        }
     }
 }

@@ -11,10 +11,10 @@ use crate::config::{ApiKey, ApiKeys, Role};
 pub struct Keys(Vec<Key>);
 
 #[derive(Clone, Debug)]
-pub(super) struct Key {
+pub(in crate::http) struct Key {
     pub(super) name: String,
     pub(super) role: Role,
-    pub(super) hash: [u8; 32],
+    pub(in crate::http) hash: [u8; 32],
 }
 
 impl Keys {
@@ -33,7 +33,11 @@ impl Keys {
         self.0.is_empty()
     }
 
-    pub(super) fn find(&self, secret: &str) -> Option<&Key> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter()
+    }
+
+    pub(in crate::http) fn find(&self, secret: &str) -> Option<&Key> {
         let hash: [u8; 32] = Sha256::digest(secret).into();
         // Compares every key, even after a match.
         let mut found = None;

@@ -33,6 +33,7 @@ fn known(method: &Method) -> &'static str {
         Method::HEAD => "HEAD",
         Method::POST => "POST",
         Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
         _ => "other",
     }
 }
@@ -40,11 +41,15 @@ fn known(method: &Method) -> &'static str {
 /// Gives each answer a request id, gives errors their body, measures the request and writes the log line.
 pub(in crate::http) async fn finish(
     State(measured): State<Measured>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let request_id = uuid::Uuid::now_v7().simple().to_string();
     let client = peer::client(&request, &measured.proxies);
+    if let Some(client) = client {
+        request.extensions_mut().insert(client);
+    }
+    let client = client.map(|client| client.0.to_string());
     let method = request.method().clone();
     // The route, not the path: a path can hold a token.
     let route = request.extensions().get::<MatchedPath>().cloned();

@@ -10,11 +10,15 @@ use crate::config::Networks;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) struct Peer(pub(in crate::http) SocketAddr);
 
-/// The client's address, for the log.
+/// The address of the client that sent a request.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http) struct Client(pub(in crate::http) IpAddr);
+
+/// The client's address, for the log and for limits.
 ///
 /// Reads `X-Forwarded-For` from its end, as far as trusted proxies have written it. Anybody can have written the
 /// addresses before that.
-pub(in crate::http) fn client(request: &Request, proxies: &Networks) -> Option<String> {
+pub(in crate::http) fn client(request: &Request, proxies: &Networks) -> Option<Client> {
     let mut client = request.extensions().get::<Peer>()?.0.ip().to_canonical();
     let headers = request.headers().get_all("x-forwarded-for").iter();
     let named: Vec<&str> =
@@ -25,7 +29,7 @@ pub(in crate::http) fn client(request: &Request, proxies: &Networks) -> Option<S
         };
         client = address.to_canonical();
     }
-    Some(client.to_string())
+    Some(Client(client))
 }
 
 /// Some proxies add the port, and brackets if the address has colons.
@@ -50,7 +54,7 @@ mod tests {
         request.extensions_mut().insert(Peer(SocketAddr::new(peer.parse().unwrap(), 1)));
         let proxies = ["10.0.0.0/8", "::1", "127.0.0.1", "::ffff:192.168.0.0/112"];
         let proxies = Networks::parse(&proxies).unwrap();
-        client(&request, &proxies).unwrap()
+        client(&request, &proxies).unwrap().0.to_string()
     }
 
     #[test]

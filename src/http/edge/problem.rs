@@ -41,7 +41,7 @@ codes! {
     BadIdempotencyKey = BAD_REQUEST, "bad_idempotency_key", "Invalid Idempotency-Key";
     Unauthorized = UNAUTHORIZED, "unauthorized", "A valid API key is required";
     Forbidden = FORBIDDEN, "forbidden", "This API key is read-only";
-    CrossSite = FORBIDDEN, "cross_site", "Without API keys, only this machine has access";
+    CrossSite = FORBIDDEN, "cross_site", "Not allowed from another site or machine";
     NotFound = NOT_FOUND, "not_found", "Not found";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed";
     Timeout = REQUEST_TIMEOUT, "timeout", "The request body arrived too late";
@@ -55,6 +55,7 @@ codes! {
     Internal = INTERNAL_SERVER_ERROR, "internal", "Internal error";
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable";
     Incomplete = SERVICE_UNAVAILABLE, "incomplete", "The request body is incomplete";
+    TooManyAttempts = TOO_MANY_REQUESTS, "too_many_attempts", "Too many failed sign-ins";
     TooManyHints = SERVICE_UNAVAILABLE, "too_many_hints", "Too many callbacks without a good token";
 }
 
@@ -133,10 +134,16 @@ impl Problem {
 
     /// A hint that may be sent again after this time.
     pub(in crate::http) fn too_many_hints(retry_after: Duration) -> Self {
-        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
         let detail =
             "Too many callbacks without a good token arrive. This one was not kept. Send it again later.";
-        Self { retry_after: seconds, ..Self::new(Code::TooManyHints, detail) }
+        Self { retry_after: whole_seconds(retry_after), ..Self::new(Code::TooManyHints, detail) }
+    }
+
+    /// A sign-in that may be tried again after this time.
+    pub(in crate::http) fn too_many_sign_ins(retry_after: Duration) -> Self {
+        let seconds = whole_seconds(retry_after);
+        let detail = format!("Too many sign-ins from this address have failed. Try again in {seconds} s.");
+        Self { retry_after: seconds, ..Self::new(Code::TooManyAttempts, detail) }
     }
 
     /// Its code.
@@ -182,6 +189,11 @@ impl Problem {
     pub(in crate::http) fn too_large(limit: usize) -> Self {
         Self::new(Code::TooLarge, format!("The request body must not exceed {limit} bytes."))
     }
+}
+
+/// The seconds of a wait, rounded up.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 impl From<Stopping> for Problem {
@@ -232,7 +244,7 @@ impl IntoResponse for Problem {
                 let identity = HeaderValue::from_static("identity");
                 response.headers_mut().insert(header::ACCEPT_ENCODING, identity);
             }
-            Code::Unavailable | Code::Incomplete | Code::TooManyHints => {
+            Code::Unavailable | Code::Incomplete | Code::TooManyAttempts | Code::TooManyHints => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
             }
             // The rest of the body is not read, so the connection can't be used again.

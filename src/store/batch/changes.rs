@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::domain::event::{EventKind, Source};
 use crate::domain::id::{JobId, TaskId};
+use crate::domain::measure::{self, Measure};
 use crate::domain::outcome::{Failure, Reason, UrlOutcome, UrlState};
 use crate::domain::task::FactKind;
 use crate::domain::time::Timestamp;
@@ -48,6 +49,8 @@ pub(crate) struct Changes {
     pub(crate) refuted: Vec<(TaskId, Touch)>,
     /// Tasks that turned out to be another one, with that other task.
     pub(crate) taken_in: BTreeMap<TaskId, TaskId>,
+    /// What is counted for a minute, by the minute and the number of the measure.
+    pub(crate) counted: BTreeMap<(i64, i64), u64>,
     /// The words that an operator's decision adds to the event that follows from it.
     pub(crate) words: BTreeMap<TaskId, String>,
 }
@@ -57,6 +60,11 @@ impl Changes {
     pub(crate) fn touch(&mut self, task: TaskId, at: Timestamp, source: Source) {
         self.stale.insert(task);
         self.note(task, at, source);
+    }
+
+    /// Counts something for its minute.
+    pub(crate) fn count(&mut self, at: Timestamp, measure: Measure, count: u64) {
+        *self.counted.entry((measure::minute(at), measure.number())).or_default() += count;
     }
 
     /// Records that a task's state must be derived again. The working set has the change already.

@@ -5,6 +5,7 @@ pub(crate) mod changes;
 pub(crate) mod load;
 pub(crate) mod loaded;
 pub(crate) mod log;
+pub(crate) mod minutes;
 pub(crate) mod operation;
 pub(crate) mod received;
 pub(crate) mod working_set;

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::domain::evidence::{Findings, UrlFindings};
+use crate::domain::measure::Measure;
 use crate::domain::outcome::{Failure, Reason, UrlOutcome, UrlState};
 use crate::domain::round::round_outcome;
 use crate::domain::task::TaskState;
+use crate::domain::time::Timestamp;
 use crate::domain::want::AttemptStanding;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{self, Round, RoundChange, Touch};
@@ -31,6 +33,8 @@ pub(crate) struct AttemptChange {
     outcome: UrlOutcome,
     standing: i64,
     attributed: bool,
+    /// The time at which its task was accepted.
+    accepted_at: Option<i64>,
     /// Videos that belong to the URL from now on.
     pub(crate) joined: Vec<String>,
     /// Videos that no longer belong to it.
@@ -39,10 +43,17 @@ pub(crate) struct AttemptChange {
     pub(crate) is_outcome: bool,
 }
 
+impl AttemptChange {
+    fn is_indexed_now(&self) -> bool {
+        self.outcome.state == UrlState::Indexed && self.old.0 != UrlState::Indexed
+    }
+}
+
 /// Updates the loaded URLs to the findings, and returns the changes.
 pub(crate) fn changes(stored: &mut LoadedTask, findings: &Findings) -> Vec<AttemptChange> {
     let is_polled = stored.next_poll_at.is_some();
-    let task = Task { number: stored.number, state: findings.state, is_polled };
+    let accepted_at = stored.accepted_at;
+    let task = Task { number: stored.number, state: findings.state, accepted_at, is_polled };
     let mut changed = Vec::new();
     for (url, found) in stored.urls.iter_mut().zip(&findings.urls) {
         let mut videos: Vec<String> = found
@@ -61,6 +72,7 @@ pub(crate) fn changes(stored: &mut LoadedTask, findings: &Findings) -> Vec<Attem
 struct Task {
     number: i64,
     state: TaskState,
+    accepted_at: Option<i64>,
     /// Whether another poll of it is planned.
     is_polled: bool,
 }
@@ -93,6 +105,7 @@ fn change(
         round: url.round,
         is_only: url.is_only,
         old,
+        accepted_at: task.accepted_at,
         outcome: outcome.clone(),
         standing,
         attributed: found.attributed,
@@ -142,6 +155,13 @@ pub(crate) async fn store(
             if !videos.is_empty() {
                 sqlx::query(sql).bind(json!(videos).to_string()).execute(&mut *batch.connection).await?;
             }
+        }
+    }
+    for (touch, attempt) in &changed {
+        if attempt.is_indexed_now() {
+            let accepted_at = attempt.accepted_at.map(Timestamp::from_millis);
+            let delay = accepted_at.map(|accepted_at| touch.at.since(accepted_at));
+            batch.changes.count(touch.at, Measure::UrlsIndexed(delay), 1);
         }
     }
     let moved: Vec<_> = changed.into_iter().filter(|(_, attempt)| attempt.is_outcome).collect();

@@ -15,13 +15,15 @@ macro_rules! migrations {
 }
 
 /// The migrations, each with its number and its subject in its name.
-const NAMED: [(&str, &str); 6] = migrations! {
+const NAMED: [(&str, &str); 8] = migrations! {
     "0001_initial"
     "0002_store_bounded_work"
     "0003_posts"
     "0004_queue"
     "0005_deliveries"
     "0006_subscribers"
+    "0007_sessions"
+    "0008_minutes"
 };
 
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {

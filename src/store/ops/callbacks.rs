@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::domain::event::{EventKind, Source};
+use crate::domain::measure::Measure;
 use crate::store::batch::Batch;
 use crate::store::batch::changes::{NewEvent, NewFact};
 use crate::store::batch::operation::Operation;
@@ -36,6 +37,7 @@ pub(crate) async fn keep(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
     }
     ownership::assign(batch, &mut received).await?;
     for callback in &received {
+        batch.changes.count(callback.at, Measure::Callbacks, 1);
         let Some(meaning) = &callback.meaning else {
             keep_unrecognized(batch, callback).await?;
             continue;

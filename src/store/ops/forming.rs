@@ -13,6 +13,7 @@ use crate::domain::event::Source;
 use crate::domain::forming::{Waiting, form};
 use crate::domain::id::TaskId;
 use crate::domain::job::Quality;
+use crate::domain::measure::Measure;
 use crate::domain::refusal::{CONTENT, UNCLEAR};
 use crate::domain::time::Timestamp;
 use crate::store::batch::Batch;
@@ -81,7 +82,11 @@ async fn begin(batch: &mut Batch<'_>, next: &NextRequest) -> Result<Option<Reque
         .bind(next.at.as_millis())
         .fetch_optional(&mut *batch.connection)
         .await?;
-    row.map(|row| request(task, row)).transpose()
+    let request = row.map(|row| request(task, row)).transpose()?;
+    if let Some(request) = &request {
+        batch.changes.count(next.at, Measure::UrlsSent, request.urls.len() as u64);
+    }
+    Ok(request)
 }
 
 const BEGIN_SUBMIT: &str = "INSERT INTO submits (task_id, attempt, started_at, urls)

@@ -25,6 +25,7 @@ pub(crate) mod refusals;
 pub(crate) mod replays;
 pub(crate) mod retention;
 pub(crate) mod second_look;
+pub(crate) mod sessions;
 pub(crate) mod silence;
 pub(crate) mod splits;
 pub(crate) mod submits;

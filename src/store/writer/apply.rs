@@ -15,7 +15,7 @@ use crate::domain::task::FactKind;
 use crate::failpoint::FailPoint;
 use crate::store::batch::changes::Changes;
 use crate::store::batch::working_set::WorkingSet;
-use crate::store::batch::{Batch, log};
+use crate::store::batch::{Batch, log, minutes};
 use crate::store::derive::{self, facts, videos};
 use crate::store::live::waiters::{Awaited, Waiters};
 use crate::store::ops::{callbacks, refusals};
@@ -92,11 +92,19 @@ async fn derive_all(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
 
 async fn write_and_commit(batch: &mut Batch<'_>) -> Result<Option<i64>, sqlx::Error> {
     static STATEMENTS: LazyLock<String> = LazyLock::new(|| {
-        let rows =
-            [callbacks::INSERT, facts::INSERT, videos::UPSERT, derive::tasks::UPDATE.as_str(), log::APPEND];
+        let rows = [
+            callbacks::INSERT,
+            facts::INSERT,
+            videos::UPSERT,
+            derive::tasks::UPDATE.as_str(),
+            minutes::ADD,
+            minutes::PRUNE,
+            log::APPEND,
+        ];
         format!("{}; COMMIT", rows.join("; "))
     });
     let rows = std::mem::take(&mut batch.changes.rows);
+    let counted = Value::Array(minutes::rows(&batch.changes)).to_string();
     let events = log::rows(&batch.changes.events);
     let has_events = !events.is_empty();
     let done = sqlx::query(STATEMENTS.as_str())
@@ -104,6 +112,8 @@ async fn write_and_commit(batch: &mut Batch<'_>) -> Result<Option<i64>, sqlx::Er
         .bind(Value::Array(rows.facts).to_string())
         .bind(Value::Array(rows.videos).to_string())
         .bind(Value::Array(rows.tasks).to_string())
+        .bind(&counted)
+        .bind(&counted)
         .bind(json!(events).to_string())
         .execute(&mut *batch.connection)
         .await?;

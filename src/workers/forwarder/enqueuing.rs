@@ -108,8 +108,8 @@ impl Enqueuing {
         Ok(true)
     }
 
-    /// Stores pending deliveries in a commit of bounded size. The last commit stores the progress. Returns whether there
-    /// is more to do.
+    /// Stores pending deliveries in a commit of bounded size. The last commit stores the progress. Returns whether
+    /// there is more to do.
     async fn store_some(&mut self, now: Timestamp) -> Result<bool, StepError> {
         let Some(pending) = &self.pending else { return Ok(false) };
         let mut rows = 0;

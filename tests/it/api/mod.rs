@@ -18,6 +18,8 @@ mod paused_queue;
 mod priorities;
 mod queue;
 mod queue_load;
+mod sessions;
+mod stats;
 mod status;
 mod stream;
 mod submitting;

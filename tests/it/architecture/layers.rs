@@ -29,7 +29,7 @@ fn layer(part: &str) -> Option<u8> {
         "live" | "ops" => 5,
         "writer" => 6,
         "mod" => 7,
-        "deliveries" | "jobs" => 8,
+        "deliveries" | "jobs" | "sessions" => 8,
         _ => return None,
     })
 }
