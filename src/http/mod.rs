@@ -5,6 +5,7 @@
 mod api;
 mod callback;
 mod context;
+mod dashboard;
 mod docs_page;
 mod drop_in;
 mod edge;
@@ -113,7 +114,7 @@ pub fn routes(config: &Config, shared: Shared) -> Routes {
     let mut main = api
         .route("/openapi.json", get(openapi::get_document))
         .merge(docs_page::routes())
-        ;
+        .merge(dashboard::routes());
     let complete = |router: Router<Context>| {
         let router = router
             .layer(middleware::from_fn_with_state(context.clone(), auth::check_key))

@@ -1,0 +1,51 @@
+// The API as the page uses it. Must never build HTML, and never keep a key.
+
+/** An answer that is not a success, with the words of the service. */
+export class Refused extends Error {
+  constructor(status, problem) {
+    super(problem?.detail || problem?.title || `HTTP ${status}`);
+    this.status = status;
+    this.code = problem?.code;
+    this.title = problem?.title;
+    this.faults = problem?.errors ?? [];
+  }
+}
+
+let signedOut = () => {};
+
+/** Has this called when an answer shows that nobody is signed in any more. */
+export function onSignedOut(call) {
+  signedOut = call;
+}
+
+async function ask(method, path, body, { signal, headers = {} } = {}) {
+  const options = { method, signal, headers: { ...headers } };
+  if (body !== undefined) {
+    options.headers["content-type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  const answer = await fetch(path, options);
+  if (answer.status === 204) return null;
+  const text = await answer.text();
+  let content = null;
+  try {
+    content = JSON.parse(text);
+  } catch {
+    // A proxy answered with a page of its own.
+  }
+  if (answer.ok) return content;
+  if (answer.status === 401 && path !== "/v1/session") signedOut();
+  throw new Refused(answer.status, content);
+}
+
+export const get = (path, signal) => ask("GET", path, undefined, { signal });
+export const post = (path, body, headers) => ask("POST", path, body, { headers });
+export const patch = (path, body) => ask("PATCH", path, body);
+export const remove = (path) => ask("DELETE", path);
+
+/** A path with the parameters that have a value. */
+export function query(path, parameters) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const text = new URLSearchParams(given).toString();
+  return text ? `${path}?${text}` : path;
+}

@@ -1,0 +1,79 @@
+// The stream of events, which tells views when to ask again.
+
+const listeners = new Set();
+const watchers = new Set();
+/** Milliseconds within which events count as one. A view must not ask once for each of thousands. */
+const PAUSE = 1000;
+
+let source = null;
+let state = "connecting";
+let pending = [];
+let timer = null;
+
+function become(next) {
+  if (state === next) return;
+  state = next;
+  for (const watcher of watchers) watcher(state);
+}
+
+function flush() {
+  timer = null;
+  const events = pending;
+  pending = [];
+  for (const listener of listeners) listener(events);
+}
+
+function wake(event) {
+  // More than views look at need not be kept: an empty list means that anything may have changed.
+  if (event && pending.length < 200) pending.push(event);
+  if (timer === null) timer = setTimeout(flush, PAUSE);
+}
+
+/** Follows the events after this `seq` until `stop`. */
+export function start() {
+  stop();
+  source = new EventSource("/v1/events/stream");
+  source.onopen = () => {
+    const wasLost = state === "lost";
+    become("live");
+    if (wasLost) flush();
+  };
+  source.onerror = () => {
+    become("lost");
+    // The browser tries again unless the answer was an error.
+    if (source?.readyState === EventSource.CLOSED) {
+      source = null;
+      setTimeout(() => source ?? start(), 3000);
+    }
+  };
+  for (const kind of KINDS) source.addEventListener(kind, (message) => wake(JSON.parse(message.data)));
+}
+
+export function stop() {
+  source?.close();
+  source = null;
+  become("connecting");
+}
+
+/** Calls `listener` with the events of the last second. Returns how to end that. */
+export function listen(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Calls `watcher` with "connecting", "live" or "lost" now and at each change. Returns how to end that. */
+export function watch(watcher) {
+  watchers.add(watcher);
+  watcher(state);
+  return () => watchers.delete(watcher);
+}
+
+// The stream names its kinds, and a listener has to, too.
+const KINDS = [
+  "job.created", "job.settled", "job.canceled", "job.retried", "job.reopened",
+  "task.queued", "task.submitting", "task.accepted", "task.unconfirmed", "task.downloaded", "task.failed",
+  "task.rejected", "task.stalled", "task.canceled", "task.refreshed", "task.settled",
+  "video.indexing", "video.indexed", "video.failed",
+  "callback.unrecognized", "callback.hint",
+  "sending.paused", "sending.resumed", "problem.opened", "problem.closed", "subscriber.disabled",
+];

@@ -1,0 +1,32 @@
+// The URLs in whatever people paste: lines, CSV, or a message with URLs in it.
+
+const URLS = /https?:\/\/[^\s<>"'`|]+/gi;
+/** What ends a sentence rather than a URL. */
+const AFTER = /[.,;:!?)\]}]+$/;
+
+/**
+ * The URLs of a text in their order, each with its line from 1. A line without any is taken as a whole, so that the
+ * service can say what is wrong with it. Blank lines and the header of a CSV are left out.
+ */
+export function pasted(text) {
+  const found = [];
+  text.split(/\r?\n/).forEach((line, place) => {
+    const urls = [...line.matchAll(URLS)].map(([url]) => url.replace(AFTER, ""));
+    const rest = line.trim();
+    const isHeader = place === 0 && /(^|[,;\t])"?url"?($|[,;\t])/i.test(rest);
+    if (urls.length) found.push(...urls.map((url) => ({ url, line: place + 1 })));
+    else if (rest && !isHeader) found.push({ url: rest, line: place + 1 });
+  });
+  return found;
+}
+
+/** "a:1, b:2" as an object. Null if a part has no colon. */
+export function labels(text) {
+  const given = {};
+  for (const part of text.split(",").map((part) => part.trim()).filter(Boolean)) {
+    const colon = part.indexOf(":");
+    if (colon < 1) return null;
+    given[part.slice(0, colon).trim()] = part.slice(colon + 1).trim();
+  }
+  return given;
+}

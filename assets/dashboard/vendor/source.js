@@ -1,0 +1,7 @@
+// What the dashboard uses of Preact and htm, in one file.
+import { h } from "preact";
+import htm from "htm";
+
+export { render } from "preact";
+export { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+export const html = htm.bind(h);
