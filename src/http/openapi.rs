@@ -11,6 +11,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::http::context::Context;
 use crate::http::drop_in::envelope;
+use crate::http::edge::auth::SESSION;
 use crate::http::edge::problem::ProblemBody;
 
 /// The parts of the document that are not operations.
@@ -105,12 +106,12 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
     }
     for (path, item) in &mut document.paths.paths {
         let operations = [
-            (&mut item.get, false),
-            (&mut item.post, true),
-            (&mut item.patch, true),
-            (&mut item.delete, true),
+            (&mut item.get, false, false),
+            (&mut item.post, true, false),
+            (&mut item.patch, true, false),
+            (&mut item.delete, true, true),
         ];
-        for (operation, may_have_body) in operations {
+        for (operation, may_have_body, is_delete) in operations {
             let Some(operation) = operation else { continue };
             if envelope::is_used_at(path) {
                 complete_drop_in(operation);
@@ -120,7 +121,11 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
                 add(operation, &WITH_BODY);
             }
             if path.starts_with("/v1/") || path == "/metrics" {
-                operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(KEY, [])]);
+                // Nobody is signed in before the sign-in, and everybody may ask whether they are.
+                let is_open = path == SESSION && !is_delete;
+                if !is_open {
+                    operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(KEY, [])]);
+                }
                 add(operation, &KEYED);
                 if path.contains('{') {
                     add(operation, &[("404", "No object has this id.")]);
