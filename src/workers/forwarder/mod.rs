@@ -53,7 +53,8 @@ pub struct Forwarder {
     attempts: JoinSet<EndedAttempt>,
     /// Attempts that ended, and whose ends are not stored yet.
     ended: Vec<EndedAttempt>,
-    rest_until: Option<Timestamp>,
+    /// Not a time of the clock, which may be set back.
+    rest_until: Option<Instant>,
 }
 
 impl Forwarder {
@@ -135,8 +136,8 @@ impl Worker for Forwarder {
     async fn step(&mut self, now: Timestamp) -> Result<Step, StepError> {
         let began = Instant::now();
         self.write_down().await?;
-        if let Some(rest_until) = self.rest_until.filter(|until| *until > now) {
-            return Ok(Step::WaitUntil(rest_until));
+        if let Some(rest) = self.rest_until.and_then(|until| until.checked_duration_since(began)) {
+            return Ok(Step::WaitUntil(now.after(rest)));
         }
         let was_busy = self.is_busy();
         // Deliveries that are stored do not wait for an event that can't be read.
@@ -144,9 +145,9 @@ impl Worker for Forwarder {
         self.begin(now, if was_busy { FEW } else { usize::MAX }).await?;
         let has_more = has_more?;
         if was_busy || self.is_busy() {
-            let rest_until = now.after(began.elapsed() * (1 + REST));
-            self.rest_until = Some(rest_until);
-            return Ok(Step::WaitUntil(rest_until));
+            let rest = began.elapsed() * REST;
+            self.rest_until = Some(Instant::now() + rest);
+            return Ok(Step::WaitUntil(now.after(rest)));
         }
         if has_more {
             return Ok(Step::Worked);
