@@ -65,8 +65,10 @@ function App() {
   if (session.state === "failed") return html`<main id="content"><${Trouble} error=${session.error} again=${ask} /></main>`;
   if (session.state === "out") return html`<${SignIn} onDone=${ask} />`;
   const signOut = async () => {
-    await remove("/v1/session");
-    setSession({ state: "out" });
+    await remove("/v1/session").then(
+      () => setSession({ state: "out" }),
+      (error) => setSession({ state: "failed", error }),
+    );
   };
   const section = `/${shown.parts[0] ?? ""}`;
   return html`

@@ -68,16 +68,19 @@ function Decisions({ job, again }) {
   const { waiting, failed } = job.progress;
   // Canceled URLs are retried only if somebody names them.
   const isCanceled = job.state === "canceled";
+  const [error, setError] = useState(null);
   const prioritize = async (event) => {
-    await patch(path, { priority: event.target.value }).catch(() => {});
+    setError(null);
+    await patch(path, { priority: event.target.value }).catch(setError);
     again();
   };
   return html`
     ${waiting > 0 && html`<label class="inline small">Priority
       <select value=${job.priority} onChange=${prioritize}>${["high", "normal", "low"].map((one) => html`<option key=${one} value=${one}>${one}</option>`)}</select></label>
+    ${error && html`<span class="fault" role="alert">${error.message}</span>`}
     <${Decide} name="Cancel" tone="danger" confirm=${`Cancel ${count(waiting, "URL")}`} onDone=${again} act=${() => post(`${path}/cancel`)}
       question=${`Cancel ${count(waiting, "waiting URL")}?`}
-      detail="Nothing of them was sent, so nothing was charged. URLs that were sent go on." />`}
+      detail="scrapehook sends none of them any more. URLs that are on their way go on." />`}
     ${failed > 0 && html`<${Decide} name="Retry" confirm=${`Retry ${count(failed, "URL")}`} onDone=${again} act=${() => post(`${path}/retry`, isCanceled ? { codes: ["canceled"] } : undefined)}
       question=${`Retry ${count(failed, "failed URL")}?`}
       detail=${`Up to ${count(failed, "URL")} may be charged again. scrapehook looks them up first and sends none that is known or on its way.`} />`}`;

@@ -8,6 +8,7 @@ const PAUSE = 1000;
 let source = null;
 let state = "connecting";
 let pending = [];
+let areMany = false;
 let timer = null;
 
 function become(next) {
@@ -18,14 +19,16 @@ function become(next) {
 
 function flush() {
   timer = null;
-  const events = pending;
+  // An empty list means that anything may have changed.
+  const events = areMany ? [] : pending;
   pending = [];
+  areMany = false;
   for (const listener of listeners) listener(events);
 }
 
 function wake(event) {
-  // More than views look at need not be kept: an empty list means that anything may have changed.
-  if (event && pending.length < 200) pending.push(event);
+  if (pending.length < 200) pending.push(event);
+  else areMany = true;
   if (timer === null) timer = setTimeout(flush, PAUSE);
 }
 
@@ -36,7 +39,10 @@ export function start() {
   source.onopen = () => {
     const wasLost = state === "lost";
     become("live");
-    if (wasLost) flush();
+    if (wasLost) {
+      areMany = true;
+      flush();
+    }
   };
   source.onerror = () => {
     become("lost");
@@ -55,7 +61,7 @@ export function stop() {
   become("connecting");
 }
 
-/** Calls `listener` with the events of the last second. Returns how to end that. */
+/** Calls `listener` with the events of the last second, or with none if anything may have changed. Returns how to end that. */
 export function listen(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
