@@ -182,13 +182,21 @@ pub struct TaskUrl {
 pub struct JobUrl {
     /// The URL as the client gave it.
     pub url: String,
+    /// Its platform.
+    pub platform: Platform,
     /// Its state.
     pub state: UrlState,
     /// The task that carries it.
     #[schema(required)]
     pub task_id: Option<TaskId>,
+    /// Time when the memories.ai API took that task.
+    #[schema(required)]
+    pub accepted_at: Option<Timestamp>,
     /// Ids of its videos.
     pub video_ids: Vec<String>,
+    /// Time when the last of its videos was indexed.
+    #[schema(required)]
+    pub indexed_at: Option<Timestamp>,
     /// The reason why it failed.
     #[schema(required)]
     pub error: Option<Reason>,

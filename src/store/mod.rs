@@ -60,6 +60,7 @@ pub use read::due::DuePoll;
 pub use read::estimates::{Pacing, QueueDestination, QueueGroup, QueueStatus};
 pub use read::events::EventFilter;
 pub use read::hints::Look;
+pub use read::job_search::{FoundJobs, JobSearch};
 pub use read::jobs::JobFilter;
 pub use read::listed_deliveries::ListedOf;
 pub use read::queue::{NextTurn, Request, Search, Turn};

@@ -13,7 +13,7 @@ use crate::store::derive::tasks;
 use crate::store::file::lock::InstanceLock;
 use crate::store::file::open::{self, Binding};
 use crate::store::read::jobs::{self, JobFilter};
-use crate::store::read::{deliveries, events, recipients, status};
+use crate::store::read::{deliveries, events, job_search, recipients, status};
 
 /// Tables that grow with submitted URLs.
 const GROWING: [&str; 20] = [
@@ -162,6 +162,20 @@ async fn no_question_of_the_status_reads_a_whole_table() {
     }
 }
 
+/// A search by text looks at some jobs, and at their URLs.
+#[tokio::test]
+async fn no_question_of_a_search_for_jobs_reads_a_whole_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = connection(&folder).await;
+    let among = JobFilter { among: Some(vec![1]), limit: 50, ..JobFilter::default() };
+    let among = jobs::list(&among, false).sql().as_str().to_owned();
+    for question in [job_search::NAMED, job_search::WITH_URL, &among] {
+        let steps = plan(&mut file, question).await.unwrap();
+        let whole = |step: &&String| step.starts_with("SCAN") && !step.contains("VIRTUAL TABLE");
+        assert_eq!(steps.iter().find(whole), None, "{question}: {steps:?}");
+    }
+}
+
 /// A page of jobs follows an index from the newest on, so nothing is sorted.
 #[tokio::test]
 async fn a_page_of_jobs_follows_an_index_whatever_the_filter_is() {
@@ -184,7 +198,7 @@ async fn a_page_of_jobs_follows_an_index_whatever_the_filter_is() {
         (None, None, before, false, "jobs USING INDEX sqlite_autoindex_jobs_1 (id<?)"),
     ] {
         let quality = Some(Quality::P720);
-        let filter = JobFilter { state, label, quality, before, limit: 50 };
+        let filter = JobFilter { state, label, quality, among: None, before, limit: 50 };
         let question = jobs::list(&filter, by_state).sql().as_str().to_owned();
         let steps = plan(&mut file, &question).await.unwrap();
         assert!(steps[0].starts_with(&format!("SEARCH {index}")), "{steps:?}");

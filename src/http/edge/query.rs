@@ -108,6 +108,24 @@ fn shortened(text: &str) -> String {
     text.chars().take(WORDS).collect()
 }
 
+/// The most characters of a text to search for, as many as a URL has.
+const SEARCHED: usize = 2_048;
+
+/// Reads the text to search for.
+pub(in crate::http) fn text(name: &str, value: Option<&str>) -> Result<Option<String>, Problem> {
+    let parse = |text: &str| {
+        let text = text.trim();
+        if text.is_empty() || text.chars().count() > SEARCHED {
+            return Err(Problem::new(
+                Code::BadQuery,
+                format!("{name}: must have 1 to {SEARCHED} characters."),
+            ));
+        }
+        Ok(text.to_owned())
+    };
+    value.map(parse).transpose()
+}
+
 /// The canonical form of a `url` filter, whatever its spelling.
 pub(in crate::http) fn canonical(url: Option<&str>) -> Result<Option<String>, Problem> {
     let parse = |text| {
@@ -185,6 +203,11 @@ impl<T> Page<T> {
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(cursor);
         Self { items: found, next }
+    }
+
+    /// The page, with a `next` from this cursor if it has none, because older items were not looked at.
+    pub(in crate::http) fn or_next(self, cursor: Option<String>) -> Self {
+        Self { next: self.next.or(cursor), ..self }
     }
 
     /// The page with other items, made from its own.

@@ -4,6 +4,7 @@
 use crate::domain::id::JobId;
 use crate::domain::outcome::{Reason, UrlOutcome, UrlState};
 use crate::domain::task::JobUrl;
+use crate::domain::url::Platform;
 use crate::domain::want::{Mark, want_outcome};
 use crate::store::column::{self, row};
 use crate::store::error::ReadError;
@@ -18,8 +19,11 @@ row! {
         code: Option<String>,
         message: Option<String>,
         certain: Option<bool>,
+        platform: Option<String>,
         task_id: Option<String>,
+        accepted_at: Option<i64>,
         video_ids: String,
+        indexed_at: Option<i64>,
     }
 }
 
@@ -27,10 +31,11 @@ row! {
 /// row is in every list, so each such list is an error.
 pub(crate) const SELECT: &str =
     "SELECT page.position, mark, ifnull(page.url, posts.url) AS url, rounds.state, rounds.code, rounds.message,
-       rounds.certain,
-       (SELECT tasks.id FROM tasks WHERE tasks.number = best.task) AS task_id,
+       rounds.certain, posts.platform, tasks.id AS task_id, tasks.accepted_at,
        (SELECT json_group_array(video) FROM joins
-          WHERE joins.task = best.task AND joins.position = best.position) AS video_ids
+          WHERE joins.task = best.task AND joins.position = best.position) AS video_ids,
+       (SELECT max(indexed_at) FROM joins CROSS JOIN videos ON videos.id = joins.video
+          WHERE joins.task = best.task AND joins.position = best.position) AS indexed_at
      FROM (SELECT wants.position, round, mark, url FROM wants
            WHERE job = (SELECT number FROM jobs WHERE id = ?1) AND wants.position >= ?2 AND (?3 IS NULL
              OR ?3 = CASE WHEN mark IS NULL
@@ -42,6 +47,7 @@ pub(crate) const SELECT: &str =
        LEFT JOIN attempts AS best
          ON best.round = page.round AND best.task = (
            SELECT task FROM attempts WHERE attempts.round = page.round ORDER BY state DESC, task DESC LIMIT 1)
+       LEFT JOIN tasks ON tasks.number = best.task
      ORDER BY page.position";
 
 impl Readers {
@@ -80,11 +86,17 @@ fn url(job: &str, row: Row) -> Result<(i64, JobUrl), sqlx::Error> {
     let has_task = matches!(mark, None | Some(Mark::Known));
     let task_id = column::parsed_option(("tasks", "id", job), row.task_id.filter(|_| has_task).as_deref())?;
     let videos: Vec<String> = column::json(("joins", "video", job), &row.video_ids)?;
+    let accepted_at =
+        column::time_option(("tasks", "accepted_at", job), row.accepted_at.filter(|_| has_task))?;
+    let indexed_at = column::time_option(("videos", "indexed_at", job), row.indexed_at.filter(|_| has_task))?;
     let url = JobUrl {
         url: given,
+        platform: Platform::from_stored(row.platform.ok_or_else(missing)?),
         state: outcome.state,
         task_id,
+        accepted_at,
         video_ids: if has_task { videos } else { Vec::new() },
+        indexed_at,
         error: outcome.reason,
     };
     Ok((row.position, url))

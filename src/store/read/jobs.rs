@@ -1,5 +1,6 @@
 //! Queries for jobs. Must never read a growing table from one end to the other.
 
+use serde_json::json;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite};
 
@@ -81,6 +82,8 @@ pub struct JobFilter {
     pub label: Option<(String, String)>,
     /// Only jobs that ask for this quality.
     pub quality: Option<Quality>,
+    /// Only jobs with one of these numbers.
+    pub among: Option<Vec<i64>>,
     /// Only jobs before this one.
     pub before: Option<JobId>,
     /// The most jobs to return.
@@ -95,7 +98,7 @@ const FEW_JOBS: i64 = 1_000;
 pub(crate) fn list(filter: &JobFilter, by_state: bool) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new("SELECT jobs.* FROM ");
     match &filter.label {
-        Some((key, value)) if !by_state => {
+        Some((key, value)) if !by_state && filter.among.is_none() => {
             query.push("job_labels CROSS JOIN jobs ON jobs.id = job_labels.job_id WHERE job_labels.key = ");
             query.push_bind(key.clone()).push(" AND value = ").push_bind(value.clone());
             if let Some(before) = filter.before {
@@ -108,9 +111,17 @@ pub(crate) fn list(filter: &JobFilter, by_state: bool) -> QueryBuilder<Sqlite> {
             query.push(" ORDER BY job_id DESC");
         }
         label => {
-            query.push("jobs WHERE true");
+            match &filter.among {
+                Some(numbers) => {
+                    query.push("json_each(").push_bind(json!(numbers).to_string());
+                    query.push(") AS among CROSS JOIN jobs ON jobs.number = among.value WHERE true");
+                }
+                None => {
+                    query.push("jobs WHERE true");
+                }
+            }
             if let Some(before) = filter.before {
-                query.push(" AND id < ").push_bind(before.to_string());
+                query.push(" AND jobs.id < ").push_bind(before.to_string());
             }
             if let Some(state) = filter.state {
                 query.push(" AND state = ").push_bind(state.as_str());
@@ -120,7 +131,7 @@ pub(crate) fn list(filter: &JobFilter, by_state: bool) -> QueryBuilder<Sqlite> {
                 query.push_bind(key.clone()).push(" AND value = ").push_bind(value.clone()).push(")");
             }
             push_quality(&mut query, filter.quality);
-            query.push(" ORDER BY id DESC");
+            query.push(" ORDER BY jobs.id DESC");
         }
     }
     query.push(" LIMIT ").push_bind(filter.limit);

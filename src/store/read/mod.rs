@@ -7,6 +7,7 @@ pub(crate) mod due;
 pub(crate) mod estimates;
 pub(crate) mod events;
 pub(crate) mod hints;
+pub(crate) mod job_search;
 pub(crate) mod job_urls;
 pub(crate) mod jobs;
 pub(crate) mod listed_deliveries;

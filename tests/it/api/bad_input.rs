@@ -213,6 +213,8 @@ async fn wrong_routes_and_parameters_are_named() {
         "/v1/jobs?state=",
         "/v1/jobs?label=nocolon",
         "/v1/jobs?label=:x",
+        "/v1/jobs?q=",
+        "/v1/jobs?q=+",
         &format!("/v1/jobs?{}=1", "x".repeat(60_000)),
         &format!("/v1/jobs?state={}", "x".repeat(60_000)),
         "/v1/tasks?state=done",
@@ -231,12 +233,12 @@ async fn wrong_routes_and_parameters_are_named() {
     for (query, expected) in [
         (
             "LIMIT=5",
-            "unknown parameter `LIMIT`, expected one of `state`, `label`, `quality`, `limit`, \
+            "unknown parameter `LIMIT`, expected one of `state`, `label`, `quality`, `q`, `limit`, \
              `after`. Did you mean `limit`?",
         ),
         (
             "nope=5",
-            "unknown parameter `nope`, expected one of `state`, `label`, `quality`, `limit`, `after`.",
+            "unknown parameter `nope`, expected one of `state`, `label`, `quality`, `q`, `limit`, `after`.",
         ),
         ("state=canceld", "state: `canceld` is not a valid value, did you mean `canceled`?"),
         (

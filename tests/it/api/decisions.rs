@@ -215,6 +215,12 @@ async fn a_retry_is_cut_to_what_is_left_of_the_day_and_holds_nobody_up() {
     service.until_job(&job, |job| job.progress.waiting == 1).await;
     let problems = service.problems().await;
     assert!(problems.iter().any(|code| code == "budget_spent"), "{problems:?}");
+    let today = service.get("/v1/status").await["today"].take();
+    assert_eq!(
+        (&today["urls_sent"], &today["max_urls"], &today["urls_left"]),
+        (&json!(5), &json!(5), &json!(0))
+    );
+    assert!(today["ends_at"].as_str().unwrap().ends_with("T00:00:00.000Z"), "{today}");
     service.stop().await;
     assert_eq!(upstream.submits()[1].body.video_urls.len(), 2);
 }

@@ -29,6 +29,11 @@ async fn where_all_is_well_there_are_counts_alone() {
     assert_eq!(status["counts"]["jobs"], json!({ "done": 1 }));
     assert_eq!(status["counts"]["tasks"], json!({ "indexed": 3 }));
     assert_eq!(status["counts"]["videos"], json!({ "indexed": 3 }));
+    let today = &status["today"];
+    assert_eq!(
+        (&today["urls_sent"], &today["max_urls"], &today["urls_left"]),
+        (&json!(3), &json!(null), &json!(null))
+    );
     assert!(status["last_callback_at"].is_string());
     assert_eq!(status["upstream"], json!({ "last_error": null, "interval_ms": 1 }));
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));

@@ -19,6 +19,9 @@ Examples:
     scrapehook jobs --state running
   By a label:
     scrapehook jobs --label campaign=autumn --all
+  By an id, a URL, or a part of a URL or of a label:
+    scrapehook jobs --search https://youtu.be/o9vgXOH4ET0
+    scrapehook jobs --search @chef
   One job with its tasks, and which of its URLs failed:
     scrapehook jobs JOB
     scrapehook jobs JOB --urls --state failed --all
@@ -41,6 +44,9 @@ pub struct Jobs {
     /// Only jobs with this label
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "job")]
     label: Option<Label>,
+    /// Only jobs with this id, URL, or text
+    #[arg(long, value_name = "TEXT", conflicts_with = "job")]
+    search: Option<String>,
     #[command(flatten)]
     paging: Paging,
     #[command(flatten)]
@@ -59,6 +65,7 @@ pub(in crate::cli) async fn run(args: Jobs) -> anyhow::Result<()> {
     let mut query = Query::new();
     list::filter(&mut query, "state", args.state.as_ref());
     query.extend(args.label.map(|label| ("label", label.query())));
+    list::filter(&mut query, "q", args.search.as_ref());
     let is_json = args.service.json;
     let paging = &args.paging;
     match &args.job {

@@ -56,9 +56,9 @@ pub(in crate::cli) async fn read(
     loop {
         let page = api.page(path, &query).await?;
         page.items.iter().try_for_each(|item| take(item))?;
-        // Events always have a next page, even if it is empty.
-        let is_full = Ok(page.items.len()) == limit.parse();
-        let Some(next) = page.next.filter(|_| is_full) else { return Ok(false) };
+        // Events always have a next page, even if it is empty. A page of a search can have few items before the last.
+        let is_end = path == ["events"] && Ok(page.items.len()) != limit.parse();
+        let Some(next) = page.next.filter(|_| !is_end) else { return Ok(false) };
         if !paging.all {
             return Ok(true);
         }

@@ -71,6 +71,7 @@ fn show(output: &mut Output, status: &Value) -> std::io::Result<()> {
         ("tasks", by_state(&counts["tasks"])),
         ("videos", by_state(&counts["videos"])),
         ("quarantine", text(counts, "quarantine")),
+        ("sent today", sent_today(&status["today"])),
         ("last callback", with_age(status, "last_callback_at")),
         ("callback check", callback_check(&status["callback_check"])),
         ("webhooks", webhooks(&status["webhooks"], now)),
@@ -81,6 +82,19 @@ fn show(output: &mut Output, status: &Value) -> std::io::Result<()> {
         ),
         ("version", text(status, "version")),
     ])
+}
+
+/// Describes the URLs of the day. Empty if the service is older than their count.
+fn sent_today(today: &Value) -> String {
+    let sent = match today["urls_sent"].as_u64() {
+        None => return String::new(),
+        Some(1) => "1 URL".to_owned(),
+        Some(sent) => format!("{sent} URLs"),
+    };
+    match today["urls_left"].as_u64() {
+        Some(left) => format!("{sent}, {left} left of {}", text(today, "max_urls")),
+        None => sent,
+    }
 }
 
 /// Describes the callback check. Empty if the service is older than the check.

@@ -31,10 +31,15 @@ use crate::domain::plan::fold;
 use crate::domain::task::JobUrl;
 use crate::http::edge::query::{self, NoParams, Page, Params};
 use crate::http::edge::wait;
-use crate::store::{Awaited, CreatedJob, Decided, Decision, IdempotencyKey, JobFilter, NewJob, Store};
+use crate::store::{
+    Awaited, CreatedJob, Decided, Decision, FoundJobs, IdempotencyKey, JobFilter, JobSearch, NewJob, Store,
+};
 
 /// Reading a longer body takes so long that other requests would wait for it.
 const LONG: usize = 64 * 1024;
+
+/// The most URLs that one page of a search looks through. SQLite needs about a fifth of a second for them.
+const SEARCHED_URLS: i64 = 100_000;
 
 /// Submits a job of up to 10,000 URLs, from any mix of platforms.
 ///
@@ -185,6 +190,11 @@ query::list_params! {
         /// Only items that ask for this quality.
         #[param(value_type = Option<Quality>)]
         quality: Option<String>,
+        /// Searches for jobs. The id of a job, a task or a video, or any spelling of a URL, finds the jobs that it
+        /// names. Other text finds the jobs with this text in a label (`key:value`), an id, the folder or a URL. A page
+        /// can have fewer items than `limit` and still a `next`, because older jobs were not searched yet.
+        #[param(value_type = Option<String>, min_length = 1, max_length = 2048, pattern = r"\S")]
+        q: Option<String>,
     }
 }
 
@@ -212,12 +222,20 @@ pub(in crate::http) async fn list_jobs(
         state: query::word("state", params.state.as_deref())?,
         label: label.transpose()?,
         quality: query::word("quality", params.quality.as_deref())?,
+        among: None,
         before: query::place("jobs", params.after.as_deref())?,
         limit: limit + 1,
     };
-    let mut jobs = context.store.read().jobs(&filter).await?;
+    let FoundJobs { mut jobs, searched_to } = match query::text("q", params.q.as_deref())? {
+        Some(text) => {
+            let search = JobSearch { text, most_urls: SEARCHED_URLS };
+            context.store.read().search_jobs(&search, &filter).await?
+        }
+        None => FoundJobs { jobs: context.store.read().jobs(&filter).await?, searched_to: None },
+    };
     context.store.read().estimate(&mut jobs, context.pacing()).await?;
-    Ok(Json(Page::cut(jobs, limit, |job| query::cursor("jobs", job.id))))
+    let cursor = |id| query::cursor("jobs", id);
+    Ok(Json(Page::cut(jobs, limit, |job| cursor(job.id)).or_next(searched_to.map(cursor))))
 }
 
 /// The path of a route about one job.
