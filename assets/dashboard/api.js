@@ -9,6 +9,11 @@ export class Refused extends Error {
     this.title = problem?.title;
     this.faults = problem?.errors ?? [];
   }
+
+  /** The message with the details of every fault. */
+  get inFull() {
+    return [this.message, ...this.faults.map((fault) => fault.detail)].join(" ");
+  }
 }
 
 let signedOut = () => {};
@@ -43,9 +48,12 @@ export const post = (path, body, headers) => ask("POST", path, body, { headers }
 export const patch = (path, body) => ask("PATCH", path, body);
 export const remove = (path) => ask("DELETE", path);
 
-/** A path with the parameters that have a value. */
+/** A path with the parameters that have a value, after those that it has already. */
 export function query(path, parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  const text = new URLSearchParams(given).toString();
-  return text ? `${path}?${text}` : path;
+  const hasValue = ([, value]) => value !== undefined && value !== null && value !== "";
+  const text = new URLSearchParams(Object.entries(parameters).filter(hasValue)).toString();
+  return text ? `${path}${path.includes("?") ? "&" : "?"}${text}` : path;
 }
+
+/** A path of encoded parts: `path("jobs", id)` is `/v1/jobs/{id}`. */
+export const path = (...parts) => `/v1/${parts.map(encodeURIComponent).join("/")}`;

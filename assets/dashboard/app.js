@@ -1,34 +1,25 @@
 // The page: who is signed in, which view is shown, and whether the connection is live.
 
-import { html, render, useEffect, useState } from "./preact.js";
+import { html, render, useEffect, useLayoutEffect, useRef, useState } from "./preact.js";
 import { get, onSignedOut, remove } from "./api.js";
-import { Job, Jobs } from "./jobs.js";
 import * as live from "./live.js";
-import { Overview } from "./overview.js";
-import { Empty, Trouble } from "./parts.js";
-import { Quarantine, Queue } from "./queue.js";
+import { Trouble } from "./parts.js";
 import { route } from "./route.js";
-import { SignIn } from "./sign_in.js";
-import { Submit } from "./submit.js";
-import { Subscriber, Subscribers } from "./subscribers.js";
-import { Task } from "./task.js";
-import { Videos } from "./videos.js";
+import { SignIn, VIEWS, loadViews } from "./views.js";
 
-const VIEWS = [["Overview", "/"], ["Jobs", "/jobs"], ["Videos", "/videos"], ["Queue", "/queue"], ["Quarantine", "/quarantine"], ["Subscribers", "/subscribers"], ["Submit", "/submit"]];
+const viewOf = (shown) => VIEWS.find(([place]) => place === (shown.parts[0] ?? ""));
 
-function view({ parts, parameters }, mayWrite) {
-  const [first, second] = parts;
-  switch (first) {
-    case undefined: return html`<${Overview} />`;
-    case "jobs": return second ? html`<${Job} key=${second} id=${second} mayWrite=${mayWrite} />` : html`<${Jobs} parameters=${parameters} />`;
-    case "tasks": return second ? html`<${Task} key=${second} id=${second} />` : html`<${Empty} title="Tasks belong to jobs"><p><a href="#/jobs">Go to the jobs</a></p><//>`;
-    case "videos": return html`<${Videos} parameters=${parameters} />`;
-    case "queue": return html`<${Queue} />`;
-    case "submit": return mayWrite ? html`<${Submit} />` : html`<${Empty} title="This key may not submit"><p>Sign in with a key that has the role <code>write</code>.</p><//>`;
-    case "subscribers": return second ? html`<${Subscriber} key=${second} id=${second} mayWrite=${mayWrite} />` : html`<${Subscribers} />`;
-    case "quarantine": return html`<${Quarantine} />`;
-    default: return html`<${Empty} title="There is no such view"><p><a href="#/">Go to the overview</a></p><//>`;
+function View({ shown, mayWrite }) {
+  const [place, , List, One] = viewOf(shown) ?? [];
+  const id = shown.parts[1];
+  if (!List || shown.parts.length > 2 || (id && !One)) {
+    return html`<h1>There is no such view</h1><p><a href="#/">Go to the overview</a></p>`;
   }
+  if (place === "submit" && !mayWrite) {
+    return html`<h1>This key may not submit</h1><p>Sign in with a key that has the role <code>write</code>.</p>`;
+  }
+  if (id) return html`<${One} key=${id} id=${id} mayWrite=${mayWrite} />`;
+  return html`<${List} key=${place} parameters=${shown.parameters} mayWrite=${mayWrite} />`;
 }
 
 function Live() {
@@ -38,52 +29,84 @@ function Live() {
   return html`<span class="live" data-state=${state} role="status">${words[state]}</span>`;
 }
 
-function App() {
-  const [session, setSession] = useState({ state: "asking" });
+/** The menu, and the view below it. */
+function Shell({ caller, shown, signOut }) {
+  useEffect(() => {
+    live.start();
+    loadViews();
+    return live.stop;
+  }, []);
+  const current = shown.parts[0] ?? "";
+  const menu = useRef(null);
+  useEffect(() => {
+    // On a phone, the menu is wider than the window.
+    menu.current.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [current]);
+  const link = ([place, title]) => html`<a key=${place} href=${`#/${place}`}
+    aria-current=${current === place ? "page" : undefined}>${title}</a>`;
+  const skip = (event) => {
+    event.preventDefault();
+    document.getElementById("content").focus();
+  };
+  return html`
+    <a class="skip" href="#content" onClick=${skip}>Skip to the content</a>
+    <header class="top"><div class="bar">
+      <a class="brand" href="#/"><img src="/assets/icon.svg" alt="" />scrapehook</a>
+      <nav ref=${menu} class="main" aria-label="Views">${VIEWS.map(link)}</nav>
+      <div class="who"><${Live} />
+        ${caller.name && html`<span class="faint">${caller.name} (${caller.role})</span>
+          <button type="button" class="plain" onClick=${signOut}>Sign out</button>`}
+      </div>
+    </div></header>
+    <main id="content" tabindex="-1"><${View} shown=${shown} mayWrite=${caller.role === "write"} /></main>`;
+}
+
+/** The view that the address names. The focus follows to a new one. */
+function useShown() {
   const [shown, setShown] = useState(route());
+  useEffect(() => {
+    let before = route().path;
+    const follow = () => {
+      const next = route();
+      setShown(next);
+      // Filters change the address of their own view, and must not lose the focus.
+      if (next.path === before) return;
+      before = next.path;
+      scrollTo(0, 0);
+      document.getElementById("content")?.focus({ preventScroll: true });
+    };
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  return shown;
+}
+
+function App() {
+  const shown = useShown();
+  const [session, setSession] = useState({ state: "asking" });
   const ask = () => get("/v1/session").then(
     (caller) => setSession(caller.role ? { state: "in", caller } : { state: "out" }),
     (error) => setSession({ state: "failed", error }),
   );
-  useEffect(() => {
+  const signOut = () => remove("/v1/session").then(
+    () => setSession({ state: "out" }),
+    (error) => setSession({ state: "failed", error }),
+  );
+  useLayoutEffect(() => {
     onSignedOut(() => setSession({ state: "out" }));
-    const follow = () => {
-      setShown(route());
-      scrollTo(0, 0);
-    };
-    addEventListener("hashchange", follow);
     ask();
-    return () => removeEventListener("hashchange", follow);
   }, []);
+  const name = session.state === "out" ? "Sign in" : viewOf(shown)?.[1];
   useEffect(() => {
-    if (session.state !== "in") return;
-    live.start();
-    return live.stop;
-  }, [session.state]);
+    document.title = name ? `${name} · scrapehook` : "scrapehook";
+  }, [name]);
 
-  if (session.state === "asking") return null;
-  if (session.state === "failed") return html`<main id="content"><${Trouble} error=${session.error} again=${ask} /></main>`;
-  if (session.state === "out") return html`<${SignIn} onDone=${ask} />`;
-  const signOut = async () => {
-    await remove("/v1/session").then(
-      () => setSession({ state: "out" }),
-      (error) => setSession({ state: "failed", error }),
-    );
-  };
-  const section = `/${shown.parts[0] ?? ""}`;
-  return html`
-    <a class="skip" href="#content" onClick=${(event) => { event.preventDefault(); document.getElementById("content").focus(); }}>Skip to the content</a>
-    <header class="top"><div class="bar">
-      <a class="brand" href="#/"><img src="/assets/icon.svg" alt="" />scrapehook</a>
-      <nav class="main" aria-label="Views">${VIEWS.map(
-        ([name, path]) => html`<a key=${path} href=${`#${path}`} aria-current=${section === path ? "page" : undefined}>${name}</a>`,
-      )}</nav>
-      <div class="who"><${Live} />
-        ${session.caller.name && html`<span class="faint">${session.caller.name} (${session.caller.role})</span>
-          <button type="button" class="plain" onClick=${signOut}>Sign out</button>`}
-      </div>
-    </div></header>
-    <main id="content" tabindex="-1">${view(shown, session.caller.role === "write")}</main>`;
+  switch (session.state) {
+    case "asking": return null;
+    case "in": return html`<${Shell} caller=${session.caller} shown=${shown} signOut=${signOut} />`;
+    case "out": return html`<${SignIn} onDone=${ask} />`;
+    default: return html`<main id="content"><${Trouble} error=${session.error} again=${ask} /></main>`;
+  }
 }
 
 render(html`<${App} />`, document.getElementById("app"));

@@ -11,6 +11,12 @@ export const clockTime = (value) => clock.format(new Date(value));
 /** "1 URL", "2 URLs". */
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
+const plural = new Intl.PluralRules("en", { type: "ordinal" });
+const ENDS = { one: "st", two: "nd", few: "rd", other: "th" };
+
+/** "1st", "22nd", "103rd". */
+export const ordinal = (value) => `${number(value)}${ENDS[plural.select(value)]}`;
+
 /** Seconds as "20 ms", "0.4 s", "12 s", "3 min", "5 h" or "2 d". */
 export function duration(seconds) {
   if (seconds > 0 && seconds < 0.1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;

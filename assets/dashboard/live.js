@@ -4,12 +4,17 @@ const listeners = new Set();
 const watchers = new Set();
 /** Milliseconds within which events count as one. A view must not ask once for each of thousands. */
 const PAUSE = 1000;
+/** Milliseconds after which the stream is asked for again if the answer was an error. */
+const AGAIN = 3000;
+/** Events that are kept one by one. Views ask again after more, whatever they are about. */
+const MANY = 200;
 
 let source = null;
 let state = "connecting";
 let pending = [];
 let areMany = false;
 let timer = null;
+let restart = null;
 
 function become(next) {
   if (state === next) return;
@@ -26,42 +31,49 @@ function flush() {
   for (const listener of listeners) listener(events);
 }
 
+function tellOfAnything() {
+  areMany = true;
+  clearTimeout(timer);
+  flush();
+}
+
 function wake(event) {
-  if (pending.length < 200) pending.push(event);
+  if (pending.length < MANY) pending.push(event);
   else areMany = true;
   if (timer === null) timer = setTimeout(flush, PAUSE);
 }
 
-/** Follows the events after this `seq` until `stop`. */
+/** Follows the events from now on until `stop`. */
 export function start() {
-  stop();
+  clearTimeout(restart);
   source = new EventSource("/v1/events/stream");
-  source.onopen = () => {
-    const wasLost = state === "lost";
+  source.addEventListener("open", () => {
     become("live");
-    if (wasLost) {
-      areMany = true;
-      flush();
-    }
-  };
-  source.onerror = () => {
+    // Nobody has told of the events before.
+    tellOfAnything();
+  });
+  source.addEventListener("error", () => {
     become("lost");
-    // The browser tries again unless the answer was an error.
-    if (source?.readyState === EventSource.CLOSED) {
-      source = null;
-      setTimeout(() => source ?? start(), 3000);
+    // The browser tries again by itself unless the answer was an error, as it is once the session has ended.
+    if (source.readyState === EventSource.CLOSED) {
+      tellOfAnything();
+      restart = setTimeout(start, AGAIN);
     }
-  };
+  });
   for (const kind of KINDS) source.addEventListener(kind, (message) => wake(JSON.parse(message.data)));
 }
 
 export function stop() {
+  clearTimeout(restart);
   source?.close();
   source = null;
   become("connecting");
 }
 
-/** Calls `listener` with the events of the last second, or with none if anything may have changed. Returns how to end that. */
+/**
+ * Calls `listener` with the events of the last second, or with none if anything may have changed. Returns how to end
+ * that.
+ */
 export function listen(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);

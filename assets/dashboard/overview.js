@@ -1,116 +1,120 @@
 // The first view: what is wrong, then what moves.
 
-import { html, useState } from "./preact.js";
-import { count, duration, number } from "./format.js";
-import { Card, Empty, Labels, Progress, State, Time, Trouble, useAnswer } from "./parts.js";
-import { Bars, Lines } from "./plot.js";
+import { html } from "./preact.js";
+import { useAnswer, useList } from "./answers.js";
+import { Sending } from "./decide.js";
+import { duration, number } from "./format.js";
+import { Answered, Card, Empty, Labels, Progress, State, Table, Time, To, Trouble } from "./parts.js";
+import { Problems } from "./problems.js";
+import { Stats } from "./stats.js";
 
-export function Overview() {
+export function Overview({ mayWrite }) {
   const status = useAnswer("/v1/status", { every: 15_000 });
-  if (!status.data) return status.error ? html`<${Trouble} ...${status} />` : null;
-  const { problems, counts, last_callback_at: lastCallback, upstream } = status.data;
-  return html`
-    <h1>Overview</h1>
-    ${status.error && html`<${Trouble} error=${status.error} />`}
-    <${Problems} of=${problems} />
-    <div class="grid">
-      <${Card} title="Now" className="half"><div class="body"><dl class="figures">
-        <${Figure} name="Jobs running" value=${counts.jobs.running ?? 0} />
-        <${Figure} name="Tasks on their way" value=${onTheWay(counts.tasks)} />
-        <${Figure} name="Videos indexed" value=${counts.videos.indexed ?? 0} />
-        <${Figure} name="In quarantine" value=${counts.quarantine} />
-      </dl></div><//>
-      <${Queue} />
-      <${Card} title="Upstream" className="quarter"><div class="body small">
-        <p>Last callback: <${Time} at=${lastCallback} /></p>
-        <p>One request every ${duration(upstream.interval_ms / 1000)}</p>
-        <p>Last error: ${upstream.last_error ? html`<${Time} at=${upstream.last_error.at} />, ${upstream.last_error.message}` : "none"}</p>
-      </div><//>
-      <${Stats} />
-    </div>
-    <${Running} />`;
+  return html`<h1>Overview</h1>
+    <${Answered} answer=${status}>${(data) => html`
+      <${Problems} of=${data.problems} />
+      <div class="grid">
+        <${Now} of=${data.counts} />
+        <${Queue} problems=${data.problems} mayWrite=${mayWrite} />
+        <${Today} of=${data.today} />
+        <${Upstream} of=${data} />
+        <${Stats} />
+      </div>
+      <${Running} />`}<//>`;
 }
 
-const onTheWay = (tasks) => ["submitting", "accepted", "downloaded"].reduce((all, state) => all + (tasks[state] ?? 0), 0);
+const ON_THE_WAY = ["submitting", "accepted", "downloaded"];
 
-function Figure({ name, value }) {
-  return html`<div class="figure"><dt>${name}</dt><dd>${number(value)}</dd></div>`;
+function Figure({ name, value, children }) {
+  return html`<div class="figure"><dt>${name}</dt><dd>${number(value)}${children}</dd></div>`;
 }
 
-function Problems({ of }) {
-  if (!of.length) return html`<div class="notice calm"><p>No problems.</p></div>`;
-  return html`<section aria-label="Problems" style=${{ display: "grid", gap: "8px" }}>${of.map(
-    (problem) => html`<div key=${problem.code + problem.since} class="notice">
-      <h2>${problem.detail}</h2>
-      <p>${problem.action}</p>
-      <p class="when">Since <${Time} at=${problem.since} /> · <code>${problem.code}</code></p>
-    </div>`,
-  )}</section>`;
+function Now({ of: { jobs, tasks, videos, quarantine } }) {
+  const onTheWay = ON_THE_WAY.reduce((all, state) => all + (tasks[state] ?? 0), 0);
+  return html`<${Card} title="Now" className="quarter"><div class="body"><dl class="figures">
+    <${Figure} name="Jobs running" value=${jobs.running ?? 0} />
+    <${Figure} name="Tasks sent" value=${onTheWay} />
+    <${Figure} name="Videos indexed" value=${videos.indexed ?? 0} />
+    <${Figure} name="In quarantine" value=${quarantine} />
+  </dl></div><//>`;
 }
 
-function Queue() {
-  const { data } = useAnswer("/v1/queue", { every: 15_000 });
-  if (!data) return null;
-  return html`<${Card} title="Queue" className="quarter"><div class="body"><dl class="figures">
-    <${Figure} name="URLs waiting" value=${data.waiting} />
-    <${Figure} name="Requests" value=${data.requests} />
-  </dl>${data.waiting > 0 && html`<p class="small faint">${data.sent_by
-    ? html`The last URL is sent <${Time} at=${data.sent_by} />.`
-    : "Nobody can say when the last one is sent."}</p>`}</div><//>`;
+function Queue({ problems, mayWrite }) {
+  const queue = useAnswer("/v1/queue", { every: 15_000 });
+  const pauses = problems.filter((problem) => problem.code === "sending_paused");
+  const lines = html`<a href="#/queue">Lines</a>`;
+  return html`<${Card} title="Queue" aside=${lines} className="quarter"><div class="body stack">
+    <${Answered} answer=${queue}>${(data) => html`<dl class="figures">
+        <${Figure} name="URLs waiting" value=${data.waiting} />
+        <${Figure} name="Requests" value=${data.requests} />
+      </dl>
+      <p class="small faint">${estimate(data, pauses.length)}</p>`}<//>
+    ${mayWrite && html`<${Sending} isPaused=${pauses.length > 0} />`}
+  </div><//>`;
 }
 
-function Stats() {
-  const [range, setRange] = useState("1h");
-  const { data } = useAnswer(`/v1/stats?window=${range}`, { every: 30_000 });
-  const choice = html`<span role="group" aria-label="Time of the plots">${["1h", "24h"].map(
-    (one) => html`<button key=${one} type="button" class="choice" aria-pressed=${range === one ? "true" : "false"}
-      onClick=${() => setRange(one)}>${one}</button>`,
-  )}</span>`;
-  if (!data) return null;
-  const spans = data.spans;
-  const all = (figure) => spans.reduce((sum, span) => sum + span[figure], 0);
-  return html`
-    <${Card} title="Callbacks" aside=${choice} className="third"><div class="body">
-      <p class="small number">${number(all("callbacks"))}</p>
-      <${Bars} spans=${spans} value=${(span) => span.callbacks} unit="callbacks" /></div><//>
-    <${Card} title="URLs" aside="indexed" className="third"><div class="body">
-      <p class="small number">${count(all("urls_sent"), "URL")} sent, ${number(all("urls_indexed"))} indexed</p>
-      <${Bars} spans=${spans} value=${(span) => span.urls_indexed} unit="URLs" /></div><//>
-    <${Card} title="Time until indexed" aside="median, and 95 % (dashed)" className="third"><div class="body">
-      <p class="small number">${latest(spans)}</p>
-      <${Lines} spans=${spans} values=${[(span) => span.median_seconds, (span) => span.p95_seconds]}
-        names=${["Median", "95th percentile"]} shown=${duration} /></div><//>`;
+/** When the queue will be empty, or why nobody knows. */
+function estimate({ waiting, sent_by: sentBy }, isPaused) {
+  if (isPaused) return "Sending is paused. The reason is at the top of the page.";
+  if (!waiting) return "Nothing waits.";
+  if (!sentBy) return "A part of the queue is paused, so there is no estimate.";
+  return html`The last URL is sent <${Time} at=${sentBy} />.`;
 }
 
-function latest(spans) {
-  const span = spans.findLast((one) => one.median_seconds !== null);
-  return span ? `${duration(span.median_seconds)}, ${duration(span.p95_seconds)} for 95 %` : "Nothing was indexed.";
+function Today({ of: { urls_sent: sent, max_urls: most, urls_left: left, ends_at: end } }) {
+  return html`<${Card} title="Today" aside="UTC" className="quarter"><div class="body stack">
+    <dl class="figures"><${Figure} name="URLs sent" value=${sent} />
+      ${most !== null && html`<${Figure} name="Left" value=${left}>
+        <small> of ${number(most)}</small><//>`}</dl>
+    ${most === null ? html`<p class="small faint">No limit. <code>dispatch.max_urls_per_day</code> sets one.</p>`
+      : html`<div class="progress" role="img" aria-label=${`${number(sent)} of ${number(most)} URLs sent`}>
+          <span class="sent" style=${{ flexGrow: sent }}></span>
+          <span class="waiting" style=${{ flexGrow: left }}></span></div>
+        <p class="small faint">The next day begins <${Time} at=${end} />.</p>`}
+  </div><//>`;
+}
+
+function Upstream({ of: { last_callback_at: lastCallback, callback_check: check, upstream } }) {
+  const error = upstream.last_error;
+  return html`<${Card} title="Upstream" className="quarter"><div class="body small stack">
+    <p>Last callback: <${Time} at=${lastCallback} /></p>
+    <p>At most one request every ${duration(upstream.interval_ms / 1000)}</p>
+    <p class="wrap">Last error: ${error ? html`<${Time} at=${error.at} />, ${error.message}` : "none"}</p>
+    <p class="wrap">Callback check: <span title=${check.detail}>${check.state.replaceAll("_", " ")}</span></p>
+  </div><//>`;
 }
 
 function Running() {
-  const { data } = useAnswer("/v1/jobs?state=running&limit=20", { concerns: (event) => event.job_id || event.task_id });
-  if (!data) return null;
-  return html`<${Card} title="Running jobs" aside=${html`<a href="#/jobs">All jobs</a>`}>${data.items.length
-    ? html`<${JobRows} jobs=${data.items} />`
-    : html`<${Empty} title="No job is running"><${QuickStart} /><//>`}<//>`;
+  const concerns = (event) => event.job_id || event.task_id;
+  const jobs = useList("/v1/jobs", { state: "running" }, { concerns });
+  return html`<${Card} title="Running jobs" aside=${html`<a href="#/jobs">All jobs</a>`}><${Answered} answer=${jobs}>
+    ${(items) => (items.length ? html`<${JobRows} jobs=${items.slice(0, 20)} />`
+      : html`<${Empty} title="No job is running"><${QuickStart} /><//>`)}<//>
+    ${(jobs.items?.length > 20) && html`<p class="more"><a href="#/jobs?state=running">All running jobs</a></p>`}<//>`;
 }
 
 export function JobRows({ jobs }) {
-  return html`<div class="scroll" tabindex="0"><table class="rows">
-    <thead><tr><th scope="col">Job</th><th scope="col">State</th><th scope="col">Progress</th><th scope="col" class="right">URLs</th><th scope="col">Labels</th><th scope="col">Created</th></tr></thead>
-    <tbody>${jobs.map((job) => html`<tr key=${job.id}>
-      <td><a class="mono" href=${`#/jobs/${job.id}`}>…${job.id.slice(-8)}</a></td>
-      <td><${State} of=${job.state} /></td>
-      <td class="main-cell"><${Progress} of=${job.progress} /></td>
-      <td class="right number">${number(job.progress.urls)}</td>
-      <td><${Labels} of=${job.labels} /></td>
-      <td class="number"><${Time} at=${job.created_at} /></td>
-    </tr>`)}</tbody>
-  </table></div>`;
+  return html`<${Table} name="Jobs" rows=${jobs} keyOf=${(job) => job.id} columns=${[
+    ["Job", (job) => html`<${To} view="jobs" id=${job.id} />`],
+    ["State", (job) => html`<${State} of=${job.state} />`],
+    ["Progress", (job) => html`<${Progress} of=${job.progress} />`, "main-cell"],
+    ["URLs", (job) => number(job.progress.urls), "right number"],
+    ["Labels", (job) => html`<${Labels} of=${job.labels} />`, "nowrap"],
+    ["Created", (job) => html`<${Time} at=${job.created_at} />`, "number"],
+  ]} />`;
 }
 
+/** How to begin, with the address of this service. */
 export function QuickStart() {
-  const command = `curl ${location.origin}/v1/jobs -H 'Authorization: Bearer YOUR_KEY' \\\n  --json '{"video_urls": ["https://www.youtube.com/watch?v=o9vgXOH4ET0"]}'`;
-  return html`<p>Send URLs with the command line, or over the API:</p>
-    <pre tabindex="0"><code>${`scrapehook submit https://www.youtube.com/watch?v=o9vgXOH4ET0\n\n${command}`}</code></pre>`;
+  const url = "https://www.youtube.com/watch?v=o9vgXOH4ET0";
+  const session = useAnswer("/v1/session", { concerns: () => false });
+  if (session.error) return html`<${Trouble} error=${session.error} />`;
+  const hasKeys = Boolean(session.data?.name);
+  const settings = `export SCRAPEHOOK_URL=${location.origin}${hasKeys ? " SCRAPEHOOK_API_KEY=YOUR_KEY" : ""}`;
+  const key = hasKeys ? ` -H 'Authorization: Bearer YOUR_KEY'` : "";
+  const request = `curl ${location.origin}/v1/jobs${key} \\\n  --json '{"video_urls": ["${url}"]}'`;
+  return html`<p><a href="#/submit">Paste URLs here</a>, or send them from a terminal:</p>
+    <pre tabindex="0"><code>${`${settings}\nscrapehook submit ${url}`}</code></pre>
+    <p>Over the API:</p>
+    <pre tabindex="0"><code>${request}</code></pre>`;
 }

@@ -1,49 +1,24 @@
 // The parts that views share. Text from strangers goes through htm as text, never as HTML.
 
-import { html, useCallback, useEffect, useRef, useState } from "./preact.js";
-import { Refused, get } from "./api.js";
+import { html, useEffect, useState } from "./preact.js";
+import { Refused } from "./api.js";
 import { count, exactTime, number, relative } from "./format.js";
-import { listen } from "./live.js";
 
-/** What the answer of a path is, asked again after events, and every `every` milliseconds. */
-export function useAnswer(path, { every = 0, concerns = () => true } = {}) {
-  const [answer, setAnswer] = useState({ path: null, data: null, error: null });
-  const asked = useRef(null);
-  const ask = useCallback(() => {
-    asked.current?.abort();
-    const controller = new AbortController();
-    asked.current = controller;
-    get(path, controller.signal).then(
-      (data) => setAnswer({ path, data, error: null }),
-      (error) => {
-        if (!controller.signal.aborted) setAnswer((before) => ({ path, data: before.path === path ? before.data : null, error }));
-      },
-    );
-  }, [path]);
-  useEffect(() => {
-    ask();
-    const end = listen((events) => {
-      if (!events.length || events.some(concerns)) ask();
-    });
-    const timer = every ? setInterval(ask, every) : null;
-    return () => {
-      end();
-      clearInterval(timer);
-      asked.current?.abort();
-    };
-  }, [ask, every]);
-  const isCurrent = answer.path === path;
-  return { data: isCurrent ? answer.data : null, error: isCurrent ? answer.error : null, again: ask };
-}
+const readers = new Set();
+setInterval(() => {
+  const now = Date.now();
+  for (const reader of readers) reader(now);
+}, 10_000);
 
 /** The time, which moves on every ten seconds. */
-export function useNow() {
+function useNow() {
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 10_000);
-    return () => clearInterval(timer);
+    readers.add(setNow);
+    return () => readers.delete(setNow);
   }, []);
-  return now;
+  // Something may have come up to ten seconds after that.
+  return Math.max(now, Date.now());
 }
 
 export function Time({ at }) {
@@ -56,8 +31,7 @@ const GLYPHS = { good: "✓", busy: "●", warn: "!", bad: "✕", idle: "○" };
 const TONES = {
   done: "good", indexed: "good", known: "good", delivered: "good", enabled: "good",
   running: "busy", submitting: "busy", accepted: "busy", downloaded: "busy", sent: "busy", indexing: "busy",
-  partial: "warn", unconfirmed: "warn", stalled: "warn",
-  failing: "warn", paused: "warn",
+  partial: "warn", unconfirmed: "warn", stalled: "warn", failing: "warn", paused: "warn",
   failed: "bad", rejected: "bad", dead: "bad", disabled: "bad",
 };
 
@@ -67,8 +41,11 @@ export function State({ of }) {
   return html`<span class=${`state ${tone}`} data-glyph=${GLYPHS[tone]}>${of}</span>`;
 }
 
+/** The end of an id, which is what differs between two of them. */
+const ending = (id) => (id.length > 16 ? `…${id.slice(-8)}` : id);
+
 /** An id, which a click copies. */
-export function Id({ of, short = true }) {
+export function Id({ of, isWhole = false }) {
   const [said, setSaid] = useState(null);
   const copy = async (event) => {
     event.preventDefault();
@@ -77,10 +54,15 @@ export function Id({ of, short = true }) {
     setSaid(isCopied ? "Copied" : "Copy failed");
     setTimeout(() => setSaid(null), 1500);
   };
-  const shown = short && of.length > 16 ? `${of.slice(0, of.indexOf("_") + 1)}…${of.slice(-6)}` : of;
   return html`<button type="button" class="copy clip" title=${`Copy ${of}`} onClick=${copy}>
-    ${said ?? shown}<span class="unseen" aria-live="polite">${said ?? ""}</span>
+    ${said ?? (isWhole ? of : ending(of))}<span class="unseen" aria-live="polite">${said ?? ""}</span>
   </button>`;
+}
+
+/** A link to the view of one thing, by the end of its id. */
+export function To({ view, id, children }) {
+  const place = `#/${view}/${encodeURIComponent(id)}`;
+  return html`<a class=${children ? "" : "mono"} title=${id} href=${place}>${children ?? ending(id)}</a>`;
 }
 
 const OUTCOMES = ["indexed", "known", "downloaded", "sent", "failed", "waiting"];
@@ -88,8 +70,10 @@ const OUTCOMES = ["indexed", "known", "downloaded", "sent", "failed", "waiting"]
 export function Progress({ of }) {
   const parts = OUTCOMES.filter((outcome) => of[outcome]);
   const words = parts.map((outcome) => `${number(of[outcome])} ${outcome}`).join(", ");
-  return html`<div class="progress" role="img" aria-label=${`${count(of.urls, "URL")}: ${words || "none"}`} title=${words}>
-    ${parts.map((outcome) => html`<span key=${outcome} class=${outcome} style=${{ flexGrow: of[outcome], flexBasis: 0 }}></span>`)}
+  const width = (outcome) => ({ flexGrow: of[outcome], flexBasis: 0 });
+  const label = `${count(of.urls, "URL")}: ${words || "none"}`;
+  return html`<div class="progress" role="img" aria-label=${label} title=${words}>
+    ${parts.map((outcome) => html`<span key=${outcome} class=${outcome} style=${width(outcome)}></span>`)}
   </div>`;
 }
 
@@ -105,6 +89,14 @@ export function Labels({ of }) {
   );
 }
 
+/** The reason why something failed, and whether that is proven. */
+export function Reason({ of }) {
+  if (!of) return "";
+  return html`<span class="wrap">${of.message ?? of.code} <code class="faint">${of.code}</code>
+    ${of.certain === false && html` <span class="label" title="It may have been charged">not proven</span>`}
+  </span>`;
+}
+
 export function Card({ title, aside, className = "", children }) {
   return html`<section class=${`card ${className}`}>
     ${title && html`<div class="title"><h2>${title}</h2><span class="small faint">${aside}</span></div>`}
@@ -112,7 +104,30 @@ export function Card({ title, aside, className = "", children }) {
   </section>`;
 }
 
-/** What went wrong with a question, and what to do. */
+/** A name and what it stands for, in a list of facts. */
+export function Fact({ name, children }) {
+  return html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
+}
+
+/**
+ * A table. `columns` are `[name, cell]` or `[name, cell, class]`, where `cell` turns a row into its content. `name` is
+ * what the table is called for those who can't see it.
+ */
+export function Table({ name, columns, rows, keyOf }) {
+  const head = ([title, , look]) => html`<th key=${title} scope="col" class=${look}>${title}</th>`;
+  const cells = (row) => columns.map(([title, cell, look]) => html`<td key=${title} class=${look}>${cell(row)}</td>`);
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${name}><table class="rows">
+    <thead><tr>${columns.map(head)}</tr></thead>
+    <tbody>${rows.map((row, place) => html`<tr key=${keyOf ? keyOf(row) : place}>${cells(row)}</tr>`)}</tbody>
+  </table></div>`;
+}
+
+/** Reads one page more of a list, if it has one. */
+export function More({ list, name = "Show more" }) {
+  return list.more && html`<p class="more"><button type="button" onClick=${list.more}>${name}</button></p>`;
+}
+
+/** What went wrong with a request, and what to do. */
 export function Trouble({ error, again }) {
   const isAnswer = error instanceof Refused;
   return html`<div class="notice bad" role="alert">
@@ -122,6 +137,25 @@ export function Trouble({ error, again }) {
   </div>`;
 }
 
+/**
+ * The answer once it is there. Until then nothing, or what went wrong, below the `title` of a view that takes its own
+ * from the answer. An old answer stays below a new error.
+ */
+export function Answered({ answer, title, children }) {
+  const found = answer.data ?? answer.items;
+  useEffect(() => {
+    if (found && !performance.getEntriesByName("usable").length) performance.mark("usable");
+  }, [!found]);
+  return html`${title && answer.error && !found && html`<h1>${title}</h1>`}
+    ${answer.error && html`<${Trouble} error=${answer.error} again=${answer.again} />`}
+    ${found && children(found)}`;
+}
+
 export function Empty({ title, children }) {
   return html`<div class="empty"><h2>${title}</h2>${children}</div>`;
+}
+
+/** A text in which `backticks` mark what is typed. */
+export function Words({ of }) {
+  return of.split("`").map((part, place) => (place % 2 ? html`<code key=${place}>${part}</code>` : part));
 }

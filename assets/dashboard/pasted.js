@@ -32,7 +32,8 @@ export function pasted(text) {
 /** "a:1, b:2" as an object. Null if a part has no colon. */
 export function labels(text) {
   const given = {};
-  for (const part of text.split(",").map((part) => part.trim()).filter(Boolean)) {
+  const parts = text.split(",").map((one) => one.trim());
+  for (const part of parts.filter(Boolean)) {
     const colon = part.indexOf(":");
     if (colon < 1) return null;
     given[part.slice(0, colon).trim()] = part.slice(colon + 1).trim();

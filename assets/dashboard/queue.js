@@ -1,51 +1,56 @@
-// The queue with its estimate, and the quarantine of callbacks without a good token.
+// The queue with its lines and its estimate.
 
 import { html } from "./preact.js";
+import { useAnswer } from "./answers.js";
+import { Sending } from "./decide.js";
 import { count, duration, number } from "./format.js";
-import { Card, Empty, Id, State, Time, Trouble, useAnswer } from "./parts.js";
-import { Body } from "./task.js";
+import { Answered, Card, Empty, State, Table, Time } from "./parts.js";
+import { Problem } from "./problems.js";
 
-export function Queue() {
-  const { data, error, again } = useAnswer("/v1/queue", { every: 10_000 });
-  if (!data) return error ? html`<${Trouble} error=${error} again=${again} />` : null;
+/** The problems that keep URLs in the queue. */
+const CODES = new Set(["sending_paused", "budget_spent", "may_be_charged_again"]);
+
+export function Queue({ mayWrite }) {
+  const queue = useAnswer("/v1/queue", { every: 10_000 });
+  const status = useAnswer("/v1/status", { every: 15_000 });
+  const problems = status.data?.problems.filter((problem) => CODES.has(problem.code)) ?? [];
+  const isPaused = problems.some((problem) => problem.code === "sending_paused");
   return html`
-    <h1>Queue</h1>
-    ${error && html`<${Trouble} error=${error} />`}
-    <${Card}><div class="body">
-      <p>${count(data.waiting, "URL")} in ${count(data.requests, "request")}, at one request every ${duration(data.interval_ms / 1000)}.</p>
-      <p class="small faint">${data.waiting === 0 ? "Nothing waits."
-        : data.sent_by ? html`The last one is sent <${Time} at=${data.sent_by} />. The oldest has waited since <${Time} at=${data.oldest_at} />.`
-        : "Sending is paused, so nobody can say when the last one is sent."}</p>
-    </div><//>
-    <${Card} title="Lines" aside=${data.groups_total > data.groups.length ? `the first ${number(data.groups.length)} of ${number(data.groups_total)}` : ""}>
-      ${data.groups.length ? html`<div class="scroll" tabindex="0"><table class="rows">
-        <thead><tr><th scope="col">Platform</th><th scope="col">Destination</th><th scope="col">Quality</th><th scope="col">Priority</th><th scope="col" class="right">URLs</th><th scope="col">Oldest</th><th scope="col">State</th></tr></thead>
-        <tbody>${data.groups.map((group, place) => html`<tr key=${place}>
-          <td>${group.platform}</td>
-          <td>${destination(group.destination)}</td>
-          <td>${group.quality ? `${group.quality}p` : "–"}</td>
-          <td>${group.priority}</td>
-          <td class="right number">${number(group.urls)}</td>
-          <td><${Time} at=${group.oldest_at} /></td>
-          <td>${group.paused ? html`<${State} of="paused" />` : html`<${State} of="waiting" />`}</td>
-        </tr>`)}</tbody>
-      </table></div>` : html`<${Empty} title="The queue is empty"><p>URLs wait here from their submit until scrapehook has sent them.</p><//>`}
-    <//>`;
+    <div class="head"><h1>Queue</h1>${mayWrite && status.data && html`<${Sending} isPaused=${isPaused} />`}</div>
+    ${problems.map((problem) => html`<${Problem} key=${problem.detail} of=${problem} view="/queue" />`)}
+    <${Answered} answer=${queue}>${(data) => html`
+      <${Card}><div class="body">
+        <p>${count(data.waiting, "URL")} in ${count(data.requests, "request")}, at one request every
+          ${" "}${duration(data.interval_ms / 1000)}.</p>
+        <p class="small faint">${estimate(data)}</p>
+      </div><//>
+      <${Card} title="Lines" aside=${data.groups_total > data.groups.length
+        ? `the first ${number(data.groups.length)} of ${number(data.groups_total)}` : ""}>
+        ${data.groups.length ? html`<${Lines} of=${data.groups} />`
+          : html`<${Empty} title="The queue is empty">
+            <p>URLs wait here from their submit until scrapehook has sent them.</p>
+            <p><a href="#/submit">Submit URLs</a></p><//>`}
+      <//>`}<//>`;
 }
 
-function destination({ library, unique_id: folderName, folder_id: folder }) {
-  return [library, folderName && `folder "${folderName}"`, folder !== null && `folder ${folder}`].filter(Boolean).join(", ");
+function estimate({ waiting, sent_by: sentBy, oldest_at: oldest }) {
+  if (!waiting) return "Nothing waits.";
+  const last = sentBy && html`The last one is sent <${Time} at=${sentBy} />.`;
+  return html`${last ?? "Sending is paused, so there is no estimate."} The oldest came <${Time} at=${oldest} />.`;
 }
 
-export function Quarantine() {
-  const { data, error, again } = useAnswer("/v1/quarantine?limit=50", { concerns: (event) => event.kind === "callback.hint" });
-  if (!data) return error ? html`<${Trouble} error=${error} again=${again} />` : null;
-  return html`
-    <h1>Quarantine</h1>
-    <p class="faint">Callbacks without a good token prove nothing, because anybody can send them. scrapehook asks upstream about the task that they name.</p>
-    <${Card}>${data.items.length ? data.items.map((hint) => html`<div key=${hint.id} class="body">
-        <p class="small"><${Time} at=${hint.last_received_at} /> · ${hint.upstream_id ? html`claims the task <${Id} of=${hint.upstream_id} />` : "names no task"}
-          ${hint.deliveries > 1 && html` · arrived ${number(hint.deliveries)} times`}</p>
-        <${Body} of=${hint.body} />
-      </div>`) : html`<${Empty} title="Nothing is in quarantine"><p>Every callback so far had a good token.</p><//>`}<//>`;
+function Lines({ of }) {
+  return html`<${Table} name="Lines" rows=${of} columns=${[
+    ["Platform", (group) => group.platform],
+    ["Destination", (group) => destination(group.destination)],
+    ["Quality", (group) => (group.quality ? `${group.quality}p` : "–")],
+    ["Priority", (group) => group.priority],
+    ["URLs", (group) => number(group.urls), "right number"],
+    ["Oldest", (group) => html`<${Time} at=${group.oldest_at} />`, "number"],
+    ["State", (group) => html`<${State} of=${group.paused ? "paused" : "waiting"} />`],
+  ]} />`;
+}
+
+function destination({ library, unique_id: name, folder_id: folder }) {
+  return [library, name && `folder "${name}"`, folder !== null && `folder ${folder}`].filter(Boolean).join(", ");
 }

@@ -2,8 +2,10 @@
 
 /** The path and the parameters that the address names now. */
 export function route() {
-  const [path, search = ""] = (location.hash.slice(1) || "/").split("?");
-  return { path, parts: path.split("/").filter(Boolean).map(decode), parameters: new URLSearchParams(search) };
+  // A parameter can be a URL with a question mark of its own.
+  const [path, ...search] = (location.hash.slice(1) || "/").split("?");
+  const parts = path.split("/").filter(Boolean).map(decode);
+  return { path, parts, parameters: new URLSearchParams(search.join("?")) };
 }
 
 /** Goes to a view. Parameters without a value are left out. */

@@ -32,7 +32,8 @@ export function SignIn({ onDone }) {
       </label>
       ${error && html`<p class="fault" role="alert">${error}</p>`}
       <button class="primary" disabled=${isBusy}>Sign in</button>
-      <p id="sign-in-hint" class="small faint">Keys are in <code>auth.api_keys</code> of the configuration. A key with the role <code>read</code> looks and cannot change anything.</p>
+      <p id="sign-in-hint" class="small faint">Keys are in <code>auth.api_keys</code> of the configuration. A key with
+        the role <code>read</code> looks and cannot change anything.</p>
     </form>
   <//></main>`;
 }

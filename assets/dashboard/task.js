@@ -1,76 +1,66 @@
-// One task: its URLs and videos, its timeline, and each callback as it arrived.
+// One task: its URLs and videos, its timeline, each callback as it arrived, and what can be decided.
 
 import { html } from "./preact.js";
+import { path } from "./api.js";
+import { useAnswer, useList } from "./answers.js";
 import { count } from "./format.js";
-import { Card, Empty, Id, State, Time, Trouble, useAnswer } from "./parts.js";
+import { Answered, Card, Empty, Fact, Id, More, Reason, State, Table, Time, To } from "./parts.js";
+import { Raw } from "./raw.js";
+import { Decisions, Unconfirmed } from "./task_decisions.js";
 import { Timeline } from "./timeline.js";
 
-export function Task({ id }) {
-  const path = `/v1/tasks/${encodeURIComponent(id)}`;
-  const concerns = (event) => event.task_id === id;
-  const { data: task, error, again } = useAnswer(path, { concerns });
-  if (!task) return error ? html`<${Trouble} error=${error} again=${again} />` : null;
-  return html`
-    <div class="head"><h1>Task <${Id} of=${task.id} /></h1><${State} of=${task.state} /></div>
-    ${task.state === "unconfirmed" && html`<${Unconfirmed} task=${task} />`}
-    ${task.error && html`<div class="notice bad"><p>${task.error.message}</p><p class="when"><code>${task.error.code}</code>${task.error.certain ? "" : " · not proven"}</p></div>`}
-    <${Card}><div class="body"><dl class="facts">
-      <${Fact} name="Platform">${task.platform ?? "–"}<//>
-      <${Fact} name="Upstream id">${task.upstream_id ? html`<${Id} of=${task.upstream_id} />` : "–"}<//>
-      <${Fact} name="Created"><${Time} at=${task.created_at} /><//>
-      <${Fact} name="Accepted"><${Time} at=${task.accepted_at} /><//>
-      <${Fact} name="Downloaded"><${Time} at=${task.downloaded_at} /><//>
-      <${Fact} name="Settled"><${Time} at=${task.settled_at} /><//>
-      <${Fact} name=${count(task.jobs_total, "job")}>${task.jobs.map((job) => html`<a key=${job} class="mono" href=${`#/jobs/${job}`}>…${job.slice(-8)}</a> `)}<//>
-    </dl></div><//>
-    <${Urls} of=${task.urls ?? []} />
-    <${Timeline} of="task" id=${id} concerns=${concerns} />
-    <${Callbacks} path=${`${path}/callbacks`} concerns=${concerns} />`;
+/** Jobs of a task that are shown. */
+const FEW = 5;
+
+export function Task({ id, mayWrite }) {
+  // The address may have upstream's id.
+  const concerns = (event) => event.task_id === id || event.upstream_id === id;
+  const task = useAnswer(path("tasks", id), { concerns });
+  return html`<${Answered} answer=${task} title="Task">${(data) => html`
+    <div class="head"><h1>Task <${Id} of=${data.id} /></h1><${State} of=${data.state} />
+      ${mayWrite && html`<${Decisions} of=${data} again=${task.again} />`}</div>
+    ${data.state === "unconfirmed" && html`<${Unconfirmed} of=${data} />`}
+    ${data.error && html`<div class="notice bad"><p><${Reason} of=${data.error} /></p></div>`}
+    <${Facts} of=${data} />
+    <${Urls} of=${data.urls} />
+    <${Timeline} of="task" id=${data.id} concerns=${concerns} />
+    <${Callbacks} id=${data.id} concerns=${concerns} />`}<//>`;
 }
 
-function Fact({ name, children }) {
-  return html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
-}
-
-function Unconfirmed({ task }) {
-  return html`<div class="notice"><h2>Nobody knows whether this request was taken, and so whether it was charged.</h2>
-    <p>It was sent ${html`<${Time} at=${task.created_at} />`}, and no answer came that says so. scrapehook sends nothing of it again by itself.</p>
-    <p>Look for it in your account at upstream. If it is there, adopt its id. If it is not, retry the task, which may be charged. Or cancel it, which proves nothing about the charge.</p>
-    <pre class="small" tabindex="0">${`scrapehook adopt ${task.id} UPSTREAM_ID\nscrapehook retry ${task.id}\nscrapehook cancel ${task.id}`}</pre></div>`;
+function Facts({ of: task }) {
+  return html`<${Card}><div class="body"><dl class="facts">
+    <${Fact} name="Platform">${task.platform ?? "–"}<//>
+    <${Fact} name="Upstream id">${task.upstream_id ? html`<${Id} of=${task.upstream_id} />` : "–"}<//>
+    <${Fact} name="Created"><${Time} at=${task.created_at} /><//>
+    <${Fact} name="Accepted"><${Time} at=${task.accepted_at} /><//>
+    <${Fact} name="Downloaded"><${Time} at=${task.downloaded_at} /><//>
+    <${Fact} name="Settled"><${Time} at=${task.settled_at} /><//>
+    <${Fact} name=${count(task.jobs_total, "job")}>
+      ${task.jobs.slice(0, FEW).map((job) => html`<${To} key=${job} view="jobs" id=${job} /> `)}
+      ${task.jobs_total > FEW && "and others"}<//>
+    ${task.retry_of && html`<${Fact} name="Retry of"><${To} view="tasks" id=${task.retry_of} /><//>`}
+    ${task.replaced_by && html`<${Fact} name="Retried as"><${To} view="tasks" id=${task.replaced_by} /><//>`}
+  </dl></div><//>`;
 }
 
 function Urls({ of }) {
-  return html`<${Card} title="URLs"><div class="scroll" tabindex="0"><table class="rows">
-    <thead><tr><th scope="col">URL</th><th scope="col">State</th><th scope="col">Videos</th><th scope="col">Reason</th></tr></thead>
-    <tbody>${of.map((url, place) => html`<tr key=${place}>
-      <td class="main-cell wrap">${url.url}</td>
-      <td><${State} of=${url.state} /></td>
-      <td>${url.video_ids.map((video) => html`<${Id} key=${video} of=${video} /> `)}</td>
-      <td class="faint">${url.error ? `${url.error.message} (${url.error.code})` : ""}</td>
-    </tr>`)}</tbody>
-  </table></div><//>`;
+  return html`<${Card} title="URLs"><${Table} name="URLs" rows=${of} columns=${[
+    ["URL", (url) => html`<span class="wrap">${url.url}</span>`, "main-cell"],
+    ["State", (url) => html`<${State} of=${url.state} />`],
+    ["Videos", (url) => url.video_ids.map((video) => html`<${Id} key=${video} of=${video} /> `)],
+    ["Reason", (url) => html`<${Reason} of=${url.error} />`, "reason"],
+  ]} /><//>`;
 }
 
-function Callbacks({ path, concerns }) {
-  const { data, error, again } = useAnswer(`${path}?limit=100`, { concerns });
-  if (!data) return error ? html`<${Trouble} error=${error} again=${again} />` : null;
-  return html`<${Card} title="Callbacks" aside="as they arrived">${data.items.length
-    ? data.items.map((callback) => html`<div key=${callback.id} class="body">
+function Callbacks({ id, concerns }) {
+  const callbacks = useList(path("tasks", id, "callbacks"), {}, { concerns });
+  const aside = "as they arrived, newest first";
+  return html`<${Card} title="Callbacks" aside=${aside}><${Answered} answer=${callbacks}>${(items) => html`
+    ${items.length ? items.map((callback) => html`<div key=${callback.id} class="body">
         <p class="small"><${Time} at=${callback.first_received_at} /> · ${callback.understood ?? "not understood"}
-          ${callback.deliveries > 1 && html` · arrived ${callback.deliveries} times`}</p>
-        <${Body} of=${callback.body} />
+          ${callback.deliveries > 1 && ` · arrived ${callback.deliveries} times`}</p>
+        <${Raw} of=${callback.body} />
       </div>`)
-    : html`<${Empty} title="No callback yet"><p>Missing callbacks are fetched by polling.</p><//>`}<//>`;
-}
-
-/** A body, indented if it is JSON. */
-export function Body({ of }) {
-  if (of === null) return html`<p class="small faint">The body was removed after <code>retention.after</code>.</p>`;
-  let text = of;
-  try {
-    text = JSON.stringify(JSON.parse(of), null, 2);
-  } catch {
-    // It is shown as it is.
-  }
-  return html`<pre class="raw" tabindex="0"><code>${text}</code></pre>`;
+      : html`<${Empty} title="No callback yet"><p>Missing callbacks are fetched by polling.</p><//>`}
+    <${More} list=${callbacks} />`}<//><//>`;
 }

@@ -1,37 +1,31 @@
 // What happened to a job or a task, with the source of each fact.
 
-import { html, useState } from "./preact.js";
-import { get, query } from "./api.js";
-import { Card, Id, Time, Trouble, useAnswer } from "./parts.js";
+import { html } from "./preact.js";
+import { useList } from "./answers.js";
+import { Answered, Card, Id, More, Table, Time, To } from "./parts.js";
 
 const SOURCES = {
-  callback: "a callback", poll: "a poll", submit: "the answer to the submit", operator: "an operator", clock: "the time",
+  callback: "a callback",
+  poll: "a poll",
+  submit: "the answer to the submit",
+  operator: "an operator",
+  clock: "the time",
 };
 
 export function Timeline({ of, id, concerns }) {
-  const path = query("/v1/events", { [of]: id, limit: 200 });
-  const { data, error, again } = useAnswer(path, { concerns });
-  const [more, setMore] = useState({ id, items: [], next: null });
-  if (!data) return error ? html`<${Trouble} error=${error} again=${again} />` : null;
-  const rest = more.id === id ? more.items : [];
-  const next = more.id === id && more.next ? more.next : data.next;
-  const isFull = (more.id === id && more.next ? more.isFull : data.items.length === 200) ?? false;
-  const load = async () => {
-    const page = await get(query(path, { after: next }));
-    setMore({ id, items: [...rest, ...page.items], next: page.next, isFull: page.items.length === 200 });
-  };
-  const last = rest.at(-1)?.seq ?? 0;
-  const events = [...data.items, ...rest.filter((event) => event.seq > (data.items.at(-1)?.seq ?? 0) && event.seq <= last)];
-  return html`<${Card} title="Timeline"><div class="scroll" tabindex="0"><table class="rows">
-    <thead><tr><th scope="col">Time</th><th scope="col">Event</th><th scope="col">Known from</th><th scope="col">About</th><th scope="col">Message</th></tr></thead>
-    <tbody>${events.map((event) => html`<tr key=${event.seq}>
-      <td class="number"><${Time} at=${event.at} /></td>
-      <td class="mono">${event.kind}</td>
-      <td>${SOURCES[event.source] ?? event.source}</td>
-      <td>${event.video_id ? html`<${Id} of=${event.video_id} />`
-        : event.task_id && of === "job" ? html`<a class="mono" href=${`#/tasks/${event.task_id}`}>…${event.task_id.slice(-8)}</a>` : ""}</td>
-      <td class="faint">${event.message}</td>
-    </tr>`)}</tbody>
-  </table></div>
-  ${isFull && html`<div class="body"><button type="button" onClick=${load}>Show more</button></div>`}<//>`;
+  const events = useList("/v1/events", { [of]: id }, { concerns, isFeed: true });
+  return html`<${Card} title="Timeline" aside="oldest first"><${Answered} answer=${events}>${(items) => html`
+    <${Table} name="Events" rows=${items} keyOf=${(event) => event.seq} columns=${[
+      ["Time", (event) => html`<${Time} at=${event.at} />`, "number"],
+      ["Event", (event) => event.kind, "mono"],
+      ["Known from", (event) => SOURCES[event.source] ?? event.source],
+      ["About", (event) => subject(event, of)],
+      ["Message", (event) => event.message, "reason faint wrap"],
+    ]} />
+    <${More} list=${events} />`}<//><//>`;
+}
+
+function subject(event, of) {
+  if (event.video_id) return html`<${Id} of=${event.video_id} />`;
+  return event.task_id && of === "job" ? html`<${To} view="tasks" id=${event.task_id} />` : "";
 }

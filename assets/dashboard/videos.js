@@ -1,44 +1,61 @@
 // Videos, found by their id or by any spelling of their URL.
 
 import { html } from "./preact.js";
-import { query } from "./api.js";
-import { Card, Empty, Id, State, Time, Trouble, useAnswer } from "./parts.js";
-import { go } from "./route.js";
+import { path } from "./api.js";
+import { useAnswer, useList } from "./answers.js";
+import { Filters } from "./filters.js";
+import { Answered, Card, Empty, Id, More, Reason, State, Table, Time, To } from "./parts.js";
+
+const concerns = (event) => event.video_id;
 
 export function Videos({ parameters }) {
   const asked = parameters.get("q")?.trim() ?? "";
   // Ids of upstream have no slash and no dot, and every URL has one of them.
-  const isUrl = /[/.]/.test(asked);
-  const path = asked && !isUrl ? `/v1/videos/${encodeURIComponent(asked)}` : query("/v1/videos", { url: asked, limit: 50 });
-  const { data, error, again } = useAnswer(path, { concerns: (event) => event.video_id });
-  const isMissing = error?.status === 404;
-  const videos = isMissing ? [] : data && (data.items ?? [data]);
-  const search = (event) => {
-    event.preventDefault();
-    go("/videos", { q: event.target.q.value.trim() });
-  };
+  const isId = asked && !/[/.]/.test(asked);
   return html`
     <div class="head"><h1>Videos</h1>
-      <form class="filters" role="search" onSubmit=${search}>
-        <input name="q" type="search" size="32" aria-label="Id or URL" placeholder="Video id, or a URL" value=${asked} />
-        <button>Search</button>
-      </form>
+      <${Filters} key=${asked} view="/videos" of=${{}}>
+        <input name="q" type="search" size="32" aria-label="Id or URL" placeholder="Video id, or a URL"
+          value=${asked} />
+      <//>
     </div>
-    ${error && !isMissing && html`<${Trouble} error=${error} again=${again} />`}
-    ${videos && html`<${Card}>${videos.length ? html`<${Rows} videos=${videos} />` : html`<${Empty} title=${asked ? "No video matches" : "No videos yet"}>
-      <p>${asked ? "Every spelling of a URL finds the same video. A video without a known URL is found by its id only." : "A video appears with its first callback or poll."}</p><//>`}<//>`}`;
+    ${isId ? html`<${One} id=${asked} />` : html`<${List} url=${asked} />`}`;
 }
 
-function Rows({ videos }) {
-  return html`<div class="scroll" tabindex="0"><table class="rows">
-    <thead><tr><th scope="col">Video</th><th scope="col">State</th><th scope="col">URL</th><th scope="col">Task</th><th scope="col">First seen</th><th scope="col">Indexed</th></tr></thead>
-    <tbody>${videos.map((video) => html`<tr key=${video.id}>
-      <td><${Id} of=${video.id} short=${false} /></td>
-      <td><${State} of=${video.state} /></td>
-      <td class="main-cell wrap">${video.url ?? html`<span class="faint">not known</span>`}${!video.attributed && video.url && html` <span class="label" title="Upstream has not said that the video is of this URL">not certain</span>`}</td>
-      <td><a class="mono" href=${`#/tasks/${video.task_id}`}>…${video.task_id.slice(-8)}</a></td>
-      <td><${Time} at=${video.first_seen_at} /></td>
-      <td><${Time} at=${video.indexed_at} /></td>
-    </tr>`)}</tbody>
-  </table></div>`;
+function One({ id }) {
+  const video = useAnswer(path("videos", id), { concerns });
+  const isMissing = video.error?.status === 404;
+  if (isMissing) return html`<${Card}><${Nothing} asked=${id} /><//>`;
+  return html`<${Answered} answer=${video}>${(data) => html`<${Card}><${Rows} of=${[data]} /><//>`}<//>`;
+}
+
+function List({ url }) {
+  const videos = useList("/v1/videos", { url }, { concerns });
+  return html`<${Answered} answer=${videos}>${(items) => html`<${Card}>
+    ${items.length ? html`<${Rows} of=${items} />` : html`<${Nothing} asked=${url} />`}
+    <${More} list=${videos} /><//>`}<//>`;
+}
+
+function Nothing({ asked }) {
+  if (!asked) return html`<${Empty} title="No videos yet"><p>A video appears with its first callback or poll.</p><//>`;
+  return html`<${Empty} title="No video matches">
+    <p>Its URL may still wait or be on its way. A video without a known URL is found by its id only.</p>
+    <p><a href=${`#/jobs?${new URLSearchParams({ q: asked })}`}>Look for it in the jobs</a></p><//>`;
+}
+
+function Rows({ of }) {
+  return html`<${Table} name="Videos" rows=${of} keyOf=${(video) => video.id} columns=${[
+    ["Video", (video) => html`<${Id} of=${video.id} isWhole />`],
+    ["State", (video) => html`<${State} of=${video.state} /> <${Reason} of=${video.error} />`],
+    ["URL", (video) => html`<${Url} of=${video} />`, "main-cell"],
+    ["Task", (video) => html`<${To} view="tasks" id=${video.task_id} />`],
+    ["First seen", (video) => html`<${Time} at=${video.first_seen_at} />`, "number"],
+    ["Indexed", (video) => html`<${Time} at=${video.indexed_at} />`, "number"],
+  ]} />`;
+}
+
+function Url({ of: { url, attributed } }) {
+  if (!url) return html`<span class="faint">not known</span>`;
+  return html`<span class="wrap">${url}</span>
+    ${!attributed && html` <span class="label" title="Upstream has named no URL for it">not certain</span>`}`;
 }

@@ -38,28 +38,38 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 const INDEX: File = file!("" "index.html" HTML);
-const FILES: [File; 21] = [
+const FILES: [File; 31] = [
     file!("" "style.css" CSS),
     file!("" "icon.svg" SVG),
     file!("/vendor" "preact.js" SCRIPT),
+    file!("" "answers.js" SCRIPT),
     file!("" "api.js" SCRIPT),
     file!("" "app.js" SCRIPT),
     file!("" "decide.js" SCRIPT),
+    file!("" "filters.js" SCRIPT),
     file!("" "format.js" SCRIPT),
+    file!("" "job.js" SCRIPT),
     file!("" "jobs.js" SCRIPT),
     file!("" "live.js" SCRIPT),
     file!("" "overview.js" SCRIPT),
     file!("" "parts.js" SCRIPT),
+    file!("" "paste.js" SCRIPT),
     file!("" "pasted.js" SCRIPT),
-    file!("" "plot.js" SCRIPT),
+    file!("" "problems.js" SCRIPT),
+    file!("" "quarantine.js" SCRIPT),
     file!("" "queue.js" SCRIPT),
+    file!("" "raw.js" SCRIPT),
     file!("" "route.js" SCRIPT),
     file!("" "sign_in.js" SCRIPT),
+    file!("" "stats.js" SCRIPT),
     file!("" "submit.js" SCRIPT),
     file!("" "subscribers.js" SCRIPT),
     file!("" "task.js" SCRIPT),
+    file!("" "task_decisions.js" SCRIPT),
+    file!("" "tasks.js" SCRIPT),
     file!("" "timeline.js" SCRIPT),
     file!("" "videos.js" SCRIPT),
+    file!("" "views.js" SCRIPT),
 ];
 
 /// Scripts, styles and requests of this service only, and no page of another one around it.
@@ -142,11 +152,31 @@ mod tests {
         served.remove("preact.js");
         assert_eq!(served, of_page);
         for file in FILES.iter().filter(|file| file.media_type == SCRIPT) {
-            for import in text(file.name).split("from \"./").skip(1) {
-                let name = import.split('"').next().unwrap();
+            let lazy =
+                text(file.name).split("import(\"./").skip(1).map(|rest| rest.split('"').next().unwrap());
+            for name in imports(file.name).chain(lazy) {
                 assert!(FILES.iter().any(|file| file.name == name), "{} imports {name}", file.name);
             }
         }
+    }
+
+    fn imports(script: &str) -> impl Iterator<Item = &'static str> {
+        text(script).split("from \"./").skip(1).map(|rest| rest.split('"').next().unwrap())
+    }
+
+    /// Browsers would ask for scripts one after the other, as they find their imports.
+    #[test]
+    fn the_page_asks_for_all_scripts_of_the_first_view_at_once() {
+        let mut needed = BTreeSet::from(["app.js", "overview.js"]);
+        let mut open = Vec::from_iter(needed.iter().copied());
+        while let Some(script) = open.pop() {
+            open.extend(imports(script).filter(|name| needed.insert(name)).collect::<Vec<_>>());
+        }
+        let page = std::str::from_utf8(INDEX.bytes).unwrap();
+        let asked = page.split("/assets/").skip(1).map(|rest| rest.split('"').next().unwrap());
+        let asked: Vec<&str> = asked.filter(|name| name.ends_with(".js")).collect();
+        assert_eq!(BTreeSet::from_iter(asked.iter().copied()), needed);
+        assert_eq!(asked.len(), needed.len(), "each once");
     }
 
     #[test]

@@ -22,6 +22,7 @@ The products have other ways to make a resume URL and to begin a wait. Here thes
 """
 
 import argparse
+import contextlib
 import email.header
 import hashlib
 import hmac
@@ -386,10 +387,8 @@ def main():
     stop = threading.Timer(options.seconds, server.shutdown)
     stop.daemon = True
     stop.start()
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

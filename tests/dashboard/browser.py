@@ -6,31 +6,33 @@ from urllib.parse import urlsplit
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service as Driver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
-
-from service import until
+from selenium.webdriver.common.keys import Keys
+from service import WRITE_KEY, until
 
 AXE = (Path(__file__).parent / "axe.min.js").read_text()
 
 
 class Browser:
-    """One window. It notes what the console says and which hosts are asked."""
+    """One window. It notes what the console says and, unless it has to be fast, which hosts are asked."""
 
-    def __init__(self, base, width=1280, height=900, dark=False):
+    def __init__(self, base, width=1280, height=900, dark=False, is_logged=True):
         options = webdriver.ChromeOptions()
         options.binary_location = "/usr/bin/chromium"
-        for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--window-size={width},{height}"):
+        size = f"--window-size={width},{height}"
+        for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", size):
             options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        logs = {"browser": "ALL", "performance": "ALL"} if is_logged else {"browser": "ALL"}
+        options.set_capability("goog:loggingPrefs", logs)
         self.driver = webdriver.Chrome(options, Driver("/usr/bin/chromedriver"))
         self.driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700},
         )
-        scheme = "dark" if dark else "light"
-        media = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+        self.emulate(prefers_color_scheme="dark" if dark else "light")
         self.base = base
+        self.is_logged = is_logged
 
     def open(self, view="/"):
         self.driver.get(f"{self.base}/#{view}")
@@ -45,6 +47,10 @@ class Browser:
         """Waits until the page shows these words."""
         return until(lambda: words in self.text(), lambda: f"the page shows {words!r}: {self.text()!r}")
 
+    def until_no_text(self, words):
+        """Waits until the page does not show these words."""
+        until(lambda: words not in self.text(), f"the page still shows {words!r}")
+
     def find(self, selector):
         """Waits for an element."""
         found = until(lambda: self.driver.find_elements(By.CSS_SELECTOR, selector), f"the page has {selector}")
@@ -55,9 +61,54 @@ class Browser:
         path = f"//button[normalize-space()='{name}']"
         return until(lambda: self.driver.find_elements(By.XPATH, path), f"the page has the button {name!r}")[0]
 
+    def press(self, *keys):
+        """Presses keys, as on a keyboard, wherever the focus is."""
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def focused(self):
+        """The text of the element that has the focus, or its name."""
+        script = "const at = document.activeElement; return at.innerText.trim() || at.name || at.ariaLabel || at.id"
+        return self.run(script)
+
+    def tab_to(self, name):
+        """Presses Tab until the element with this text has the focus."""
+        passed = []
+        while self.focused() != name:
+            assert len(passed) < 60, f"Tab never comes to {name!r}: {passed}"
+            passed.append(self.focused())
+            self.press(Keys.TAB)
+
+    def emulate(self, **features):
+        """Media features of the system, such as `prefers_reduced_motion="reduce"`."""
+        media = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+
+    def messages(self):
+        """What the browser has said of its requests since the last call. Each request went to the service."""
+        if not self.is_logged:
+            return []
+        said = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        for message in said:
+            if message["method"] == "Network.requestWillBeSent":
+                url = message["params"]["request"]["url"]
+                is_own = url.startswith(self.base + "/") or urlsplit(url).scheme in ("data", "about")
+                assert is_own, f"another host was asked: {url}"
+        return said
+
     def sign_in(self, key):
         self.find("input[name=key]").send_keys(key)
         self.button("Sign in").click()
+
+    def settled(self):
+        """Waits until no request of the page is on its way, and every transition has ended."""
+        script = """const done = arguments[0]; let before = -1;
+          const look = () => {
+            const now = performance.getEntriesByType('resource').length;
+            if (now === before && document.getAnimations().length === 0) done();
+            else { before = now; setTimeout(look, 400); }
+          };
+          look();"""
+        self.driver.execute_async_script(script)
 
     def assert_accessible(self):
         """No rule of axe is broken in what the page shows now."""
@@ -78,11 +129,15 @@ class Browser:
             logged = [entry["message"] for entry in self.driver.get_log("browser")]
             unexpected = [one for one in logged if not any(word in one for word in expected)]
             assert not unexpected, unexpected
-            for entry in self.driver.get_log("performance"):
-                message = json.loads(entry["message"])["message"]
-                if message["method"] == "Network.requestWillBeSent":
-                    url = message["params"]["request"]["url"]
-                    is_own = url.startswith(self.base + "/") or urlsplit(url).scheme in ("data", "about")
-                    assert is_own, f"another host was asked: {url}"
+            self.messages()
         finally:
             self.driver.quit()
+
+
+def signed_in(service, **settings):
+    """A browser at the overview, with the key that may write."""
+    browser = Browser(service.base, **settings)
+    browser.open()
+    browser.sign_in(WRITE_KEY)
+    browser.find("nav.main")
+    return browser

@@ -1,8 +1,10 @@
 """The real service with a simulated API, each a process that ends with the test."""
 
+import base64
+import hashlib
+import hmac
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -12,9 +14,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-BINARY = Path(__file__).resolve().parents[2] / "target" / "debug" / "scrapehook"
+DEBUG_BUILD = Path(__file__).resolve().parents[2] / "target" / "debug" / "scrapehook"
+BINARY = os.environ.get("SCRAPEHOOK_BINARY", DEBUG_BUILD)
 WRITE_KEY = "write-key-of-the-dashboard"
 READ_KEY = "read-key-of-the-dashboard"
+CALLBACK_SECRET = "callback-secret-of-the-dashboard"
 # Seconds in which something must have happened.
 DEADLINE = 30
 
@@ -37,23 +41,23 @@ def until(fact, what):
 
 
 class Service:
-    """`scrapehook simulate` and `scrapehook serve`."""
+    """`scrapehook simulate` with these faults, and `scrapehook serve` with these settings."""
 
-    def __init__(self, keys=f"me:write:{WRITE_KEY},you:read:{READ_KEY}", index_delay="300ms"):
+    def __init__(self, keys=f"me:write:{WRITE_KEY},you:read:{READ_KEY}", faults=(), **settings):
         self.folder = tempfile.TemporaryDirectory()
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
-        self.simulator, said = self._start(
-            ["simulate", "--listen", "127.0.0.1:0", "--download-delay", "100ms", "--index-delay", index_delay], {}
-        )
-        upstream = until(lambda: re.search(r"http://[0-9.:]+", said.read_text()), "the simulator listens").group()
+        self.upstream = f"127.0.0.1:{free_port()}"
+        self.simulate(faults)
         self.environment = {
             "SCRAPEHOOK_SERVER__LISTEN": f"127.0.0.1:{self.port}",
             "SCRAPEHOOK_SERVER__PUBLIC_URL": self.base,
-            "SCRAPEHOOK_STORE__PATH": f"{self.folder.name}/scrapehook.db",
-            "SCRAPEHOOK_UPSTREAM__BASE_URL": upstream,
+            "SCRAPEHOOK_STORE__PATH": self.database,
+            "SCRAPEHOOK_UPSTREAM__BASE_URL": f"http://{self.upstream}",
             "SCRAPEHOOK_DISPATCH__MIN_INTERVAL": "1ms",
+            "SCRAPEHOOK_CALLBACK__SECRET": CALLBACK_SECRET,
             "MEMORIES_API_KEY": "simulator",
+            **{f"SCRAPEHOOK_{name}": value for name, value in settings.items()},
         }
         if keys:
             self.environment["SCRAPEHOOK_AUTH__API_KEYS"] = keys
@@ -67,6 +71,19 @@ class Service:
                 [BINARY, *arguments], stdout=output, stderr=output, env={**os.environ, **environment}
             )
         return process, said
+
+    def simulate(self, faults):
+        """Starts the simulated API."""
+        delays = ["--download-delay", "100ms", "--index-delay", "300ms"]
+        self.simulator, said = self._start(["simulate", "--listen", self.upstream, *delays, *faults], {})
+        until(lambda: f"http://{self.upstream}" in said.read_text(), "the simulator listens")
+
+    def restart_simulator(self, faults):
+        """Replaces the simulated API by one with these faults, which knows no task."""
+        self.simulator.kill()
+        self.simulator.wait(DEADLINE)
+        (Path(self.folder.name) / "simulate.log").unlink()
+        self.simulate(faults)
 
     def serve(self):
         """Starts the service."""
@@ -86,7 +103,8 @@ class Service:
         self.process.wait(DEADLINE)
 
     def close(self):
-        self.stop()
+        if self.process.poll() is None:
+            self.stop()
         self.simulator.kill()
         self.simulator.wait(DEADLINE)
         self.folder.cleanup()
@@ -98,6 +116,18 @@ class Service:
         request = urllib.request.Request(self.base + path, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
             return json.load(answer)
+
+    def call_back(self, task, body):
+        """A callback for a task, with the token that proves it. Returns the status of the answer."""
+        subject = bytes.fromhex(task.removeprefix("task_"))
+        proof = hmac.new(CALLBACK_SECRET.encode(), b"scrapehook callback token 1" + subject, hashlib.sha256).digest()
+        token = base64.urlsafe_b64encode(subject + proof[:16]).decode().rstrip("=")
+        with urllib.request.urlopen(f"{self.base}/callback/{token}", body, timeout=DEADLINE) as answer:
+            return answer.status
+
+    @property
+    def database(self):
+        return f"{self.folder.name}/scrapehook.db"
 
     def submit(self, count=3, **settings):
         """A job with so many URLs. Returns its id."""
