@@ -16,7 +16,8 @@ export function Decide({ name, question, detail, confirm = name, tone = "", fiel
       close=${() => setOpen(false)} />`}`;
 }
 
-function Question({ question, detail, confirm, tone, field, act, onDone, close }) {
+/** The question of a decision. It is asked at once, and `close` is called once it is answered. */
+export function Question({ question, detail, confirm, tone = "", field, act, onDone, close }) {
   const [error, setError] = useState(null);
   const [isBusy, setBusy] = useState(false);
   const dialog = useRef(null);

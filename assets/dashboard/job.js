@@ -3,7 +3,7 @@
 import { html, useState } from "./preact.js";
 import { patch, path, post } from "./api.js";
 import { useAnswer, useList } from "./answers.js";
-import { Decide } from "./decide.js";
+import { Decide, Question } from "./decide.js";
 import { Choice } from "./filters.js";
 import { count, number, ordinal } from "./format.js";
 import { Answered, Card, Empty, Id, Labels, More, Progress, ProgressKeys, Reason } from "./parts.js";
@@ -65,16 +65,16 @@ function Decisions({ job, again }) {
 }
 
 function Priority({ job, again }) {
-  const [error, setError] = useState(null);
-  const prioritize = async (event) => {
-    setError(null);
-    await patch(path("jobs", job.id), { priority: event.target.value }).catch(setError);
-    again();
-  };
+  const [chosen, setChosen] = useState(null);
+  const waiting = count(job.progress.waiting, "waiting URL");
+  const isOpen = chosen && chosen !== job.priority;
   return html`<label class="inline small">Priority
-      <select value=${job.priority} onChange=${prioritize}>
+      <select value=${job.priority} onChange=${(event) => setChosen(event.target.value)}>
         ${PRIORITIES.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}</select></label>
-    ${error && html`<span class="fault" role="alert">${error.message}</span>`}`;
+    ${isOpen && html`<${Question} confirm=${`Set to ${chosen}`} close=${() => setChosen(null)}
+      question=${`Send ${waiting} with priority ${chosen}?`} onDone=${again}
+      act=${() => patch(path("jobs", job.id), { priority: chosen })}
+      detail="This changes their turn, and not how many may be charged." />`}`;
 }
 
 function Urls({ id, concerns }) {

@@ -1,10 +1,13 @@
 """What the page shows: what strangers write, what is searched for, and what is pasted."""
 
 import json
+import threading
 import urllib.request
+from http.server import ThreadingHTTPServer
 
 from browser import signed_in
-from service import until
+from selenium.webdriver.common.keys import Keys
+from service import Receiver, Service, until
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 
@@ -128,6 +131,35 @@ def ten_thousand_pasted_urls_are_planned_and_their_faults_marked(service):
     browser.close(expected=["422 (Unprocessable"])
 
 
+def a_subscriber_shows_its_deliveries_and_is_tested(_service):
+    service = Service(FORWARD__ALLOW_PRIVATE="true", FORWARD__ALLOW_HTTP="true")
+    receiver = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{receiver.server_port}/scrapes"
+    service.call("/v1/subscribers", {"name": "crm", "url": url, "events": ["job.*"]})
+    service.call(f"/v1/jobs/{service.submit(1)}?wait=30s")
+    browser = signed_in(service)
+    browser.open("/subscribers")
+    browser.until_text(url)
+    browser.find("tbody a").click()
+    browser.until_text("job.settled")
+    browser.until_text("HTTP 200")
+    browser.button("Send a test").click()
+    browser.until_text("Delivered: HTTP 200 in")
+    browser.assert_accessible()
+    receiver.shutdown()
+    receiver.server_close()
+    browser.button("Send a test").click()
+    browser.until_text("Not delivered:")
+    browser.button("Disable").click()
+    browser.until_text("Disable this subscriber?")
+    browser.tab_to("Disable")
+    browser.press(Keys.ENTER)
+    browser.until_text("disabled")
+    browser.close()
+    service.close()
+
+
 def ids_are_copied_on_click_and_times_are_exact_on_hover(service):
     job = service.submit(1)
     created = service.call(f"/v1/jobs/{job}?wait=30s")["created_at"]
@@ -149,5 +181,6 @@ TESTS = [
     a_video_is_found_by_its_id_and_by_any_spelling_of_its_url,
     a_pasted_message_is_planned_with_its_faults_in_place_and_sent,
     ten_thousand_pasted_urls_are_planned_and_their_faults_marked,
+    a_subscriber_shows_its_deliveries_and_is_tested,
     ids_are_copied_on_click_and_times_are_exact_on_hover,
 ]

@@ -61,6 +61,12 @@ def sending_is_paused_and_resumed_and_a_job_is_put_first(service):
     job = service.submit(2)
     browser.open(f"/jobs/{job}")
     browser.find("label.inline select").send_keys("high")
+    browser.until_text("Send 2 waiting URLs with priority high?")
+    browser.button("Back").click()
+    assert service.call(f"/v1/jobs/{job}")["priority"] == "normal"
+    assert browser.find("label.inline select").get_attribute("value") == "normal"
+    browser.find("label.inline select").send_keys("high")
+    browser.button("Set to high").click()
     until(lambda: service.call(f"/v1/jobs/{job}")["priority"] == "high", "the job has its priority")
     browser.open("/queue")
     browser.until_text("2 URLs in 1 request")

@@ -9,11 +9,11 @@ import sys
 import threading
 import time
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from browser import Browser, signed_in
-from service import Service, until
+from service import Receiver, Service, until
 
 SEED = 7
 # Pixels of a picture.
@@ -33,18 +33,6 @@ def urls(count, random_numbers):
         lambda n: f"https://www.instagram.com/p/Cx{n:08}/",
     ]
     return [shapes[place % 3](random_numbers.randrange(10**8)) for place in range(count)]
-
-
-class Receiver(BaseHTTPRequestHandler):
-    """Takes every webhook."""
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
 
 
 def fill_minutes(path, random_numbers):

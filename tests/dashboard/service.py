@@ -12,6 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 DEBUG_BUILD = Path(__file__).resolve().parents[2] / "target" / "debug" / "scrapehook"
@@ -38,6 +39,18 @@ def until(fact, what):
         if time.monotonic() > end:
             raise AssertionError(f"it never came to that: {what() if callable(what) else what}")
         time.sleep(0.05)
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes every webhook."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
 
 
 class Service:
