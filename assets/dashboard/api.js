@@ -1,5 +1,7 @@
 // The API as the page uses it. Must never build HTML, and never keep a key.
 
+import { learnTime } from "./format.js";
+
 /** An answer that is not a success, with the words of the service. */
 export class Refused extends Error {
   constructor(status, problem) {
@@ -8,6 +10,8 @@ export class Refused extends Error {
     this.code = problem?.code;
     this.title = problem?.title;
     this.faults = problem?.errors ?? [];
+    /** Whether the service has surely done nothing. A proxy can give up while the service goes on. */
+    this.isCertain = status < 500 && problem?.code !== undefined;
   }
 
   /** The message with the details of every fault. */
@@ -15,6 +19,8 @@ export class Refused extends Error {
     return [this.message, ...this.faults.map((fault) => fault.detail)].join(" ");
   }
 }
+
+const NOT_OURS = { title: "The service does not answer", detail: "Something between it and the browser does." };
 
 let signedOut = () => {};
 
@@ -30,6 +36,7 @@ async function ask(method, path, body, { signal, headers = {} } = {}) {
     options.body = JSON.stringify(body);
   }
   const answer = await fetch(path, options);
+  learnTime(answer.headers.get("date"));
   if (answer.status === 204) return null;
   const text = await answer.text();
   let content = null;
@@ -37,6 +44,7 @@ async function ask(method, path, body, { signal, headers = {} } = {}) {
     content = JSON.parse(text);
   } catch {
     // A proxy answered with a page of its own.
+    if (answer.ok) throw new Refused(answer.status, NOT_OURS);
   }
   if (answer.ok) return content;
   if (answer.status === 401 && path !== "/v1/session") signedOut();

@@ -2,10 +2,14 @@
 
 import { html, render, useEffect, useLayoutEffect, useRef, useState } from "./preact.js";
 import { get, onSignedOut, remove } from "./api.js";
+import { Questions } from "./decide.js";
 import * as live from "./live.js";
 import { Trouble } from "./parts.js";
 import { route } from "./route.js";
 import { SignIn, VIEWS, loadViews } from "./views.js";
+
+/** Milliseconds after which the page asks again who is signed in, if it could not be told. */
+const AGAIN = 3000;
 
 const viewOf = (shown) => VIEWS.find(([place]) => place === (shown.parts[0] ?? ""));
 
@@ -29,18 +33,29 @@ function Live() {
   return html`<span class="live" data-state=${state} role="status">${words[state]}</span>`;
 }
 
-/** The menu, and the view below it. */
-function Shell({ caller, shown, signOut }) {
+/** The menu, and the view below it. `isNew` says that somebody has just signed in. */
+function Shell({ caller, shown, isNew, signOut }) {
   useEffect(() => {
-    live.start();
     loadViews();
-    return live.stop;
+    // A stream takes one of the few connections that a browser has for a host, and several tabs may be open.
+    const follow = () => (document.hidden ? live.stop() : live.start());
+    follow();
+    document.addEventListener("visibilitychange", follow);
+    return () => {
+      document.removeEventListener("visibilitychange", follow);
+      live.stop();
+    };
   }, []);
   const current = shown.parts[0] ?? "";
   const menu = useRef(null);
   useEffect(() => {
-    // On a phone, the menu is wider than the window.
-    menu.current.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    // After the sign-in, whose field has gone.
+    if (isNew) document.getElementById("content").focus({ preventScroll: true });
+  }, []);
+  useEffect(() => {
+    // On a phone, the menu is wider than the window. `scrollIntoView` would move the start of the focus order as well.
+    const link = menu.current.querySelector("[aria-current]");
+    if (link) menu.current.scrollLeft = link.offsetLeft - (menu.current.clientWidth - link.offsetWidth) / 2;
   }, [current]);
   const link = ([place, title]) => html`<a key=${place} href=${`#/${place}`}
     aria-current=${current === place ? "page" : undefined}>${title}</a>`;
@@ -58,7 +73,8 @@ function Shell({ caller, shown, signOut }) {
           <button type="button" class="plain" onClick=${signOut}>Sign out</button>`}
       </div>
     </div></header>
-    <main id="content" tabindex="-1"><${View} shown=${shown} mayWrite=${caller.role === "write"} /></main>`;
+    <main id="content" tabindex="-1"><${View} shown=${shown} mayWrite=${caller.role === "write"} /></main>
+    <${Questions} />`;
 }
 
 /** The view that the address names. The focus follows to a new one. */
@@ -84,8 +100,12 @@ function useShown() {
 function App() {
   const shown = useShown();
   const [session, setSession] = useState({ state: "asking" });
+  // Returns whether somebody is signed in.
   const ask = () => get("/v1/session").then(
-    (caller) => setSession(caller.role ? { state: "in", caller } : { state: "out" }),
+    (caller) => {
+      setSession(caller.role ? { state: "in", caller } : { state: "out" });
+      return Boolean(caller.role);
+    },
     (error) => setSession({ state: "failed", error }),
   );
   const signOut = () => remove("/v1/session").then(
@@ -96,6 +116,13 @@ function App() {
     onSignedOut(() => setSession({ state: "out" }));
     ask();
   }, []);
+  useEffect(() => {
+    if (session.state !== "failed") return undefined;
+    const timer = setTimeout(ask, AGAIN);
+    return () => clearTimeout(timer);
+  }, [session]);
+  const wasOut = useRef(false);
+  if (session.state === "out") wasOut.current = true;
   const name = session.state === "out" ? "Sign in" : viewOf(shown)?.[1];
   useEffect(() => {
     document.title = name ? `${name} · scrapehook` : "scrapehook";
@@ -103,7 +130,8 @@ function App() {
 
   switch (session.state) {
     case "asking": return null;
-    case "in": return html`<${Shell} caller=${session.caller} shown=${shown} signOut=${signOut} />`;
+    case "in":
+      return html`<${Shell} caller=${session.caller} shown=${shown} isNew=${wasOut.current} signOut=${signOut} />`;
     case "out": return html`<${SignIn} onDone=${ask} />`;
     default: return html`<main id="content"><${Trouble} error=${session.error} again=${ask} /></main>`;
   }

@@ -1,23 +1,38 @@
-// Decisions of an operator: a button, a question that says what it may cost, and what came of it.
+// Decisions of an operator: a question that says what it may cost, and what came of it.
 
-import { html, useEffect, useRef, useState } from "./preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./preact.js";
 import { Refused, path, post } from "./api.js";
 
-const UNANSWERED = "The service does not answer. Nobody knows whether it was done, so look before you try again.";
+const UNANSWERED = "There was no answer, so nobody knows whether it was done. Look before you try again.";
+
+let show = () => {};
 
 /**
- * A button that asks a `question` before it calls `act`. `field` is what somebody has to type, and `act` gets it.
- * `onDone` gets what `act` has returned.
+ * Asks a `question` before it calls `act`. `field` is what somebody has to type, and `act` gets it. `onDone` gets what
+ * `act` has returned. What is asked stays as it was asked, whatever changes below it.
  */
-export function Decide({ name, question, detail, confirm = name, tone = "", field, act, onDone }) {
-  const [isOpen, setOpen] = useState(false);
-  return html`<button type="button" class=${tone} onClick=${() => setOpen(true)}>${name}</button>
-    ${isOpen && html`<${Question} ...${{ question, detail, confirm, tone, field, act, onDone }}
-      close=${() => setOpen(false)} />`}`;
+export function ask({ question, detail, confirm, tone = "", field, act, onDone }) {
+  show({ question, detail, confirm, tone, field, act, onDone });
 }
 
-/** The question of a decision. It is asked at once, and `close` is called once it is answered. */
-export function Question({ question, detail, confirm, tone = "", field, act, onDone, close }) {
+/** A button that asks. */
+export function Decide({ name, confirm = name, tone = "", ...asked }) {
+  return html`<button type="button" class=${tone} onClick=${() => ask({ confirm, tone, ...asked })}>${name}</button>`;
+}
+
+/** The place of the question that is open. */
+export function Questions() {
+  const [asked, setAsked] = useState(null);
+  useLayoutEffect(() => {
+    show = setAsked;
+    return () => {
+      show = () => {};
+    };
+  }, []);
+  return asked && html`<${Question} ...${asked} close=${() => setAsked(null)} />`;
+}
+
+function Question({ question, detail, confirm, tone, field, act, onDone, close }) {
   const [error, setError] = useState(null);
   const [isBusy, setBusy] = useState(false);
   const dialog = useRef(null);
@@ -29,31 +44,36 @@ export function Question({ question, detail, confirm, tone = "", field, act, onD
     setError(null);
     try {
       const done = await act(given);
-      dialog.current.close();
+      dialog.current?.close();
       onDone?.(done);
     } catch (refused) {
-      setError(refused instanceof Refused ? refused.inFull : UNANSWERED);
+      setError(refused instanceof Refused && refused.isCertain ? refused.inFull : UNANSWERED);
       setBusy(false);
     }
   };
-  return html`<dialog ref=${dialog} aria-labelledby="question" onClose=${close}><form onSubmit=${send}>
+  // A question that was answered can't be taken back.
+  const cancel = (event) => isBusy && event.preventDefault();
+  return html`<dialog ref=${dialog} aria-labelledby="question" onCancel=${cancel} onClose=${close}>
+    <form onSubmit=${send}>
     <h2 id="question">${question}</h2>
     ${detail && html`<p class="small">${detail}</p>`}
     ${field && html`<label class="field">${field}
       <input name="field" required autocomplete="off" spellcheck="false" /></label>`}
     ${error && html`<p class="fault" role="alert">${error}</p>`}
     <div class="answers">
-      <button type="button" onClick=${() => dialog.current.close()}>Back</button>
+      <button type="button" disabled=${isBusy} onClick=${() => dialog.current.close()}>Back</button>
       <button class=${tone || "primary"} disabled=${isBusy}>${confirm}</button>
     </div>
   </form></dialog>`;
 }
 
-/** Stops sending, or continues it. The view hears of the change by its event. */
-export function Sending({ isPaused }) {
-  return isPaused
-    ? html`<${Decide} name="Resume sending" tone="primary" act=${() => post(path("resume"))} question="Resume sending?"
-        detail="This lifts every pause, whatever its reason. Waiting URLs are sent, and charged." />`
-    : html`<${Decide} name="Pause sending" act=${() => post(path("pause"))} question="Pause sending?"
-        detail="No URL is sent until somebody resumes. Requests that are on their way go on, and polls continue." />`;
+/** Stops sending, or continues it. `pauses` are those in force. The view hears of the change by its event. */
+export function Sending({ pauses }) {
+  return html`
+    ${pauses.length > 0 && html`<${Decide} name="Resume sending" act=${() => post(path("resume"))}
+      question="Resume sending?"
+      detail="This lifts every pause, whatever its reason. Waiting URLs are sent, and may be charged." />`}
+    ${!pauses.some((pause) => pause.scope === "operator") && html`<${Decide} name="Pause sending"
+      act=${() => post(path("pause"))} question="Pause sending?"
+      detail="No URL is sent until somebody resumes. Requests that are on their way go on, and polls continue." />`}`;
 }

@@ -17,6 +17,17 @@ const ENDS = { one: "st", two: "nd", few: "rd", other: "th" };
 /** "1st", "22nd", "103rd". */
 export const ordinal = (value) => `${number(value)}${ENDS[plural.select(value)]}`;
 
+let skew = 0;
+
+/** Learns from the `Date` of an answer how far the clock of the browser is off. It has seconds only. */
+export function learnTime(date) {
+  const difference = Date.parse(date) - Date.now();
+  skew = Math.abs(difference) > 5000 ? difference : 0;
+}
+
+/** The time of the service, in milliseconds. */
+export const now = () => Date.now() + skew;
+
 /** Seconds as "20 ms", "0.4 s", "12 s", "3 min", "5 h" or "2 d". */
 export function duration(seconds) {
   if (seconds > 0 && seconds < 0.1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
@@ -28,8 +39,8 @@ export function duration(seconds) {
 }
 
 /** A time as "3 min ago" or "in 2 h". */
-export function relative(value, now) {
-  const seconds = Math.round((now - new Date(value).getTime()) / 1000);
+export function relative(value, time) {
+  const seconds = Math.round((time - new Date(value).getTime()) / 1000);
   if (Math.abs(seconds) < 2) return "now";
   return seconds > 0 ? `${duration(seconds)} ago` : `in ${duration(-seconds)}`;
 }

@@ -1,9 +1,9 @@
 // One job: its progress, its URLs and tasks, what happened, and what can be decided.
 
 import { html, useState } from "./preact.js";
-import { patch, path, post } from "./api.js";
+import { get, patch, path, post, query } from "./api.js";
 import { useAnswer, useList } from "./answers.js";
-import { Decide, Question } from "./decide.js";
+import { Decide, ask } from "./decide.js";
 import { Choice } from "./filters.js";
 import { count, number, ordinal } from "./format.js";
 import { Answered, Card, Empty, Id, Labels, More, Progress, ProgressKeys, Reason } from "./parts.js";
@@ -12,6 +12,7 @@ import { Timeline } from "./timeline.js";
 
 const PRIORITIES = ["high", "normal", "low"];
 const URL_STATES = ["waiting", "sent", "downloaded", "indexed", "failed", "known"];
+const IN_DOUBT = ", and twice if the answer to their earlier request was lost";
 const LOOKED_UP = "scrapehook looks them up first and sends none that is known or on its way.";
 /** Tasks that are shown at first. A job of 10,000 URLs can have more than 200. */
 const FEW = 10;
@@ -25,7 +26,7 @@ export function Job({ id, mayWrite }) {
       ${mayWrite && html`<${Decisions} job=${data} again=${job.again} />`}</div>
     <${Card}><div class="body stack">
       <${Progress} of=${data.progress} /><${ProgressKeys} of=${data.progress} />
-      <p class="small faint">${about(data)}</p>
+      <p class="small faint wrap">${about(data)}</p>
       ${data.queue && html`<p class="small faint">${queued(data.queue)}</p>`}
       <p><${Labels} of=${data.labels} /></p>
     </div><//>
@@ -49,32 +50,54 @@ function queued({ requests_ahead: ahead, requests_left: left, sent_by: sentBy })
 
 function Decisions({ job, again }) {
   const { waiting, failed } = job.progress;
-  // Canceled URLs are retried only if somebody names them.
-  const body = job.state === "canceled" ? { codes: ["canceled"] } : undefined;
-  const urls = count(failed, "URL");
   return html`
     ${waiting > 0 && html`<${Priority} job=${job} again=${again} />
     <${Decide} name="Cancel" tone="danger" confirm=${`Cancel ${count(waiting, "URL")}`}
       act=${() => post(path("jobs", job.id, "cancel"))} onDone=${again}
       question=${`Cancel ${count(waiting, "waiting URL")}?`}
       detail="scrapehook sends none of them any more, so they are not charged. URLs that are on their way go on." />`}
-    ${failed > 0 && html`<${Decide} name="Retry" confirm=${`Retry ${urls}`}
-      act=${() => post(path("jobs", job.id, "retry"), body)} onDone=${again}
-      question=${`Retry ${count(failed, "failed URL")}?`}
-      detail=${`Up to ${urls} may be charged again. ${LOOKED_UP}`} />`}`;
+    ${failed > 0 && html`<${Retry} job=${job} again=${again} />`}`;
+}
+
+const leftOut = (canceled, id) => ` ${count(canceled, "canceled URL is", "canceled URLs are")} left out.`
+  + ` To send them as well, run scrapehook retry ${id} --code canceled.`;
+
+function Retry({ job, again }) {
+  const retry = (codes) => () => post(path("jobs", job.id, "retry"), codes && { codes });
+  const open = async () => {
+    // Canceled URLs are retried only if somebody names them, so it matters how many there are.
+    const page = await get(query(path("jobs", job.id, "urls"), { state: "failed", limit: 500 })).catch(() => null);
+    const canceled = page?.items.filter((url) => url.error?.code === "canceled").length ?? 0;
+    const failed = job.progress.failed - canceled;
+    const urls = count(failed || canceled, "URL");
+    const others = failed > 0 && canceled > 0 ? leftOut(canceled, job.id) : "";
+    ask({
+      question: `Retry ${count(failed || canceled, failed ? "failed URL" : "canceled URL")}?`,
+      detail: `Up to ${urls} may be charged again${failed ? IN_DOUBT : ""}. ${LOOKED_UP}${others}`,
+      confirm: `Retry ${urls}`,
+      act: retry(failed ? undefined : ["canceled"]),
+      onDone: again,
+    });
+  };
+  return html`<button type="button" onClick=${open}>Retry</button>`;
 }
 
 function Priority({ job, again }) {
-  const [chosen, setChosen] = useState(null);
-  const waiting = count(job.progress.waiting, "waiting URL");
-  const isOpen = chosen && chosen !== job.priority;
+  const choose = (event) => {
+    const chosen = event.target.value;
+    // Until it is answered, nothing has changed.
+    event.target.value = job.priority;
+    ask({
+      question: `Send ${count(job.progress.waiting, "waiting URL")} with priority ${chosen}?`,
+      detail: "This changes their turn, and not how many may be charged.",
+      confirm: `Set to ${chosen}`,
+      act: () => patch(path("jobs", job.id), { priority: chosen }),
+      onDone: again,
+    });
+  };
   return html`<label class="inline small">Priority
-      <select value=${job.priority} onChange=${(event) => setChosen(event.target.value)}>
-        ${PRIORITIES.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}</select></label>
-    ${isOpen && html`<${Question} confirm=${`Set to ${chosen}`} close=${() => setChosen(null)}
-      question=${`Send ${waiting} with priority ${chosen}?`} onDone=${again}
-      act=${() => patch(path("jobs", job.id), { priority: chosen })}
-      detail="This changes their turn, and not how many may be charged." />`}`;
+      <select value=${job.priority} onChange=${choose}>
+        ${PRIORITIES.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}</select></label>`;
 }
 
 function Urls({ id, concerns }) {

@@ -15,11 +15,10 @@ export function Jobs({ parameters }) {
   const isShort = filter.q && jobs.items?.length < 100;
   return html`
     <div class="head"><h1>Jobs</h1>
-      <${Filters} key=${parameters.toString()} view="/jobs" of=${filter}>
-        <${Choice} label="State" name="state" value=${filter.state} words=${STATES} />
-        <input name="label" aria-label="Label" placeholder="Label, as key:value" value=${filter.label ?? ""} />
-        <input name="q" type="search" aria-label="Text, id or URL" placeholder="Text, id or URL"
-          value=${filter.q ?? ""} />
+      <${Filters} view="/jobs" of=${filter}>
+        <${Choice} label="State" name="state" words=${STATES} />
+        <input name="label" aria-label="Label" placeholder="Label, as key:value" />
+        <input name="q" type="search" aria-label="Text, id or URL" placeholder="Text, id or URL" />
       <//>
     </div>
     <${Answered} answer=${jobs}>${(items) => html`<${Card}>${items.length

@@ -45,7 +45,7 @@ function wake(event) {
 
 /** Follows the events from now on until `stop`. */
 export function start() {
-  clearTimeout(restart);
+  stop();
   source = new EventSource("/v1/events/stream");
   source.addEventListener("open", () => {
     become("live");

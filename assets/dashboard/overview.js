@@ -15,7 +15,7 @@ export function Overview({ mayWrite }) {
       <${Problems} of=${data.problems} />
       <div class="grid">
         <${Now} of=${data.counts} />
-        <${Queue} problems=${data.problems} mayWrite=${mayWrite} />
+        <${Queue} mayWrite=${mayWrite} />
         <${Today} of=${data.today} />
         <${Upstream} of=${data} />
         <${Stats} />
@@ -39,25 +39,24 @@ function Now({ of: { jobs, tasks, videos, quarantine } }) {
   </dl></div><//>`;
 }
 
-function Queue({ problems, mayWrite }) {
+function Queue({ mayWrite }) {
   const queue = useAnswer("/v1/queue", { every: 15_000 });
-  const pauses = problems.filter((problem) => problem.code === "sending_paused");
   const lines = html`<a href="#/queue">Lines</a>`;
   return html`<${Card} title="Queue" aside=${lines} className="quarter"><div class="body stack">
     <${Answered} answer=${queue}>${(data) => html`<dl class="figures">
         <${Figure} name="URLs waiting" value=${data.waiting} />
         <${Figure} name="Requests" value=${data.requests} />
       </dl>
-      <p class="small faint">${estimate(data, pauses.length)}</p>`}<//>
-    ${mayWrite && html`<${Sending} isPaused=${pauses.length > 0} />`}
+      <p class="small faint">${estimate(data)}</p>
+      ${mayWrite && html`<div class="answers"><${Sending} pauses=${data.pauses} /></div>`}`}<//>
   </div><//>`;
 }
 
 /** When the queue will be empty, or why nobody knows. */
-function estimate({ waiting, sent_by: sentBy }, isPaused) {
-  if (isPaused) return "Sending is paused. The reason is at the top of the page.";
+function estimate({ waiting, sent_by: sentBy, pauses }) {
+  if (pauses.length) return "Sending is paused, at least in part. The reason is at the top of the page.";
   if (!waiting) return "Nothing waits.";
-  if (!sentBy) return "A part of the queue is paused, so there is no estimate.";
+  if (!sentBy) return "There is no estimate.";
   return html`The last URL is sent <${Time} at=${sentBy} />.`;
 }
 

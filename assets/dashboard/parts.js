@@ -2,29 +2,28 @@
 
 import { html, useEffect, useState } from "./preact.js";
 import { Refused } from "./api.js";
-import { count, exactTime, number, relative } from "./format.js";
+import { count, exactTime, now, number, relative } from "./format.js";
 
 const readers = new Set();
 setInterval(() => {
-  const now = Date.now();
-  for (const reader of readers) reader(now);
+  for (const reader of readers) reader(now());
 }, 10_000);
 
 /** The time, which moves on every ten seconds. */
 function useNow() {
-  const [now, setNow] = useState(Date.now());
+  const [time, setTime] = useState(now());
   useEffect(() => {
-    readers.add(setNow);
-    return () => readers.delete(setNow);
+    readers.add(setTime);
+    return () => readers.delete(setTime);
   }, []);
   // Something may have come up to ten seconds after that.
-  return Math.max(now, Date.now());
+  return Math.max(time, now());
 }
 
 export function Time({ at }) {
-  const now = useNow();
+  const time = useNow();
   if (!at) return html`<span class="faint">–</span>`;
-  return html`<time datetime=${at} title=${exactTime(at)}>${relative(at, now)}</time>`;
+  return html`<time datetime=${at} title=${exactTime(at)}>${relative(at, time)}</time>`;
 }
 
 const GLYPHS = { good: "✓", busy: "●", warn: "!", bad: "✕", idle: "○" };
@@ -85,7 +84,7 @@ export function ProgressKeys({ of }) {
 
 export function Labels({ of }) {
   return Object.entries(of).map(
-    ([key, value]) => html`<span key=${key} class="label" title=${`${key}: ${value}`}>${key}: ${value}</span> `,
+    ([key, value]) => html`<span key=${key} class="label" title=${`${key}:${value}`}>${key}:${value}</span> `,
   );
 }
 
@@ -132,7 +131,7 @@ export function Trouble({ error, again }) {
   const isAnswer = error instanceof Refused;
   return html`<div class="notice bad" role="alert">
     <h2>${isAnswer ? error.title ?? "The service refused this" : "The service does not answer"}</h2>
-    <p class="small">${isAnswer ? error.message : "The connection failed. The page asks again when it is back."}</p>
+    <p class="small">${isAnswer ? error.message : "The connection failed."}</p>
     ${again && html`<p><button type="button" onClick=${again}>Ask again</button></p>`}
   </div>`;
 }

@@ -14,9 +14,8 @@ export function Queue({ mayWrite }) {
   const queue = useAnswer("/v1/queue", { every: 10_000 });
   const status = useAnswer("/v1/status", { every: 15_000 });
   const problems = status.data?.problems.filter((problem) => CODES.has(problem.code)) ?? [];
-  const isPaused = problems.some((problem) => problem.code === "sending_paused");
   return html`
-    <div class="head"><h1>Queue</h1>${mayWrite && status.data && html`<${Sending} isPaused=${isPaused} />`}</div>
+    <div class="head"><h1>Queue</h1>${mayWrite && queue.data && html`<${Sending} pauses=${queue.data.pauses} />`}</div>
     ${problems.map((problem) => html`<${Problem} key=${problem.detail} of=${problem} view="/queue" />`)}
     <${Answered} answer=${queue}>${(data) => html`
       <${Card}><div class="body">

@@ -15,7 +15,7 @@ export function SignIn({ onDone }) {
     setError(null);
     try {
       await post("/v1/session", { key: field.current.value });
-      onDone();
+      if (await onDone() === false) setError("The key is right, but the browser did not keep the cookie.");
     } catch (refused) {
       setError(refused.status ? refused.message : "The service does not answer. Try again.");
       field.current.select();

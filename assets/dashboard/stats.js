@@ -3,7 +3,7 @@
 import { html, useState } from "./preact.js";
 import { useAnswer } from "./answers.js";
 import { clockTime, count, duration, number } from "./format.js";
-import { Card } from "./parts.js";
+import { Card, Trouble } from "./parts.js";
 
 const WINDOWS = ["1h", "24h"];
 /** The height of a plot in the style sheet, in pixels. */
@@ -11,20 +11,22 @@ const HEIGHT = 72;
 
 export function Stats() {
   const [range, setRange] = useState("1h");
-  const { data } = useAnswer(`/v1/stats?window=${range}`, { every: 30_000, concerns: () => false });
+  const { data, error } = useAnswer(`/v1/stats?window=${range}`, { every: 30_000, concerns: () => false });
   const choice = html`<span role="group" aria-label="Time of the plots">${WINDOWS.map(
     (one) => html`<button key=${one} type="button" class="choice" aria-pressed=${range === one ? "true" : "false"}
       onClick=${() => setRange(one)}>${one}</button>`,
   )}</span>`;
   const spans = data?.spans ?? [];
   const all = (figure) => spans.reduce((sum, span) => sum + span[figure], 0);
-  const words = {
+  // Nothing is known until there is an answer.
+  const words = !data ? {} : {
     callbacks: number(all("callbacks")),
     urls: `${count(all("urls_sent"), "URL")} sent, ${number(all("urls_indexed"))} indexed`,
     delay: delay(spans.findLast((one) => one.median_seconds !== null)),
   };
   // The cards keep their place while the figures are on their way.
   return html`
+    ${error && html`<${Trouble} error=${error} />`}
     <${Plot} title="Callbacks" aside=${choice} words=${words.callbacks}>
       <${Bars} spans=${spans} value=${(span) => span.callbacks} unit="callbacks" /><//>
     <${Plot} title="URLs" aside="indexed" words=${words.urls}>
@@ -41,7 +43,7 @@ function delay(latest) {
 
 function Plot({ title, aside, words, children }) {
   return html`<${Card} title=${title} aside=${aside} className="third"><div class="body">
-    <p class="small number">${words}</p>${children}</div><//>`;
+    <p class="small number">${words ?? "…"}</p>${children}</div><//>`;
 }
 
 /** Bars of whole numbers. `spans` have `at`, and `value` gives the number of one. */

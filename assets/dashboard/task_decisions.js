@@ -9,6 +9,9 @@ import { go } from "./route.js";
 
 const act = (task, name, body) => post(path("tasks", task.id, name), body);
 const isUnconfirmed = (task) => task.state === "unconfirmed";
+/** Whether nobody knows if it was charged: its answer was lost, and no proof has come since. */
+const isInDoubt = (task) => isUnconfirmed(task)
+  || (!task.upstream_id && task.urls.some((url) => url.error?.code === "unconfirmed"));
 
 /** The buttons that make sense in the state of the task. */
 export function Decisions({ of: task, again }) {
@@ -17,7 +20,7 @@ export function Decisions({ of: task, again }) {
   const mayRetry = (hasEnded || isUnconfirmed(task)) && failed > 0 && !task.replaced_by;
   return html`
     ${task.upstream_id && html`<${Poll} of=${task} again=${again} />`}
-    ${isUnconfirmed(task) && html`<${Adopt} of=${task} again=${again} />`}
+    ${isInDoubt(task) && html`<${Adopt} of=${task} again=${again} />`}
     ${mayRetry && html`<${Retry} of=${task} urls=${count(failed, "URL")} />`}
     ${(isUnconfirmed(task) || task.state === "queued") && html`<${Cancel} of=${task} again=${again} />`}`;
 }
@@ -36,7 +39,7 @@ function Adopt({ of: task, again }) {
 }
 
 function Retry({ of: task, urls }) {
-  const [tone, doubt] = isUnconfirmed(task)
+  const [tone, doubt] = isInDoubt(task)
     ? ["danger", " a second time, because nobody knows whether the first request was taken"]
     : ["", " again"];
   return html`<${Decide} name="Retry" tone=${tone} confirm=${`Send ${urls} again`}

@@ -16,10 +16,9 @@ export function Tasks({ parameters }) {
   const tasks = useList("/v1/tasks", filter, { concerns: (event) => event.kind.startsWith("task.") });
   return html`
     <div class="head"><h1>Tasks</h1>
-      <${Filters} key=${parameters.toString()} view="/tasks" of=${filter}>
-        <${Choice} label="State" name="state" value=${filter.state} words=${STATES} />
-        <input name="platform" aria-label="Platform" placeholder="Platform, as youtube"
-          value=${filter.platform ?? ""} />
+      <${Filters} view="/tasks" of=${filter}>
+        <${Choice} label="State" name="state" words=${STATES} />
+        <input name="platform" aria-label="Platform" placeholder="Platform, as youtube" />
       <//>
     </div>
     <${Answered} answer=${tasks}>${(items) => html`<${Card}>${items.length ? html`

@@ -7,7 +7,7 @@ import { Answered, Card, Id, More, Table, Time, To } from "./parts.js";
 const SOURCES = {
   callback: "a callback",
   poll: "a poll",
-  submit: "the answer to the submit",
+  submit: "the submit",
   operator: "an operator",
   clock: "the time",
 };

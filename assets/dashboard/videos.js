@@ -14,9 +14,8 @@ export function Videos({ parameters }) {
   const isId = asked && !/[/.]/.test(asked);
   return html`
     <div class="head"><h1>Videos</h1>
-      <${Filters} key=${asked} view="/videos" of=${{}}>
-        <input name="q" type="search" size="32" aria-label="Id or URL" placeholder="Video id, or a URL"
-          value=${asked} />
+      <${Filters} view="/videos" of=${{ q: asked }}>
+        <input name="q" type="search" size="32" aria-label="Id or URL" placeholder="Video id, or a URL" />
       <//>
     </div>
     ${isId ? html`<${One} id=${asked} />` : html`<${List} url=${asked} />`}`;

@@ -99,6 +99,12 @@ class Browser:
         self.find("input[name=key]").send_keys(key)
         self.button("Sign in").click()
 
+    def delay(self, milliseconds):
+        """Lets each request take so long from now on."""
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        conditions = {"offline": False, "latency": milliseconds, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
+
     def settled(self):
         """Waits until no request of the page is on its way, and every transition has ended."""
         script = """const done = arguments[0]; let before = -1;

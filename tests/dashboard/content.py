@@ -104,10 +104,87 @@ def a_pasted_message_is_planned_with_its_faults_in_place_and_sent(service):
     browser.until_text("2 URLs: 1 vimeo")
     browser.until_text("1 URL is indexed already")
     assert len(service.call("/v1/jobs")["items"]) == 1, "the check has stored nothing"
-    browser.button("Send 2 URLs").click()
+    browser.button("Submit 2 URLs").click()
     browser.until_text("1 indexed")
     browser.until_text("1 known")
     browser.close(expected=["422 (Unprocessable"])
+
+
+PASTED = [
+    ("https://www.instagram.com/p/Cabc'def/", ["https://www.instagram.com/p/Cabc'def/"]),
+    ("https://youtu.be/a|b", ["https://youtu.be/a|b"]),
+    ("https://youtu.be/a,https://youtu.be/b;https://youtu.be/c", [f"https://youtu.be/{one}" for one in "abc"]),
+    ("www.youtube.com/watch?v=a,https://youtu.be/b", ["https://youtu.be/b", "www.youtube.com/watch?v=a"]),
+    ("youtube.com/a (see https://example.com/b).", ["https://example.com/b", "youtube.com/a"]),
+    ("**https://youtu.be/a** and \u201chttps://youtu.be/b\u201d!", ["https://youtu.be/a", "https://youtu.be/b"]),
+    ("See https://en.wikipedia.org/wiki/A_(b), or https://youtu.be/c.",
+     ["https://en.wikipedia.org/wiki/A_(b)", "https://youtu.be/c"]),
+    ("id,url,title\r\n1,https://youtu.be/a,One\r\n\r\n2,\"https://youtu.be/b,c\",\"Two, \"\"2\"\"\"",
+     ["https://youtu.be/a", "https://youtu.be/b,c"]),
+    ("\ufeffURL;views\nhttps://youtu.be/a;7\n;8", ["https://youtu.be/a", ""]),
+    ("url\tname\nhttps://youtu.be/a\tx", ["https://youtu.be/a"]),
+    ("hello\n \n7", ["hello", "7"]),
+    (" \n", []),
+]
+
+
+def no_pasted_url_is_cut_or_left_out_in_silence(service):
+    browser = signed_in(service)
+    script = "const [text, done] = arguments; import('/assets/pasted.js').then((file) => done(file.pasted(text)))"
+    for text, expected in PASTED:
+        found = browser.driver.execute_async_script(script, text)
+        assert [one["url"] for one in found] == expected, (text, found)
+    browser.close()
+
+
+def what_was_checked_is_submitted_and_once_only(service):
+    service.call("/v1/pause", method="POST")
+    browser = signed_in(service)
+    browser.open("/submit")
+    area = browser.find("textarea")
+    area.send_keys("https://youtu.be/AAAAAAAAAA1\n")
+    browser.delay(1000)
+    browser.button("Check").click()
+    area.send_keys("https://youtu.be/AAAAAAAAAA2\n")
+    until(lambda: browser.button("Check").is_enabled(), "the check has its answer")
+    assert "1 youtube" not in browser.text(), "the plan of an older text is shown"
+    browser.button("Check").click()
+    browser.until_text("2 URLs: 2 youtube")
+    # The answer is lost, and meanwhile somebody types.
+    browser.delay(0)
+    browser.run("const real = window.fetch; window.fetch = async (...request) => { await real(...request);"
+                "window.fetch = real; throw new TypeError('lost') }")
+    browser.button("Submit 2 URLs").click()
+    browser.until_text("Check and submit again: the same job is not stored twice.")
+    area.send_keys("x", Keys.BACKSPACE)
+    browser.open("/jobs")
+    browser.open("/submit")
+    assert browser.find("textarea").get_attribute("value").count("youtu.be") == 2, "the text is kept"
+    browser.button("Check").click()
+    browser.button("Submit 2 URLs").click()
+    browser.until_text("2 waiting")
+    assert len(service.call("/v1/jobs")["items"]) == 1
+    browser.open("/submit")
+    assert browser.find("textarea").get_attribute("value") == ""
+    browser.close()
+
+
+def a_filter_keeps_its_text_and_the_focus_while_jobs_move(service):
+    browser = signed_in(service)
+    browser.open("/jobs")
+    browser.find("input[name=q]").send_keys("spring")
+    job = service.submit(1, labels={"season": "spring"})
+    browser.until_text(job[-8:])
+    assert browser.find("input[name=q]").get_attribute("value") == "spring"
+    browser.press(Keys.ENTER)
+    until(lambda: "q=spring" in browser.driver.current_url, "the address has the search")
+    assert browser.focused() == "q", browser.focused()
+    browser.find("select[name=state]").send_keys("done")
+    until(lambda: "state=done" in browser.driver.current_url, "the address has the state")
+    browser.until_text(job[-8:])
+    browser.driver.back()
+    until(lambda: browser.find("select[name=state]").get_attribute("value") == "", "the filter follows the address")
+    browser.close()
 
 
 def ten_thousand_pasted_urls_are_planned_and_their_faults_marked(service):
@@ -125,7 +202,7 @@ def ten_thousand_pasted_urls_are_planned_and_their_faults_marked(service):
     browser.run(fill, "\n".join(lines))
     browser.button("Check").click()
     browser.until_text("10,000 URLs: 10,000 youtube")
-    browser.button("Send 10,000 URLs").click()
+    browser.button("Submit 10,000 URLs").click()
     browser.until_text("10,000 waiting")
     browser.assert_accessible()
     browser.close(expected=["422 (Unprocessable"])
@@ -180,6 +257,9 @@ TESTS = [
     what_strangers_write_stays_text,
     a_video_is_found_by_its_id_and_by_any_spelling_of_its_url,
     a_pasted_message_is_planned_with_its_faults_in_place_and_sent,
+    no_pasted_url_is_cut_or_left_out_in_silence,
+    what_was_checked_is_submitted_and_once_only,
+    a_filter_keeps_its_text_and_the_focus_while_jobs_move,
     ten_thousand_pasted_urls_are_planned_and_their_faults_marked,
     a_subscriber_shows_its_deliveries_and_is_tested,
     ids_are_copied_on_click_and_times_are_exact_on_hover,

@@ -73,7 +73,7 @@ def sending_is_paused_and_resumed_and_a_job_is_put_first(service):
     browser.until_text("Sending is paused by me.")
     browser.until_text("high")
     browser.button("Resume sending").click()
-    browser.until_text("Waiting URLs are sent, and charged.")
+    browser.until_text("Waiting URLs are sent, and may be charged.")
     browser.assert_accessible()
     browser.tab_to("Resume sending")
     browser.press(Keys.ENTER)
@@ -110,7 +110,9 @@ def an_unconfirmed_task_is_explained_and_decided(_service):
     browser.tab_to("Give up")
     browser.press(Keys.ENTER)
     browser.until_no_text("Nobody knows whether this request")
+    browser.button("Adopt")
     browser.button("Retry").click()
+    browser.until_text("Up to 1 URL may be charged a second time, because nobody knows")
     browser.button("Send 1 URL again").click()
     until(lambda: f"/tasks/{task}" not in browser.driver.current_url, "the view of the new task is shown")
     browser.until_text("Retry of")
@@ -132,8 +134,54 @@ def a_refused_decision_says_why_and_changes_nothing(service):
     browser.assert_accessible()
     service.stop()
     browser.button("Cancel 1 URL").click()
-    browser.until_text("The service does not answer. Nobody knows whether it was done")
+    browser.until_text("There was no answer, so nobody knows whether it was done.")
     browser.close(expected=["409 (Conflict)", *LOST])
+
+
+def a_question_stays_as_it_was_asked_and_is_answered_once(service):
+    service.call("/v1/pause", method="POST")
+    job = service.submit(3)
+    browser = signed_in(service)
+    browser.open(f"/jobs/{job}")
+    browser.button("Cancel").click()
+    browser.until_text("Cancel 3 waiting URLs?")
+    # Below it, somebody else cancels the job.
+    service.call(f"/v1/jobs/{job}/cancel", method="POST")
+    browser.until_text("3 failed")
+    assert "Cancel 3 waiting URLs?" in browser.text()
+    browser.press(Keys.ESCAPE)
+    browser.until_no_text("Cancel 3 waiting URLs?")
+    browser.button("Retry").click()
+    browser.until_text("Retry 3 canceled URLs?")
+    browser.delay(1500)
+    browser.button("Retry 3 URLs").click()
+    back = browser.find("dialog button[type=button]")
+    assert back.get_attribute("disabled"), "a decision that is on its way can't be taken back"
+    browser.press(Keys.ESCAPE)
+    assert "Retry 3 canceled URLs?" in browser.text()
+    browser.until_no_text("Retry 3 canceled URLs?")
+    browser.delay(0)
+    browser.until_text("3 waiting")
+    assert [event["kind"] for event in service.call(f"/v1/events?job={job}")["items"]].count("job.retried") == 1
+    browser.close()
+
+
+def only_the_failed_urls_of_a_partly_canceled_job_are_retried(_service):
+    service = Service(faults=["--fail-task"], DISPATCH__MAX_URLS_PER_DAY="1")
+    urls = ["https://youtu.be/AAAAAAAAAA1", "https://www.tiktok.com/@chef/video/7301234567890100777"]
+    job = service.call("/v1/jobs", {"video_urls": urls})["id"]
+    until(lambda: service.call(f"/v1/jobs/{job}")["progress"]["failed"] == 1, "one URL has failed")
+    service.call(f"/v1/jobs/{job}/cancel", method="POST")
+    browser = signed_in(service)
+    browser.open(f"/jobs/{job}")
+    browser.until_text("2 failed")
+    browser.button("Retry").click()
+    browser.until_text("Retry 1 failed URL?")
+    browser.until_text(f"1 canceled URL is left out. To send them as well, run scrapehook retry {job} --code canceled.")
+    browser.button("Retry 1 URL").click()
+    browser.until_text("1 waiting")
+    browser.close()
+    service.close()
 
 
 def a_lost_connection_is_shown_and_what_was_missed_is_caught_up_with(service):
@@ -156,5 +204,7 @@ TESTS = [
     sending_is_paused_and_resumed_and_a_job_is_put_first,
     an_unconfirmed_task_is_explained_and_decided,
     a_refused_decision_says_why_and_changes_nothing,
+    a_question_stays_as_it_was_asked_and_is_answered_once,
+    only_the_failed_urls_of_a_partly_canceled_job_are_retried,
     a_lost_connection_is_shown_and_what_was_missed_is_caught_up_with,
 ]

@@ -1,10 +1,12 @@
 """The real service with a simulated API, each a process that ends with the test."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -24,9 +26,16 @@ CALLBACK_SECRET = "callback-secret-of-the-dashboard"
 DEADLINE = 30
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+def free_ports(count):
+    """Ports that nobody has, below those that systems give to outgoing connections."""
+    servers = []
+    while len(servers) < count:
+        with contextlib.suppress(OSError):
+            servers.append(socket.create_server(("127.0.0.1", random.randrange(10_000, 30_000))))
+    ports = [server.getsockname()[1] for server in servers]
+    for server in servers:
+        server.close()
+    return ports
 
 
 def until(fact, what):
@@ -58,9 +67,9 @@ class Service:
 
     def __init__(self, keys=f"me:write:{WRITE_KEY},you:read:{READ_KEY}", faults=(), **settings):
         self.folder = tempfile.TemporaryDirectory()
-        self.port = free_port()
+        self.port, upstream_port = free_ports(2)
         self.base = f"http://127.0.0.1:{self.port}"
-        self.upstream = f"127.0.0.1:{free_port()}"
+        self.upstream = f"127.0.0.1:{upstream_port}"
         self.simulate(faults)
         self.environment = {
             "SCRAPEHOOK_SERVER__LISTEN": f"127.0.0.1:{self.port}",

@@ -71,6 +71,9 @@ def the_keyboard_alone_signs_in_finds_a_job_and_cancels_it(service):
     browser.until_text("Sign in to scrapehook")
     browser.press(WRITE_KEY, Keys.ENTER)
     browser.until_text("me (write)")
+    assert browser.run("return document.activeElement.id") == "content", "the focus is in the view"
+    browser.driver.refresh()
+    browser.find("nav.main")
     browser.press(Keys.TAB)
     assert browser.focused() == "Skip to the content", browser.focused()
     browser.press(Keys.ENTER)

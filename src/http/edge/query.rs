@@ -115,10 +115,11 @@ const SEARCHED: usize = 2_048;
 pub(in crate::http) fn text(name: &str, value: Option<&str>) -> Result<Option<String>, Problem> {
     let parse = |text: &str| {
         let text = text.trim();
-        if text.is_empty() || text.chars().count() > SEARCHED {
+        // SQLite compares texts up to the first NUL.
+        if text.is_empty() || text.chars().count() > SEARCHED || text.contains('\0') {
             return Err(Problem::new(
                 Code::BadQuery,
-                format!("{name}: must have 1 to {SEARCHED} characters."),
+                format!("{name}: must have 1 to {SEARCHED} characters, and no NUL."),
             ));
         }
         Ok(text.to_owned())

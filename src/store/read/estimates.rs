@@ -58,6 +58,8 @@ pub struct QueueStatus {
     /// Time when the oldest one entered the queue. Null if no URL waits.
     #[schema(required)]
     pub oldest_at: Option<Timestamp>,
+    /// The pauses in force, each with its reason.
+    pub pauses: Vec<Pause>,
     /// Groups of waiting URLs, the largest first. At most 500.
     pub groups: Vec<QueueGroup>,
     /// Number of all groups.
@@ -267,6 +269,7 @@ impl Readers {
         };
         let (requests, forecast) = (snapshot.forecast.requests(), &snapshot.forecast);
         Ok(QueueStatus {
+            pauses: self.pauses().await?,
             waiting,
             requests,
             interval_ms: u64::try_from(pace.interval.as_millis()).unwrap_or(u64::MAX),

@@ -51,7 +51,7 @@ pub(crate) const WITH_URL: &str = "SELECT value FROM json_each(?1) AS asked
 impl Readers {
     /// Searches for jobs, newest first. If the text is the id of a job, a task or a video, or a URL in any spelling,
     /// the search finds the jobs that it names. Otherwise, or if there are none, it finds the jobs whose labels, ids,
-    /// folder or URLs contain it, without regard to case.
+    /// folder or URLs contain it, without regard to case (in URLs, to the case of ASCII letters).
     ///
     /// # Errors
     /// [`ReadError`]

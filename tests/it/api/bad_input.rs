@@ -215,6 +215,7 @@ async fn wrong_routes_and_parameters_are_named() {
         "/v1/jobs?label=:x",
         "/v1/jobs?q=",
         "/v1/jobs?q=+",
+        "/v1/jobs?q=a%00",
         &format!("/v1/jobs?{}=1", "x".repeat(60_000)),
         &format!("/v1/jobs?state={}", "x".repeat(60_000)),
         "/v1/tasks?state=done",
