@@ -5,9 +5,10 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::IntoResponse;
 use axum::response::sse::{self, Sse};
@@ -20,11 +21,12 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::id::JobId;
 use crate::http::api::events::{self, Filters};
 use crate::http::context::Context;
+use crate::http::edge::auth;
 use crate::http::edge::problem::{Code, Problem};
 use crate::http::edge::query::Params;
 use crate::store::Follower;
 
-/// Time between two signs of life.
+/// Time between two signs of life, and between two looks at whether the reader may still read.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events that come closer together are sent together, so that a thousand streams do not wake for each commit.
 const TOGETHER: Duration = Duration::from_millis(20);
@@ -90,10 +92,10 @@ const UNBUFFERED: [(HeaderName, HeaderValue); 1] =
 pub(in crate::http) async fn stream_events(
     State(context): State<Context>,
     Params(params): Params<StreamParams>,
-    headers: HeaderMap,
+    request: Parts,
 ) -> Result<impl IntoResponse, Problem> {
     let filters = Filters { job: params.job, task: params.task, kind: params.kind };
-    let asked = cursor(&headers, params.after.as_deref())?;
+    let asked = cursor(&request.headers, params.after.as_deref())?;
     let last = context.store.read().last_seq().await?;
     let after = asked.unwrap_or(last);
     events::check_cursor(&context, after, last).await?;
@@ -103,6 +105,11 @@ pub(in crate::http) async fn stream_events(
         ready: VecDeque::new(),
         stop: context.stop.clone(),
         heartbeat: HEARTBEAT,
+        checked_at: Instant::now(),
+        may_read: move || {
+            let (context, request) = (context.clone(), request.clone());
+            async move { auth::may_still_read(&context, &request).await }
+        },
     };
     Ok((UNBUFFERED, Sse::new(stream::unfold(reader, Reader::next))))
 }
@@ -124,16 +131,29 @@ fn unless_blank(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| !text.is_empty())
 }
 
-struct Reader {
+struct Reader<M> {
     follower: Follower,
     ready: VecDeque<Arc<Event>>,
     stop: CancellationToken,
-    /// Time between two signs of life.
+    /// Time between two signs of life, and between two looks at whether the reader may still read.
     heartbeat: Duration,
+    checked_at: Instant,
+    /// Whether its key or session is still good.
+    may_read: M,
 }
 
-impl Reader {
+impl<M, F> Reader<M>
+where
+    M: Fn() -> F,
+    F: Future<Output = bool>,
+{
     async fn next(mut self) -> Option<(Result<sse::Event, Infallible>, Self)> {
+        if self.checked_at.elapsed() >= self.heartbeat {
+            if !(self.may_read)().await {
+                return None;
+            }
+            self.checked_at = Instant::now();
+        }
         let heartbeat = tokio::time::sleep(self.heartbeat);
         tokio::pin!(heartbeat);
         loop {
@@ -182,6 +202,8 @@ fn render(event: &Event) -> sse::Event {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::future::{Ready, ready};
 
     use tempfile::TempDir;
     use tokio::task::JoinHandle;
@@ -209,7 +231,11 @@ mod tests {
     }
 
     /// A stream that begins with the first event of its store and gives a sign of life at once.
-    async fn reader() -> (File, Reader) {
+    async fn reader() -> (File, Reader<impl Fn() -> Ready<bool>>) {
+        reader_who(|| ready(true)).await
+    }
+
+    async fn reader_who<M: Fn() -> Ready<bool>>(may_read: M) -> (File, Reader<M>) {
         const HOUR: Duration = Duration::from_secs(3_600);
         let policy = Policy {
             poll_after: HOUR,
@@ -242,14 +268,29 @@ mod tests {
             ready: VecDeque::new(),
             stop: CancellationToken::new(),
             heartbeat: Duration::ZERO,
+            checked_at: Instant::now(),
+            may_read,
         };
         (File { store, writer, _folder: folder }, reader)
     }
 
-    async fn hears(reader: Reader, wanted: &str) -> Reader {
+    async fn hears<M: Fn() -> Ready<bool>>(reader: Reader<M>, wanted: &str) -> Reader<M> {
         let (sent, rest) = reader.next().await.expect("the stream goes on");
         assert!(format!("{sent:?}").contains(wanted), "{sent:?}");
         rest
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_once_its_reader_may_not_read_any_more() {
+        let looks = Cell::new(0);
+        let may_read = || {
+            looks.set(looks.get() + 1);
+            ready(looks.get() < 2)
+        };
+        let (file, reader) = reader_who(may_read).await;
+        let reader = hears(reader, "job.created").await;
+        assert!(reader.next().await.is_none());
+        file.close().await;
     }
 
     /// A read that takes longer than the time between two signs of life must still bring events. Here every read takes

@@ -53,6 +53,14 @@ pub(in crate::http) async fn check_key(
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
+/// Whether the client of a request that is being answered may still read. A failure to look is no reason to end it.
+pub(in crate::http) async fn may_still_read(context: &Context, request: &Parts) -> bool {
+    match identify(context, request, false).await {
+        Ok(_) => true,
+        Err(problem) => problem.code() != Code::Unauthorized,
+    }
+}
+
 /// The client of a request. None for one that is about to sign in, or that asks whether it has.
 async fn identify(context: &Context, request: &Parts, is_drop_in: bool) -> Result<Option<Caller>, Problem> {
     let (method, headers) = (&request.method, &request.headers);

@@ -4,6 +4,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::database::open;
+use crate::support::stream::Stream;
 use crate::support::{Scene, Service};
 
 const WRITE_KEY: &str = "write-key-that-must-not-show";
@@ -86,6 +87,18 @@ async fn a_session_may_do_what_its_key_may_until_it_signs_out() {
     );
     assert!(!is_signed_in(&service, &read).await);
     assert!(is_signed_in(&service, &write).await);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_session() {
+    let (_upstream, service) = Scene::new().set("AUTH__API_KEYS", &keys()).start().await;
+    let cookie = cookie(&service, WRITE_KEY).await;
+    let stream = of_page(&service, Method::GET, "/v1/events/stream", &cookie);
+    let mut stream = Stream::open(stream, None).await;
+    let (status, _) = outcome(of_page(&service, Method::DELETE, "/v1/session", &cookie)).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert_eq!(stream.next().await, None, "within the time between two signs of life");
     service.stop().await;
 }
 
