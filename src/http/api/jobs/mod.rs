@@ -193,7 +193,12 @@ query::list_params! {
         /// Searches for jobs. The id of a job, a task or a video, or any spelling of a URL, finds the jobs that it
         /// names. Other text finds the jobs with this text in a label (`key:value`), an id, the folder or a URL. A page
         /// can have fewer items than `limit` and still a `next`, because older jobs were not searched yet.
-        #[param(value_type = Option<String>, min_length = 1, max_length = 2048, pattern = r"\S")]
+        #[param(
+            value_type = Option<String>,
+            min_length = 1,
+            max_length = 2048,
+            pattern = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+        )]
         q: Option<String>,
     }
 }
